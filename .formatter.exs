@@ -1,0 +1,8 @@
+[
+  inputs: [
+    "{mix,.formatter}.exs",
+    "{config,lib,test}/**/*.{ex,exs}",
+    "bench/**/*.{ex,exs}",
+    "bin/*.exs"
+  ]
+]

@@ -1,0 +1,39 @@
+defmodule Bounded.Arena do
+  @moduledoc false
+  # The refusal path of every NIF that charges the caller's account.
+
+  alias Bounded.Native
+
+  @doc """
+  Calls `nif`, a function of no arguments that may return `{:error, {:refused, {requested, limit, used}}}`.
+
+  When it is refused, dead resources may only wait to be refunded: the process is collected, yields so
+  that their destructors run, reports what it really holds, and tries once more. Collecting alone or
+  yielding alone is not enough. Refused again, it raises `Quota.ExceededError`.
+  """
+  def charged(nif) do
+    case nif.() do
+      {:error, {:refused, _}} ->
+        :erlang.garbage_collect()
+        :erlang.yield()
+        retry(nif)
+
+      other ->
+        other
+    end
+  end
+
+  defp retry(nif) do
+    case nif.() do
+      {:error, {:refused, {requested, limit, _used}}} ->
+        raise Quota.ExceededError,
+          limit: limit,
+          category: :native,
+          requested: requested,
+          usage: Quota.Usage.from_tuple(Native.own_usage())
+
+      other ->
+        other
+    end
+  end
+end

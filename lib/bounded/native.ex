@@ -1,0 +1,30 @@
+defmodule Bounded.Native do
+  @moduledoc false
+  # The NIF boundary: stubs only. Each file of `native/nif/src` has its section here.
+
+  # This module compiles before its library exists.
+  @compile {:autoload, false}
+  @on_load :load
+
+  def load do
+    # `load_nif` wants a charlist, without the file's extension.
+    :code.priv_dir(:bounded)
+    |> Path.join("native/bounded_nif")
+    |> String.to_charlist()
+    |> :erlang.load_nif(0)
+  end
+
+  ## quota.rs
+
+  def account_new(_parent, _limit), do: not_loaded()
+  def account_attach(_account, _pid), do: not_loaded()
+  def account_detach(_pid), do: not_loaded()
+  def account_observe(_account, _heap, _binaries), do: not_loaded()
+  def account_close(_account), do: not_loaded()
+  def account_usage(_account), do: not_loaded()
+  def account_headroom(_account), do: not_loaded()
+  def own_usage, do: not_loaded()
+  def node_usage, do: not_loaded()
+
+  defp not_loaded, do: :erlang.nif_error(:nif_not_loaded)
+end

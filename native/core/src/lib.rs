@@ -1,0 +1,9 @@
+//! The part of Bounded that knows nothing of the BEAM: accounts of memory, the XML scanner, slicing.
+//!
+//! Everything here is plain Rust, so that `cargo test`, Miri, loom and the fuzzers can run it. The
+//! crate `bounded_nif` turns it into terms.
+
+#![deny(unsafe_code)]
+
+pub mod quota;
+mod sync;

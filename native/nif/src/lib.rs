@@ -1,0 +1,24 @@
+//! The NIF library: turns the core's results into terms. One file per Elixir module, plus:
+//!
+//! - `registry`: which account the calling process charges;
+//! - `arena`: binaries whose payload is charged to an account until the last reference goes.
+
+mod arena;
+mod quota;
+mod registry;
+
+use rustler::{Env, Term};
+
+/// 5 ns for a small allocation; rustler's own allocator, which asks the VM, takes 100 ns.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+mod atoms {
+    rustler::atoms! { ok, error, refused }
+}
+
+fn load(env: Env, _info: Term) -> bool {
+    arena::open_resource_type(env)
+}
+
+rustler::init!("Elixir.Bounded.Native", load = load);
