@@ -1,0 +1,301 @@
+defmodule Bounded.Cgroup do
+  @moduledoc false
+  # The memory that this VM may use and uses, as its control group tells (v1 and v2), or failing that
+  # the machine. Reads files only, never raises, and says `nil` where it cannot see anything.
+  #
+  #     Cgroup.find()            where the group is; keep it, it does not change while the VM runs
+  #     |> Cgroup.memory()       its limit and usage at this moment
+  #
+  # Every function of a path takes it below `root`, so that tests run on recorded files.
+
+  defstruct root: "/", version: nil, directories: []
+
+  @type t :: %__MODULE__{root: Path.t(), version: 1 | 2 | nil, directories: [Path.t()]}
+
+  @typedoc """
+  Bytes, or nil where nothing can be seen. `source` says whose `limit`, `usage` and `reclaimable` are:
+  the group with the smallest limit up the hierarchy, or the machine's when no group has a limit smaller than that.
+  `reclaimable` is the part of `usage` that the kernel gives up before it kills anyone: file cache.
+  """
+  @type memory :: %{
+          source: :cgroup_v1 | :cgroup_v2 | :machine | nil,
+          directory: Path.t() | nil,
+          limit: pos_integer | nil,
+          usage: non_neg_integer | nil,
+          reclaimable: non_neg_integer | nil,
+          physical: pos_integer | nil,
+          available: non_neg_integer | nil,
+          swap: non_neg_integer | nil
+        }
+
+  # v1 says "no limit" with the largest multiple of the page size below 2^63.
+  @v1_unlimited 0x7FFF_0000_0000_0000
+
+  # No file read here is larger, and files in /proc do not tell their size.
+  @longest_file 1_048_576
+
+  @doc "The control group for memory that this VM runs in. `version: nil` when there is none to be seen."
+  @spec find(Path.t()) :: t
+  def find(root \\ "/") do
+    mounts = root |> read("proc/self/mountinfo") |> lines() |> Enum.flat_map(&mount/1)
+    groups = root |> read("proc/self/cgroup") |> lines() |> Enum.flat_map(&membership/1)
+
+    # On a hybrid system memory may be governed by v1 while a v2 tree exists beside it.
+    Enum.find_value([1, 2], %__MODULE__{root: root}, fn version ->
+      with {^version, mounted_from, mount_point} <- List.keyfind(mounts, version, 0),
+           {^version, path} <- List.keyfind(groups, version, 0),
+           directories = directories(mount_point, within(path, mounted_from)),
+           [_ | _] = readable <- Enum.filter(directories, &governed?(root, &1, version)) do
+        %__MODULE__{root: root, version: version, directories: readable}
+      else
+        _ -> nil
+      end
+    end)
+  end
+
+  @doc "Limit and usage of the group that will run out first, else of the machine."
+  @spec memory(t) :: memory
+  def memory(%__MODULE__{} = group) do
+    machine = machine(group.root)
+
+    # Of equal limits the one furthest up: that is the group whose usage is held to it.
+    group.directories
+    |> Enum.reverse()
+    |> Enum.map(&limit(group, &1))
+    |> Enum.filter(fn {limit, _directory} -> limit != nil and below?(limit, machine.physical) end)
+    |> Enum.min_by(&elem(&1, 0), fn -> nil end)
+    |> case do
+      nil ->
+        machine
+
+      {limit, directory} ->
+        %{
+          machine
+          | source: if(group.version == 1, do: :cgroup_v1, else: :cgroup_v2),
+            directory: directory,
+            limit: limit,
+            usage: usage(group, directory),
+            reclaimable: reclaimable(group, directory)
+        }
+    end
+  end
+
+  @doc """
+  How often the kernel had to act for want of memory in this group and those below it: `:high` (throttled), `:max` (at
+  the limit), `:oom`, `:oom_kill`. Counts since the group was made; an empty map when there is nothing to be seen.
+  """
+  @spec events(t) :: %{optional(atom) => non_neg_integer}
+  def events(%__MODULE__{version: 2, directories: [own | _]} = group) do
+    figures = group |> file(own, "memory.events") |> keyed(" ")
+    for key <- ~w(high max oom oom_kill)a, n = figures["#{key}"], into: %{}, do: {key, n}
+  end
+
+  def events(%__MODULE__{version: 1, directories: [own | _]} = group) do
+    kills = (group |> file(own, "memory.oom_control") |> keyed(" "))["oom_kill"]
+    failures = group |> file(own, "memory.failcnt") |> integer()
+    for {key, n} <- [max: failures, oom_kill: kills], n != nil, into: %{}, do: {key, n}
+  end
+
+  def events(%__MODULE__{}), do: %{}
+
+  @doc """
+  Share of the last ten seconds, in percent, in which some or all work waited for memory: pressure stall
+  information of the group, which only v2 has, or of the machine when the group has no limit of its own. Else nil.
+  """
+  @spec pressure(t) :: %{some: float, full: float} | nil
+  def pressure(%__MODULE__{version: 2, directories: [own | _]} = group) do
+    group |> file(own, "memory.pressure") |> stalls()
+  end
+
+  def pressure(%__MODULE__{} = group) do
+    # The machine's figure includes everybody else's waiting: it says little inside a limit.
+    case memory(group) do
+      %{source: :machine} -> group.root |> read("proc/pressure/memory") |> stalls()
+      _ -> nil
+    end
+  end
+
+  defp machine(root) do
+    figures = root |> read("proc/meminfo") |> keyed(":")
+    bytes = fn key -> figures[key] && figures[key] * 1024 end
+    physical = bytes.("MemTotal")
+    available = bytes.("MemAvailable") || bytes.("MemFree")
+
+    %{
+      source: physical && :machine,
+      directory: nil,
+      limit: physical,
+      usage: physical && available && physical - available,
+      reclaimable: physical && 0,
+      physical: physical,
+      available: available,
+      swap: bytes.("SwapTotal")
+    }
+  end
+
+  defp below?(_limit, nil), do: true
+  defp below?(limit, physical), do: limit < physical
+
+  defp limit(%{version: 2} = group, directory) do
+    # "max" is no number, and means none.
+    {group |> file(directory, "memory.max") |> integer(), directory}
+  end
+
+  defp limit(%{version: 1} = group, directory) do
+    own = group |> file(directory, "memory.limit_in_bytes") |> integer()
+    # What groups further up allow, even those that a container does not get to see.
+    inherited = group |> stat(directory) |> Map.get("hierarchical_memory_limit")
+
+    smallest =
+      [own, inherited]
+      |> Enum.reject(&(&1 == nil or &1 >= @v1_unlimited))
+      |> Enum.min(fn -> nil end)
+
+    {smallest, directory}
+  end
+
+  defp usage(%{version: 2} = group, directory),
+    do: group |> file(directory, "memory.current") |> integer()
+
+  defp usage(%{version: 1} = group, directory),
+    do: group |> file(directory, "memory.usage_in_bytes") |> integer()
+
+  defp reclaimable(group, directory) do
+    figures = stat(group, directory)
+
+    keys =
+      if group.version == 1,
+        do: ~w(total_inactive_file total_active_file),
+        else: ~w(inactive_file active_file slab_reclaimable)
+
+    Enum.reduce(keys, 0, fn key, sum -> sum + Map.get(figures, key, 0) end)
+  end
+
+  defp stat(group, directory), do: group |> file(directory, "memory.stat") |> keyed(" ")
+
+  # A limit file is what tells a directory of the hierarchy from its root, which has none in v2.
+  defp governed?(root, directory, 2), do: read(root, Path.join(directory, "memory.max")) != ""
+
+  defp governed?(root, directory, 1),
+    do: read(root, Path.join(directory, "memory.limit_in_bytes")) != ""
+
+  # "4:memory:/docker/abc" or, of v2, "0::/docker/abc"
+  defp membership(line) do
+    case String.split(line, ":", parts: 3) do
+      ["0", "", path] -> [{2, path}]
+      [_id, controllers, path] -> if memory?(controllers), do: [{1, path}], else: []
+      _ -> []
+    end
+  end
+
+  # "35 31 0:32 /docker/abc /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory": what is mounted
+  # from where, any number of optional fields before the dash, then type, device and options.
+  defp mount(line) do
+    with [before, rest] <- String.split(line, " - ", parts: 2),
+         [_id, _parent, _device, mounted_from, mount_point | _] <- String.split(before, " "),
+         [type, _device, options] <- String.split(rest, " ", parts: 3) do
+      cond do
+        type == "cgroup2" ->
+          [{2, unescape(mounted_from), unescape(mount_point)}]
+
+        type == "cgroup" and memory?(options) ->
+          [{1, unescape(mounted_from), unescape(mount_point)}]
+
+        true ->
+          []
+      end
+    else
+      _ -> []
+    end
+  end
+
+  defp memory?(list), do: "memory" in String.split(list, ",")
+
+  # The group's path as seen from the mount point. Without a cgroup namespace a container is shown the path on the
+  # host, of which only the last part is mounted; from outside a namespace it may even begin with "..".
+  defp within(path, "/"), do: if(String.starts_with?(path, "/.."), do: "", else: path)
+
+  defp within(path, mounted_from) do
+    cond do
+      path == mounted_from ->
+        ""
+
+      String.starts_with?(path, mounted_from <> "/") ->
+        String.replace_prefix(path, mounted_from, "")
+
+      true ->
+        ""
+    end
+  end
+
+  # From the group's own directory up to the mount point.
+  defp directories(mount_point, path) do
+    path
+    |> String.split("/", trim: true)
+    |> Enum.scan(mount_point, fn name, directory -> Path.join(directory, name) end)
+    |> then(&[mount_point | &1])
+    |> Enum.reverse()
+  end
+
+  # The kernel writes blanks in paths as octal.
+  defp unescape(path) do
+    Regex.replace(~r/\\([0-7]{3})/, path, fn _, octal -> <<String.to_integer(octal, 8)>> end)
+  end
+
+  # "some avg10=0.00 avg60=0.00 avg300=0.00 total=0"
+  defp stalls(text) do
+    averages =
+      for [_, kind, percent] <- Regex.scan(~r/^(some|full) avg10=(\d+\.\d+)/m, text), into: %{} do
+        {kind, String.to_float(percent)}
+      end
+
+    case averages do
+      # Kernels before 5.13 tell no "full" for some resources.
+      %{"some" => some} -> %{some: some, full: Map.get(averages, "full", 0.0)}
+      _ -> nil
+    end
+  end
+
+  # Lines of a name, a separator and a number; others are left out.
+  defp keyed(text, separator) do
+    for line <- lines(text),
+        [key, value] <- [String.split(line, separator, parts: 2)],
+        number = integer(value),
+        into: %{},
+        do: {key, number}
+  end
+
+  defp integer(text) do
+    case text |> String.trim_leading() |> Integer.parse() do
+      {number, _unit} when number >= 0 -> number
+      _ -> nil
+    end
+  end
+
+  defp lines(text), do: String.split(text, "\n", trim: true)
+
+  defp file(group, directory, name), do: read(group.root, Path.join(directory, name))
+
+  # Raw, so that looking at memory every moment does not go through the file server. "" when there is no such file.
+  defp read(root, path) do
+    case :file.open(Path.join(root, path), [:read, :raw, :binary]) do
+      {:ok, device} ->
+        text = read_all(device, "")
+        :file.close(device)
+        text
+
+      {:error, _} ->
+        ""
+    end
+  end
+
+  # The kernel hands such files out a page at a time.
+  defp read_all(device, text) when byte_size(text) < @longest_file do
+    case :file.read(device, 65_536) do
+      {:ok, more} -> read_all(device, text <> more)
+      _ -> text
+    end
+  end
+
+  defp read_all(_device, text), do: text
+end
