@@ -5,5 +5,6 @@
 
 #![deny(unsafe_code)]
 
+pub mod charged;
 pub mod quota;
 mod sync;
