@@ -6,5 +6,6 @@
 #![deny(unsafe_code)]
 
 pub mod charged;
+pub mod pool;
 pub mod quota;
 mod sync;

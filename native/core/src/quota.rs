@@ -11,13 +11,16 @@
 //! ```
 //!
 //! A reservation is granted by every account from its own up to the root, or by none. Bytes that
-//! outlive their quota stay charged up the tree and show as [`Account::orphaned`] of the root.
+//! outlive their quota stay charged up the tree. Once the outermost quota has ended as well, they show as
+//! [`Account::orphaned`] of the root, and stay in use in the pool that admitted the quota.
 //!
 //! Two kinds of bytes are reserved, kept apart so that nothing is counted twice: payloads of binaries
 //! handed to the VM, which the VM also counts in the process that holds them, and everything else,
 //! which only this ledger sees. What the VM itself uses is reported with [`Account::observe`].
 
+use crate::pool::{Admission, Pool, never_negative};
 use crate::sync::{Arc, AtomicU64, Ordering};
+use std::sync::OnceLock;
 
 /// The limit of an account without one.
 pub const UNLIMITED: u64 = u64::MAX;
@@ -81,6 +84,8 @@ pub struct Account {
     /// Bytes that outlived their quota; kept in the root only.
     orphaned: AtomicU64,
     parent: Option<Arc<Account>>,
+    /// What a pool granted for this quota. Set once, before the work begins: nothing for loom to explore.
+    admission: OnceLock<Admission>,
 }
 
 impl Account {
@@ -106,7 +111,26 @@ impl Account {
             peak: AtomicU64::new(0),
             orphaned: AtomicU64::new(0),
             parent,
+            admission: OnceLock::new(),
         })
+    }
+
+    /// Makes the quota's bytes those of `admission`, which goes back when this account closes, less what
+    /// outlives it. Gives the admission back when there is one already.
+    pub fn admit(&self, admission: Admission) -> Result<(), Admission> {
+        self.admission.set(admission)
+    }
+
+    /// The pool that admitted this quota itself.
+    pub fn pool(&self) -> Option<&Arc<Pool>> {
+        self.admission.get().map(Admission::pool)
+    }
+
+    /// Whether `pool` admitted this quota or one that it is nested in, so that its bytes are promised already.
+    pub fn is_admitted_by(&self, pool: &Arc<Pool>) -> bool {
+        self.ancestors()
+            .filter_map(Account::pool)
+            .any(|granter| Arc::ptr_eq(granter, pool))
     }
 
     /// The limit in bytes; [`UNLIMITED`] for the root.
@@ -121,7 +145,7 @@ impl Account {
 
     /// Bytes that outlived their quota. Only the root's figure is meaningful.
     pub fn orphaned(&self) -> u64 {
-        self.orphaned.load(Ordering::Acquire)
+        never_negative(self.orphaned.load(Ordering::Acquire))
     }
 
     /// Bytes that can still be reserved, by this account's and all its ancestors' limits.
@@ -177,7 +201,12 @@ impl Account {
         self.observe(0, 0);
         let used = self.used.fetch_or(CLOSED, Ordering::AcqRel);
         if used & CLOSED == 0 {
-            self.root_of().orphaned.fetch_add(used, Ordering::AcqRel);
+            if let Some(root) = self.parent_root() {
+                root.orphaned.fetch_add(used, Ordering::AcqRel);
+            }
+            if let Some(admission) = self.admission.get() {
+                admission.settle(used);
+            }
         }
     }
 
@@ -196,12 +225,9 @@ impl Account {
         std::iter::successors(Some(self), |account| account.parent.as_deref())
     }
 
-    fn root_of(&self) -> &Account {
-        let mut account = self;
-        while let Some(parent) = &account.parent {
-            account = parent;
-        }
-        account
+    /// The root, when this is an outermost quota. What outlives a nested one is still held by the outer.
+    fn parent_root(&self) -> Option<&Account> {
+        self.parent.as_deref().filter(|it| it.parent.is_none())
     }
 
     /// Grants `bytes` in every account up to the root, or in none.
@@ -244,7 +270,12 @@ impl Account {
             })
             .map_err(refusal)?;
         if before & CLOSED != 0 {
-            self.root_of().orphaned.fetch_add(bytes, Ordering::AcqRel);
+            if let Some(root) = self.parent_root() {
+                root.orphaned.fetch_add(bytes, Ordering::AcqRel);
+            }
+            if let Some(pool) = self.pool() {
+                pool.orphan(bytes);
+            }
         }
         if kind == Kind::Binary {
             self.binaries.fetch_add(bytes, Ordering::AcqRel);
@@ -260,7 +291,12 @@ impl Account {
         let before = self.used.fetch_sub(bytes, Ordering::AcqRel);
         debug_assert!(before & !CLOSED >= bytes, "refunded more than was reserved");
         if before & CLOSED != 0 {
-            self.root_of().orphaned.fetch_sub(bytes, Ordering::AcqRel);
+            if let Some(root) = self.parent_root() {
+                root.orphaned.fetch_sub(bytes, Ordering::AcqRel);
+            }
+            if let Some(pool) = self.pool() {
+                pool.refund_orphan(bytes);
+            }
         }
     }
 }
@@ -338,3 +374,6 @@ impl Drop for Reservation {
 #[cfg(all(test, not(loom)))]
 #[allow(clippy::unwrap_used)]
 mod tests;
+
+#[cfg(all(test, loom))]
+mod loom_tests;

@@ -79,6 +79,20 @@ fn bytes_that_outlive_their_quota_are_orphaned_until_refunded() {
 }
 
 #[test]
+fn bytes_that_outlive_a_nested_quota_are_orphaned_once_and_only_with_the_outermost() {
+    let root = Account::root();
+    let outer = Account::child(&root, 100);
+    let inner = Account::child(&outer, 50);
+    let held = Reservation::new(&inner, Kind::Native, 10).unwrap();
+    inner.close();
+    assert_eq!((root.orphaned(), outer.reserved()), (0, 10));
+    outer.close();
+    assert_eq!(root.orphaned(), 10);
+    drop(held);
+    assert_eq!((root.orphaned(), root.reserved()), (0, 0));
+}
+
+#[test]
 fn resizing_moves_exactly_the_difference() {
     let account = Account::child(&Account::root(), 100);
     let mut held = Reservation::empty(&account, Kind::Native);
