@@ -9,3 +9,4 @@ pub mod charged;
 pub mod pool;
 pub mod quota;
 mod sync;
+pub mod xml;

@@ -1,0 +1,109 @@
+//! The attributes of one tag: spans of the buffers that hold them, nothing copied.
+
+use super::namespaces::Namespaces;
+use super::sink::{Attribute, Name};
+use super::utf8;
+
+/// Which buffer a span lies in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Source {
+    /// The text being scanned: the input, or an entity's replacement text.
+    Scanned = 0,
+    /// The tag's own buffer: what was normalised, and what had to make room for more input.
+    Tag = 1,
+    /// The declarations of the document type.
+    Declared = 2,
+}
+
+/// A place in one of the buffers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub start: u32,
+    pub end: u32,
+    pub source: Source,
+}
+
+impl Span {
+    pub const EMPTY: Span = Span {
+        start: 0,
+        end: 0,
+        source: Source::Scanned,
+    };
+
+    #[inline]
+    pub fn new(source: Source, start: usize, end: usize) -> Span {
+        Span {
+            start: start as u32,
+            end: end as u32,
+            source,
+        }
+    }
+
+    #[inline]
+    pub fn len(&self) -> usize {
+        (self.end - self.start) as usize
+    }
+}
+
+/// One attribute of the tag being scanned.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AttributeSpan {
+    pub name: Span,
+    pub value: Span,
+    /// Bytes of the prefix and its colon.
+    pub prefix: u32,
+    /// Index of the namespace's URI, [`Namespaces::NONE`] without one.
+    pub namespace: u32,
+}
+
+/// The buffers that spans refer to, in the order of [`Source`].
+#[derive(Clone, Copy)]
+pub(crate) struct Sources<'a>(pub [&'a [u8]; 3]);
+
+impl<'a> Sources<'a> {
+    #[inline]
+    pub fn bytes(&self, span: Span) -> &'a [u8] {
+        &self.0[span.source as usize][span.start as usize..span.end as usize]
+    }
+}
+
+/// The attributes of a start tag, in document order, defaulted ones last.
+pub struct Attributes<'a> {
+    pub(crate) spans: &'a [AttributeSpan],
+    pub(crate) sources: Sources<'a>,
+    pub(crate) namespaces: &'a Namespaces,
+}
+
+impl<'a> Attributes<'a> {
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
+    /// The attributes, from either end.
+    #[inline]
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Attribute<'a>> + ExactSizeIterator {
+        let Attributes {
+            spans,
+            sources,
+            namespaces,
+        } = *self;
+        spans.iter().map(move |span| {
+            let qualified = utf8::text(sources.bytes(span.name));
+            Attribute {
+                name: Name {
+                    qualified,
+                    local: &qualified[span.prefix as usize..],
+                    namespace: namespaces.get(span.namespace),
+                },
+                value: utf8::text(sources.bytes(span.value)),
+            }
+        })
+    }
+}

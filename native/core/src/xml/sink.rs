@@ -1,0 +1,87 @@
+//! What a parser tells, and to whom.
+
+use super::attributes::Attributes;
+use super::position::Position;
+
+/// Receives the events of a document, in document order.
+///
+/// Everything borrowed is valid during the call only.
+pub trait Sink {
+    /// Where the next event begins. Called before each event, and only with `Options::positions`.
+    fn position(&mut self, _position: Position) {}
+
+    fn start_document(&mut self, prolog: &Prolog<'_>);
+
+    /// A start tag. An empty-element tag is a start and an end.
+    fn start_element(&mut self, name: Name<'_>, attributes: &Attributes<'_>);
+
+    fn end_element(&mut self, name: Name<'_>);
+
+    /// Text, never empty: at most [`super::TEXT_PIECE`] bytes unless texts are joined.
+    fn characters(&mut self, text: &str);
+
+    /// A CDATA section, in pieces like text; an empty section is one empty piece.
+    fn cdata(&mut self, _text: &str) {}
+
+    fn comment(&mut self, _text: &str) {}
+
+    fn processing_instruction(&mut self, _target: &str, _data: &str) {}
+
+    fn doctype(&mut self, _doctype: &Doctype<'_>) {}
+
+    /// A reference in content whose replacement text is not in the document.
+    fn skipped_entity(&mut self, _name: &str) {}
+
+    fn end_document(&mut self);
+
+    /// Asked between events: true makes `run` return [`super::Status::Full`]. A few more events may
+    /// follow one that filled the sink: at most the end of an empty element.
+    fn is_full(&self) -> bool {
+        false
+    }
+}
+
+/// The XML declaration, as far as there is one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Prolog<'a> {
+    pub version: Option<&'a str>,
+    pub encoding: Option<&'a str>,
+    pub standalone: Option<bool>,
+}
+
+/// The document type declaration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Doctype<'a> {
+    pub name: &'a str,
+    pub public_id: Option<&'a str>,
+    pub system_id: Option<&'a str>,
+    /// What stands between the brackets, as written.
+    pub internal_subset: Option<&'a str>,
+}
+
+/// A name of an element or an attribute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Name<'a> {
+    /// As written, prefix and all.
+    pub qualified: &'a str,
+    /// Without its prefix; the same as `qualified` unless namespaces are on.
+    pub local: &'a str,
+    /// The namespace it is in; always `None` unless namespaces are on.
+    pub namespace: Option<Namespace<'a>>,
+}
+
+/// A namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Namespace<'a> {
+    /// Names with the same id are in the same namespace, for as long as the parser lives. The converse
+    /// need not hold: an id that went out of scope may be given anew under another number.
+    pub id: u32,
+    pub uri: &'a str,
+}
+
+/// An attribute, its value normalised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attribute<'a> {
+    pub name: Name<'a>,
+    pub value: &'a str,
+}
