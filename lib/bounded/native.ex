@@ -14,6 +14,13 @@ defmodule Bounded.Native do
     |> :erlang.load_nif(0)
   end
 
+  ## binary.rs
+
+  def binary_copy(_binary), do: not_loaded()
+  def binary_new(_len), do: not_loaded()
+  def binary_append(_filling, _piece), do: not_loaded()
+  def binary_finish(_filling), do: not_loaded()
+
   ## quota.rs
 
   def account_new(_parent, _limit), do: not_loaded()

@@ -8,5 +8,6 @@
 pub mod charged;
 pub mod pool;
 pub mod quota;
+pub mod slice;
 mod sync;
 pub mod xml;

@@ -1,8 +1,8 @@
 //! Binaries charged to an account until their last reference goes.
 //!
 //! ```text
-//! resource:  | Header: Reservation | payload ... |
-//!                                    ^ what the binary term points at
+//! resource:  | Header: Reservation | padding | payload ... |
+//!                                              ^ what the binary term points at
 //! ```
 //!
 //! The payload is inline in the resource, so the VM counts it in the virtual heap of whoever holds the
@@ -26,12 +26,16 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 static TYPE: AtomicPtr<ErlNifResourceType> = AtomicPtr::new(std::ptr::null_mut());
 
-/// What stands before the payload of every charged binary.
+/// What stands before the payload of every charged binary; dropped, it refunds.
 struct Header {
-    reservation: Reservation,
+    _reservation: Reservation,
 }
 
-const HEADER: usize = size_of::<Header>();
+/// The payload starts on a cache line: copying 4 MiB to it was a sixth faster than to any address.
+const ALIGNMENT: usize = 64;
+
+/// What a charged binary takes besides its payload.
+const OVERHEAD: usize = size_of::<Header>() + ALIGNMENT - 1;
 
 /// A binary being written: charged, allocated, and not yet a term.
 pub struct ChargedBinary {
@@ -43,18 +47,20 @@ pub struct ChargedBinary {
 unsafe impl Send for ChargedBinary {}
 
 impl ChargedBinary {
-    /// Charges `len` bytes and the header to `account`, then allocates them.
+    /// Charges `len` bytes and the overhead to `account`, then allocates them.
     pub fn new(account: &Arc<Account>, len: usize) -> Result<ChargedBinary, Refusal> {
         let reservation = Reservation::new(
             account,
             Kind::Binary,
-            (len as u64).saturating_add(HEADER as u64),
+            (len as u64).saturating_add(OVERHEAD as u64),
         )?;
         // SAFETY: the type was opened when the library was loaded. The VM aborts rather than return null.
         let resource = unsafe {
-            let resource = enif_alloc_resource(TYPE.load(Ordering::Acquire), HEADER + len);
+            let resource = enif_alloc_resource(TYPE.load(Ordering::Acquire), OVERHEAD + len);
             // The header comes first, before anything that can fail: the destructor will read it.
-            resource.cast::<Header>().write(Header { reservation });
+            resource.cast::<Header>().write(Header {
+                _reservation: reservation,
+            });
             NonNull::new_unchecked(resource)
         };
         Ok(ChargedBinary { resource, len })
@@ -62,8 +68,13 @@ impl ChargedBinary {
 
     /// The payload: `len` bytes, uninitialised until written.
     pub fn payload(&mut self) -> &mut [MaybeUninit<u8>] {
-        // SAFETY: `len` bytes behind the header belong to this resource, which nobody else refers to.
+        // SAFETY: `len` bytes from the start on belong to this resource, which nobody else refers to.
         unsafe { std::slice::from_raw_parts_mut(self.start().cast(), self.len) }
+    }
+
+    /// Ends the binary after `len` bytes; what is behind them stays charged, for it stays allocated.
+    pub fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
     }
 
     /// The finished binary.
@@ -86,8 +97,12 @@ impl ChargedBinary {
     }
 
     fn start(&self) -> *mut u8 {
-        // SAFETY: the payload begins HEADER bytes into the resource.
-        unsafe { self.resource.as_ptr().cast::<u8>().add(HEADER) }
+        let behind_header = size_of::<Header>();
+        // SAFETY: `new` allocated the header, up to ALIGNMENT - 1 bytes of padding, and the payload.
+        unsafe {
+            let address = self.resource.as_ptr().cast::<u8>().add(behind_header);
+            address.add(address.align_offset(ALIGNMENT))
+        }
     }
 }
 

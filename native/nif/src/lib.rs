@@ -4,6 +4,7 @@
 //! - `arena`: binaries whose payload is charged to an account until the last reference goes.
 
 mod arena;
+mod binary;
 mod quota;
 mod registry;
 

@@ -1,0 +1,91 @@
+defmodule BoundedBinaryTest do
+  use ExUnit.Case, async: true
+  doctest BoundedBinary
+
+  alias Bounded.Native
+  import Bitwise
+  import Bounded.Test.Accounts
+
+  # Around every boundary: heap binary, plain binary, one call, several steps.
+  @sizes [0, 1, 63, 64, 65, 4_096, 65_535, 65_536, 65_537, 262_143, 262_144, 262_145, 1_000_003]
+
+  describe "copy/1" do
+    test "equals its argument and refers to nothing else" do
+      for size <- @sizes do
+        binary = binary_part(:rand.bytes(size + 2), 1, size)
+        copy = BoundedBinary.copy(binary)
+        assert copy == binary
+        assert :binary.referenced_byte_size(copy) in size..(size + 256)
+      end
+    end
+
+    test "copies binaries that do not start on a byte" do
+      for size <- @sizes do
+        <<_::3, binary::binary-size(size), _::5>> = :rand.bytes(size + 1)
+        assert BoundedBinary.copy(binary) == binary
+      end
+    end
+
+    test "refuses what is no binary" do
+      for term <- [<<1::3>>, :atom, 1, ~c"list"] do
+        assert_raise ArgumentError, fn -> BoundedBinary.copy(term) end
+      end
+    end
+
+    test "charges more than 64 KiB to the account of the caller, until the last reference goes" do
+      in_account(10_000_000, fn account ->
+        plain = BoundedBinary.copy(:rand.bytes(65_536))
+        assert reserved(account) == 0
+        charged = BoundedBinary.copy(:rand.bytes(65_537))
+        stepped = BoundedBinary.copy(:rand.bytes(1_000_000))
+        assert reserved(account) in 1_065_537..1_066_000
+        assert byte_size(plain) + byte_size(charged) + byte_size(stepped) == 1_131_073
+      end)
+      |> assert_refunded()
+    end
+
+    test "is refused before anything is allocated" do
+      in_account(1_000_000, fn account ->
+        error =
+          assert_raise Quota.ExceededError, fn -> BoundedBinary.copy(:rand.bytes(1_000_001)) end
+
+        assert error.limit == 1_000_000
+        assert error.requested > 1_000_000
+        assert {_, _, _, 0, 0} = Native.account_usage(account)
+      end)
+    end
+  end
+
+  describe "slice/3" do
+    test "equals :binary.part/3, negative lengths included, and keeps nothing else alive" do
+      body = :rand.bytes(700_000)
+
+      for {position, length} <- [
+            {0, 0},
+            {10, 64},
+            {700_000, -5},
+            {100_000, 300_000},
+            {0, 700_000}
+          ] do
+        slice = BoundedBinary.slice(body, position, length)
+        assert slice == :binary.part(body, position, length)
+        assert :binary.referenced_byte_size(slice) in byte_size(slice)..(byte_size(slice) + 256)
+      end
+    end
+
+    test "raises ArgumentError out of range" do
+      for {position, length} <- [
+            {0, 4},
+            {4, 0},
+            {1, 3},
+            {-1, 1},
+            {1, -2},
+            {1 <<< 70, 1},
+            {0, 1.0}
+          ] do
+        assert_raise ArgumentError, fn -> :binary.part("abc", position, length) end
+        assert_raise ArgumentError, fn -> BoundedBinary.slice("abc", position, length) end
+      end
+    end
+  end
+end
