@@ -1,0 +1,180 @@
+defmodule Quota.Pressure do
+  @moduledoc """
+  How short of memory this node is: `:normal`, `:high` or `:critical`.
+
+      iex> Quota.Pressure.level() in [:normal, :high, :critical]
+      true
+
+  A `Quota.Pool` stops admitting work while the level is `:critical`. Applications may look as well,
+  to shed load that no pool knows of.
+
+  ## What it looks at
+
+  | figure | `:high` from | until below | `:critical` from | until below |
+  | --- | --- | --- | --- | --- |
+  | memory in use, of the limit | 85 % | 80 % | 95 % | 90 % |
+  | time in which some work waited for memory | 20 % | 10 % | | |
+  | time in which all work waited for memory | | | 20 % | 10 % |
+  | throttled by `memory.high` since the last look | once | | | |
+  | killed for want of memory since the last look | | | once | |
+
+  The limit is that of the control group, the smallest up the hierarchy (versions 1 and 2), or the machine's memory where
+  there is none. File cache, which the kernel gives up before it kills anyone, does not count as in use. Waiting is the
+  kernel's pressure stall information over ten seconds: of the control group (version 2), or of the machine where there
+  is no limit. It needs no privileges, and costs about 0.1 ms each time it looks, which is at most four times a second.
+
+  Where nothing can be seen the level is `:normal` and `info/0` says `source: nil`.
+
+  ## Telemetry
+
+  `[:bounded, :pressure]` goes out when the level changes, as noticed by a running pool or by whoever
+  calls `level/0`:
+
+    * measurements: `usage` and `limit` in bytes, `used` as a fraction of 1, `some` and `full` in percent, nil where unknown
+    * metadata: `level`, `previous`, and `source` (`:cgroup_v1`, `:cgroup_v2`, `:machine` or nil)
+  """
+
+  alias Bounded.{Cgroup, Telemetry}
+
+  @type level :: :normal | :high | :critical
+
+  @type info :: %{
+          level: level,
+          source: :cgroup_v1 | :cgroup_v2 | :machine | nil,
+          limit: pos_integer | nil,
+          usage: non_neg_integer | nil,
+          used: float | nil,
+          some: float | nil,
+          full: float | nil
+        }
+
+  # Figure: enters :high, leaves :high, enters :critical, leaves :critical. Nothing is larger than an atom.
+  @thresholds %{
+    used: {0.85, 0.80, 0.95, 0.90},
+    some: {20.0, 10.0, :never, :never},
+    full: {:never, :never, 20.0, 10.0}
+  }
+
+  @levels {:normal, :high, :critical}
+  @fresh_ms 250
+
+  # Slots of the atomics that every reader shares.
+  @level 1
+  @looked_at 2
+  @throttled 3
+  @killed 4
+
+  @doc "The level at this moment, no older than a quarter of a second."
+  @spec level() :: level
+  def level, do: level(shared())
+
+  @doc """
+  The level with the figures behind it: bytes, `used` as a fraction of 1, `some` and `full` in percent of the last
+  ten seconds; nil where nothing can be seen.
+  """
+  @spec info() :: info
+  def info do
+    shared = shared()
+    shared |> elem(0) |> figures() |> Map.delete(:events) |> Map.put(:level, level(shared))
+  end
+
+  @doc false
+  # What readers share: the control group, which does not change, and what was last seen.
+  def new(group) do
+    seen = :atomics.new(4, signed: true)
+    events = Cgroup.events(group)
+    :atomics.put(seen, @looked_at, now() - @fresh_ms)
+    :atomics.put(seen, @throttled, throttled(events))
+    :atomics.put(seen, @killed, killed(events))
+    {group, seen}
+  end
+
+  @doc false
+  def level({_group, seen} = shared) do
+    looked_at = :atomics.get(seen, @looked_at)
+    now = now()
+
+    # Of those who find it stale, one looks; the others take what is there.
+    if now - looked_at >= @fresh_ms and
+         :atomics.compare_exchange(seen, @looked_at, looked_at, now) == :ok do
+      look(shared)
+    else
+      elem(@levels, :atomics.get(seen, @level))
+    end
+  end
+
+  @doc false
+  def look({group, seen}) do
+    figures = figures(group)
+    throttled = throttled(figures.events)
+    killed = killed(figures.events)
+
+    events =
+      cond do
+        :atomics.exchange(seen, @killed, killed) < killed -> 2
+        :atomics.exchange(seen, @throttled, throttled) < throttled -> 1
+        true -> 0
+      end
+
+    previous = :atomics.get(seen, @level)
+    level = max(events, rank(figures, previous))
+    changed = :atomics.exchange(seen, @level, level) != level
+    if changed, do: announce(figures, elem(@levels, level), elem(@levels, previous))
+    elem(@levels, level)
+  end
+
+  # The highest level that any figure calls for, given the one before.
+  defp rank(figures, previous) do
+    @thresholds
+    |> Enum.map(fn {key, thresholds} -> rank(figures[key], previous, thresholds) end)
+    |> Enum.max()
+  end
+
+  defp rank(nil, _previous, _thresholds), do: 0
+  defp rank(value, _, {_, _, critical, _}) when value >= critical, do: 2
+  defp rank(value, 2, {_, _, _, leave}) when value >= leave, do: 2
+  defp rank(value, _, {high, _, _, _}) when value >= high, do: 1
+  defp rank(value, previous, {_, leave, _, _}) when previous > 0 and value >= leave, do: 1
+  defp rank(_value, _previous, _thresholds), do: 0
+
+  defp figures(group) do
+    memory = Cgroup.memory(group)
+    stalls = Cgroup.pressure(group) || %{some: nil, full: nil}
+    usage = memory.usage && max(memory.usage - memory.reclaimable, 0)
+
+    %{
+      source: memory.source,
+      limit: memory.limit,
+      usage: usage,
+      used: usage && memory.limit && usage / memory.limit,
+      some: stalls.some,
+      full: stalls.full,
+      events: Cgroup.events(group)
+    }
+  end
+
+  defp throttled(events), do: Map.get(events, :high, 0)
+  defp killed(events), do: max(Map.get(events, :oom, 0), Map.get(events, :oom_kill, 0))
+
+  defp announce(figures, level, previous) do
+    Telemetry.execute(
+      [:bounded, :pressure],
+      Map.take(figures, [:usage, :limit, :used, :some, :full]),
+      %{level: level, previous: previous, source: figures.source}
+    )
+  end
+
+  defp shared do
+    case :persistent_term.get(__MODULE__, nil) do
+      nil ->
+        shared = new(Cgroup.find())
+        :persistent_term.put(__MODULE__, shared)
+        shared
+
+      shared ->
+        shared
+    end
+  end
+
+  defp now, do: System.monotonic_time(:millisecond)
+end

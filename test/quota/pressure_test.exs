@@ -1,0 +1,161 @@
+defmodule Quota.PressureTest do
+  # The stand-in for :telemetry is a module of the whole VM.
+  use ExUnit.Case, async: false
+
+  alias Bounded.Cgroup
+  alias Quota.Pressure
+
+  doctest Pressure
+
+  @limit 100_000_000
+
+  # A small machine with one version 2 control group, whose files the tests rewrite.
+  setup context do
+    root = Path.join(System.tmp_dir!(), "bounded_pressure_#{System.unique_integer([:positive])}")
+    on_exit(fn -> File.rm_rf!(root) end)
+    put(root, "proc/self/cgroup", "0::/\n")
+    put(root, "proc/self/mountinfo", "1 2 0:27 / /cg rw - cgroup2 cgroup rw\n")
+    put(root, "proc/meminfo", "MemTotal: 8000000 kB\nMemAvailable: 7000000 kB\n")
+    put(root, "cg/memory.max", "#{@limit}\n")
+    usage(root, 50)
+    stall(root, 0.0, 0.0)
+    events(root, 0, 0)
+    if context[:telemetry], do: listen()
+    {:ok, root: root, shared: root |> Cgroup.find() |> Pressure.new()}
+  end
+
+  defp put(root, path, text) do
+    path = Path.join(root, path)
+    File.mkdir_p!(Path.dirname(path))
+    File.write!(path, text)
+  end
+
+  # `percent` of the limit in use, and as much again in file cache.
+  defp usage(root, percent) do
+    cache = 10_000_000
+    put(root, "cg/memory.current", "#{percent * div(@limit, 100) + cache}\n")
+    put(root, "cg/memory.stat", "inactive_file #{cache}\n")
+  end
+
+  defp stall(root, some, full) do
+    put(root, "cg/memory.pressure", """
+    some avg10=#{some} avg60=0.00 avg300=0.00 total=0
+    full avg10=#{full} avg60=0.00 avg300=0.00 total=0
+    """)
+  end
+
+  defp events(root, high, kills) do
+    put(root, "cg/memory.events", "low 0\nhigh #{high}\nmax 9\noom 0\noom_kill #{kills}\n")
+  end
+
+  # Stands in for the library, unless it is there.
+  defp listen do
+    test = self()
+    refute Code.ensure_loaded?(:telemetry), "this test brings its own :telemetry"
+    :persistent_term.put({__MODULE__, :listener}, test)
+
+    Module.create(
+      :telemetry,
+      quote do
+        def execute(event, measurements, metadata) do
+          send(
+            :persistent_term.get({Quota.PressureTest, :listener}),
+            {event, measurements, metadata}
+          )
+
+          :ok
+        end
+      end,
+      Macro.Env.location(__ENV__)
+    )
+
+    on_exit(fn ->
+      :code.purge(:telemetry)
+      :code.delete(:telemetry)
+      :persistent_term.erase({__MODULE__, :listener})
+    end)
+  end
+
+  test "rises and falls with memory in use, each level left later than it was entered", context do
+    for {percent, level} <- [
+          {84, :normal},
+          {85, :high},
+          {80, :high},
+          {79, :normal},
+          {95, :critical},
+          {90, :critical},
+          {89, :high},
+          {94, :high},
+          {50, :normal}
+        ] do
+      usage(context.root, percent)
+      assert {percent, Pressure.look(context.shared)} == {percent, level}
+    end
+  end
+
+  test "rises when work waits for memory", context do
+    for {some, full, level} <- [
+          {19.9, 0.0, :normal},
+          {20.0, 0.0, :high},
+          {99.0, 19.9, :high},
+          {99.0, 20.0, :critical},
+          {10.0, 10.0, :critical},
+          {10.0, 9.9, :high},
+          {9.9, 0.0, :normal}
+        ] do
+      stall(context.root, some, full)
+      assert {some, full, Pressure.look(context.shared)} == {some, full, level}
+    end
+  end
+
+  test "the kernel's killing and throttling count once", context do
+    events(context.root, 3, 0)
+    assert Pressure.look(context.shared) == :high
+    assert Pressure.look(context.shared) == :normal
+    events(context.root, 3, 1)
+    assert Pressure.look(context.shared) == :critical
+    assert Pressure.look(context.shared) == :normal
+  end
+
+  test "what happened before it began to look does not count", context do
+    events(context.root, 7, 7)
+    assert context.root |> Cgroup.find() |> Pressure.new() |> Pressure.look() == :normal
+  end
+
+  test "looks no more than four times a second", context do
+    assert Pressure.level(context.shared) == :normal
+    usage(context.root, 99)
+    assert Pressure.level(context.shared) == :normal
+    assert Pressure.look(context.shared) == :critical
+    assert Pressure.level(context.shared) == :critical
+  end
+
+  test "sees nothing, is normal and says so" do
+    shared = Pressure.new(Cgroup.find("there is no such directory"))
+    assert Pressure.look(shared) == :normal
+  end
+
+  test "info/0 has the figures" do
+    info = Pressure.info()
+    assert info.level in [:normal, :high, :critical]
+
+    if File.exists?("/proc/meminfo") do
+      assert info.source in [:cgroup_v1, :cgroup_v2, :machine]
+      assert info.used > 0 and info.used <= 1.0
+    end
+  end
+
+  @tag :telemetry
+  test "sends an event when the level changes, and only then", context do
+    Pressure.look(context.shared)
+    refute_received {[:bounded, :pressure], _, _}
+    usage(context.root, 96)
+    Pressure.look(context.shared)
+    assert_received {[:bounded, :pressure], measurements, metadata}
+    assert %{usage: 96_000_000, limit: @limit, some: 0.0, full: 0.0} = measurements
+    assert_in_delta measurements.used, 0.96, 0.001
+    assert metadata == %{level: :critical, previous: :normal, source: :cgroup_v2}
+    Pressure.look(context.shared)
+    refute_received {[:bounded, :pressure], _, _}
+  end
+end
