@@ -61,7 +61,7 @@ defmodule Bounded.Cgroup do
     # Of equal limits the one furthest up: that is the group whose usage is held to it.
     group.directories
     |> Enum.reverse()
-    |> Enum.map(&limit(group, &1))
+    |> Enum.map(&{limit(group, &1), &1})
     |> Enum.filter(fn {limit, _directory} -> limit != nil and below?(limit, machine.physical) end)
     |> Enum.min_by(&elem(&1, 0), fn -> nil end)
     |> case do
@@ -86,12 +86,12 @@ defmodule Bounded.Cgroup do
   """
   @spec events(t) :: %{optional(atom) => non_neg_integer}
   def events(%__MODULE__{version: 2, directories: [own | _]} = group) do
-    figures = group |> file(own, "memory.events") |> keyed(" ")
-    for key <- ~w(high max oom oom_kill)a, n = figures["#{key}"], into: %{}, do: {key, n}
+    text = file(group, own, "memory.events")
+    for key <- ~w(high max oom oom_kill)a, n = figure(text, "#{key} "), into: %{}, do: {key, n}
   end
 
   def events(%__MODULE__{version: 1, directories: [own | _]} = group) do
-    kills = (group |> file(own, "memory.oom_control") |> keyed(" "))["oom_kill"]
+    kills = group |> file(own, "memory.oom_control") |> figure("oom_kill ")
     failures = group |> file(own, "memory.failcnt") |> integer()
     for {key, n} <- [max: failures, oom_kill: kills], n != nil, into: %{}, do: {key, n}
   end
@@ -100,26 +100,25 @@ defmodule Bounded.Cgroup do
 
   @doc """
   Share of the last ten seconds, in percent, in which some or all work waited for memory: pressure stall
-  information of the group, which only v2 has, or of the machine when the group has no limit of its own. Else nil.
+  information of the group, which only v2 has, or of the machine when `memory` is the machine's. Else nil.
   """
-  @spec pressure(t) :: %{some: float, full: float} | nil
-  def pressure(%__MODULE__{version: 2, directories: [own | _]} = group) do
+  @spec pressure(t, memory) :: %{some: float, full: float} | nil
+  def pressure(%__MODULE__{version: 2, directories: [own | _]} = group, _memory) do
     group |> file(own, "memory.pressure") |> stalls()
   end
 
-  def pressure(%__MODULE__{} = group) do
-    # The machine's figure includes everybody else's waiting: it says little inside a limit.
-    case memory(group) do
-      %{source: :machine} -> group.root |> read("proc/pressure/memory") |> stalls()
-      _ -> nil
-    end
+  # The machine's figure includes everybody else's waiting: it says little inside a limit.
+  def pressure(%__MODULE__{root: root}, %{source: :machine}) do
+    root |> read("proc/pressure/memory") |> stalls()
   end
 
+  def pressure(%__MODULE__{}, _memory), do: nil
+
   defp machine(root) do
-    figures = root |> read("proc/meminfo") |> keyed(":")
-    bytes = fn key -> figures[key] && figures[key] * 1024 end
-    physical = bytes.("MemTotal")
-    available = bytes.("MemAvailable") || bytes.("MemFree")
+    text = read(root, "proc/meminfo")
+    bytes = fn key -> with kib when is_integer(kib) <- figure(text, key), do: kib * 1024 end
+    physical = bytes.("MemTotal:")
+    available = bytes.("MemAvailable:") || bytes.("MemFree:")
 
     %{
       source: physical && :machine,
@@ -129,7 +128,7 @@ defmodule Bounded.Cgroup do
       reclaimable: physical && 0,
       physical: physical,
       available: available,
-      swap: bytes.("SwapTotal")
+      swap: bytes.("SwapTotal:")
     }
   end
 
@@ -138,20 +137,20 @@ defmodule Bounded.Cgroup do
 
   defp limit(%{version: 2} = group, directory) do
     # "max" is no number, and means none.
-    {group |> file(directory, "memory.max") |> integer(), directory}
+    group |> file(directory, "memory.max") |> integer()
   end
 
   defp limit(%{version: 1} = group, directory) do
     own = group |> file(directory, "memory.limit_in_bytes") |> integer()
-    # What groups further up allow, even those that a container does not get to see.
-    inherited = group |> stat(directory) |> Map.get("hierarchical_memory_limit")
 
-    smallest =
-      [own, inherited]
-      |> Enum.reject(&(&1 == nil or &1 >= @v1_unlimited))
-      |> Enum.min(fn -> nil end)
+    # What groups further up allow, which a container does not get to see.
+    inherited =
+      if directory == List.last(group.directories),
+        do: group |> file(directory, "memory.stat") |> figure("hierarchical_memory_limit ")
 
-    {smallest, directory}
+    [own, inherited]
+    |> Enum.reject(&(&1 == nil or &1 >= @v1_unlimited))
+    |> Enum.min(fn -> nil end)
   end
 
   defp usage(%{version: 2} = group, directory),
@@ -161,17 +160,15 @@ defmodule Bounded.Cgroup do
     do: group |> file(directory, "memory.usage_in_bytes") |> integer()
 
   defp reclaimable(group, directory) do
-    figures = stat(group, directory)
+    text = file(group, directory, "memory.stat")
 
     keys =
       if group.version == 1,
-        do: ~w(total_inactive_file total_active_file),
-        else: ~w(inactive_file active_file slab_reclaimable)
+        do: ["total_inactive_file ", "total_active_file "],
+        else: ["inactive_file ", "active_file ", "slab_reclaimable "]
 
-    Enum.reduce(keys, 0, fn key, sum -> sum + Map.get(figures, key, 0) end)
+    Enum.reduce(keys, 0, fn key, sum -> sum + (figure(text, key) || 0) end)
   end
-
-  defp stat(group, directory), do: group |> file(directory, "memory.stat") |> keyed(" ")
 
   # A limit file is what tells a directory of the hierarchy from its root, which has none in v2.
   defp governed?(root, directory, 2), do: read(root, Path.join(directory, "memory.max")) != ""
@@ -256,13 +253,15 @@ defmodule Bounded.Cgroup do
     end
   end
 
-  # Lines of a name, a separator and a number; others are left out.
-  defp keyed(text, separator) do
-    for line <- lines(text),
-        [key, value] <- [String.split(line, separator, parts: 2)],
-        number = integer(value),
-        into: %{},
-        do: {key, number}
+  # The number after `key` at the start of a line. These files are read again and again for a few of their lines.
+  defp figure(text, key) do
+    case :binary.match(text, "\n" <> key) do
+      {at, length} ->
+        integer(binary_part(text, at + length, byte_size(text) - at - length))
+
+      :nomatch ->
+        if String.starts_with?(text, key), do: integer(String.replace_prefix(text, key, ""))
+    end
   end
 
   defp integer(text) do

@@ -21,7 +21,7 @@ defmodule Quota.Pressure do
   The limit is that of the control group, the smallest up the hierarchy (versions 1 and 2), or the machine's memory where
   there is none. File cache, which the kernel gives up before it kills anyone, does not count as in use. Waiting is the
   kernel's pressure stall information over ten seconds: of the control group (version 2), or of the machine where there
-  is no limit. It needs no privileges, and costs about 0.1 ms each time it looks, which is at most four times a second.
+  is no limit. It needs no privileges, and looks at a handful of small files, at most twice a second.
 
   Where nothing can be seen the level is `:normal` and `info/0` says `source: nil`.
 
@@ -56,7 +56,7 @@ defmodule Quota.Pressure do
   }
 
   @levels {:normal, :high, :critical}
-  @fresh_ms 250
+  @fresh_ms 500
 
   # Slots of the atomics that every reader shares.
   @level 1
@@ -64,7 +64,7 @@ defmodule Quota.Pressure do
   @throttled 3
   @killed 4
 
-  @doc "The level at this moment, no older than a quarter of a second."
+  @doc "The level at this moment, no older than half a second."
   @spec level() :: level
   def level, do: level(shared())
 
@@ -139,7 +139,7 @@ defmodule Quota.Pressure do
 
   defp figures(group) do
     memory = Cgroup.memory(group)
-    stalls = Cgroup.pressure(group) || %{some: nil, full: nil}
+    stalls = Cgroup.pressure(group, memory) || %{some: nil, full: nil}
     usage = memory.usage && max(memory.usage - memory.reclaimable, 0)
 
     %{

@@ -11,6 +11,8 @@ defmodule Bounded.CgroupTest do
   defp find(fixture), do: Cgroup.find(Path.join(@fixtures, fixture))
   defp memory(fixture), do: fixture |> find() |> Cgroup.memory()
 
+  defp pressure(fixture), do: fixture |> find() |> Cgroup.pressure(memory(fixture))
+
   defp figures(fixture) do
     memory = memory(fixture)
     {memory.source, memory.limit, memory.usage, memory.reclaimable}
@@ -42,8 +44,8 @@ defmodule Bounded.CgroupTest do
 
     test "events, and no pressure of its own" do
       assert Cgroup.events(find("v1")) == %{max: 17, oom_kill: 2}
-      assert Cgroup.pressure(find("v1")) == nil
-      assert Cgroup.pressure(find("v1_unlimited")) == %{some: 1.5, full: 0.25}
+      assert pressure("v1") == nil
+      assert pressure("v1_unlimited") == %{some: 1.5, full: 0.25}
     end
   end
 
@@ -72,7 +74,7 @@ defmodule Bounded.CgroupTest do
 
     test "events and pressure are those of the group itself" do
       assert Cgroup.events(find("v2")) == %{high: 3, max: 41, oom: 2, oom_kill: 1}
-      assert Cgroup.pressure(find("v2")) == %{some: 12.5, full: 3.75}
+      assert pressure("v2") == %{some: 12.5, full: 3.75}
     end
   end
 
@@ -100,14 +102,14 @@ defmodule Bounded.CgroupTest do
       memory = Cgroup.memory(group)
       assert Enum.all?(Map.values(memory), &is_nil/1)
       assert Cgroup.events(group) == %{}
-      assert Cgroup.pressure(group) == nil
+      assert Cgroup.pressure(group, Cgroup.memory(group)) == nil
     end
 
     test "garbled files raise nothing" do
       group = find("garbled")
       assert %{source: nil, limit: nil} = Cgroup.memory(group)
       assert Cgroup.events(group) == %{}
-      assert Cgroup.pressure(group) == nil
+      assert Cgroup.pressure(group, Cgroup.memory(group)) == nil
     end
   end
 

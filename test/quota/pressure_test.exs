@@ -122,7 +122,7 @@ defmodule Quota.PressureTest do
     assert context.root |> Cgroup.find() |> Pressure.new() |> Pressure.look() == :normal
   end
 
-  test "looks no more than four times a second", context do
+  test "looks no more than twice a second", context do
     assert Pressure.level(context.shared) == :normal
     usage(context.root, 99)
     assert Pressure.level(context.shared) == :normal
