@@ -13,6 +13,7 @@
 #![allow(dead_code)]
 
 mod attributes;
+mod encoding;
 mod error;
 mod limits;
 mod namespaces;

@@ -1,0 +1,216 @@
+//! Which encoding a document is in, from its first bytes: its byte order mark, its declaration, and
+//! what the caller said (XML 1.0, section 4.3.3 and appendix F).
+
+use super::EncodingError;
+use super::charset::{ByteOrder, Charset};
+use super::declaration::{self, Declared, declared};
+use std::ops::Range;
+
+/// As many bytes as it can take to tell: a mark, and a declaration in UTF-16.
+pub(super) const PREFIX: usize = 4 + 2 * declaration::LIMIT;
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Detection {
+    NeedMore,
+    Found {
+        charset: Charset,
+        /// Length of the byte order mark in bytes.
+        mark: usize,
+    },
+    /// The bytes between the mark and the error are text in `charset`.
+    Failed {
+        charset: Charset,
+        mark: usize,
+        error: EncodingError,
+    },
+}
+
+/// What the first bytes alone give away.
+enum Signature {
+    Marked(Charset, usize),
+    /// `<?` in UTF-16 without a mark.
+    Utf16Declaration(ByteOrder),
+    Unsupported(&'static str),
+    Unremarkable,
+}
+
+/// Looks at the first bytes of a document, which are all of it when `complete`. `told` is the
+/// encoding that the caller named.
+pub(super) fn detect(prefix: &[u8], complete: bool, told: Option<Charset>) -> Detection {
+    if prefix.len() < 4 && !complete {
+        return Detection::NeedMore;
+    }
+    let (charset, mark) = match signature(prefix) {
+        Signature::Unsupported(name) => {
+            return Detection::Failed {
+                charset: Charset::Utf8,
+                mark: 0,
+                error: EncodingError::unsupported(0, format!("{name} is not supported")),
+            };
+        }
+        Signature::Marked(charset, mark) => (charset, mark),
+        Signature::Utf16Declaration(order) => (Charset::Utf16(Some(order)), 0),
+        Signature::Unremarkable => (Charset::Utf8, 0),
+    };
+    match told {
+        Some(told) => overridden(prefix, told, charset, mark),
+        None => by_declaration(prefix, complete, charset, mark),
+    }
+}
+
+fn signature(prefix: &[u8]) -> Signature {
+    match prefix {
+        [0, 0, 0xFE, 0xFF, ..]
+        | [0xFF, 0xFE, 0, 0, ..]
+        | [0, 0, 0xFF, 0xFE, ..]
+        | [0xFE, 0xFF, 0, 0, ..]
+        | [0, 0, 0, b'<', ..]
+        | [b'<', 0, 0, 0, ..]
+        | [0, 0, b'<', 0, ..]
+        | [0, b'<', 0, 0, ..] => Signature::Unsupported("UCS-4 (UTF-32)"),
+        [0x4C, 0x6F, 0xA7, 0x94, ..] => Signature::Unsupported("EBCDIC"),
+        [0xEF, 0xBB, 0xBF, ..] => Signature::Marked(Charset::Utf8, 3),
+        [0xFF, 0xFE, ..] => Signature::Marked(Charset::Utf16(Some(ByteOrder::Little)), 2),
+        [0xFE, 0xFF, ..] => Signature::Marked(Charset::Utf16(Some(ByteOrder::Big)), 2),
+        [b'<', 0, b'?', 0, ..] => Signature::Utf16Declaration(ByteOrder::Little),
+        [0, b'<', 0, b'?', ..] => Signature::Utf16Declaration(ByteOrder::Big),
+        _ => Signature::Unremarkable,
+    }
+}
+
+/// The caller's word stands above the declaration, but a mark must agree with it.
+fn overridden(prefix: &[u8], told: Charset, shown: Charset, mark: usize) -> Detection {
+    if mark > 0 && !agree(told, shown) {
+        let reason = format!(
+            "the byte order mark says {}, the option encoding: says {}",
+            shown.name(),
+            told.name()
+        );
+        return Detection::Failed {
+            charset: shown,
+            mark,
+            error: EncodingError::malformed(0, reason),
+        };
+    }
+    let charset = match (told, shown) {
+        (Charset::Utf16(None), Charset::Utf16(order)) => Charset::Utf16(order),
+        // Markup starts with an ASCII character, whose upper byte is zero.
+        (Charset::Utf16(None), _) if prefix.first() == Some(&0) => {
+            Charset::Utf16(Some(ByteOrder::Big))
+        }
+        _ => told,
+    };
+    Detection::Found { charset, mark }
+}
+
+fn by_declaration(prefix: &[u8], complete: bool, shown: Charset, mark: usize) -> Detection {
+    let found = Detection::Found {
+        charset: shown,
+        mark,
+    };
+    let failed = |error| Detection::Failed {
+        charset: shown,
+        mark,
+        error,
+    };
+    let mut narrowed = [0; declaration::LIMIT];
+    let characters = narrow(&prefix[mark..], shown, &mut narrowed);
+    let name = match declared(characters) {
+        Declared::Name(name) => name,
+        Declared::NeedMore if characters.len() == declaration::LIMIT => {
+            let end = mark + declaration::LIMIT * width(shown);
+            let reason = format!(
+                "the XML declaration does not name its encoding within {} characters",
+                declaration::LIMIT
+            );
+            return failed(EncodingError::unsupported(end as u64, reason));
+        }
+        Declared::NeedMore if !complete => return Detection::NeedMore,
+        Declared::NeedMore | Declared::Absent => {
+            // UTF-16 that is neither marked nor declared is an error by section 4.3.3.
+            return match shown {
+                Charset::Utf16(_) if mark == 0 => failed(EncodingError::malformed(
+                    0,
+                    "UTF-16 without a byte order mark or a declaration that names it".to_owned(),
+                )),
+                _ => found,
+            };
+        }
+    };
+    let offset = (mark + name.start * width(shown)) as u64;
+    let declared = match charset_named(characters, name, offset) {
+        Ok(charset) => charset,
+        Err(error) => return failed(error),
+    };
+    match (declared, shown) {
+        _ if agree(declared, shown) => found,
+        // Bytes that look like ASCII may be any encoding that extends it.
+        (_, Charset::Utf8) if mark == 0 && !matches!(declared, Charset::Utf16(_)) => {
+            Detection::Found {
+                charset: declared,
+                mark,
+            }
+        }
+        _ => {
+            let what = if mark > 0 {
+                "byte order mark says"
+            } else {
+                "first bytes are"
+            };
+            failed(EncodingError::malformed(
+                offset,
+                format!(
+                    "the XML declaration says {}, but the document's {what} {}",
+                    declared.name(),
+                    shown.name()
+                ),
+            ))
+        }
+    }
+}
+
+/// Whether a named encoding can be the one that the bytes show.
+fn agree(named: Charset, shown: Charset) -> bool {
+    match (named, shown) {
+        (Charset::Utf16(None), Charset::Utf16(_)) => true,
+        _ => named == shown,
+    }
+}
+
+fn charset_named(
+    characters: &[u8],
+    name: Range<usize>,
+    offset: u64,
+) -> Result<Charset, EncodingError> {
+    let name = String::from_utf8_lossy(&characters[name]);
+    Charset::named(&name, offset)
+}
+
+fn width(shown: Charset) -> usize {
+    match shown {
+        Charset::Utf16(_) => 2,
+        _ => 1,
+    }
+}
+
+/// The first characters, one byte each; whatever is not ASCII becomes 0xFF.
+fn narrow<'text>(
+    raw: &'text [u8],
+    shown: Charset,
+    into: &'text mut [u8; declaration::LIMIT],
+) -> &'text [u8] {
+    let high = match shown {
+        Charset::Utf16(Some(ByteOrder::Big)) => 0,
+        Charset::Utf16(_) => 1,
+        _ => return &raw[..raw.len().min(declaration::LIMIT)],
+    };
+    let units = raw.chunks_exact(2);
+    let count = units.len().min(declaration::LIMIT);
+    for (unit, narrowed) in units.zip(into.iter_mut()) {
+        *narrowed = match unit[high] {
+            0 => unit[1 - high],
+            _ => 0xFF,
+        };
+    }
+    &into[..count]
+}

@@ -1,0 +1,84 @@
+//! Encodings of one byte per character, by table.
+
+use super::charset::{Repertoire, Upper};
+use super::{EncodingError, Failure};
+use crate::charged::ChargedVec;
+use crate::quota::{Account, Refusal};
+use crate::sync::Arc;
+use encoding_rs::Encoding;
+
+/// In the table, a byte that the encoding does not assign. No single-byte encoding has this character.
+const UNASSIGNED: char = char::REPLACEMENT_CHARACTER;
+
+#[derive(Debug)]
+pub(super) struct SingleByte {
+    repertoire: Repertoire,
+    table: ChargedVec<char>,
+    /// Longest character in bytes of UTF-8.
+    widest: usize,
+}
+
+impl SingleByte {
+    pub(super) fn new(
+        account: &Arc<Account>,
+        repertoire: Repertoire,
+    ) -> Result<SingleByte, Refusal> {
+        let mut table = ChargedVec::new(account);
+        table.reserve(256)?;
+        let mut widest = 1;
+        for byte in 0..=u8::MAX {
+            let character = character(repertoire, byte);
+            widest = widest.max(character.len_utf8());
+            table.push(character)?;
+        }
+        Ok(SingleByte {
+            repertoire,
+            table,
+            widest,
+        })
+    }
+
+    /// As many bytes of text as `bytes` can become.
+    pub(super) fn widest(&self, bytes: usize) -> usize {
+        bytes.saturating_mul(self.widest)
+    }
+
+    pub(super) fn decode(
+        &self,
+        raw: &[u8],
+        at: u64,
+        text: &mut ChargedVec<u8>,
+    ) -> Result<(), Failure> {
+        let mut rest = raw;
+        loop {
+            let (ascii, others) = rest.split_at(Encoding::ascii_valid_up_to(rest));
+            text.extend_from_slice(ascii)?;
+            let Some((&byte, after)) = others.split_first() else {
+                return Ok(());
+            };
+            let character = self.table[usize::from(byte)];
+            if character == UNASSIGNED {
+                let offset = at + (raw.len() - others.len()) as u64;
+                let reason = format!(
+                    "byte 0x{byte:02X} means nothing in {}",
+                    self.repertoire.name()
+                );
+                return Err(EncodingError::malformed(offset, reason).into());
+            }
+            text.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes())?;
+            rest = after;
+        }
+    }
+}
+
+fn character(repertoire: Repertoire, byte: u8) -> char {
+    match (repertoire.upper, byte) {
+        (_, 0..=0x7F) | (Upper::Controls, 0x80..=0x9F) => char::from(byte),
+        (Upper::Nothing, _) => UNASSIGNED,
+        _ => {
+            let bytes = [byte];
+            let (text, _) = repertoire.encoding.decode_without_bom_handling(&bytes);
+            text.chars().next().unwrap_or(UNASSIGNED)
+        }
+    }
+}
