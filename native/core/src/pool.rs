@@ -68,6 +68,8 @@ pub struct Figures {
     pub admitted: u64,
     /// Requests turned away so far.
     pub refused: u64,
+    /// How many wait in the queue.
+    pub waiting: u64,
     pub paused: bool,
 }
 
@@ -81,6 +83,8 @@ pub struct Pool {
     running: AtomicU64,
     admitted: AtomicU64,
     refused: AtomicU64,
+    /// How many wait, as last told by whoever keeps the queue.
+    waiting: AtomicU64,
     /// Who keeps the queue, in whatever terms the layer above knows it; 0 for nobody.
     keeper: AtomicU64,
     labels: Labels,
@@ -97,6 +101,7 @@ impl Pool {
             running: AtomicU64::new(0),
             admitted: AtomicU64::new(0),
             refused: AtomicU64::new(0),
+            waiting: AtomicU64::new(0),
             keeper: AtomicU64::new(0),
             labels: Labels::default(),
         })
@@ -163,10 +168,11 @@ impl Pool {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Whether newcomers must queue. Raise this before looking for room on behalf of those who wait:
-    /// whoever gives bytes back afterwards sees it.
-    pub fn set_queued(&self, queued: bool) {
-        self.set(QUEUED, queued);
+    /// How many wait in the queue; newcomers are sent there unless it is nobody. Tell before looking for
+    /// room on behalf of those who wait: whoever gives bytes back afterwards sees it.
+    pub fn set_waiting(&self, count: u64) {
+        self.waiting.store(count, Ordering::Relaxed);
+        self.set(QUEUED, count > 0);
     }
 
     /// Whether nobody is admitted, because the node is short of memory.
@@ -208,6 +214,7 @@ impl Pool {
             running: self.running.load(Ordering::Relaxed),
             admitted: self.admitted.load(Ordering::Relaxed),
             refused: self.refused.load(Ordering::Relaxed),
+            waiting: self.waiting.load(Ordering::Relaxed),
             paused: state & PAUSED != 0,
         }
     }

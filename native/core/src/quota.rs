@@ -19,8 +19,7 @@
 //! which only this ledger sees. What the VM itself uses is reported with [`Account::observe`].
 
 use crate::pool::{Admission, Pool, never_negative};
-use crate::sync::{Arc, AtomicU64, Ordering};
-use std::sync::OnceLock;
+use crate::sync::{Arc, AtomicU64, OnceLock, Ordering};
 
 /// The limit of an account without one.
 pub const UNLIMITED: u64 = u64::MAX;
@@ -84,7 +83,7 @@ pub struct Account {
     /// Bytes that outlived their quota; kept in the root only.
     orphaned: AtomicU64,
     parent: Option<Arc<Account>>,
-    /// What a pool granted for this quota. Set once, before the work begins: nothing for loom to explore.
+    /// What a pool granted for this quota.
     admission: OnceLock<Admission>,
 }
 
@@ -116,9 +115,17 @@ impl Account {
     }
 
     /// Makes the quota's bytes those of `admission`, which goes back when this account closes, less what
-    /// outlives it. Gives the admission back when there is one already.
+    /// outlives it. To be called before anything is charged. Gives the admission back when there is one already.
     pub fn admit(&self, admission: Admission) -> Result<(), Admission> {
-        self.admission.set(admission)
+        self.admission.set(admission)?;
+        // Whoever asked may have given up meanwhile. Closing changes the same word: either it comes later and
+        // finds the admission, or it is seen here. A plain load could miss it.
+        if self.used.fetch_add(0, Ordering::AcqRel) & CLOSED != 0
+            && let Some(admission) = self.admission.get()
+        {
+            admission.settle(0);
+        }
+        Ok(())
     }
 
     /// The pool that admitted this quota itself.

@@ -1,4 +1,4 @@
-//! Atomics and `Arc`, which loom replaces in its own test builds (`RUSTFLAGS="--cfg loom"`).
+//! Atomics, `Arc` and `OnceLock`, which loom replaces in its own test builds (`RUSTFLAGS="--cfg loom"`).
 
 #[cfg(loom)]
 pub use loom::sync::{
@@ -8,6 +8,37 @@ pub use loom::sync::{
 
 #[cfg(not(loom))]
 pub use std::sync::{
-    Arc,
+    Arc, OnceLock,
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
+
+/// Loom has none: the standard library's, with the ordering that it promises made visible to loom.
+#[cfg(loom)]
+#[derive(Debug)]
+pub struct OnceLock<T> {
+    set: AtomicBool,
+    cell: std::sync::OnceLock<T>,
+}
+
+#[cfg(loom)]
+impl<T> OnceLock<T> {
+    pub fn new() -> OnceLock<T> {
+        OnceLock {
+            set: AtomicBool::new(false),
+            cell: std::sync::OnceLock::new(),
+        }
+    }
+
+    pub fn get(&self) -> Option<&T> {
+        self.set
+            .load(Ordering::Acquire)
+            .then(|| self.cell.get())
+            .flatten()
+    }
+
+    pub fn set(&self, value: T) -> Result<(), T> {
+        self.cell.set(value)?;
+        self.set.store(true, Ordering::Release);
+        Ok(())
+    }
+}

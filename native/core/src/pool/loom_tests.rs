@@ -39,7 +39,7 @@ fn room_is_found_by_the_queue_or_announced_to_it() {
                 pool.is_queued()
             })
         };
-        pool.set_queued(true);
+        pool.set_waiting(1);
         let found = Pool::admit_queued(&pool, 10, None).is_ok();
         let announced = releaser.join().unwrap();
         assert!(found || announced);
@@ -54,7 +54,7 @@ fn a_newcomer_never_passes_the_queue_once_it_stands() {
             let pool = Arc::clone(&pool);
             thread::spawn(move || Pool::admit(&pool, 4, None))
         };
-        pool.set_queued(true);
+        pool.set_waiting(1);
         let head = Pool::admit_queued(&pool, 6, None);
         let newcomer = newcomer.join().unwrap();
         // Either it came before the queue or it was sent to it: room alone does not let it in.
@@ -97,6 +97,25 @@ fn settling_races_the_refund_of_what_outlives_it() {
         refunder.join().unwrap();
         assert_eq!(reserved(&pool), (0, 0));
         assert_eq!((root.reserved(), root.orphaned()), (0, 0));
+    });
+}
+
+/// Whoever waited gave up while the pool granted its request: the bytes go back all the same.
+#[test]
+fn an_admission_races_the_end_of_the_quota_it_is_for() {
+    loom::model(|| {
+        let (root, pool) = (Account::root(), Pool::new(10));
+        let account = Account::child(&root, 10);
+        let granter = {
+            let (account, pool) = (Arc::clone(&account), Arc::clone(&pool));
+            thread::spawn(move || {
+                let admission = Pool::admit_queued(&pool, 10, None).unwrap();
+                assert!(account.admit(admission).is_ok());
+            })
+        };
+        account.close();
+        granter.join().unwrap();
+        assert_eq!(reserved(&pool), (0, 0));
     });
 }
 

@@ -49,7 +49,7 @@ fn more_than_the_pool_is_told_apart_from_a_full_pool() {
 #[test]
 fn newcomers_do_not_pass_those_who_wait() {
     let pool = Pool::new(100);
-    pool.set_queued(true);
+    pool.set_waiting(1);
     assert_eq!(
         Pool::admit(&pool, 1, None).unwrap_err().reason,
         Reason::Queued
@@ -58,7 +58,7 @@ fn newcomers_do_not_pass_those_who_wait() {
     let reason = Pool::admit_queued(&pool, 21, None).unwrap_err().reason;
     assert_eq!(reason, Reason::Full);
     assert!(pool.is_queued());
-    pool.set_queued(false);
+    pool.set_waiting(0);
     assert!(Pool::admit(&pool, 20, None).is_ok());
     drop(head);
     assert_eq!(reserved(&pool), (0, 0));
@@ -131,6 +131,16 @@ fn nested_quotas_are_covered_by_the_outer_admission() {
     outer.close();
     assert_eq!(reserved(&pool), (10, 10));
     drop(kept);
+    assert_eq!(reserved(&pool), (0, 0));
+}
+
+#[test]
+fn an_admission_for_a_quota_that_has_ended_goes_back_at_once() {
+    let (root, pool) = (Account::root(), Pool::new(100));
+    let account = Account::child(&root, 60);
+    account.close();
+    let admission = Pool::admit(&pool, 60, None).unwrap();
+    assert!(account.admit(admission).is_ok());
     assert_eq!(reserved(&pool), (0, 0));
 }
 
