@@ -8,6 +8,7 @@
 pub mod charged;
 pub mod pool;
 pub mod quota;
+pub mod segments;
 pub mod slice;
 mod sync;
 pub mod xml;

@@ -18,16 +18,20 @@ mod error;
 mod limits;
 mod namespaces;
 mod options;
+mod path;
 mod position;
 mod sink;
+mod tape;
 mod utf8;
 
 pub use attributes::Attributes;
 pub use error::{DocumentError, Error, ErrorKind, ExceededLimit};
 pub use limits::{Limits, UNLIMITED};
 pub use options::{DoctypePolicy, Emit, Options, Roots, TextMode};
+pub use path::{NamespaceTest, Selector, Step};
 pub use position::Position;
-pub use sink::{Attribute, Doctype, Name, Namespace, Prolog, Sink};
+pub use sink::{Attribute, Doctype, Flow, Name, Namespace, Prolog, Sink};
+pub use tape::{StepKind, Tape, TapeStep, TapeStop};
 
 use crate::quota::Account;
 use crate::sync::Arc;
@@ -74,8 +78,7 @@ impl Parser {
 
     /// Reads on, telling `sink`, for a fraction of a millisecond at most.
     pub fn run<S: Sink>(&mut self, sink: &mut S) -> Result<Status, Error> {
-        sink.end_document();
-        let _ = (&self.account, &self.options);
+        let _ = (sink.end_document(), &self.account, &self.options);
         Ok(Status::Done)
     }
 

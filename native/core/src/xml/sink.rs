@@ -3,6 +3,17 @@
 use super::attributes::Attributes;
 use super::position::Position;
 
+/// What a sink did with an event.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// It has it.
+    Taken,
+    /// Not yet: `run` returns [`super::Status::Full`], and the next `run` tells the same event again,
+    /// unchanged and without scanning it again. Large values are copied across several calls this way.
+    Again,
+}
+
 /// Receives the events of a document, in document order.
 ///
 /// Everything borrowed is valid during the call only.
@@ -10,29 +21,39 @@ pub trait Sink {
     /// Where the next event begins. Called before each event, and only with `Options::positions`.
     fn position(&mut self, _position: Position) {}
 
-    fn start_document(&mut self, prolog: &Prolog<'_>);
+    fn start_document(&mut self, prolog: &Prolog<'_>) -> Flow;
 
     /// A start tag. An empty-element tag is a start and an end.
-    fn start_element(&mut self, name: Name<'_>, attributes: &Attributes<'_>);
+    fn start_element(&mut self, name: Name<'_>, attributes: &Attributes<'_>) -> Flow;
 
-    fn end_element(&mut self, name: Name<'_>);
+    fn end_element(&mut self, name: Name<'_>) -> Flow;
 
     /// Text, never empty: at most [`super::TEXT_PIECE`] bytes unless texts are joined.
-    fn characters(&mut self, text: &str);
+    fn characters(&mut self, text: &str) -> Flow;
 
     /// A CDATA section, in pieces like text; an empty section is one empty piece.
-    fn cdata(&mut self, _text: &str) {}
+    fn cdata(&mut self, _text: &str) -> Flow {
+        Flow::Taken
+    }
 
-    fn comment(&mut self, _text: &str) {}
+    fn comment(&mut self, _text: &str) -> Flow {
+        Flow::Taken
+    }
 
-    fn processing_instruction(&mut self, _target: &str, _data: &str) {}
+    fn processing_instruction(&mut self, _target: &str, _data: &str) -> Flow {
+        Flow::Taken
+    }
 
-    fn doctype(&mut self, _doctype: &Doctype<'_>) {}
+    fn doctype(&mut self, _doctype: &Doctype<'_>) -> Flow {
+        Flow::Taken
+    }
 
     /// A reference in content whose replacement text is not in the document.
-    fn skipped_entity(&mut self, _name: &str) {}
+    fn skipped_entity(&mut self, _name: &str) -> Flow {
+        Flow::Taken
+    }
 
-    fn end_document(&mut self);
+    fn end_document(&mut self) -> Flow;
 
     /// Asked between events: true makes `run` return [`super::Status::Full`]. A few more events may
     /// follow one that filled the sink: at most the end of an empty element.
