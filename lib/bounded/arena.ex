@@ -2,8 +2,6 @@ defmodule Bounded.Arena do
   @moduledoc false
   # The refusal path of every NIF that charges the caller's account.
 
-  alias Bounded.Native
-
   @doc """
   Calls `nif`, a function of no arguments that may return `{:error, {:refused, {requested, limit, used}}}`.
 
@@ -16,6 +14,7 @@ defmodule Bounded.Arena do
       {:error, {:refused, _}} ->
         :erlang.garbage_collect()
         :erlang.yield()
+        Quota.Figures.observe_own()
         retry(nif)
 
       other ->
@@ -26,11 +25,7 @@ defmodule Bounded.Arena do
   defp retry(nif) do
     case nif.() do
       {:error, {:refused, {requested, limit, _used}}} ->
-        raise Quota.ExceededError,
-          limit: limit,
-          category: :native,
-          requested: requested,
-          usage: Quota.Usage.from_tuple(Native.own_usage())
+        raise Quota.ExceededError.own(requested, limit)
 
       other ->
         other

@@ -24,14 +24,31 @@ defmodule Bounded.Native do
   ## quota.rs
 
   def account_new(_parent, _limit), do: not_loaded()
+  def account_label(_account, _label), do: not_loaded()
   def account_attach(_account, _pid), do: not_loaded()
+  def account_enter(_account, _guard), do: not_loaded()
   def account_detach(_pid), do: not_loaded()
+  def account_guard(_account), do: not_loaded()
+  def account_untraced(_account), do: not_loaded()
   def account_observe(_account, _heap, _binaries), do: not_loaded()
+  def account_poll(_account, _heap, _binaries, _work), do: not_loaded()
+  def account_breach(_account), do: not_loaded()
+  def account_breach_result(_account), do: not_loaded()
+  def account_stack(_account, _stack), do: not_loaded()
+  def account_cause(_account), do: not_loaded()
   def account_close(_account), do: not_loaded()
+  def account_limit(_account), do: not_loaded()
   def account_usage(_account), do: not_loaded()
   def account_headroom(_account), do: not_loaded()
+  def own_quota, do: not_loaded()
+  def own_observe(_heap, _binaries), do: not_loaded()
   def own_usage, do: not_loaded()
   def node_usage, do: not_loaded()
+
+  ## tracer.rs: called by the VM
+
+  def enabled(_tag, _state, _tracee), do: not_loaded()
+  def trace(_tag, _state, _tracee, _info, _opts), do: not_loaded()
 
   defp not_loaded, do: :erlang.nif_error(:nif_not_loaded)
 end

@@ -2,7 +2,22 @@ defmodule Quota.ExceededError do
   @moduledoc """
   Raised where `Quota.run/3` was called when the work went over its limit, and inside the work when
   native memory is refused.
+
+    * `limit` - bytes that were allowed
+    * `category` - what went over it:
+      * `:heap` - the process's heap, its stack and its mailbox
+      * `:binaries` - binaries that it held
+      * `:native` - memory allocated by this library; `requested` bytes were refused
+      * `:result` - what was to be returned, once copied to the caller
+      * `:unknown` - it was killed, but someone else was tracing it and nothing could tell why
+    * `usage` - what was in use then, as a `Quota.Usage`
+    * `label` - what the run is called
+    * `stacktrace` - where the work was when it was last seen growing near its limit, or nil
   """
+
+  alias Quota.{Text, Usage}
+
+  @standard [:kernel, :stdlib, :elixir, :logger, :crypto, :bounded]
 
   @type category :: :heap | :binaries | :native | :result | :unknown
 
@@ -11,13 +26,88 @@ defmodule Quota.ExceededError do
           category: category,
           requested: non_neg_integer | nil,
           label: term,
-          usage: Quota.Usage.t()
+          usage: Usage.t(),
+          stacktrace: Exception.stacktrace() | nil
         }
 
-  defexception [:limit, :category, :requested, :label, usage: %Quota.Usage{}]
+  defexception [:limit, :category, :requested, :label, :stacktrace, usage: %Usage{}]
+
+  @doc false
+  def new(category, usage, stack, limit, label) do
+    %__MODULE__{
+      limit: limit,
+      category: category,
+      label: label,
+      usage: Usage.from_tuple(usage),
+      stacktrace: stack && :erlang.binary_to_term(stack)
+    }
+  end
+
+  @doc false
+  # The quota of the calling process refuses `requested` bytes.
+  def own(requested, limit \\ nil) do
+    {own_limit, usage, label} = Bounded.Native.own_usage()
+
+    %__MODULE__{
+      limit: limit || own_limit,
+      category: :native,
+      requested: requested,
+      label: label && :erlang.binary_to_term(label),
+      usage: Usage.from_tuple(usage)
+    }
+  end
 
   @impl true
   def message(error) do
-    "quota of #{error.limit} bytes exceeded (#{error.category}): #{error.usage.total} bytes in use"
+    "#{Text.subject(error.label)} needed more than its limit of #{Text.bytes(error.limit)} " <>
+      "#{cause(error)}#{place(error.stacktrace)}. In use: #{usage(error.usage)}. #{advice(error)}"
+  end
+
+  defp cause(%{category: :heap}), do: "for its heap"
+  defp cause(%{category: :binaries}), do: "for the binaries it held"
+
+  defp cause(%{category: :native, requested: requested}) when is_integer(requested),
+    do: "for native memory: #{Text.bytes(requested)} more were refused"
+
+  defp cause(%{category: :native}), do: "for native memory"
+  defp cause(%{category: :result}), do: "for its result, once copied to the caller"
+  defp cause(%{category: :unknown}), do: "or was killed by someone else: it was being traced"
+
+  defp advice(%{category: :heap}),
+    do: "Work through the data in pieces (a stream) instead of collecting it, or raise the limit"
+
+  defp advice(%{category: :binaries}),
+    do:
+      "Keep the bytes you need with BoundedBinary.slice/3, so that the binaries they come from " <>
+        "can go, or raise the limit"
+
+  defp advice(%{category: :native}),
+    do: "Drop what is no longer needed before taking more, or raise the limit"
+
+  defp advice(%{category: :result}),
+    do: "Return less, or write the result where it belongs from inside the work"
+
+  defp advice(%{category: :unknown}), do: "Look for who traces the processes of this node"
+
+  defp usage(usage) do
+    "heap #{Text.bytes(usage.heap)}, binaries #{Text.bytes(usage.binaries)}, " <>
+      "native #{Text.bytes(usage.native)}"
+  end
+
+  # The first frame outside the standard libraries.
+  defp place(nil), do: ""
+
+  defp place(stack) do
+    case Enum.find(stack, fn {module, _, _, _} -> not standard?(module) end) do
+      nil -> ""
+      entry -> ", last seen in #{Exception.format_stacktrace_entry(entry)}"
+    end
+  end
+
+  defp standard?(module) do
+    case :application.get_application(module) do
+      {:ok, application} -> application in @standard
+      :undefined -> :code.which(module) == :preloaded
+    end
   end
 end

@@ -21,6 +21,12 @@
 use crate::pool::{Admission, Pool, never_negative};
 use crate::sync::{Arc, AtomicU64, OnceLock, Ordering};
 
+mod breach;
+mod pace;
+
+pub use breach::{Breach, Category};
+pub use pace::{Crowd, Look, Pace};
+
 /// The limit of an account without one.
 pub const UNLIMITED: u64 = u64::MAX;
 
@@ -75,13 +81,15 @@ pub struct Account {
     binaries: AtomicU64,
     /// The VM's usage as last observed, without the binaries that `used` already holds; descendants included.
     observed: AtomicU64,
-    /// This account's own share of `observed`, and what it is made of.
+    /// This account's own share of `observed`, what it is made of, and what the ancestors count of it.
     own_observed: AtomicU64,
+    passed_on: AtomicU64,
     heap: AtomicU64,
     vm_binaries: AtomicU64,
     peak: AtomicU64,
     /// Bytes that outlived their quota; kept in the root only.
     orphaned: AtomicU64,
+    breach: OnceLock<Breach>,
     parent: Option<Arc<Account>>,
     /// What a pool granted for this quota.
     admission: OnceLock<Admission>,
@@ -105,10 +113,12 @@ impl Account {
             binaries: AtomicU64::new(0),
             observed: AtomicU64::new(0),
             own_observed: AtomicU64::new(0),
+            passed_on: AtomicU64::new(0),
             heap: AtomicU64::new(0),
             vm_binaries: AtomicU64::new(0),
             peak: AtomicU64::new(0),
             orphaned: AtomicU64::new(0),
+            breach: OnceLock::new(),
             parent,
             admission: OnceLock::new(),
         })
@@ -194,10 +204,16 @@ impl Account {
         self.heap.store(heap, Ordering::Release);
         self.vm_binaries.store(vm_binaries, Ordering::Release);
         let old = self.own_observed.swap(new, Ordering::AcqRel);
-        for account in self.ancestors() {
+        self.observed
+            .fetch_add(new.wrapping_sub(old), Ordering::AcqRel);
+        self.note_peak();
+        // More than the limit is this account's own fault: it fails, and not those above it.
+        let passed_on = new.min(self.limit.saturating_sub(self.reserved()));
+        let old = self.passed_on.swap(passed_on, Ordering::AcqRel);
+        for account in self.ancestors().skip(1) {
             account
                 .observed
-                .fetch_add(new.wrapping_sub(old), Ordering::AcqRel);
+                .fetch_add(passed_on.wrapping_sub(old), Ordering::AcqRel);
             account.note_peak();
         }
     }

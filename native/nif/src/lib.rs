@@ -1,12 +1,14 @@
 //! The NIF library: turns the core's results into terms. One file per Elixir module, plus:
 //!
 //! - `registry`: which account the calling process charges;
+//! - `tracer`: how a quota learns that the VM killed its process for its heap;
 //! - `arena`: binaries whose payload is charged to an account until the last reference goes.
 
 mod arena;
 mod binary;
 mod quota;
 mod registry;
+mod tracer;
 
 use rustler::{Env, Term};
 

@@ -3,6 +3,7 @@
 //! Kept here rather than in the process dictionary, so that a tracer, a guard and code that never
 //! heard of quotas find the same answer. Sharded, because every charged call looks here.
 
+use crate::quota::Quota;
 use bounded_core::quota::Account;
 use rustler::Env;
 use rustler::sys::ErlNifPid;
@@ -12,7 +13,7 @@ use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 const SHARDS: usize = 64;
 
-type Shard = RwLock<HashMap<usize, Arc<Account>>>;
+type Shard = RwLock<HashMap<usize, Arc<Quota>>>;
 
 static ROOT: LazyLock<Arc<Account>> = LazyLock::new(Account::root);
 static ENTRIES: AtomicUsize = AtomicUsize::new(0);
@@ -26,7 +27,7 @@ pub fn root() -> &'static Arc<Account> {
 
 /// The account that `pid` charges.
 pub fn account_of(pid: ErlNifPid) -> Arc<Account> {
-    find(pid).unwrap_or_else(|| Arc::clone(&ROOT))
+    find(pid).map_or_else(|| Arc::clone(&ROOT), |quota| Arc::clone(&quota.account))
 }
 
 /// The account that the calling process charges.
@@ -34,8 +35,8 @@ pub fn own_account(env: Env) -> Arc<Account> {
     account_of(*env.pid().as_c_arg())
 }
 
-/// The account of the quota that `pid` runs in, if any.
-pub fn find(pid: ErlNifPid) -> Option<Arc<Account>> {
+/// The quota that `pid` runs in, if any.
+pub fn find(pid: ErlNifPid) -> Option<Arc<Quota>> {
     if ENTRIES.load(Ordering::Acquire) == 0 {
         return None;
     }
@@ -44,24 +45,37 @@ pub fn find(pid: ErlNifPid) -> Option<Arc<Account>> {
     shard.get(&key).cloned()
 }
 
-/// From now on `pid` charges `account`.
-pub fn insert(pid: ErlNifPid, account: Arc<Account>) {
+/// From now on `pid` charges the account of `quota`.
+pub fn insert(pid: ErlNifPid, quota: Arc<Quota>) {
     let key = key(pid);
     let mut shard = shard(key).write().unwrap_or_else(PoisonError::into_inner);
-    if shard.insert(key, account).is_none() {
+    if shard.insert(key, quota).is_none() {
         ENTRIES.fetch_add(1, Ordering::AcqRel);
     }
 }
 
 /// From now on `pid` charges the root account again. Says whether it charged another one.
 pub fn remove(pid: ErlNifPid) -> bool {
+    remove_if(pid, |_| true)
+}
+
+/// Like `remove`, but only if it is `quota` that `pid` runs in.
+pub fn remove_from(pid: ErlNifPid, quota: &Arc<Quota>) -> bool {
+    remove_if(pid, |found| Arc::ptr_eq(found, quota))
+}
+
+fn remove_if(pid: ErlNifPid, condition: impl FnOnce(&Arc<Quota>) -> bool) -> bool {
     let key = key(pid);
     let mut shard = shard(key).write().unwrap_or_else(PoisonError::into_inner);
-    let removed = shard.remove(&key).is_some();
-    if removed {
-        ENTRIES.fetch_sub(1, Ordering::AcqRel);
+    if !shard.get(&key).is_some_and(condition) {
+        return false;
     }
-    removed
+    let removed = shard.remove(&key);
+    ENTRIES.fetch_sub(1, Ordering::AcqRel);
+    // Its destructor may do anything: not while the shard is locked.
+    drop(shard);
+    drop(removed);
+    true
 }
 
 /// How many processes have a quota's account.

@@ -136,3 +136,29 @@ fn random_operations_on_a_tree_end_at_zero() {
     }
     assert!(outer.usage().peak <= 1000);
 }
+
+#[test]
+fn what_is_over_the_inner_limit_is_not_blamed_on_the_outer_one() {
+    let outer = Account::child(&Account::root(), 10 * MIB);
+    let inner = Account::child(&outer, 4 * MIB);
+    let _held = Reservation::new(&inner, Kind::Native, MIB).unwrap();
+    inner.observe(100 * MIB, 0);
+    assert!(inner.is_over());
+    assert_eq!(outer.usage().total, 4 * MIB);
+    assert!(!outer.is_over());
+    inner.close();
+    assert_eq!(outer.usage().total, MIB);
+}
+
+#[test]
+fn only_the_first_breach_counts_and_keeps_its_figures() {
+    let account = Account::child(&Account::root(), MIB);
+    account.observe(3 * MIB, 2 * MIB);
+    assert_eq!(account.usage().largest(), Category::Heap);
+    assert!(account.breach(account.usage().largest()));
+    account.observe(0, 0);
+    assert!(!account.breach(Category::Result));
+    let breach = account.recorded().unwrap();
+    assert_eq!(breach.category, Category::Heap);
+    assert_eq!(breach.usage.total, 5 * MIB);
+}

@@ -1,0 +1,21 @@
+defmodule Quota.Context do
+  @moduledoc false
+  # What the work keeps of its caller: who called, for Ecto's sandbox and Mox; Logger metadata; and
+  # further keys of the process dictionary where asked for.
+
+  def capture(keys) do
+    inherited = for key <- keys, value = Process.get(key), do: {key, value}
+
+    {self(), Process.get(:"$callers", []), Process.get(:"$ancestors", []),
+     :logger.get_process_metadata(), inherited}
+  end
+
+  def restore({caller, callers, ancestors, metadata, inherited}) do
+    Process.put(:"$callers", [caller | callers])
+    Process.put(:"$ancestors", [caller | ancestors])
+    if metadata != :undefined, do: :logger.set_process_metadata(metadata)
+    Enum.each(inherited, fn {key, value} -> Process.put(key, value) end)
+  end
+
+  def caller({caller, _, _, _, _}), do: caller
+end

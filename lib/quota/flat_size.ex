@@ -1,0 +1,73 @@
+defmodule Quota.FlatSize do
+  @moduledoc false
+  # How large a term becomes when it is sent to another process, where sharing is lost: 640 bytes can
+  # be 16 TiB. The walk ends as soon as it has counted more than is allowed, yields like any Elixir
+  # code, and its own stack counts towards the quota of the process that walks.
+  #
+  # Bytes of binaries outside the heap are not counted: they are not copied.
+
+  alias Quota.Vm
+
+  import Bitwise, only: [<<<: 2]
+
+  @small_integer 1 <<< 59
+  # A binary of more than 64 bytes, or part of one, takes up to so many words where it is referred to.
+  @binary_words 11
+  @heap_binary_bytes 64
+
+  @doc "Whether the term takes at most `limit` bytes where it is sent to."
+  def at_most?(term, limit) do
+    words(term, div(limit, Vm.bytes(1)))
+    true
+  catch
+    :larger -> false
+  end
+
+  # Words left of `left` after `term`. Throws rather than go below zero.
+  defp words(_, left) when left < 0, do: throw(:larger)
+  defp words(term, left) when is_atom(term), do: left
+
+  defp words(term, left)
+       when is_integer(term) and term < @small_integer and term >= -@small_integer,
+       do: left
+
+  defp words([], left), do: left
+  defp words([head | tail], left), do: words(tail, words(head, left - 2))
+  defp words({}, left), do: left
+
+  defp words(term, left) when is_tuple(term) do
+    size = tuple_size(term)
+    elements(term, size, left - size - 1)
+  end
+
+  defp words(term, left) when is_bitstring(term) do
+    if byte_size(term) <= @heap_binary_bytes,
+      do: left - 2 - div(byte_size(term) + 7, 8),
+      else: left - @binary_words
+  end
+
+  defp words(term, left) when is_map(term) do
+    # Up to 32 keys stand in a tuple; more in a tree of some more words.
+    left = left - 5 - 3 * map_size(term)
+    pairs(:maps.next(:maps.iterator(term)), left)
+  end
+
+  defp words(term, left) when is_function(term) do
+    {:env, env} = :erlang.fun_info(term, :env)
+    words(env, left - 12)
+  end
+
+  # Leaves: large integers, floats, pids, ports, references.
+  defp words(term, left), do: left - :erts_debug.flat_size(term)
+
+  defp elements(_, 0, left), do: left
+  defp elements(_, _, left) when left < 0, do: throw(:larger)
+
+  defp elements(tuple, n, left),
+    do: elements(tuple, n - 1, words(:erlang.element(n, tuple), left))
+
+  defp pairs(:none, left), do: left
+
+  defp pairs({key, value, iterator}, left),
+    do: pairs(:maps.next(iterator), words(value, words(key, left)))
+end

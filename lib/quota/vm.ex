@@ -1,0 +1,34 @@
+defmodule Quota.Vm do
+  @moduledoc false
+  # What differs between OTP releases and nodes.
+
+  @word :erlang.system_info(:wordsize)
+
+  @doc "The OTP release, such as 27."
+  def release do
+    case :persistent_term.get(__MODULE__, nil) do
+      nil ->
+        release = List.to_integer(:erlang.system_info(:otp_release))
+        :persistent_term.put(__MODULE__, release)
+        release
+
+      release ->
+        release
+    end
+  end
+
+  @doc "Bytes of that many words."
+  def bytes(words), do: words * @word
+
+  @doc "Every process of this node has at least this many bytes of heap."
+  def min_heap_bytes do
+    {:min_heap_size, words} = :erlang.system_info(:min_heap_size)
+    bytes(words)
+  end
+
+  @doc "The VM's own limit on a process, which counts binaries from OTP 26 on."
+  def max_heap_size(limit) do
+    flags = %{size: div(limit, @word), kill: true, error_logger: false}
+    if release() >= 26, do: Map.put(flags, :include_shared_binaries, true), else: flags
+  end
+end
