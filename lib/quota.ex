@@ -78,8 +78,8 @@ defmodule Quota do
       iex> Quota.run(Quota.mib(8), fn -> String.upcase("bounded") end, label: "upcase", timeout: 5_000)
       "BOUNDED"
 
-      iex> Quota.run(Quota.mib(8), fn -> raise KeyError, key: :a, term: %{} end)
-      ** (KeyError) key :a not found in: %{}
+      iex> Quota.run(Quota.mib(8), fn -> raise ArgumentError, "no such field" end)
+      ** (ArgumentError) no such field
   """
   @spec run(limit, (() -> result), [option]) :: result when result: var
   def run(limit, fun, opts \\ []), do: Run.run(limit, fun, opts)

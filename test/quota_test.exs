@@ -28,7 +28,7 @@ defmodule QuotaTest do
       assert error.message == "boo"
 
       try do
-        Quota.run(@mib, fn -> String.to_integer("x") end)
+        Quota.run(@mib, fn -> String.to_integer(Process.get(:none, "x")) end)
       rescue
         ArgumentError ->
           assert [{:erlang, :binary_to_integer, ["x"], _} | _] = __STACKTRACE__
@@ -43,7 +43,12 @@ defmodule QuotaTest do
 
     test "without an answer, the caller exits with what the process died of" do
       fun = fn -> :proc_lib.hibernate(Function, :identity, [1]) end
-      fun = fn -> send(self(), :wake) && fun.() end
+
+      fun = fn ->
+        send(self(), :wake)
+        fun.()
+      end
+
       assert {:normal, {Quota, :run, [@mib, ^fun, []]}} = catch_exit(Quota.run(@mib, fun))
     end
 
@@ -205,9 +210,7 @@ defmodule QuotaTest do
         catch_exit(
           Quota.run(@mib, fn ->
             send(test, {:worker, self()})
-            {:monitored_by, by} = Process.info(self(), :monitored_by)
-            [guard] = for pid <- by, is_pid(pid), pid != test, do: pid
-            Process.exit(guard, :kill)
+            Process.exit(guard_of(self(), test), :kill)
             Process.sleep(:infinity)
           end)
         )
@@ -287,6 +290,16 @@ defmodule QuotaTest do
       assert orphaned_now <= orphaned
       assert attached_now <= attached + 5
     end)
+  end
+
+  # It may not have begun to monitor yet.
+  defp guard_of(worker, caller) do
+    {:monitored_by, by} = Process.info(worker, :monitored_by)
+
+    case for pid <- by, is_pid(pid), pid != caller, do: pid do
+      [guard] -> guard
+      [] -> guard_of(worker, caller)
+    end
   end
 
   defp breached do

@@ -26,7 +26,7 @@ defmodule Bounded.Native do
   def account_new(_parent, _limit), do: not_loaded()
   def account_label(_account, _label), do: not_loaded()
   def account_attach(_account, _pid), do: not_loaded()
-  def account_enter(_account, _guard), do: not_loaded()
+  def account_guarded(_account, _guard), do: not_loaded()
   def account_detach(_pid), do: not_loaded()
   def account_guard(_account), do: not_loaded()
   def account_untraced(_account), do: not_loaded()

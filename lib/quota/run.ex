@@ -31,6 +31,7 @@ defmodule Quota.Run do
         max_heap_size: Vm.max_heap_size(granted)
       )
 
+    Native.account_attach(account, worker)
     send(worker, {Worker, ref})
 
     await(%__MODULE__{
@@ -122,41 +123,33 @@ defmodule Quota.Run do
     receive do
       {^ref, reply} -> finish(run, reply)
     after
-      0 -> close(run, otherwise)
+      0 -> otherwise.()
     end
   end
 
-  defp finish(run, {:ok, value}) do
-    Native.account_close(run.account)
-    value
-  end
+  # The account closes when the worker is dead. To an outer quota its memory counts no more from here on.
+  defp finish(run, reply) do
+    Native.account_observe(run.account, 0, 0)
 
-  defp finish(run, {:raise, kind, reason, stack}) do
-    Native.account_close(run.account)
-    :erlang.raise(kind, reason, stack)
+    case reply do
+      {:ok, value} -> value
+      {:raise, kind, reason, stack} -> :erlang.raise(kind, reason, stack)
+      :breach -> exceeded(run, Native.account_cause(run.account))
+    end
   end
-
-  # The worker found its own result too large.
-  defp finish(run, :breach), do: died(run, :killed)
 
   defp died(run, reason) do
-    case Native.account_cause(run.account) do
-      {category, usage, stack} when reason == :killed ->
-        close(run, fn ->
-          raise ExceededError.new(category, usage, stack, run.limit, run.options.label)
-        end)
+    cause = Native.account_cause(run.account)
+    # It may have died before it was attached to its account.
+    Native.account_close(run.account)
+    if reason == :killed and cause != nil, do: exceeded(run, cause), else: gone(run, reason)
+  end
 
-      _ ->
-        close(run, fn -> gone(run, reason) end)
-    end
+  defp exceeded(run, {category, usage, stack}) do
+    raise ExceededError.new(category, usage, stack, run.limit, run.options.label)
   end
 
   defp gone(run, reason), do: exit({reason, {Quota, :run, [run.limit, run.fun, run.opts]}})
-
-  defp close(run, then) do
-    Native.account_close(run.account)
-    then.()
-  end
 
   defp now, do: System.monotonic_time(:millisecond)
 end

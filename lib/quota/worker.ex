@@ -7,7 +7,7 @@ defmodule Quota.Worker do
 
   def start(account, limit, fun, context) do
     guard = Guard.start(self(), Context.caller(context), account)
-    Native.account_enter(account, guard)
+    Native.account_guarded(account, guard)
     unless Tracer.trace_self(), do: Native.account_untraced(account)
     Context.restore(context)
 

@@ -104,24 +104,19 @@ fn account_label(account: ResourceArc<AccountHandle>, label: Binary) {
 /// From now on `pid` charges this account, until it dies or is detached. Says whether it is alive.
 #[rustler::nif]
 fn account_attach(env: Env, account: ResourceArc<AccountHandle>, pid: LocalPid) -> bool {
-    attach(env, &account, &pid)
-}
-
-fn attach(env: Env, account: &ResourceArc<AccountHandle>, pid: &LocalPid) -> bool {
     // In this order: a death between the two is seen by the monitor.
     registry::insert(*pid.as_c_arg(), Arc::clone(&account.0));
-    let alive = env.monitor(account, pid).is_some();
+    let alive = env.monitor(&account, &pid).is_some();
     if !alive {
         registry::remove_from(*pid.as_c_arg(), &account.0);
     }
     alive
 }
 
-/// The calling process runs in this account from now on, watched by `guard`.
+/// `guard` watches the account's process.
 #[rustler::nif]
-fn account_enter(env: Env, account: ResourceArc<AccountHandle>, guard: LocalPid) -> bool {
+fn account_guarded(account: ResourceArc<AccountHandle>, guard: LocalPid) {
     let _ = account.0.guard.set(*guard.as_c_arg());
-    attach(env, &account, &env.pid())
 }
 
 /// From now on `pid` charges the root account again.
