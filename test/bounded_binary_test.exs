@@ -51,7 +51,7 @@ defmodule BoundedBinaryTest do
 
         assert error.limit == 1_000_000
         assert error.requested > 1_000_000
-        assert {_, _, _, 0, 0} = Native.account_usage(account)
+        assert reserved(account) == 0
       end)
     end
   end
