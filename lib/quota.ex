@@ -49,6 +49,8 @@ defmodule Quota do
           {:label, term}
           | {:timeout, timeout}
           | {:inherit, [term]}
+          | {:pool, atom}
+          | {:pool_timeout, timeout}
 
   @doc """
   Runs `fun` in a process of its own with at most `limit` bytes of memory, and returns what it returns.
@@ -66,11 +68,14 @@ defmodule Quota do
     * `:timeout` - milliseconds, or `:infinity`, the default
     * `:inherit` - further keys of the caller's process dictionary to copy, such as those of
       OpenTelemetry, Gettext or a dynamic repo. `$callers`, `$ancestors` and Logger metadata always are
+    * `:pool` - the name of a `Quota.Pool` that must have the memory before the work begins
+    * `:pool_timeout` - milliseconds to wait for the pool to have it, or `:infinity`; 0 by default
 
   ## Raises
 
     * `Quota.ExceededError` - the work needed more than `limit`
     * `Quota.TimeoutError` - the work took longer than `:timeout`
+    * `Quota.PoolFullError` - the pool has no room, and had none within `:pool_timeout`; nothing was started
     * `ArgumentError` - a limit, function or option that makes no sense
 
   ## Examples
@@ -85,7 +90,7 @@ defmodule Quota do
   def run(limit, fun, opts \\ []), do: Run.run(limit, fun, opts)
 
   @doc """
-  Like `run/3`, but returns `{:ok, result}`, or `{:error, error}` with a `Quota.ExceededError` or
+  Like `run/3`, but returns `{:ok, result}`, or `{:error, error}` with a `Quota.ExceededError`, `Quota.PoolFullError` or
   `Quota.TimeoutError`. Whatever else `fun` raises is raised.
 
       iex> Quota.try_run(Quota.mib(8), fn -> :done end)
@@ -96,12 +101,13 @@ defmodule Quota do
       :heap
   """
   @spec try_run(limit, (() -> result), [option]) ::
-          {:ok, result} | {:error, Quota.ExceededError.t() | Quota.TimeoutError.t()}
+          {:ok, result}
+          | {:error, Quota.ExceededError.t() | Quota.PoolFullError.t() | Quota.TimeoutError.t()}
         when result: var
   def try_run(limit, fun, opts \\ []) do
     {:ok, run(limit, fun, opts)}
   rescue
-    error in [Quota.ExceededError, Quota.TimeoutError] -> {:error, error}
+    error in [Quota.ExceededError, Quota.PoolFullError, Quota.TimeoutError] -> {:error, error}
   end
 
   @doc """

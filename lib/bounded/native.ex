@@ -50,5 +50,18 @@ defmodule Bounded.Native do
   def enabled(_tag, _state, _tracee), do: not_loaded()
   def trace(_tag, _state, _tracee, _info, _opts), do: not_loaded()
 
+  ## pool.rs
+
+  def pool_new(_size), do: not_loaded()
+  def pool_keep(_pool), do: not_loaded()
+  def pool_admit(_pool, _account, _bytes), do: not_loaded()
+  def pool_admit_queued(_pool, _account, _bytes), do: not_loaded()
+  def pool_set_waiting(_pool, _count), do: not_loaded()
+  def pool_set_paused(_pool, _paused), do: not_loaded()
+  def pool_resize(_pool, _size), do: not_loaded()
+  def pool_refused(_pool), do: not_loaded()
+  def pool_figures(_pool), do: not_loaded()
+  def pool_holders(_pool), do: not_loaded()
+
   defp not_loaded, do: :erlang.nif_error(:nif_not_loaded)
 end

@@ -3,7 +3,7 @@ defmodule Quota.Options do
   # What callers may ask for, checked at once and in their own process.
 
   @smallest 64 * 1024
-  @defaults [label: nil, timeout: :infinity, inherit: []]
+  @defaults [label: nil, timeout: :infinity, inherit: [], pool: nil, pool_timeout: 0]
 
   defstruct @defaults
 
@@ -40,6 +40,7 @@ defmodule Quota.Options do
     options = struct!(__MODULE__, Keyword.validate!(opts, @defaults))
     timeout!(options.timeout)
     inherit!(options.inherit)
+    pool!(options)
     options
   end
 
@@ -48,6 +49,24 @@ defmodule Quota.Options do
 
   defp timeout!(timeout) do
     raise ArgumentError, ":timeout is in milliseconds, or :infinity, got: #{inspect(timeout)}"
+  end
+
+  defp pool!(%{pool: nil, pool_timeout: 0}), do: :ok
+
+  defp pool!(%{pool: nil}) do
+    raise ArgumentError, ":pool_timeout is how long to wait for a :pool, and there is none"
+  end
+
+  defp pool!(%{pool: pool}) when not is_atom(pool) do
+    raise ArgumentError, ":pool is the name of a Quota.Pool, got: #{inspect(pool)}"
+  end
+
+  defp pool!(%{pool_timeout: :infinity}), do: :ok
+  defp pool!(%{pool_timeout: timeout}) when is_integer(timeout) and timeout >= 0, do: :ok
+
+  defp pool!(%{pool_timeout: timeout}) do
+    raise ArgumentError,
+          ":pool_timeout is in milliseconds, or :infinity, got: #{inspect(timeout)}"
   end
 
   defp inherit!(keys) when is_list(keys), do: :ok

@@ -56,7 +56,7 @@ defmodule Quota.Pressure do
   }
 
   @levels {:normal, :high, :critical}
-  @fresh_ms 500
+  @fresh_ms 450
 
   # Slots of the atomics that every reader shares.
   @level 1

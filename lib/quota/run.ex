@@ -9,7 +9,7 @@ defmodule Quota.Run do
   # anything else: there is no moment in which the caller can die and the work go on.
 
   alias Bounded.Native
-  alias Quota.{Context, ExceededError, Figures, Options, TimeoutError, Vm, Worker}
+  alias Quota.{Context, ExceededError, Figures, Options, Pool, TimeoutError, Vm, Worker}
 
   # Work that takes longer gets its guard watched by the caller, too.
   @short 2
@@ -22,6 +22,7 @@ defmodule Quota.Run do
     granted = settle(limit)
     account = Native.account_new(self(), granted)
     label(account, options.label)
+    admit(options, account, granted)
     context = Context.capture(options.inherit)
 
     {worker, ref} =
@@ -62,6 +63,11 @@ defmodule Quota.Run do
 
   defp label(_account, nil), do: :ok
   defp label(account, label), do: Native.account_label(account, :erlang.term_to_binary(label))
+
+  defp admit(%{pool: nil}, _account, _granted), do: :ok
+
+  defp admit(options, account, granted),
+    do: Pool.admit(options.pool, account, granted, options.label, options.pool_timeout)
 
   defp deadline(:infinity), do: :infinity
   defp deadline(timeout), do: now() + timeout

@@ -6,6 +6,7 @@
 
 mod arena;
 mod binary;
+mod pool;
 mod quota;
 mod registry;
 mod tracer;

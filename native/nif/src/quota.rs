@@ -1,6 +1,6 @@
 //! NIFs of `Quota`: accounts as resources, who runs in them, and what is in use.
 
-use crate::registry;
+use crate::{pool, registry};
 use bounded_core::quota::{Account, Breach, Category, Crowd, Look, Pace, UNLIMITED, Usage};
 use rustler::sys::ErlNifPid;
 use rustler::{
@@ -54,9 +54,21 @@ pub struct AccountHandle(Arc<Quota>);
 #[rustler::resource_impl]
 impl Resource for AccountHandle {
     /// A process that ran in this quota is dead, however it died.
-    fn down<'a>(&'a self, _env: Env<'a>, pid: LocalPid, _monitor: Monitor) {
+    fn down<'a>(&'a self, env: Env<'a>, pid: LocalPid, _monitor: Monitor) {
         registry::remove_from(*pid.as_c_arg(), &self.0);
         self.0.end();
+        pool::wake(env, &self.0.account);
+    }
+}
+
+impl AccountHandle {
+    pub fn account(&self) -> &Account {
+        &self.0.account
+    }
+
+    /// What the account is called, in the external term format.
+    pub fn label(&self) -> Option<&[u8]> {
+        self.0.label.get().map(Vec::as_slice)
     }
 }
 
@@ -239,8 +251,9 @@ fn bytes<'a>(env: Env<'a>, bytes: &[u8]) -> Option<Term<'a>> {
 
 /// Ends the quota: what is still reserved is orphaned.
 #[rustler::nif]
-fn account_close(account: ResourceArc<AccountHandle>) {
+fn account_close(env: Env, account: ResourceArc<AccountHandle>) {
     account.0.end();
+    pool::wake(env, &account.0.account);
 }
 
 /// `{heap, binaries, native, total, peak}` of an account, in bytes.

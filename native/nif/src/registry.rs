@@ -84,7 +84,7 @@ pub fn len() -> usize {
 }
 
 /// A local pid is an immediate term: equal pids are equal words.
-fn key(pid: ErlNifPid) -> usize {
+pub fn key(pid: ErlNifPid) -> usize {
     // SAFETY: `ErlNifPid` is `repr(C)` around one term, which is one word of plain data.
     unsafe { std::mem::transmute::<ErlNifPid, usize>(pid) }
 }

@@ -1,0 +1,162 @@
+defmodule Quota.Pool.Server do
+  @moduledoc false
+  # Keeps the queue of a pool. Nothing else needs it: who finds room is admitted by the native ledger,
+  # which outlives this process, and so do the promises in it.
+  #
+  # Waiters bring the time since which they wait. After a crash they come back, and in the same order.
+
+  use GenServer
+
+  alias Bounded.{Cgroup, Native}
+  alias Quota.{Overshoot, Pressure}
+  alias Quota.Pool.{Ledger, Size}
+  require Logger
+
+  # Bytes that come back when nobody can tell (the last reference to a binary, a killed caller) are found this soon.
+  @retry_ms 10
+  # After a crash, those who waited have this long to come back before newcomers are admitted again.
+  @regroup_ms 50
+  @pressure_ms 500
+
+  defstruct [:pool, :max_waiting, retrying: false, queue: :gb_trees.empty(), waiters: %{}]
+
+  def start_link(options) do
+    GenServer.start_link(__MODULE__, options, name: Keyword.fetch!(options, :name))
+  end
+
+  @doc "Waits for admission: `:ok`, or `:queue_full`. Exits as `GenServer.call/3` does, with :timeout at the deadline."
+  def wait(name, waiter, timeout), do: GenServer.call(name, {:wait, waiter}, timeout)
+
+  @impl true
+  def init(options) do
+    name = options[:name]
+
+    case pool(name, options[:size]) do
+      {:ok, pool} ->
+        Ledger.put(name, %Ledger{
+          pool: pool,
+          size: options[:size],
+          percent: Overshoot.percent(),
+          max_waiting: options[:max_waiting]
+        })
+
+        Native.pool_keep(pool)
+        watch_pressure(pool)
+        {:ok, retry(%__MODULE__{pool: pool, max_waiting: options[:max_waiting]}, @regroup_ms)}
+
+      {:error, reason} ->
+        {:stop,
+         {%ArgumentError{message: "cannot start the pool #{inspect(name)}: #{reason}"}, []}}
+    end
+  end
+
+  # The one of before, if there was one: promises outlive this process.
+  defp pool(name, size) do
+    case Ledger.get(name) do
+      %{pool: pool, size: ^size} ->
+        {:ok, pool}
+
+      before ->
+        promised = Ledger.promised_by_others(name)
+
+        with {:ok, resolved} <- Size.resolve(size, promised, resident(before), Cgroup.find()) do
+          Logger.info(Size.note(name, resolved))
+          {:ok, sized(before, resolved.bytes)}
+        end
+    end
+  end
+
+  defp sized(nil, bytes), do: Native.pool_new(bytes)
+
+  defp sized(%{pool: pool}, bytes) do
+    Native.pool_resize(pool, bytes)
+    pool
+  end
+
+  # What runs in this pool already is not the node's own.
+  defp resident(nil), do: Size.resident()
+  defp resident(ledger), do: max(Size.resident() - Ledger.figures(ledger).reserved, 0)
+
+  @impl true
+  def handle_call({:wait, waiter}, {pid, _} = from, state) do
+    if map_size(state.waiters) >= state.max_waiting do
+      {:reply, :queue_full, state}
+    else
+      monitor = Process.monitor(pid)
+      key = {waiter.since, monitor}
+      queue = :gb_trees.insert(key, Map.put(waiter, :from, from), state.queue)
+      state = %{state | queue: queue, waiters: Map.put(state.waiters, monitor, key)}
+      # In this order: whoever gives bytes back after this look tells.
+      Native.pool_set_waiting(state.pool, map_size(state.waiters))
+      {:noreply, admit(state)}
+    end
+  end
+
+  @impl true
+  def handle_info(:room, state), do: {:noreply, admit(state)}
+
+  def handle_info(:retry, state), do: {:noreply, admit(%{state | retrying: false})}
+
+  def handle_info({:DOWN, monitor, :process, _, _}, state) do
+    case state.waiters do
+      %{^monitor => key} -> {:noreply, admit(forget(state, key))}
+      _ -> {:noreply, state}
+    end
+  end
+
+  def handle_info(:pressure, state) do
+    watch_pressure(state.pool)
+    {:noreply, admit(state)}
+  end
+
+  def handle_info(_stray, state), do: {:noreply, state}
+
+  # First come, first served: as long as there is no room for the head, nobody behind it is looked at.
+  defp admit(state) do
+    if :gb_trees.is_empty(state.queue) do
+      Native.pool_set_waiting(state.pool, 0)
+      state
+    else
+      {key, head} = :gb_trees.smallest(state.queue)
+
+      cond do
+        expired?(head) ->
+          # It has given up already; only the dead are told nothing.
+          admit(forget(state, key))
+
+        Native.pool_admit_queued(state.pool, head.account, head.charge) == :ok ->
+          GenServer.reply(head.from, :ok)
+          admit(forget(state, key))
+
+        true ->
+          Native.pool_set_waiting(state.pool, map_size(state.waiters))
+          retry(state, @retry_ms)
+      end
+    end
+  end
+
+  defp forget(state, {_since, monitor} = key) do
+    Process.demonitor(monitor, [:flush])
+
+    %{
+      state
+      | queue: :gb_trees.delete(key, state.queue),
+        waiters: Map.delete(state.waiters, monitor)
+    }
+  end
+
+  defp expired?(%{deadline: :infinity}), do: false
+  defp expired?(%{deadline: deadline}), do: System.monotonic_time(:millisecond) > deadline
+
+  defp retry(%{retrying: true} = state, _ms), do: state
+
+  defp retry(state, ms) do
+    Process.send_after(self(), :retry, ms)
+    %{state | retrying: true}
+  end
+
+  defp watch_pressure(pool) do
+    Native.pool_set_paused(pool, Pressure.level() == :critical)
+    Process.send_after(self(), :pressure, @pressure_ms)
+  end
+end
