@@ -13,9 +13,13 @@
 #![allow(dead_code)]
 
 mod attributes;
+pub mod chars;
+pub mod dtd;
 mod encoding;
 mod error;
+pub mod expansion;
 mod limits;
+pub mod names;
 mod namespaces;
 mod options;
 mod path;

@@ -1,0 +1,391 @@
+//! The declarations of a document type's internal subset.
+//!
+//! ```text
+//! text after '['  ->  Extent: is the ']' there?  ->  DtdParser::step, step, ...  ->  Dtd
+//! ```
+//!
+//! A [`Dtd`] answers what the rest of a document may ask: what an entity reference stands for, which
+//! attributes an element has by default, how an attribute's value is normalised. Nothing outside the
+//! text is ever opened. All that it holds is charged to an account, and every limit holds while it is
+//! being read.
+
+mod attlist;
+mod cursor;
+mod element;
+mod entity;
+mod extent;
+mod fault;
+mod index;
+mod misc;
+mod parser;
+mod sources;
+mod value;
+
+pub use extent::Extent;
+pub use fault::{Fault, Reason};
+pub use parser::{DtdParser, Step};
+
+use crate::charged::ChargedVec;
+use crate::quota::{Account, Refusal};
+use crate::sync::Arc;
+use crate::xml::limits::Limits;
+use index::NameIndex;
+
+/// What the parser must know of the document around the subset.
+#[derive(Clone, Debug)]
+pub struct DtdOptions {
+    /// Whether names keep to Namespaces in XML 1.0.
+    pub namespaces: bool,
+    /// Whether the XML declaration says `standalone="yes"`.
+    pub standalone: bool,
+    /// Whether the document type names an external subset.
+    pub external_subset: bool,
+    /// Bytes of the document before the subset.
+    pub consumed: u64,
+}
+
+/// Limits and options together: what every declaration is read by.
+#[derive(Clone, Debug)]
+struct Rules {
+    limits: Limits,
+    options: DtdOptions,
+}
+
+/// A declared entity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EntityId(u32);
+
+/// An element for which attributes are declared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ElementId(u32);
+
+/// What a reference to a general entity comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// Its [`Dtd::replacement_text`].
+    Internal(EntityId),
+    /// Text elsewhere, which is not read.
+    External,
+    /// Data that is no XML: referring to it is an error.
+    Unparsed,
+    /// Not declared in what was read, but perhaps in what was not.
+    Skipped,
+    /// Not declared: an error.
+    Undeclared,
+    /// Declared where a standalone document must not declare it: an error.
+    DeclaredInParameterEntity,
+}
+
+/// A notation: its name and identifiers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Notation<'a> {
+    /// Its name.
+    pub name: &'a [u8],
+    /// The public identifier, white space normalised.
+    pub public: Option<&'a [u8]>,
+    /// The system identifier.
+    pub system: Option<&'a [u8]>,
+}
+
+/// Where a text is kept.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    start: usize,
+    end: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Content {
+    Internal(Span),
+    External,
+    Unparsed,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entity {
+    name: Span,
+    content: Content,
+    in_parameter_entity: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Element {
+    name: Span,
+    /// The first and last of its attributes with a default value.
+    defaults: Option<(u32, u32)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Attribute {
+    element: ElementId,
+    name: Span,
+    tokenized: bool,
+    default: Option<Span>,
+    next_default: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct NotationSpans {
+    name: Span,
+    public: Option<Span>,
+    system: Option<Span>,
+}
+
+/// The declarations that apply to a document.
+#[derive(Debug)]
+pub struct Dtd {
+    standalone: bool,
+    /// Whether declarations may exist that were not read: a reference to an undeclared entity is then no error.
+    open_ended: bool,
+    /// Whether declarations are ignored since a parameter entity was not read.
+    ignoring: bool,
+    text: ChargedVec<u8>,
+    entities: ChargedVec<Entity>,
+    general: NameIndex,
+    parameter: NameIndex,
+    elements: ChargedVec<Element>,
+    element_names: NameIndex,
+    attributes: ChargedVec<Attribute>,
+    attribute_names: NameIndex,
+    notations: ChargedVec<NotationSpans>,
+    notation_names: NameIndex,
+}
+
+impl Dtd {
+    /// The declarations of a document that makes none.
+    pub fn empty(account: &Arc<Account>, standalone: bool, external_subset: bool) -> Dtd {
+        Dtd {
+            standalone,
+            open_ended: external_subset,
+            ignoring: false,
+            text: ChargedVec::new(account),
+            entities: ChargedVec::new(account),
+            general: NameIndex::new(account),
+            parameter: NameIndex::new(account),
+            elements: ChargedVec::new(account),
+            element_names: NameIndex::new(account),
+            attributes: ChargedVec::new(account),
+            attribute_names: NameIndex::new(account),
+            notations: ChargedVec::new(account),
+            notation_names: NameIndex::new(account),
+        }
+    }
+
+    /// Whether declarations were ignored because they follow a parameter entity that was not read.
+    pub fn is_incomplete(&self) -> bool {
+        self.ignoring
+    }
+
+    /// What a reference to the general entity `name` in the document comes to. The five predefined
+    /// entities are not asked for: they mean the same in every document.
+    pub fn entity(&self, name: &[u8]) -> Lookup {
+        self.lookup(name, self.standalone || !self.open_ended)
+    }
+
+    fn lookup(&self, name: &[u8], must_be_declared: bool) -> Lookup {
+        match self.find_entity(&self.general, name) {
+            None if must_be_declared => Lookup::Undeclared,
+            None => Lookup::Skipped,
+            Some(id) => match self.entities[id as usize] {
+                entity if must_be_declared && entity.in_parameter_entity => {
+                    Lookup::DeclaredInParameterEntity
+                }
+                Entity {
+                    content: Content::Internal(_),
+                    ..
+                } => Lookup::Internal(EntityId(id)),
+                Entity {
+                    content: Content::External,
+                    ..
+                } => Lookup::External,
+                Entity {
+                    content: Content::Unparsed,
+                    ..
+                } => Lookup::Unparsed,
+            },
+        }
+    }
+
+    fn find_entity(&self, index: &NameIndex, name: &[u8]) -> Option<u32> {
+        index.find(name, |id| self.get(self.entities[id as usize].name) == name)
+    }
+
+    /// The replacement text of an internal entity.
+    pub fn replacement_text(&self, entity: EntityId) -> &[u8] {
+        match self.entities[entity.0 as usize].content {
+            Content::Internal(text) => self.get(text),
+            Content::External | Content::Unparsed => &[],
+        }
+    }
+
+    /// The name of an entity.
+    pub fn entity_name(&self, entity: EntityId) -> &[u8] {
+        self.get(self.entities[entity.0 as usize].name)
+    }
+
+    /// The element `name`, if attributes are declared for it.
+    #[inline]
+    pub fn element(&self, name: &[u8]) -> Option<ElementId> {
+        self.element_names
+            .find(name, |id| self.get(self.elements[id as usize].name) == name)
+            .map(ElementId)
+    }
+
+    /// Whether the attribute's value consists of tokens: it is then normalised further than others.
+    pub fn is_tokenized(&self, element: ElementId, name: &[u8]) -> bool {
+        self.find_attribute(element, name)
+            .is_some_and(|id| self.attributes[id as usize].tokenized)
+    }
+
+    fn find_attribute(&self, element: ElementId, name: &[u8]) -> Option<u32> {
+        self.attribute_names.find((element.0, name), |id| {
+            let attribute = &self.attributes[id as usize];
+            attribute.element == element && self.get(attribute.name) == name
+        })
+    }
+
+    /// The attributes of an element that have a default value: name and value, references replaced
+    /// and white space normalised, in the order of their declarations.
+    pub fn defaults(&self, element: ElementId) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let first = self.elements[element.0 as usize]
+            .defaults
+            .map(|(first, _)| first);
+        std::iter::successors(first, |&id| self.attributes[id as usize].next_default).filter_map(
+            |id| {
+                let attribute = &self.attributes[id as usize];
+                Some((self.get(attribute.name), self.get(attribute.default?)))
+            },
+        )
+    }
+
+    /// The notations, in the order of their declarations.
+    pub fn notations(&self) -> impl Iterator<Item = Notation<'_>> {
+        self.notations.iter().map(|spans| Notation {
+            name: self.get(spans.name),
+            public: spans.public.map(|span| self.get(span)),
+            system: spans.system.map(|span| self.get(span)),
+        })
+    }
+
+    #[inline]
+    fn get(&self, span: Span) -> &[u8] {
+        &self.text[span.start..span.end]
+    }
+
+    fn keep(&mut self, text: &[u8]) -> Result<Span, Refusal> {
+        let start = self.text.len();
+        self.text.extend_from_slice(text)?;
+        Ok(Span {
+            start,
+            end: self.text.len(),
+        })
+    }
+
+    /// Declares an entity; the first declaration of a name is binding.
+    fn declare_entity(
+        &mut self,
+        parameter: bool,
+        name: &[u8],
+        replacement_text: &[u8],
+        content: &entity::Content,
+        in_parameter_entity: bool,
+    ) -> Result<(), Refusal> {
+        let index = if parameter {
+            &self.parameter
+        } else {
+            &self.general
+        };
+        if self.find_entity(index, name).is_some() {
+            return Ok(());
+        }
+        let entity = Entity {
+            name: self.keep(name)?,
+            content: match content {
+                entity::Content::Internal => Content::Internal(self.keep(replacement_text)?),
+                entity::Content::External => Content::External,
+                entity::Content::Unparsed => Content::Unparsed,
+            },
+            in_parameter_entity,
+        };
+        let id = self.entities.len() as u32;
+        self.entities.push(entity)?;
+        let index = if parameter {
+            &mut self.parameter
+        } else {
+            &mut self.general
+        };
+        index.insert(name, id)
+    }
+
+    fn declare_element(&mut self, name: &[u8]) -> Result<ElementId, Refusal> {
+        if let Some(element) = self.element(name) {
+            return Ok(element);
+        }
+        let id = self.elements.len() as u32;
+        let element = Element {
+            name: self.keep(name)?,
+            defaults: None,
+        };
+        self.elements.push(element)?;
+        self.element_names.insert(name, id)?;
+        Ok(ElementId(id))
+    }
+
+    /// Declares an attribute; the first declaration of a name is binding.
+    fn declare_attribute(
+        &mut self,
+        element: ElementId,
+        name: &[u8],
+        tokenized: bool,
+        default: Option<&[u8]>,
+    ) -> Result<(), Refusal> {
+        if self.find_attribute(element, name).is_some() {
+            return Ok(());
+        }
+        let id = self.attributes.len() as u32;
+        let attribute = Attribute {
+            element,
+            name: self.keep(name)?,
+            tokenized,
+            default: default.map(|value| self.keep(value)).transpose()?,
+            next_default: None,
+        };
+        self.attributes.push(attribute)?;
+        self.attribute_names.insert((element.0, name), id)?;
+        if default.is_some() {
+            let defaults = &mut self.elements[element.0 as usize].defaults;
+            match defaults {
+                None => *defaults = Some((id, id)),
+                Some((_, last)) => {
+                    self.attributes[*last as usize].next_default = Some(id);
+                    *last = id;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn declare_notation(
+        &mut self,
+        name: &[u8],
+        public: Option<&[u8]>,
+        system: Option<&[u8]>,
+    ) -> Result<(), Refusal> {
+        let known = |id: u32| self.get(self.notations[id as usize].name) == name;
+        if self.notation_names.find(name, known).is_some() {
+            return Ok(());
+        }
+        let id = self.notations.len() as u32;
+        let notation = NotationSpans {
+            name: self.keep(name)?,
+            public: public.map(|text| self.keep(text)).transpose()?,
+            system: system.map(|text| self.keep(text)).transpose()?,
+        };
+        self.notations.push(notation)?;
+        self.notation_names.insert(name, id)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -1,0 +1,107 @@
+//! Element declarations. A parser that does not validate keeps nothing of them, but they must be right.
+
+use super::cursor::Cursor;
+use super::fault::{Fault, Reason};
+use crate::charged::ChargedVec;
+use crate::xml::error::ExceededLimit;
+
+const CONTENT: &str = "EMPTY, ANY or a content model in parentheses belongs here";
+const PARTICLE: &str = "an element name or a group in parentheses belongs here";
+
+/// The separator of a group that has shown none yet.
+const NONE_YET: u8 = 0;
+
+/// Reads what follows `<!ELEMENT`. `groups` is scratch memory.
+pub(super) fn declaration(cursor: &mut Cursor, groups: &mut ChargedVec<u8>) -> Result<(), Fault> {
+    cursor.space("white space belongs before the name of the element")?;
+    cursor.qname("the name of an element belongs here")?;
+    cursor.space("white space belongs after the name of the element")?;
+    if !cursor.eat(b"EMPTY")? && !cursor.eat(b"ANY")? {
+        cursor.expect(b"(", CONTENT)?;
+        cursor.skip_space();
+        if cursor.eat(b"#PCDATA")? {
+            mixed(cursor)?;
+        } else {
+            children(cursor, groups)?;
+        }
+    }
+    cursor.close()
+}
+
+fn mixed(cursor: &mut Cursor) -> Result<(), Fault> {
+    const NEXT: &str = "'|' or ')' belongs here in mixed content";
+    let mut names = false;
+    loop {
+        cursor.skip_space();
+        if cursor.eat(b")")? {
+            break;
+        }
+        cursor.expect(b"|", NEXT)?;
+        cursor.skip_space();
+        cursor.qname("the name of an element belongs here")?;
+        names = true;
+    }
+    if names {
+        cursor.expect(b"*", "mixed content with element names ends with ')*'")?;
+    } else {
+        cursor.eat(b"*")?;
+    }
+    Ok(())
+}
+
+/// Reads the rest of a group whose parenthesis is open, to any depth, with a stack of our own: one
+/// byte for each open group, the separator that it uses.
+fn children(cursor: &mut Cursor, groups: &mut ChargedVec<u8>) -> Result<(), Fault> {
+    groups.clear();
+    open(cursor, groups)?;
+    loop {
+        cursor.skip_space();
+        if cursor.eat(b"(")? {
+            open(cursor, groups)?;
+            continue;
+        }
+        cursor.qname(PARTICLE)?;
+        loop {
+            if matches!(cursor.peek(), Some(b'?' | b'*' | b'+')) {
+                cursor.at += 1;
+            }
+            let Some(separator) = groups.last_mut() else {
+                return Ok(());
+            };
+            cursor.skip_space();
+            match cursor.peek() {
+                Some(next @ (b',' | b'|')) if *separator == NONE_YET || *separator == next => {
+                    *separator = next;
+                    cursor.at += 1;
+                    break;
+                }
+                Some(b',' | b'|') => {
+                    return Err(
+                        cursor.unexpected("one group does not use both ',' and '|' as separator")
+                    );
+                }
+                Some(b')') => {
+                    cursor.at += 1;
+                    groups.pop();
+                }
+                _ => return Err(cursor.unexpected("',', '|' or ')' belongs here in a group")),
+            }
+        }
+    }
+}
+
+fn open(cursor: &Cursor, groups: &mut ChargedVec<u8>) -> Result<(), Fault> {
+    let value = cursor.rules.limits.max_depth;
+    let seen = groups.len() as u64 + 1;
+    if seen > value {
+        let hit = ExceededLimit {
+            name: "max_depth",
+            value,
+            seen,
+        };
+        return Err(Reason::Limit(hit).at(cursor.at - 1));
+    }
+    groups
+        .push(NONE_YET)
+        .map_err(|refusal| Reason::Refused(refusal).at(cursor.at))
+}

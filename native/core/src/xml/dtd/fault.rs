@@ -1,0 +1,53 @@
+//! What can be wrong with a declaration, and where.
+
+use crate::quota::Refusal;
+use crate::xml::error::ExceededLimit;
+
+/// The first thing wrong with a text, and its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Offset in bytes into the text that was read.
+    pub offset: usize,
+    /// What is wrong there.
+    pub reason: Reason,
+}
+
+/// Why a text was not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// It breaks a rule of XML, said in one sentence without its full stop.
+    Malformed(&'static str),
+    /// It ends before the `]`.
+    Truncated,
+    /// It is more than a limit allows.
+    Limit(ExceededLimit),
+    /// The account that pays for the declarations refused.
+    Refused(Refusal),
+}
+
+impl Reason {
+    /// This reason, found at `offset`.
+    pub(crate) fn at(self, offset: usize) -> Fault {
+        Fault {
+            offset,
+            reason: self,
+        }
+    }
+}
+
+/// A broken rule found at `offset`.
+pub(crate) fn malformed(offset: usize, rule: &'static str) -> Fault {
+    Reason::Malformed(rule).at(offset)
+}
+
+impl From<Refusal> for Reason {
+    fn from(refusal: Refusal) -> Reason {
+        Reason::Refused(refusal)
+    }
+}
+
+impl From<ExceededLimit> for Reason {
+    fn from(hit: ExceededLimit) -> Reason {
+        Reason::Limit(hit)
+    }
+}

@@ -1,0 +1,97 @@
+//! Comments and processing instructions between declarations, and texts that are kept.
+
+use super::cursor::Cursor;
+use super::entity::append;
+use super::fault::{Fault, malformed};
+use crate::charged::ChargedVec;
+use crate::xml::names::name_len;
+use std::ops::Range;
+
+/// Reads what follows `<!--` and appends the comment's text to `out`.
+pub(super) fn comment(
+    cursor: &mut Cursor,
+    line_ends: bool,
+    out: &mut ChargedVec<u8>,
+) -> Result<(), Fault> {
+    let text = cursor.until(b"--")?;
+    cursor.check_characters(text.clone())?;
+    cursor.expect(b">", "'--' is not allowed within a comment")?;
+    copy(cursor.text, text, line_ends, out)?;
+    Ok(())
+}
+
+/// Reads what follows `<?` and appends target and data to `out`; returns the target's length.
+pub(super) fn instruction(
+    cursor: &mut Cursor,
+    line_ends: bool,
+    out: &mut ChargedVec<u8>,
+) -> Result<usize, Fault> {
+    let target = cursor.ncname("the target of a processing instruction belongs here")?;
+    if cursor.text[target.clone()].eq_ignore_ascii_case(b"xml") {
+        return Err(malformed(
+            target.start,
+            "the target 'xml' is reserved: an XML declaration stands only at the very start of a document",
+        ));
+    }
+    let target = copy(cursor.text, target, line_ends, out)?;
+    if !cursor.eat(b"?>")? {
+        cursor.space("white space belongs after the target of a processing instruction")?;
+        let data = cursor.until(b"?>")?;
+        cursor.check_characters(data.clone())?;
+        copy(cursor.text, data, line_ends, out)?;
+    }
+    Ok(target.len())
+}
+
+/// Appends a part of `text` to `out`, its line ends normalised if they are not yet, and says where
+/// it went.
+pub(super) fn copy(
+    text: &[u8],
+    part: Range<usize>,
+    line_ends: bool,
+    out: &mut ChargedVec<u8>,
+) -> Result<Range<usize>, Fault> {
+    let start = out.len();
+    let mut at = part.start;
+    while at < part.end {
+        let rest = &text[at..part.end];
+        let run = if line_ends {
+            memchr::memchr(b'\r', rest).unwrap_or(rest.len())
+        } else {
+            rest.len()
+        };
+        append(out, &rest[..run], at)?;
+        match rest[run..] {
+            [] => break,
+            [_, b'\n', ..] => at += run + 1,
+            [..] => {
+                append(out, b"\n", at)?;
+                at += run + 1;
+            }
+        }
+    }
+    Ok(start..out.len())
+}
+
+/// What is left of a public identifier: no space at its ends, one for any white space between.
+pub(super) fn normalise_public_id(id: &mut [u8]) -> usize {
+    for byte in id.iter_mut() {
+        if matches!(byte, b'\n' | b'\r') {
+            *byte = b' ';
+        }
+    }
+    super::value::tokenize(id)
+}
+
+/// What is wrong with a text that starts no declaration.
+pub(super) fn misplaced(text: &[u8]) -> &'static str {
+    if text.starts_with(b"<![") {
+        "a conditional section is not allowed in the internal subset"
+    } else if text.starts_with(b"<!") && name_len(&text[2..]) > 0 {
+        "the declarations are <!ELEMENT, <!ATTLIST, <!ENTITY and <!NOTATION"
+    } else if text.starts_with(b"<") {
+        "an element does not belong among declarations"
+    } else {
+        "a declaration, comment, processing instruction or parameter entity reference belongs here"
+    }
+}

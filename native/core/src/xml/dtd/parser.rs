@@ -1,0 +1,411 @@
+//! Reading the internal subset, one bounded step at a time.
+
+use super::cursor::Cursor;
+use super::fault::{Fault, Reason, malformed};
+use super::misc::{comment, copy, instruction, misplaced, normalise_public_id};
+use super::sources::Sources;
+use super::value::{AttributeValue, ValueContext, tokenize};
+use super::{Content, Dtd, DtdOptions, ElementId, EntityId, Rules};
+use super::{attlist, element, entity};
+use crate::charged::ChargedVec;
+use crate::quota::{Account, Refusal};
+use crate::sync::Arc;
+use crate::xml::chars::is_space;
+use crate::xml::error::ExceededLimit;
+use crate::xml::expansion::Expansions;
+use crate::xml::limits::Limits;
+use std::ops::Range;
+
+/// White space and expanded bytes that one step looks at.
+const STEP_BYTES: usize = 16 * 1024;
+
+/// What one step came to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step<'a> {
+    /// There is more to do.
+    More,
+    /// A comment was read: its text, line ends normalised.
+    Comment(&'a [u8]),
+    /// A processing instruction was read.
+    Instruction {
+        /// Its target.
+        target: &'a [u8],
+        /// What follows the target and white space, line ends normalised.
+        data: &'a [u8],
+    },
+    /// The subset has been read up to the `]` that ends it.
+    Done,
+}
+
+/// A step that has been made; texts are in the scratch memory.
+#[derive(Clone, Copy, Debug)]
+enum Made {
+    Nothing,
+    Comment,
+    /// The first so many bytes are the target.
+    Instruction(usize),
+    End,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// Between declarations.
+    Between,
+    /// In the attribute-list declaration that began at `start`, between its definitions.
+    AttributeList { start: usize, element: ElementId },
+    /// In a default value of it; the attribute's name is in the scratch memory.
+    Default {
+        start: usize,
+        element: ElementId,
+        tokenized: bool,
+    },
+}
+
+/// A parser of what follows the `[` of a document type declaration.
+#[derive(Debug)]
+pub struct DtdParser {
+    dtd: Dtd,
+    rules: Rules,
+    state: State,
+    sources: Sources,
+    entities: u64,
+    work: u64,
+    scratch: ChargedVec<u8>,
+    value: ChargedVec<u8>,
+    default: AttributeValue,
+}
+
+impl DtdParser {
+    /// A parser that charges all it keeps to `account`.
+    pub fn new(account: &Arc<Account>, limits: Limits, options: DtdOptions) -> DtdParser {
+        DtdParser {
+            dtd: Dtd::empty(account, options.standalone, options.external_subset),
+            rules: Rules { limits, options },
+            state: State::Between,
+            sources: Sources::new(account),
+            entities: 0,
+            work: 0,
+            scratch: ChargedVec::new(account),
+            value: ChargedVec::new(account),
+            default: AttributeValue::new(account),
+        }
+    }
+
+    /// Reads one declaration, comment, processing instruction, attribute definition, or some of the
+    /// white space or of a default value.
+    ///
+    /// `subset` is what follows the `[`, the same text each time, known to be UTF-8, with the `]` that
+    /// [`super::Extent`] finds. Called with less, it reads what there is and then says that it is truncated.
+    ///
+    /// A fault's offset is one into the subset; what is wrong in a parameter entity is found at the
+    /// reference that led there.
+    pub fn step(&mut self, subset: &[u8], expansions: &mut Expansions) -> Result<Step<'_>, Fault> {
+        let made = match self.state {
+            State::Between => self.between(subset, expansions),
+            State::AttributeList { start, element } => self.definition(subset, start, element),
+            State::Default { .. } => self.default_value(subset, expansions),
+        };
+        match made {
+            Ok(Made::Nothing) => Ok(Step::More),
+            Ok(Made::Comment) => Ok(Step::Comment(&self.scratch)),
+            Ok(Made::Instruction(target)) => {
+                let (target, data) = self.scratch.split_at(target);
+                Ok(Step::Instruction { target, data })
+            }
+            Ok(Made::End) => Ok(Step::Done),
+            Err(fault) if self.sources.in_subset() => Err(fault),
+            Err(fault) => Err(Fault {
+                offset: self.sources.offset(),
+                reason: match fault.reason {
+                    Reason::Truncated => Reason::Malformed(
+                        "the replacement text of a parameter entity ends inside a declaration",
+                    ),
+                    reason => reason,
+                },
+            }),
+        }
+    }
+
+    /// Bytes looked at so far, replacement texts included: the time spent is proportional to it.
+    pub fn work(&self) -> u64 {
+        self.work
+    }
+
+    /// How much of the subset has been read: after [`Step::Done`], the offset of the `]`.
+    pub fn offset(&self) -> usize {
+        self.sources.offset()
+    }
+
+    /// What has been declared; complete after [`Step::Done`].
+    pub fn into_dtd(self) -> Dtd {
+        self.dtd
+    }
+
+    fn between(&mut self, subset: &[u8], expansions: &mut Expansions) -> Result<Made, Fault> {
+        let (text, at) = self.sources.current(&self.dtd, subset);
+        let Some(&first) = text.get(at) else {
+            if self.sources.leave() {
+                return Ok(Made::Nothing);
+            }
+            return Err(Reason::Truncated.at(at));
+        };
+        if first == b']' && self.sources.in_subset() {
+            return Ok(Made::End);
+        }
+        if is_space(first) {
+            let room = &text[at..text.len().min(at + STEP_BYTES)];
+            let space = room.iter().position(|&byte| !is_space(byte));
+            let end = at + space.unwrap_or(room.len());
+            return Ok(self.made(at, end, Made::Nothing));
+        }
+        let mut cursor = Cursor::new(text, at, at, &self.rules);
+        self.scratch.clear();
+        if cursor.eat(b"%")? {
+            return self.parameter_reference(subset, expansions);
+        }
+        let made = if cursor.eat(b"<?")? {
+            Made::Instruction(instruction(
+                &mut cursor,
+                self.sources.in_subset(),
+                &mut self.scratch,
+            )?)
+        } else if cursor.eat(b"<!--")? {
+            comment(&mut cursor, self.sources.in_subset(), &mut self.scratch)?;
+            Made::Comment
+        } else if cursor.eat(b"<!ELEMENT")? {
+            element::declaration(&mut cursor, &mut self.scratch)?;
+            Made::Nothing
+        } else if cursor.eat(b"<!ATTLIST")? {
+            return self.attribute_list(subset);
+        } else if cursor.eat(b"<!ENTITY")? {
+            return self.entity(subset);
+        } else if cursor.eat(b"<!NOTATION")? {
+            return self.notation(subset);
+        } else {
+            return Err(malformed(at, misplaced(&text[at..])));
+        };
+        let end = cursor.at;
+        Ok(self.made(at, end, made))
+    }
+
+    /// Goes on at `end` in the current text.
+    fn made(&mut self, start: usize, end: usize, made: Made) -> Made {
+        self.work += (end - start) as u64;
+        self.sources.move_to(end);
+        made
+    }
+
+    fn parameter_reference(
+        &mut self,
+        subset: &[u8],
+        expansions: &mut Expansions,
+    ) -> Result<Made, Fault> {
+        let (text, at) = self.sources.current(&self.dtd, subset);
+        let mut cursor = Cursor::new(text, at, at + 1, &self.rules);
+        let name = cursor.ncname("the name of a parameter entity belongs here")?;
+        cursor.expect(b";", "a parameter entity reference ends with ';'")?;
+        let end = cursor.at;
+        let found = self.dtd.find_entity(&self.dtd.parameter, &text[name]);
+        self.made(at, end, Made::Nothing);
+        self.dtd.open_ended = true;
+        let standalone = self.rules.options.standalone;
+        let must_be_declared = standalone && self.sources.in_subset();
+        let Some(id) = found else {
+            if must_be_declared {
+                return Err(malformed(
+                    at,
+                    "a standalone document refers to a parameter entity that it does not declare",
+                ));
+            }
+            self.dtd.ignoring = true;
+            return Ok(Made::Nothing);
+        };
+        let entity = self.dtd.entities[id as usize];
+        if must_be_declared && entity.in_parameter_entity {
+            return Err(malformed(
+                at,
+                "a standalone document refers to a parameter entity that is declared in another",
+            ));
+        }
+        match entity.content {
+            Content::Internal(text) => {
+                let consumed = self.rules.options.consumed + self.sources.offset() as u64;
+                self.sources
+                    .enter(EntityId(id), at, self.rules.limits.max_entity_depth)?;
+                expansions
+                    .expand((text.end - text.start) as u64, consumed)
+                    .map_err(|hit| Reason::Limit(hit).at(at))?;
+            }
+            Content::External | Content::Unparsed => self.dtd.ignoring |= !standalone,
+        }
+        Ok(Made::Nothing)
+    }
+
+    fn entity(&mut self, subset: &[u8]) -> Result<Made, Fault> {
+        let (text, at) = self.sources.current(&self.dtd, subset);
+        let refused = |refusal| Reason::Refused(refusal).at(at);
+        self.entities += 1;
+        let value = self.rules.limits.max_entities;
+        if self.entities > value {
+            let hit = ExceededLimit {
+                name: "max_entities",
+                value,
+                seen: self.entities,
+            };
+            return Err(Reason::Limit(hit).at(at));
+        }
+        let mut cursor = Cursor::new(text, at, at + b"<!ENTITY".len(), &self.rules);
+        let in_subset = self.sources.in_subset();
+        self.value.clear();
+        let declaration = entity::declaration(&mut cursor, in_subset, &mut self.value)?;
+        let end = cursor.at;
+        self.scratch
+            .extend_from_slice(&text[declaration.name])
+            .map_err(refused)?;
+        if !self.dtd.ignoring {
+            let content = &declaration.content;
+            let (name, value) = (&self.scratch, &self.value);
+            self.dtd
+                .declare_entity(declaration.parameter, name, value, content, !in_subset)
+                .map_err(refused)?;
+        }
+        Ok(self.made(at, end, Made::Nothing))
+    }
+
+    fn notation(&mut self, subset: &[u8]) -> Result<Made, Fault> {
+        const SPACE: &str = "white space belongs after the name of the notation";
+        const IDENTIFIER: &str = "SYSTEM or PUBLIC belongs here";
+        let (text, at) = self.sources.current(&self.dtd, subset);
+        let refused = |refusal| Reason::Refused(refusal).at(at);
+        let mut cursor = Cursor::new(text, at, at + b"<!NOTATION".len(), &self.rules);
+        cursor.space("white space belongs before the name of the notation")?;
+        let name = cursor.ncname("the name of a notation belongs here")?;
+        cursor.space(SPACE)?;
+        let Some(id) = cursor.external_id(true)? else {
+            return Err(cursor.unexpected(IDENTIFIER));
+        };
+        cursor.close()?;
+        let end = cursor.at;
+        let line_ends = self.sources.in_subset();
+        let out = &mut self.scratch;
+        let mut keep = |range: Range<usize>| copy(text, range, line_ends, out);
+        let name = keep(name)?;
+        let public = id.public.map(&mut keep).transpose()?;
+        let system = id.system.map(&mut keep).transpose()?;
+        let public = public.map(|range| {
+            let len = normalise_public_id(&mut self.scratch[range.clone()]);
+            range.start..range.start + len
+        });
+        let part = |range: Range<usize>| &self.scratch[range];
+        self.dtd
+            .declare_notation(part(name), public.map(part), system.map(part))
+            .map_err(refused)?;
+        Ok(self.made(at, end, Made::Nothing))
+    }
+
+    fn attribute_list(&mut self, subset: &[u8]) -> Result<Made, Fault> {
+        let (text, at) = self.sources.current(&self.dtd, subset);
+        let refused = |refusal| Reason::Refused(refusal).at(at);
+        let mut cursor = Cursor::new(text, at, at + b"<!ATTLIST".len(), &self.rules);
+        let name = attlist::element(&mut cursor)?;
+        let end = cursor.at;
+        self.scratch
+            .extend_from_slice(&text[name])
+            .map_err(refused)?;
+        let element = self.dtd.declare_element(&self.scratch).map_err(refused)?;
+        self.state = State::AttributeList { start: at, element };
+        Ok(self.made(at, end, Made::Nothing))
+    }
+
+    fn definition(
+        &mut self,
+        subset: &[u8],
+        start: usize,
+        element: ElementId,
+    ) -> Result<Made, Fault> {
+        let (text, at) = self.sources.current(&self.dtd, subset);
+        let refused = |refusal| Reason::Refused(refusal).at(at);
+        let mut cursor = Cursor::new(text, start, at, &self.rules);
+        let definition = attlist::definition(&mut cursor)?;
+        let end = cursor.at;
+        let Some(definition) = definition else {
+            self.state = State::Between;
+            return Ok(self.made(at, end, Made::Nothing));
+        };
+        self.scratch.clear();
+        self.scratch
+            .extend_from_slice(&text[definition.name])
+            .map_err(refused)?;
+        let tokenized = definition.tokenized;
+        match definition.default {
+            Some(literal) => {
+                self.value.clear();
+                self.default.start(literal);
+                self.state = State::Default {
+                    start,
+                    element,
+                    tokenized,
+                };
+            }
+            None => self.declare(element, tokenized, false).map_err(refused)?,
+        }
+        Ok(self.made(at, end, Made::Nothing))
+    }
+
+    fn default_value(&mut self, subset: &[u8], expansions: &mut Expansions) -> Result<Made, Fault> {
+        let State::Default {
+            start,
+            element,
+            tokenized,
+        } = self.state
+        else {
+            return Ok(Made::Nothing);
+        };
+        let (text, at) = self.sources.current(&self.dtd, subset);
+        let options = &self.rules.options;
+        let in_subset = self.sources.in_subset();
+        let context = ValueContext {
+            text,
+            line_ends: in_subset,
+            consumed: options.consumed + self.sources.offset() as u64,
+            namespaces: options.namespaces,
+            must_be_declared: in_subset && (options.standalone || !self.dtd.open_ended),
+            check_only: self.dtd.ignoring,
+            limits: &self.rules.limits,
+        };
+        let mut budget = STEP_BYTES;
+        let complete = self.default.advance(
+            &context,
+            &self.dtd,
+            expansions,
+            &mut self.value,
+            &mut budget,
+        )?;
+        self.work += (STEP_BYTES - budget) as u64;
+        if complete {
+            if tokenized {
+                let len = tokenize(&mut self.value);
+                self.value.truncate(len);
+            }
+            self.declare(element, tokenized, true)
+                .map_err(|refusal| Reason::Refused(refusal).at(at))?;
+            self.state = State::AttributeList { start, element };
+        }
+        Ok(Made::Nothing)
+    }
+
+    /// Declares the attribute whose name, and default value if there is one, have been read.
+    fn declare(
+        &mut self,
+        element: ElementId,
+        tokenized: bool,
+        default: bool,
+    ) -> Result<(), Refusal> {
+        if self.dtd.ignoring {
+            return Ok(());
+        }
+        let value = default.then_some(&self.value[..]);
+        self.dtd
+            .declare_attribute(element, &self.scratch, tokenized, value)
+    }
+}
