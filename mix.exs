@@ -28,7 +28,7 @@ defmodule Bounded.MixProject do
     [
       licenses: ["Apache-2.0"],
       files:
-        ~w(lib native/core native/nif Cargo.toml Cargo.lock mix.exs README.md LICENSE CHANGELOG.md guides),
+        ~w(lib .cargo native/core native/nif Cargo.toml Cargo.lock mix.exs README.md LICENSE CHANGELOG.md guides),
       links: %{}
     ]
   end

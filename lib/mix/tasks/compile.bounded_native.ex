@@ -32,12 +32,17 @@ defmodule Mix.Tasks.Compile.BoundedNative do
   def clean do
     File.rm_rf!(directory())
 
-    unless ready_made() do
-      # Without Cargo there is nothing of its to remove.
-      Cargo.run(["clean", "--quiet", "--package", @crate, "--package", "bounded_core" | profile()])
-    end
-
+    # Mix has removed `Bounded.Cargo` by now. Without Cargo there is nothing of its to remove.
+    cargo = System.find_executable("cargo")
+    if cargo && !ready_made(), do: System.cmd(cargo, clean_args(), stderr_to_stdout: true)
     :ok
+  end
+
+  # Unlike `cargo build`, `cargo clean` has to be told of the target.
+  defp clean_args do
+    target = System.get_env("CARGO_BUILD_TARGET")
+    target = if target, do: ["--target", target], else: []
+    ["clean", "--package", @crate, "--package", "bounded_core"] ++ target ++ profile()
   end
 
   defp ready_made do
