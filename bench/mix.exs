@@ -1,0 +1,31 @@
+defmodule BoundedBench.MixProject do
+  use Mix.Project
+
+  def project do
+    [
+      app: :bounded_bench,
+      version: "0.1.0",
+      elixir: "~> 1.14",
+      deps: [{:bounded, path: ".."}] ++ rivals()
+    ]
+  end
+
+  def application do
+    [extra_applications: [:logger, :xmerl]]
+  end
+
+  # Without Hex, those that the system or ERL_LIBS has are measured.
+  defp rivals do
+    if Code.ensure_loaded?(Hex) do
+      [
+        {:benchee, "~> 1.3"},
+        {:saxy, "~> 1.6"},
+        {:fast_xml, "~> 1.1"},
+        {:erlsom, "~> 1.5"},
+        {:exml, "~> 4.1", hex: :hexml}
+      ]
+    else
+      []
+    end
+  end
+end
