@@ -23,13 +23,19 @@ defmodule Bench.Chart do
         group(group, @left + index * group_width, group_width, top)
       end
 
-    documents = groups |> Enum.map(&elem(&1, 1)) |> Enum.max_by(&length/1) |> Enum.map(&elem(&1, 0))
+    documents =
+      groups |> Enum.map(&elem(&1, 1)) |> Enum.max_by(&length/1) |> Enum.map(&elem(&1, 0))
 
     File.write!(path, [
       ~s(<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 #{@width} #{@height}" ),
       ~s(font-family="sans-serif" font-size="12">\n),
       ~s(<rect width="100%" height="100%" fill="white"/>\n),
-      text(@left, 24, "CPU time of others, in times of BoundedXml's (higher is better for us)", 16),
+      text(
+        @left,
+        24,
+        "CPU time of others, in times of BoundedXml's (higher is better for us)",
+        16
+      ),
       text(@left, 42, caption, 10),
       Enum.map([0.5, 1, 2, 5, 10, 20, 50], &grid(&1, top)),
       body,

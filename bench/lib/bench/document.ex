@@ -55,6 +55,8 @@ defmodule Bench.Document do
   end
 
   defp pieces(kind, bytes) do
+    piece = min(@piece, bytes)
+
     0
     |> Stream.iterate(&(&1 + 1))
     |> Stream.map(&Records.record(kind, &1))
@@ -62,7 +64,7 @@ defmodule Bench.Document do
       {[], 0},
       fn record, {pieces, size} ->
         case {[pieces | record], size + IO.iodata_length(record)} do
-          {pieces, size} when size >= @piece -> {:cont, IO.iodata_to_binary(pieces), {[], 0}}
+          {pieces, size} when size >= piece -> {:cont, IO.iodata_to_binary(pieces), {[], 0}}
           acc -> {:cont, acc}
         end
       end,

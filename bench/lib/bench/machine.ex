@@ -38,9 +38,10 @@ defmodule Bench.Machine do
   end
 
   defp field(path, pattern) do
-    with {:ok, text} <- File.read(path), [_, value] <- Regex.run(pattern, text), do: value
-    |> case do
-      value when is_binary(value) -> value
+    with {:ok, text} <- File.read(path),
+         [_, value] <- Regex.run(pattern, text) do
+      value
+    else
       _absent -> nil
     end
   end

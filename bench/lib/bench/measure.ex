@@ -14,11 +14,11 @@ defmodule Bench.Measure do
   gone afterwards; what it raises is `{:error, message}`.
   """
   def run(fun, times) do
-    {pid, monitor} = spawn_monitor(fn -> exit({:measured, timed(fun, times)}) end)
+    {pid, monitor} = spawn_monitor(fn -> exit({:shutdown, timed_or_error(fun, times)}) end)
 
     receive do
-      {:DOWN, ^monitor, :process, ^pid, {:measured, measured}} -> measured
-      {:DOWN, ^monitor, :process, ^pid, reason} -> {:error, message(reason)}
+      {:DOWN, ^monitor, :process, ^pid, {:shutdown, measured}} -> measured
+      {:DOWN, ^monitor, :process, ^pid, reason} -> {:error, inspect(reason)}
     end
   end
 
@@ -34,6 +34,14 @@ defmodule Bench.Measure do
 
   def geometric_mean(ratios),
     do: ratios |> Enum.map(&:math.log/1) |> then(&:math.exp(Enum.sum(&1) / length(&1)))
+
+  defp timed_or_error(fun, times) do
+    timed(fun, times)
+  rescue
+    error -> {:error, error |> Exception.message() |> String.slice(0, 200)}
+  catch
+    kind, reason -> {:error, "#{kind} #{inspect(reason, limit: 5, printable_limit: 100)}"}
+  end
 
   defp timed(fun, times) do
     started = :erlang.monotonic_time()
@@ -55,7 +63,4 @@ defmodule Bench.Measure do
     fun.()
     repeat(fun, times - 1)
   end
-
-  defp message({%{__exception__: true} = error, _stack}), do: Exception.message(error)
-  defp message(reason), do: reason |> inspect(limit: 5) |> String.slice(0, 200)
 end

@@ -75,7 +75,11 @@ defmodule Bench.Report do
       for row <- rows do
         figures = [row.bytes, number(row.cpu_ms, 3), number(row.wall_ms, 3)]
         counted = [row.events, row.text_bytes]
-        IO.puts(file, Enum.join([section, row.contender, row.document] ++ figures ++ counted, ","))
+
+        IO.puts(
+          file,
+          Enum.join([section, row.contender, row.document] ++ figures ++ counted, ",")
+        )
       end
     end)
   end

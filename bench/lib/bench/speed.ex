@@ -80,8 +80,12 @@ defmodule Bench.Speed do
         {contender, once(node, contender, paths, 1)}
       end
       |> Map.new(fn
-        {contender, %{cpu_ms: cpu}} -> {contender, Measure.times(cpu)}
-        {contender, {:error, _}} = failed -> IO.write(" [#{inspect(failed)}]") && {contender, 0}
+        {contender, %{cpu_ms: cpu}} ->
+          {contender, Measure.times(cpu)}
+
+        {contender, {:error, reason}} ->
+          IO.write(" [#{contender} fails: #{reason}]")
+          {contender, 0}
       end)
 
     measured =

@@ -88,7 +88,11 @@ defmodule Bench.Document.Records do
     [
       ["  <page>\n    <title>", words(i, :title, 2), "</title>\n    <ns>0</ns>\n    <id>"],
       [Integer.to_string(i), "</id>\n    <revision>\n      <id>", digits(i, :revision, 9)],
-      ["</id>\n      <parentid>", digits(i, :parent, 9), "</parentid>\n      <timestamp>2024-01-1"],
+      [
+        "</id>\n      <parentid>",
+        digits(i, :parent, 9),
+        "</parentid>\n      <timestamp>2024-01-1"
+      ],
       [digits(i, :day, 1), "T10:00:00Z</timestamp>\n      <contributor>\n        <username>User"],
       [digits(i, :user, 5), "</username>\n        <id>", digits(i, :user, 7), "</id>\n"],
       ["      </contributor>\n      <comment>/* ", words(i, :comment, 5), " */</comment>\n"],
@@ -98,18 +102,35 @@ defmodule Bench.Document.Records do
         [
           ["'''", words(i, {:bold, j}, 3), "''' ", sentences(i, {:first, j}, 2), " [["],
           [words(i, {:link, j}, 2), "|", word(i, {:shown, j}), "]]. &lt;ref name=&quot;"],
-          [word(i, {:ref, j}), "&quot;&gt;{{cite web|url=http://news.example/?a=1&amp;b=2|title="],
+          [
+            word(i, {:ref, j}),
+            "&quot;&gt;{{cite web|url=http://news.example/?a=1&amp;b=2|title="
+          ],
           [words(i, {:cited, j}, 6), "}}&lt;/ref&gt;\n"]
         ]
       end,
-      ["</text>\n      <sha1>", hex(i, :sha), hex(i, :sum), "</sha1>\n    </revision>\n  </page>\n"]
+      [
+        "</text>\n      <sha1>",
+        hex(i, :sha),
+        hex(i, :sum),
+        "</sha1>\n    </revision>\n  </page>\n"
+      ]
     ]
   end
 
   def record(:iso20022, i) do
     [
-      ["   <c:Ntry>\n    <c:NtryRef>", Integer.to_string(i), "</c:NtryRef>\n    <c:Amt Ccy=\"EUR\">"],
-      [amount(i, :amount), "</c:Amt>\n    <c:CdtDbtInd>", side(i), "</c:CdtDbtInd>\n    <c:Sts>\n"],
+      [
+        "   <c:Ntry>\n    <c:NtryRef>",
+        Integer.to_string(i),
+        "</c:NtryRef>\n    <c:Amt Ccy=\"EUR\">"
+      ],
+      [
+        amount(i, :amount),
+        "</c:Amt>\n    <c:CdtDbtInd>",
+        side(i),
+        "</c:CdtDbtInd>\n    <c:Sts>\n"
+      ],
       "     <c:Cd>BOOK</c:Cd>\n    </c:Sts>\n    <c:BookgDt>\n     <c:Dt>2024-01-1",
       [digits(i, :booked, 1), "</c:Dt>\n    </c:BookgDt>\n    <c:ValDt>\n     <c:Dt>2024-01-1"],
       [digits(i, :value, 1), "</c:Dt>\n    </c:ValDt>\n    <c:BkTxCd>\n     <c:Domn>\n"],
@@ -118,8 +139,15 @@ defmodule Bench.Document.Records do
       "    <c:NtryDtls>\n     <c:TxDtls>\n      <c:Refs>\n       <c:EndToEndId>E2E-",
       [hex(i, :end_to_end), "</c:EndToEndId>\n       <c:TxId>", digits(i, :transaction, 9)],
       "</c:TxId>\n      </c:Refs>\n      <c:AmtDtls>\n       <c:TxAmt>\n        <c:Amt Ccy=\"EUR\">",
-      [amount(i, :amount), "</c:Amt>\n       </c:TxAmt>\n      </c:AmtDtls>\n      <c:RltdPties>\n"],
-      ["       <c:Dbtr>\n        <c:Pty>\n         <c:Nm>", words(i, :name, 2), " &amp; Co</c:Nm>\n"],
+      [
+        amount(i, :amount),
+        "</c:Amt>\n       </c:TxAmt>\n      </c:AmtDtls>\n      <c:RltdPties>\n"
+      ],
+      [
+        "       <c:Dbtr>\n        <c:Pty>\n         <c:Nm>",
+        words(i, :name, 2),
+        " &amp; Co</c:Nm>\n"
+      ],
       "         <c:PstlAdr>\n          <c:Ctry>DE</c:Ctry>\n          <c:AdrLine>",
       [word(i, :street), " ", digits(i, :house, 2), "</c:AdrLine>\n         </c:PstlAdr>\n"],
       "        </c:Pty>\n       </c:Dbtr>\n       <c:DbtrAcct>\n        <c:Id>\n         <c:IBAN>DE",
