@@ -159,7 +159,7 @@ defmodule Quota.Pool do
         waiter = %{
           account: account,
           charge: charge,
-          since: System.monotonic_time(),
+          key: {System.monotonic_time(), make_ref()},
           deadline: deadline(timeout)
         }
 
@@ -200,6 +200,7 @@ defmodule Quota.Pool do
           Server.wait(name, waiter, left)
         catch
           :exit, {:timeout, _} ->
+            Server.leave(name, waiter.key)
             :timeout
 
           # The pool's process is gone. If it had granted the request before, it is not granted twice.

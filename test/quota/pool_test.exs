@@ -214,14 +214,25 @@ defmodule Quota.PoolTest do
       empty(name)
     end
 
-    test "gives up at the deadline" do
-      %{name: name} = start()
+    test "gives up at the deadline, and its place with it" do
+      %{name: name} = start(max_waiting: 2)
       holding(name, 4 * @limit)
 
       assert {:error, %PoolFullError{reason: :timeout}} =
                Quota.try_run(@limit, fn -> :ok end, pool: name, pool_timeout: 20)
 
       eventually(fn -> assert %{waiting: 0, running: 1} = Pool.info(name) end)
+
+      # Behind a head that still waits, too.
+      hold(name, @limit, pool_timeout: :infinity)
+      waiting(name, 1)
+
+      for _ <- 1..3 do
+        assert {:error, %PoolFullError{reason: :timeout}} =
+                 Quota.try_run(@limit, fn -> :ok end, pool: name, pool_timeout: 5)
+
+        waiting(name, 1)
+      end
     end
 
     test "first come, first served: small requests starve no large one" do

@@ -3,7 +3,7 @@ defmodule Quota.Pool.Server do
   # Keeps the queue of a pool. Nothing else needs it: who finds room is admitted by the native ledger,
   # which outlives this process, and so do the promises in it.
   #
-  # Waiters bring the time since which they wait. After a crash they come back, and in the same order.
+  # A waiter's key begins with the time since which it waits. After a crash they come back, and in the same order.
 
   use GenServer
 
@@ -15,7 +15,7 @@ defmodule Quota.Pool.Server do
   # Bytes that come back when nobody can tell (the last reference to a binary, a killed caller) are found this soon.
   @retry_ms 10
   # After a crash, those who waited have this long to come back before newcomers are admitted again.
-  @regroup_ms 50
+  @regroup_ms 20
   @pressure_ms 500
 
   defstruct [:pool, :max_waiting, retrying: false, queue: :gb_trees.empty(), waiters: %{}]
@@ -26,6 +26,9 @@ defmodule Quota.Pool.Server do
 
   @doc "Waits for admission: `:ok`, or `:queue_full`. Exits as `GenServer.call/3` does, with :timeout at the deadline."
   def wait(name, waiter, timeout), do: GenServer.call(name, {:wait, waiter}, timeout)
+
+  @doc "The waiter of that key has given up: its place is free."
+  def leave(name, key), do: GenServer.cast(name, {:leave, key})
 
   @impl true
   def init(options) do
@@ -83,12 +86,20 @@ defmodule Quota.Pool.Server do
       {:reply, :queue_full, state}
     else
       monitor = Process.monitor(pid)
-      key = {waiter.since, monitor}
-      queue = :gb_trees.insert(key, Map.put(waiter, :from, from), state.queue)
-      state = %{state | queue: queue, waiters: Map.put(state.waiters, monitor, key)}
+      waiter = Map.merge(waiter, %{from: from, monitor: monitor})
+      queue = :gb_trees.insert(waiter.key, waiter, state.queue)
+      state = %{state | queue: queue, waiters: Map.put(state.waiters, monitor, waiter.key)}
       # In this order: whoever gives bytes back after this look tells.
       Native.pool_set_waiting(state.pool, map_size(state.waiters))
       {:noreply, admit(state)}
+    end
+  end
+
+  @impl true
+  def handle_cast({:leave, key}, state) do
+    case :gb_trees.lookup(key, state.queue) do
+      {:value, waiter} -> {:noreply, state |> forget(waiter) |> admit()}
+      :none -> {:noreply, state}
     end
   end
 
@@ -99,8 +110,11 @@ defmodule Quota.Pool.Server do
 
   def handle_info({:DOWN, monitor, :process, _, _}, state) do
     case state.waiters do
-      %{^monitor => key} -> {:noreply, admit(forget(state, key))}
-      _ -> {:noreply, state}
+      %{^monitor => key} ->
+        {:noreply, state |> forget(:gb_trees.get(key, state.queue)) |> admit()}
+
+      _ ->
+        {:noreply, state}
     end
   end
 
@@ -117,16 +131,16 @@ defmodule Quota.Pool.Server do
       Native.pool_set_waiting(state.pool, 0)
       state
     else
-      {key, head} = :gb_trees.smallest(state.queue)
+      {_key, head} = :gb_trees.smallest(state.queue)
 
       cond do
+        # It has given up, and is about to say so.
         expired?(head) ->
-          # It has given up already; only the dead are told nothing.
-          admit(forget(state, key))
+          state |> forget(head) |> admit()
 
         Native.pool_admit_queued(state.pool, head.account, head.charge) == :ok ->
           GenServer.reply(head.from, :ok)
-          admit(forget(state, key))
+          state |> forget(head) |> admit()
 
         true ->
           Native.pool_set_waiting(state.pool, map_size(state.waiters))
@@ -135,7 +149,7 @@ defmodule Quota.Pool.Server do
     end
   end
 
-  defp forget(state, {_since, monitor} = key) do
+  defp forget(state, %{key: key, monitor: monitor}) do
     Process.demonitor(monitor, [:flush])
 
     %{
