@@ -10,10 +10,12 @@ use super::utf8;
 pub(crate) enum Source {
     /// The text being scanned: the input, or an entity's replacement text.
     Scanned = 0,
-    /// The tag's own buffer: what was normalised, and what had to make room for more input.
-    Tag = 1,
+    /// Values that were normalised.
+    Normalised = 1,
+    /// Names and values that had to make room for more input.
+    Kept = 2,
     /// The declarations of the document type.
-    Declared = 2,
+    Declared = 3,
 }
 
 /// A place in one of the buffers.
@@ -59,7 +61,7 @@ pub(crate) struct AttributeSpan {
 
 /// The buffers that spans refer to, in the order of [`Source`].
 #[derive(Clone, Copy)]
-pub(crate) struct Sources<'a>(pub [&'a [u8]; 3]);
+pub(crate) struct Sources<'a>(pub [&'a [u8]; 4]);
 
 impl<'a> Sources<'a> {
     #[inline]

@@ -21,6 +21,12 @@ pub struct Options {
     pub roots: Roots,
 }
 
+impl Options {
+    pub(crate) fn has_many_roots(&self) -> bool {
+        self.roots == Roots::Many
+    }
+}
+
 /// What becomes of a document type declaration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DoctypePolicy {

@@ -1,0 +1,126 @@
+//! What a byte can be, looked up in one table, and the search for bytes that no document may hold.
+
+/// May stand in a name. Bytes beyond ASCII may; which characters they form is checked once per name.
+pub(crate) const NAME: u8 = 1;
+/// May start a name.
+pub(crate) const START: u8 = 2;
+/// White space.
+pub(crate) const SPACE: u8 = 4;
+/// Ends or interrupts the plain bytes of an attribute's value.
+pub(crate) const VALUE: u8 = 8;
+
+static CLASSES: [u8; 256] = classes();
+
+const fn classes() -> [u8; 256] {
+    let mut classes = [0; 256];
+    let mut index = 0;
+    while index < 256 {
+        let byte = index as u8;
+        let mut class = 0;
+        if byte.is_ascii_alphabetic() || byte == b'_' || byte == b':' || byte >= 0x80 {
+            class |= NAME | START;
+        }
+        if byte.is_ascii_digit() || byte == b'-' || byte == b'.' {
+            class |= NAME;
+        }
+        if matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
+            class |= SPACE;
+        }
+        if matches!(byte, b'"' | b'\'' | b'<' | b'&' | b'\t' | b'\n' | b'\r') {
+            class |= VALUE;
+        }
+        classes[index] = class;
+        index += 1;
+    }
+    classes
+}
+
+/// Whether `byte` is of any of the classes in `mask`.
+#[inline(always)]
+pub(crate) fn is(byte: u8, mask: u8) -> bool {
+    CLASSES[byte as usize] & mask != 0
+}
+
+/// The first index from `from` whose byte is not of the classes in `mask`, or the length.
+#[inline(always)]
+pub(crate) fn skip(bytes: &[u8], from: usize, mask: u8) -> usize {
+    let mut at = from;
+    while at < bytes.len() && is(bytes[at], mask) {
+        at += 1;
+    }
+    at
+}
+
+/// Where the first character stands that no document may contain, in text known to be UTF-8.
+///
+/// Runs over every byte of every document: blocks without such a byte cost a few vector instructions.
+pub(crate) fn first_illegal(text: &[u8]) -> Option<usize> {
+    let control = first_control(text);
+    let before = &text[..control.unwrap_or(text.len())];
+    first_noncharacter(before).or(control)
+}
+
+/// The first control character, tab and line ends excepted.
+fn first_control(text: &[u8]) -> Option<usize> {
+    const BLOCK: usize = 128;
+    let is_control = |byte: u8| (byte < b' ') & (byte != b'\t') & (byte != b'\n') & (byte != b'\r');
+    let mut clean = 0;
+    for block in text.chunks_exact(BLOCK) {
+        let found = block
+            .iter()
+            .fold(false, |found, &byte| found | is_control(byte));
+        if found {
+            break;
+        }
+        clean += BLOCK;
+    }
+    let rest = text[clean..].iter().position(|&byte| is_control(byte))?;
+    Some(clean + rest)
+}
+
+/// The first U+FFFE or U+FFFF.
+fn first_noncharacter(text: &[u8]) -> Option<usize> {
+    let mut from = 0;
+    while let Some(found) = memchr::memchr(0xEF, &text[from..]) {
+        let at = from + found;
+        if matches!(text[at + 1..], [0xBF, 0xBE | 0xBF, ..]) {
+            return Some(at);
+        }
+        from = at + 1;
+    }
+    None
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::xml::chars;
+
+    #[test]
+    fn classes_agree_with_the_productions_on_ascii() {
+        for byte in 0..0x80 {
+            let code = u32::from(byte);
+            assert_eq!(is(byte, START), chars::is_name_start(code), "{byte}");
+            assert_eq!(is(byte, NAME), chars::is_name_char(code), "{byte}");
+            assert_eq!(is(byte, SPACE), chars::is_space(byte), "{byte}");
+        }
+        for byte in 0x80..=0xFF {
+            assert!(is(byte, NAME) && is(byte, START));
+        }
+    }
+
+    #[test]
+    fn finds_illegal_characters_at_any_distance() {
+        for bad in ["\0", "\u{1F}", "\u{FFFE}", "\u{FFFF}"] {
+            for before in 0..300 {
+                let mut text = "x".repeat(before);
+                text += bad;
+                text += "\u{FFFD}\u{E000}\t\r\n\u{7F}";
+                text += &"y".repeat(200);
+                assert_eq!(first_illegal(text.as_bytes()), Some(before), "{bad:?}");
+            }
+        }
+        assert_eq!(first_illegal("\u{FFFD}é\u{F000}\t\r\n".as_bytes()), None);
+        assert_eq!(first_illegal("\u{FFFE}\0".as_bytes()), Some(0));
+    }
+}

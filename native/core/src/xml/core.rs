@@ -1,0 +1,100 @@
+//! What the scanner knows between two calls.
+
+use super::entities::Entities;
+use super::limits::Limits;
+use super::namespaces::Namespaces;
+use super::open::OpenElements;
+use super::options::Options;
+use super::position::Position;
+use super::run::Run;
+use super::tag::Tag;
+use crate::charged::ChargedVec;
+use crate::quota::Account;
+use crate::sync::Arc;
+
+/// Which token the scanner is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// At the very beginning, where an XML declaration may stand.
+    Beginning,
+    /// Before a token, or in text.
+    Between,
+    StartTag,
+    /// Behind an empty-element tag whose start was told, and not yet its end.
+    EmptyElement,
+    /// Behind the name of an end tag.
+    EndTag,
+    Comment,
+    InstructionTarget,
+    InstructionSpace,
+    InstructionData,
+    Cdata,
+    Doctype,
+    /// `end_document` was told.
+    Done,
+}
+
+/// Which part of the document the scanner is in, outside of all elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Region {
+    /// Before the DOCTYPE.
+    Prolog,
+    /// Behind the DOCTYPE, before the root element.
+    AfterDoctype,
+    /// Behind a root element.
+    Epilog,
+}
+
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub options: Options,
+    /// The options' limits, narrowed to what the scanner's offsets can hold.
+    pub limits: Limits,
+    pub state: State,
+    pub region: Region,
+    /// Bytes of the token being scanned that were left behind, and what its references added.
+    pub taken: usize,
+    /// Bytes from the place where scanning goes on that are known to belong to a name.
+    pub held: usize,
+    /// Where the token being scanned began, once its first byte is gone or when positions are asked for.
+    pub token: Option<Position>,
+    /// What the call may still do, in arbitrary units of about a nanosecond.
+    pub credit: usize,
+    /// Elements seen so far.
+    pub elements: u64,
+    pub standalone: bool,
+    pub run: Run,
+    pub tag: Tag,
+    pub open: OpenElements,
+    pub namespaces: Namespaces,
+    pub entities: Entities,
+    /// A comment or processing instruction that is to be told, as far as it goes.
+    pub aside: ChargedVec<u8>,
+    /// Bytes at the front of `aside` that are a target.
+    pub target: usize,
+}
+
+impl Core {
+    pub fn new(options: Options, account: &Arc<Account>) -> Core {
+        let limits = options.limits.clone().clamped();
+        Core {
+            limits,
+            state: State::Beginning,
+            region: Region::Prolog,
+            taken: 0,
+            held: 0,
+            token: None,
+            credit: 0,
+            elements: 0,
+            standalone: false,
+            run: Run::new(account),
+            tag: Tag::new(account),
+            open: OpenElements::new(account),
+            namespaces: Namespaces::new(account),
+            entities: Entities::new(account),
+            aside: ChargedVec::new(account),
+            target: 0,
+            options,
+        }
+    }
+}

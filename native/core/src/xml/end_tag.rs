@@ -1,0 +1,73 @@
+//! End tags.
+
+use super::class::{self, NAME, SPACE};
+use super::core::{Region, State};
+use super::halt::{Halt, malformed, shown};
+use super::scanner::Scanner;
+use super::sink::Sink;
+
+impl<S: Sink> Scanner<'_, S> {
+    /// Scans an end tag: its name, mostly the one expected, and mostly all of it.
+    pub fn begin_end_tag(&mut self) -> Result<(), Halt> {
+        self.end_run()?;
+        if self.core.open.depth() <= self.core.entities.floor() {
+            return malformed(self.at, "this end tag has no start tag here");
+        }
+        let from = self.at + 2;
+        let name = self.core.open.innermost().unwrap_or_default();
+        let end = from + name.len();
+        match self.text.get(end) {
+            Some(&next) if &self.text[from..end] == name && !class::is(next, NAME) => {}
+            None if name.starts_with(&self.text[from..]) => return Err(Halt::Starved),
+            _ => return self.mismatch(),
+        }
+        self.begin_token(State::EndTag);
+        self.core.taken = end - self.at;
+        self.at = end;
+        if self.text[end] == b'>' {
+            return self.close(end + 1);
+        }
+        self.end_tag()
+    }
+
+    /// Behind the name.
+    pub fn end_tag(&mut self) -> Result<(), Halt> {
+        self.within_token(|scanner, end| {
+            let text = &scanner.text[..end];
+            scanner.at = class::skip(text, scanner.at, SPACE);
+            match text.get(scanner.at) {
+                None => Err(Halt::Starved),
+                Some(b'>') => scanner.close(scanner.at + 1),
+                Some(_) => malformed(scanner.at, "'>' belongs behind the name of an end tag"),
+            }
+        })
+    }
+
+    /// Tells that the innermost element ends; scanning goes on at `end`.
+    pub fn close(&mut self, end: usize) -> Result<(), Halt> {
+        self.tell_position();
+        if let Some(name) = self.core.open.innermost_name(&self.core.namespaces) {
+            let flow = self.sink.end_element(name);
+            self.told(flow)?;
+        }
+        self.core.open.pop();
+        self.core.state = State::Between;
+        if self.core.open.depth() == 0 {
+            self.core.region = Region::Epilog;
+        }
+        self.at = end;
+        Ok(())
+    }
+
+    /// The end tag is not that of the innermost element.
+    #[cold]
+    fn mismatch(&mut self) -> Result<(), Halt> {
+        let (start, end) = self.name(self.text, self.at + 2)?;
+        let found = shown(&self.text[start..end]);
+        let expected = shown(self.core.open.innermost().unwrap_or_default());
+        malformed(
+            self.at,
+            format!("</{expected}> belongs here, not </{found}>"),
+        )
+    }
+}

@@ -1,0 +1,181 @@
+//! The text of the document that was fed and not yet scanned.
+
+use super::class;
+use super::error::{ErrorKind, ExceededLimit};
+use super::halt::limit_reason;
+use super::limits::UNLIMITED;
+use super::places::Places;
+use crate::charged::ChargedVec;
+use crate::quota::{Account, Refusal};
+use crate::sync::Arc;
+
+/// One buffer: the tail that the scanner could not yet use, then the newest chunk.
+///
+/// ```text
+/// | scanned | not yet scanned | not valid, or cut inside a character |
+/// 0         at                valid                                  len
+/// ```
+#[derive(Debug)]
+pub(crate) struct Input {
+    text: ChargedVec<u8>,
+    /// Up to where it was scanned.
+    pub at: usize,
+    /// Up to where it is UTF-8 made of characters that a document may hold.
+    valid: usize,
+    /// Why nothing beyond `valid` will ever be.
+    end: Option<End>,
+    /// The valid text has a CR in it.
+    pub has_cr: bool,
+    /// Bytes of the original that were fed.
+    fed: u64,
+    max_bytes: u64,
+    started: bool,
+    finished: bool,
+}
+
+/// What the valid text ends with.
+#[derive(Clone, Debug)]
+pub(crate) struct End {
+    pub kind: ErrorKind,
+    pub reason: String,
+    pub limit: Option<ExceededLimit>,
+}
+
+impl Input {
+    pub fn new(account: &Arc<Account>, max_bytes: u64) -> Input {
+        Input {
+            text: ChargedVec::new(account),
+            at: 0,
+            valid: 0,
+            end: None,
+            has_cr: false,
+            fed: 0,
+            max_bytes,
+            started: false,
+            finished: false,
+        }
+    }
+
+    /// The text that may be scanned, scanned text at its front included.
+    #[inline]
+    pub fn text(&self) -> &[u8] {
+        &self.text[..self.valid]
+    }
+
+    /// What is not yet scanned.
+    pub fn rest(&self) -> &[u8] {
+        &self.text[self.at..self.valid]
+    }
+
+    /// Adds a chunk. Refused, it takes nothing of it.
+    pub fn feed(&mut self, chunk: &[u8], places: &mut Places) -> Result<(), Refusal> {
+        if self.finished || self.end.is_some() {
+            return Ok(());
+        }
+        self.discard(places);
+        let room = self.max_bytes - self.fed;
+        let taken = &chunk[..chunk.len().min(usize::try_from(room).unwrap_or(usize::MAX))];
+        self.text.extend_from_slice(taken)?;
+        self.fed += taken.len() as u64;
+        self.skip_mark(false);
+        self.validate();
+        if taken.len() < chunk.len() && self.end.is_none() {
+            self.end = Some(self.too_long());
+        }
+        Ok(())
+    }
+
+    /// No more will come.
+    pub fn finish(&mut self) {
+        if self.finished {
+            return;
+        }
+        self.finished = true;
+        self.skip_mark(true);
+        if self.end.is_none() && self.valid < self.text.len() {
+            self.end = Some(End {
+                kind: ErrorKind::Encoding,
+                reason: "the document ends inside a character".into(),
+                limit: None,
+            });
+        }
+    }
+
+    /// Why there is no more text, when there never will be.
+    pub fn end(&self) -> Option<&End> {
+        self.end.as_ref()
+    }
+
+    /// Whether the text is all that there will ever be.
+    pub fn is_at_its_end(&self) -> bool {
+        self.finished || self.end.is_some()
+    }
+
+    pub fn is_finished(&self) -> bool {
+        self.finished
+    }
+
+    fn discard(&mut self, places: &mut Places) {
+        if self.at > 0 {
+            places.discard(&self.text, self.at);
+            self.text.drain_front(self.at);
+            self.valid -= self.at;
+            self.at = 0;
+        }
+    }
+
+    fn skip_mark(&mut self, last: bool) {
+        const MARK: &[u8] = b"\xEF\xBB\xBF";
+        if !self.started && (last || self.text.len() >= MARK.len()) {
+            self.started = true;
+            if self.text.starts_with(MARK) {
+                self.at = MARK.len();
+                self.valid = MARK.len();
+            }
+            self.validate();
+        }
+    }
+
+    fn validate(&mut self) {
+        if !self.started || self.end.is_some() {
+            return;
+        }
+        let new = &self.text[self.valid..];
+        let mut valid = new.len();
+        if let Err(error) = simdutf8::compat::from_utf8(new) {
+            valid = error.valid_up_to();
+            if error.error_len().is_some() {
+                self.end = Some(End {
+                    kind: ErrorKind::Encoding,
+                    reason: format!("byte 0x{:02X} is not UTF-8 here", new[valid]),
+                    limit: None,
+                });
+            }
+        }
+        if let Some(at) = class::first_illegal(&new[..valid]) {
+            valid = at;
+            let code = super::chars::decode(&new[at..]).map_or(0, |(code, _)| code);
+            self.end = Some(End {
+                kind: ErrorKind::Malformed,
+                reason: format!("the character U+{code:04X} is not allowed in XML"),
+                limit: None,
+            });
+        }
+        self.valid += valid;
+        self.has_cr = memchr::memchr(b'\r', &self.text[self.at..self.valid]).is_some();
+    }
+
+    fn too_long(&self) -> End {
+        let (value, seen) = (self.max_bytes, self.max_bytes.saturating_add(1));
+        debug_assert!(value != UNLIMITED);
+        End {
+            kind: ErrorKind::Limit,
+            reason: limit_reason("max_bytes", value, seen),
+            limit: Some(ExceededLimit {
+                name: "max_bytes",
+                value,
+                seen,
+            }),
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Character and entity references.
+
+use super::chars::is_char;
+use super::class::{self, NAME};
+use super::halt::{Halt, exceeded, malformed};
+use super::names::{is_ncname, name_len};
+
+/// A reference that was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reference<'a> {
+    pub target: Target<'a>,
+    /// Index behind its semicolon.
+    pub end: usize,
+}
+
+/// What a reference stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Target<'a> {
+    Char(char),
+    /// An entity that is not one of the five predefined ones.
+    Entity(&'a [u8]),
+}
+
+/// Reads the reference whose '&' is at `at`. [`Halt::Starved`]: it goes on beyond `text`.
+///
+/// `max` bytes may stand between '&' and ';'.
+#[inline]
+pub(crate) fn read(
+    text: &[u8],
+    at: usize,
+    max: usize,
+    namespaces: bool,
+) -> Result<Reference<'_>, Halt> {
+    let rest = &text[at + 1..];
+    let predefined = match rest {
+        [b'l', b't', b';', ..] => Some(('<', 4)),
+        [b'g', b't', b';', ..] => Some(('>', 4)),
+        [b'a', b'm', b'p', b';', ..] => Some(('&', 5)),
+        [b'q', b'u', b'o', b't', b';', ..] => Some(('"', 6)),
+        [b'a', b'p', b'o', b's', b';', ..] => Some(('\'', 6)),
+        _ => None,
+    };
+    if let Some((char, len)) = predefined {
+        return Ok(Reference {
+            target: Target::Char(char),
+            end: at + len,
+        });
+    }
+    match rest {
+        [] => Err(Halt::Starved),
+        [b'#', ..] => character(text, at, max),
+        _ => entity(text, at, max, namespaces),
+    }
+}
+
+#[cold]
+fn too_long<T>(at: usize, max: usize) -> Result<T, Halt> {
+    exceeded(at + 1 + max, "max_name_bytes", max as u64, max as u64 + 1)
+}
+
+fn entity(text: &[u8], at: usize, max: usize, namespaces: bool) -> Result<Reference<'_>, Halt> {
+    let start = at + 1;
+    let end = class::skip(text, start, NAME);
+    if end - start > max {
+        return too_long(at, max);
+    }
+    if end == text.len() {
+        return Err(Halt::Starved);
+    }
+    let name = &text[start..end];
+    if text[end] != b';' || name_len(name) != name.len() || name.is_empty() {
+        return malformed(
+            at,
+            "'&' starts a reference: a name and ';' belong here, or write '&amp;'",
+        );
+    }
+    if namespaces && !is_ncname(name) {
+        return malformed(at, "with namespaces, no entity has a name with a colon");
+    }
+    Ok(Reference {
+        target: Target::Entity(name),
+        end: end + 1,
+    })
+}
+
+fn character(text: &[u8], at: usize, max: usize) -> Result<Reference<'_>, Halt> {
+    let (radix, start) = match text.get(at + 2) {
+        None => return Err(Halt::Starved),
+        Some(b'x') => (16, at + 3),
+        Some(_) => (10, at + 2),
+    };
+    let mut code: u32 = 0;
+    let mut end = start;
+    while let Some(digit) = text.get(end).and_then(|&b| char::from(b).to_digit(radix)) {
+        // Beyond the last character it stays beyond it.
+        code = code.saturating_mul(radix).saturating_add(digit);
+        end += 1;
+    }
+    if end - (at + 1) > max {
+        return too_long(at, max);
+    }
+    match text.get(end) {
+        None => return Err(Halt::Starved),
+        Some(b';') if end > start => {}
+        Some(_) => {
+            return malformed(
+                at,
+                "a character reference is '&#' digits ';' or '&#x' hexadecimal digits ';'",
+            );
+        }
+    }
+    match char::from_u32(code) {
+        Some(char) if is_char(code) => Ok(Reference {
+            target: Target::Char(char),
+            end: end + 1,
+        }),
+        _ => malformed(at, "a reference to a character that XML does not allow"),
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn target(text: &str) -> Option<Target<'_>> {
+        let reference = read(text.as_bytes(), 0, 20, true).ok()?;
+        assert_eq!(reference.end, text.len());
+        Some(reference.target)
+    }
+
+    #[test]
+    fn characters_and_names() {
+        let cases = [
+            ("&lt;", '<'),
+            ("&gt;", '>'),
+            ("&amp;", '&'),
+            ("&quot;", '"'),
+            ("&apos;", '\''),
+            ("&#65;", 'A'),
+            ("&#x0041;", 'A'),
+            ("&#x1F600;", '😀'),
+            ("&#9;", '\t'),
+        ];
+        for (text, char) in cases {
+            assert_eq!(target(text), Some(Target::Char(char)), "{text}");
+        }
+        assert_eq!(target("&ampere;"), Some(Target::Entity(b"ampere")));
+        assert_eq!(target("&é;"), Some(Target::Entity("é".as_bytes())));
+    }
+
+    #[test]
+    fn what_is_no_reference() {
+        for text in [
+            "& ",
+            "&;",
+            "&a b;",
+            "&1;",
+            "&a:b;",
+            "&#;",
+            "&#x;",
+            "&#X41;",
+            "&#6a;",
+            "&#0;",
+            "&#xD800;",
+            "&#x110000;",
+            "&#xFFFFFFFFFFFF41;",
+            "&#xFFFE;",
+            "&a<",
+        ] {
+            let halt = read(text.as_bytes(), 0, 20, true);
+            assert!(matches!(halt, Err(Halt::Fault(_))), "{text}: {halt:?}");
+        }
+    }
+
+    #[test]
+    fn every_cut_asks_for_more() {
+        for text in ["&lt;", "&amp;", "&#65;", "&#x41;", "&entity;"] {
+            for cut in 1..text.len() {
+                let halt = read(&text.as_bytes()[..cut], 0, 20, true);
+                assert!(matches!(halt, Err(Halt::Starved)), "{text} {cut}: {halt:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn length_is_limited_whether_the_end_is_there_or_not() {
+        for text in ["&abcdef;", "&abcdef", "&#00065;", "&#00065"] {
+            match read(text.as_bytes(), 0, 5, true) {
+                Err(Halt::Fault(fault)) => assert_eq!(fault.at, 6, "{text}"),
+                other => panic!("{text}: {other:?}"),
+            }
+        }
+        assert!(read(b"&abcde;", 0, 5, true).is_ok());
+    }
+}

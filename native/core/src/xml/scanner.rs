@@ -1,0 +1,221 @@
+//! From text to events.
+//!
+//! A [`Scanner`] lives for one stretch of text: the input, or the replacement text of an entity. It stops
+//! with a [`Halt`] at any byte; what it must know to go on is in [`Core`].
+
+use super::class::{self, NAME, START};
+use super::core::{Core, Region, State};
+use super::halt::{Halt, exceeded, malformed};
+use super::names::{is_ncname, is_qname, name_len};
+use super::places::Places;
+use super::position::Position;
+use super::sink::{Flow, Sink};
+use std::convert::Infallible;
+
+/// What a call may do before it returns, in units of about a nanosecond.
+pub(crate) const CREDIT: usize = 250_000;
+/// What things cost, the work of the sink included.
+pub(crate) const EVENT_COST: usize = 100;
+pub(crate) const ATTRIBUTE_COST: usize = 100;
+pub(crate) const REFERENCE_COST: usize = 30;
+
+pub(crate) struct Scanner<'p, S> {
+    pub text: &'p [u8],
+    /// Index of the next byte to be scanned.
+    pub at: usize,
+    /// Entities open: 0 when the text is the input's.
+    pub level: usize,
+    /// No more input follows this text.
+    pub last: bool,
+    /// The text may have CRs that stand for line ends.
+    pub has_cr: bool,
+    pub core: &'p mut Core,
+    pub places: &'p mut Places,
+    pub sink: &'p mut S,
+}
+
+impl<S: Sink> Scanner<'_, S> {
+    /// Scans until something stops it.
+    pub fn scan(&mut self) -> Result<Infallible, Halt> {
+        loop {
+            if self.core.credit == 0 || self.sink.is_full() {
+                return Err(Halt::Full);
+            }
+            match self.core.state {
+                State::Between => self.token()?,
+                State::StartTag => self.start_tag()?,
+                State::EndTag => self.end_tag()?,
+                State::EmptyElement => self.close(self.at)?,
+                State::Cdata => self.cdata()?,
+                State::Comment => self.comment()?,
+                State::InstructionTarget => self.instruction_target()?,
+                State::InstructionSpace => self.instruction_space()?,
+                State::InstructionData => self.instruction_data()?,
+                State::Beginning => self.beginning()?,
+                State::Doctype => self.doctype()?,
+                State::Done => return Err(Halt::Starved),
+            }
+        }
+    }
+
+    #[inline]
+    fn token(&mut self) -> Result<(), Halt> {
+        match self.text[self.at..] {
+            [] => Err(Halt::Starved),
+            [b'<', second, ..] => match second {
+                b'/' => self.begin_end_tag(),
+                b'!' => self.declaration(),
+                b'?' => self.begin_instruction(),
+                _ => self.begin_start_tag(),
+            },
+            [b'<'] => Err(Halt::Starved),
+            [b'&', ..] if self.core.open.depth() > 0 => self.text_reference(),
+            _ => self.characters(),
+        }
+    }
+
+    fn begin_start_tag(&mut self) -> Result<(), Halt> {
+        self.end_run()?;
+        let Core {
+            limits,
+            open,
+            region,
+            elements,
+            options,
+            ..
+        } = &mut *self.core;
+        let depth = open.depth() as u64;
+        if depth == 0 && *region == Region::Epilog && !options.has_many_roots() {
+            return malformed(self.at, "only one root element is allowed");
+        }
+        if depth >= limits.max_depth {
+            return exceeded(self.at, "max_depth", limits.max_depth, depth + 1);
+        }
+        if *elements >= limits.max_elements {
+            return exceeded(self.at, "max_elements", limits.max_elements, *elements + 1);
+        }
+        *elements += 1;
+        self.begin_token(State::StartTag);
+        self.core.tag.begin(self.at, self.level);
+        self.start_tag()
+    }
+
+    /// The token at `at` is of this kind.
+    #[inline]
+    pub fn begin_token(&mut self, state: State) {
+        self.core.state = state;
+        self.core.taken = 0;
+        self.core.held = 0;
+        self.core.token = None;
+        if self.core.options.positions {
+            self.core.token = Some(self.position_here());
+        }
+    }
+
+    /// Reads the name at `from`, which may have been begun in an earlier text.
+    #[inline]
+    pub fn name(&mut self, text: &[u8], from: usize) -> Result<(usize, usize), Halt> {
+        let held = std::mem::take(&mut self.core.held);
+        let mut bits = 0x80;
+        if held == 0 {
+            match text.get(from) {
+                None => return Err(Halt::Starved),
+                Some(&byte) if class::is(byte, START) => bits = 0,
+                Some(_) => return malformed(from, "a name belongs here"),
+            }
+        }
+        let mut at = from + held;
+        while at < text.len() && class::is(text[at], NAME) {
+            bits |= text[at];
+            at += 1;
+        }
+        let max = self.core.limits.max_name_bytes as usize;
+        if at - from > max {
+            return exceeded(from + max, "max_name_bytes", max as u64, max as u64 + 1);
+        }
+        if at == text.len() {
+            self.core.held = at - from;
+            return Err(Halt::Starved);
+        }
+        if bits >= 0x80 {
+            let len = name_len(&text[from..at]);
+            if len < at - from {
+                return malformed(from + len, "a name does not contain this character");
+            }
+        }
+        Ok((from, at))
+    }
+
+    /// Checks the colons of an element's or attribute's name; returns the length of prefix and colon.
+    pub fn prefix_len(&self, name: &[u8], at: usize) -> Result<u32, Halt> {
+        if !self.core.options.namespaces || is_ncname(name) {
+            return Ok(0);
+        }
+        if !is_qname(name) {
+            return malformed(
+                at,
+                "the name of an element or attribute has one colon at most, between two names",
+            );
+        }
+        Ok(memchr::memchr(b':', name).map_or(0, |colon| colon as u32 + 1))
+    }
+
+    /// Pays for something; without credit left the call ends before it.
+    #[inline(always)]
+    pub fn spend(&mut self, cost: usize) -> Result<(), Halt> {
+        if self.core.credit == 0 {
+            return Err(Halt::Full);
+        }
+        self.core.credit = self.core.credit.saturating_sub(cost);
+        Ok(())
+    }
+
+    /// Pays for an event that was told. If the sink wants it again, the call ends before what follows it.
+    #[inline(always)]
+    pub fn told(&mut self, flow: Flow) -> Result<(), Halt> {
+        self.core.credit = self.core.credit.saturating_sub(EVENT_COST);
+        match flow {
+            Flow::Taken => Ok(()),
+            Flow::Again => Err(Halt::Full),
+        }
+    }
+
+    /// Where `at` is in the document; within an entity, where its reference is.
+    pub fn position_here(&mut self) -> Position {
+        match self.level {
+            0 => self.places.move_to(self.text, self.at),
+            _ => self.core.entities.position,
+        }
+    }
+
+    /// Tells the sink where the event that follows begins.
+    #[inline(always)]
+    pub fn tell_position(&mut self) {
+        if let (true, Some(position)) = (self.core.options.positions, self.core.token) {
+            self.sink.position(position);
+        }
+    }
+
+    /// Scans on in a token, up to where the text ends or the token goes beyond its limit.
+    #[inline(always)]
+    pub fn within_token(
+        &mut self,
+        scan: impl FnOnce(&mut Self, usize) -> Result<(), Halt>,
+    ) -> Result<(), Halt> {
+        let begin = self.at;
+        let room = self.core.limits.max_token_bytes as usize - self.core.taken;
+        let end = self.text.len().min(begin + room);
+        let result = scan(self, end);
+        self.core.taken += self.at - begin;
+        match result {
+            Err(Halt::Starved) if end < self.text.len() => self.token_too_long(end),
+            result => result,
+        }
+    }
+
+    #[cold]
+    pub fn token_too_long<T>(&self, at: usize) -> Result<T, Halt> {
+        let max = self.core.limits.max_token_bytes;
+        exceeded(at, "max_token_bytes", max, max + 1)
+    }
+}

@@ -1,0 +1,363 @@
+//! Start tags: found in one pass that can stop at any byte.
+//!
+//! ```text
+//! <name   attribute  =  "value"   />
+//!  Name Space Attribute Equals Quote Value Space
+//! ```
+//!
+//! Names and plain values stay where they were scanned; a value with references or white space to
+//! normalise is written to the tag's own buffer, and so is everything else once its chunk has to go.
+
+use super::attributes::{AttributeSpan, Attributes, Source, Sources, Span};
+use super::class::{self, SPACE, START, VALUE};
+use super::core::State;
+use super::duplicates::Duplicates;
+use super::halt::{Halt, exceeded, malformed, shown};
+use super::namespaces::Namespaces;
+use super::scanner::{ATTRIBUTE_COST, Scanner};
+use super::sink::{Flow, Name, Sink};
+use super::utf8;
+use crate::charged::ChargedVec;
+use crate::quota::{Account, Refusal};
+use crate::sync::Arc;
+
+/// What comes next in a tag. In the order of the text, so that scanning can be entered anywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    Name,
+    Space,
+    Attribute,
+    Equals,
+    Quote,
+    Value,
+    /// A value that is being written to the tag's buffer.
+    Normalise,
+}
+
+/// The start tag being scanned.
+#[derive(Debug)]
+pub(crate) struct Tag {
+    pub phase: Phase,
+    pub name: Span,
+    pub attributes: ChargedVec<AttributeSpan>,
+    /// What is in [`Source::Normalised`].
+    pub normalised: ChargedVec<u8>,
+    /// What is in [`Source::Kept`].
+    pub kept: ChargedVec<u8>,
+    /// Index where the tag began, while its first byte is there.
+    pub start: usize,
+    /// The attribute being scanned, as far as it goes.
+    pub pending: AttributeSpan,
+    pub quote: u8,
+    /// White space came since the last name or value.
+    pub spaced: bool,
+    /// The value is of a tokenised type: white space at its ends goes, elsewhere it is one space.
+    pub collapse: bool,
+    /// Entities open where the tag began.
+    pub level: usize,
+    pub duplicates: Duplicates,
+}
+
+const NO_ATTRIBUTE: AttributeSpan = AttributeSpan {
+    name: Span::EMPTY,
+    value: Span::EMPTY,
+    prefix: 0,
+    namespace: Namespaces::NONE,
+};
+
+impl Tag {
+    pub fn new(account: &Arc<Account>) -> Tag {
+        Tag {
+            phase: Phase::Name,
+            name: Span::EMPTY,
+            attributes: ChargedVec::new(account),
+            normalised: ChargedVec::new(account),
+            kept: ChargedVec::new(account),
+            start: 0,
+            pending: NO_ATTRIBUTE,
+            quote: 0,
+            spaced: false,
+            collapse: false,
+            level: 0,
+            duplicates: Duplicates::new(account),
+        }
+    }
+
+    /// Forgets the last tag.
+    #[inline]
+    pub fn begin(&mut self, start: usize, level: usize) {
+        self.phase = Phase::Name;
+        self.start = start;
+        self.level = level;
+        self.attributes.clear();
+        self.normalised.clear();
+        self.kept.clear();
+        self.duplicates.clear();
+    }
+
+    /// Copies what still lies in the text being scanned: that is about to go.
+    pub fn keep(&mut self, scanned: &[u8]) -> Result<(), Refusal> {
+        let Tag {
+            name,
+            attributes,
+            pending,
+            kept,
+            ..
+        } = self;
+        if self.phase == Phase::Name {
+            return Ok(());
+        }
+        keep(name, scanned, kept)?;
+        // Only the last attribute that was begun in an earlier text can have its value in this one.
+        let first = attributes
+            .iter()
+            .rposition(|attribute| attribute.name.source == Source::Kept)
+            .unwrap_or(0);
+        for attribute in &mut attributes[first..] {
+            keep(&mut attribute.name, scanned, kept)?;
+            keep(&mut attribute.value, scanned, kept)?;
+        }
+        if self.phase > Phase::Attribute {
+            keep(&mut pending.name, scanned, kept)?;
+        }
+        if self.phase == Phase::Value {
+            self.normalise(scanned)?;
+        }
+        Ok(())
+    }
+
+    /// From here on the value is written to the tag's buffer.
+    fn normalise(&mut self, scanned: &[u8]) -> Result<(), Refusal> {
+        keep(&mut self.pending.value, scanned, &mut self.normalised)?;
+        self.pending.value.source = Source::Normalised;
+        self.phase = Phase::Normalise;
+        Ok(())
+    }
+}
+
+fn keep(span: &mut Span, scanned: &[u8], kept: &mut ChargedVec<u8>) -> Result<(), Refusal> {
+    if span.source == Source::Scanned {
+        let start = kept.len();
+        kept.extend_from_slice(&scanned[span.start as usize..span.end as usize])?;
+        *span = Span::new(Source::Kept, start, kept.len());
+    }
+    Ok(())
+}
+
+impl<S: Sink> Scanner<'_, S> {
+    /// Goes on with the start tag, whatever its phase.
+    pub fn start_tag(&mut self) -> Result<(), Halt> {
+        self.within_token(Self::tag_to)
+    }
+
+    fn tag_to(&mut self, end: usize) -> Result<(), Halt> {
+        let text = &self.text[..end];
+        let mut phase = self.core.tag.phase;
+        let mut at = self.at;
+        if phase == Phase::Name {
+            let (start, stop) = self.name(text, at + 1)?;
+            at = stop;
+            let tag = &mut self.core.tag;
+            tag.name = Span::new(Source::Scanned, start, stop);
+            tag.spaced = false;
+            phase = Phase::Space;
+            self.pause(phase, at);
+        }
+        loop {
+            if phase == Phase::Space {
+                let start = at;
+                at = class::skip(text, at, SPACE);
+                self.core.tag.spaced |= at > start;
+                self.pause(phase, at);
+                match text.get(at) {
+                    None => return Err(Halt::Starved),
+                    Some(b'>') => return self.finish_tag(at + 1, false),
+                    Some(b'/') => match text.get(at + 1) {
+                        None => return Err(Halt::Starved),
+                        Some(b'>') => return self.finish_tag(at + 2, true),
+                        Some(_) => return malformed(at, "'/' in a tag belongs before its '>'"),
+                    },
+                    Some(&byte) => self.begin_attribute(byte, at)?,
+                }
+                phase = Phase::Attribute;
+                self.core.tag.phase = phase;
+            }
+            if phase == Phase::Attribute {
+                let (start, stop) = self.name(text, at)?;
+                self.check_duplicate(start, stop)?;
+                at = stop;
+                self.core.tag.pending.name = Span::new(Source::Scanned, start, stop);
+                phase = Phase::Equals;
+                self.pause(phase, at);
+            }
+            if phase == Phase::Equals {
+                at = class::skip(text, at, SPACE);
+                match text.get(at) {
+                    None => return self.starved(at),
+                    Some(b'=') => at += 1,
+                    Some(_) => {
+                        return malformed(at, "'=' belongs between an attribute and its value");
+                    }
+                }
+                phase = Phase::Quote;
+                self.pause(phase, at);
+            }
+            if phase == Phase::Quote {
+                at = class::skip(text, at, SPACE);
+                match text.get(at) {
+                    None => return self.starved(at),
+                    Some(&quote @ (b'"' | b'\'')) => self.core.tag.quote = quote,
+                    Some(_) => return malformed(at, "the value of an attribute belongs in quotes"),
+                }
+                at += 1;
+                phase = self.begin_value(at);
+                self.pause(phase, at);
+            }
+            if phase == Phase::Value {
+                phase = self.plain_value(text, at)?;
+                at = self.at;
+            }
+            if phase == Phase::Normalise {
+                self.normalise_value(text)?;
+                at = self.at;
+            }
+            let tag = &mut self.core.tag;
+            tag.attributes.push(tag.pending)?;
+            tag.spaced = false;
+            phase = Phase::Space;
+            at += 1;
+            self.pause(phase, at);
+        }
+    }
+
+    /// Scanning can go on from here in another call.
+    #[inline(always)]
+    fn pause(&mut self, phase: Phase, at: usize) {
+        self.core.tag.phase = phase;
+        self.at = at;
+    }
+
+    #[cold]
+    fn starved(&mut self, at: usize) -> Result<(), Halt> {
+        self.at = at;
+        Err(Halt::Starved)
+    }
+
+    fn begin_attribute(&mut self, byte: u8, at: usize) -> Result<(), Halt> {
+        if !class::is(byte, START) {
+            return malformed(at, "an attribute, '>' or '/>' belongs here");
+        }
+        if !self.core.tag.spaced {
+            return malformed(at, "white space belongs before an attribute");
+        }
+        let count = self.core.tag.attributes.len() as u64;
+        if count >= self.core.limits.max_attributes {
+            return exceeded(
+                at,
+                "max_attributes",
+                self.core.limits.max_attributes,
+                count + 1,
+            );
+        }
+        self.spend(ATTRIBUTE_COST)
+    }
+
+    fn begin_value(&mut self, at: usize) -> Phase {
+        let tag = &mut self.core.tag;
+        tag.collapse = false;
+        tag.pending.value = Span::new(Source::Scanned, at, at);
+        Phase::Value
+    }
+
+    /// Scans a value as long as it is what it says: up to its end, or to what must be normalised.
+    #[inline]
+    fn plain_value(&mut self, text: &[u8], from: usize) -> Result<Phase, Halt> {
+        let quote = self.core.tag.quote;
+        let mut at = from;
+        let phase = loop {
+            while at < text.len() && !class::is(text[at], VALUE) {
+                at += 1;
+            }
+            match text.get(at) {
+                Some(&byte) if byte == quote => break Phase::Space,
+                Some(b'"' | b'\'') => at += 1,
+                None | Some(_) => break Phase::Normalise,
+            }
+        };
+        let start = self.core.tag.pending.value.start as usize;
+        let max = self.core.limits.max_attribute_bytes as usize;
+        if at - start > max {
+            return self.value_too_long(start + max);
+        }
+        self.core.tag.pending.value.end = at as u32;
+        self.at = at;
+        if at == text.len() {
+            return Err(Halt::Starved);
+        }
+        if phase == Phase::Normalise {
+            self.core.tag.normalise(self.text)?;
+        }
+        Ok(phase)
+    }
+}
+
+impl<S: Sink> Scanner<'_, S> {
+    fn check_duplicate(&mut self, start: usize, stop: usize) -> Result<(), Halt> {
+        let name = &self.text[start..stop];
+        let Tag {
+            attributes,
+            normalised,
+            kept,
+            duplicates,
+            ..
+        } = &mut self.core.tag;
+        let sources = Sources([self.text, normalised, kept, &[]]);
+        if duplicates.contains(name, attributes, sources)? {
+            return malformed(
+                start,
+                format!("the attribute {} appears twice", shown(name)),
+            );
+        }
+        Ok(())
+    }
+
+    /// The tag is complete: its '>' ends before `end`. Refused, or told in vain, it can be finished again.
+    fn finish_tag(&mut self, end: usize, empty: bool) -> Result<(), Halt> {
+        let Tag {
+            name,
+            attributes,
+            normalised,
+            kept,
+            ..
+        } = &self.core.tag;
+        let sources = Sources([self.text, normalised, kept, &[]]);
+        let qualified = sources.bytes(*name);
+        self.core.open.push(qualified, 0, Namespaces::NONE)?;
+        if let (true, Some(position)) = (self.core.options.positions, self.core.token) {
+            self.sink.position(position);
+        }
+        let qualified = utf8::text(qualified);
+        let name = Name {
+            qualified,
+            local: qualified,
+            namespace: None,
+        };
+        let attributes = Attributes {
+            spans: attributes,
+            sources,
+            namespaces: &self.core.namespaces,
+        };
+        if self.sink.start_element(name, &attributes) == Flow::Again {
+            self.core.open.pop();
+            return Err(Halt::Full);
+        }
+        self.told(Flow::Taken)?;
+        self.at = end;
+        if empty {
+            self.core.state = State::EmptyElement;
+            return self.close(end);
+        }
+        self.core.state = State::Between;
+        Ok(())
+    }
+}
