@@ -57,6 +57,5 @@ pub use position::Position;
 pub use sink::{Attribute, Doctype, Flow, Name, Namespace, Prolog, Sink};
 pub use tape::{StepKind, Tape, TapeStep, TapeStop};
 
-
 /// The most bytes of text in one piece.
 pub const TEXT_PIECE: usize = 65_536;

@@ -130,32 +130,40 @@ pub fn parse_pieces<'a>(
     options: &Options,
     per_call: usize,
 ) -> Outcome {
-    let account = Account::root();
-    let mut parser = Parser::new(options.clone(), &account);
     let mut recorder = Recorder {
         per_call,
         ..Recorder::default()
     };
+    record(pieces, options, &mut recorder)
+}
+
+fn record<'a>(
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+    options: &Options,
+    recorder: &mut Recorder,
+) -> Outcome {
+    let account = Account::root();
+    let mut parser = Parser::new(options.clone(), &account);
     let mut error = None;
     for piece in pieces {
         parser.feed(piece).expect("a root account refuses nothing");
-        error = run(&mut parser, &mut recorder).err();
+        error = run(&mut parser, recorder).err();
         if error.is_some() {
             break;
         }
     }
     if error.is_none() {
         parser.finish();
-        error = run(&mut parser, &mut recorder).err();
+        error = run(&mut parser, recorder).err();
     }
     if let Some(error) = &error {
-        let again = run(&mut parser, &mut recorder);
+        let again = run(&mut parser, recorder);
         assert_eq!(again.as_ref(), Err(error), "an error is final");
     }
     drop(parser);
     assert_eq!(account.reserved(), 0);
     Outcome {
-        events: recorder.events,
+        events: std::mem::take(&mut recorder.events),
         error,
     }
 }
@@ -206,5 +214,15 @@ pub fn parse_every_way(document: &[u8], options: &Options) -> Outcome {
         let outcome = parse_pieces([front, back], options, 0);
         assert_eq!(outcome, whole, "cut at {cut}: {}", show());
     }
+    let mut recorder = Recorder {
+        ask_twice: true,
+        ..Recorder::default()
+    };
+    assert_eq!(
+        record([document], options, &mut recorder),
+        whole,
+        "{}",
+        show()
+    );
     whole
 }

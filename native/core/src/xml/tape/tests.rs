@@ -15,7 +15,7 @@ fn attributes<T>(pairs: &[(&str, &str)], with: impl FnOnce(&Attributes<'_>) -> T
     let mut bytes = Vec::new();
     let mut put = |text: &str| {
         bytes.extend_from_slice(text.as_bytes());
-        Span::new(Source::Tag, bytes.len() - text.len(), bytes.len())
+        Span::new(Source::Normalised, bytes.len() - text.len(), bytes.len())
     };
     let spans: Vec<AttributeSpan> = pairs
         .iter()
@@ -28,7 +28,7 @@ fn attributes<T>(pairs: &[(&str, &str)], with: impl FnOnce(&Attributes<'_>) -> T
         .collect();
     with(&Attributes {
         spans: &spans,
-        sources: Sources([b"", &bytes, b""]),
+        sources: Sources([b"", &bytes, b"", b""]),
         namespaces: &Namespaces::default(),
     })
 }
