@@ -26,7 +26,6 @@ defmodule Bounded.Native do
   def account_new(_parent, _limit), do: not_loaded()
   def account_label(_account, _label), do: not_loaded()
   def account_attach(_account, _pid), do: not_loaded()
-  def account_guarded(_account, _guard), do: not_loaded()
   def account_detach(_pid), do: not_loaded()
   def account_guard(_account), do: not_loaded()
   def account_untraced(_account), do: not_loaded()
@@ -44,6 +43,14 @@ defmodule Bounded.Native do
   def own_observe(_heap, _binaries), do: not_loaded()
   def own_usage, do: not_loaded()
   def node_usage, do: not_loaded()
+
+  ## sweeper.rs
+
+  def account_begin(_account, _pid), do: not_loaded()
+  def account_guarded(_account), do: not_loaded()
+  def sweeper_enter, do: not_loaded()
+  def sweeper_unguarded, do: not_loaded()
+  def sweeper_rest, do: not_loaded()
 
   ## tracer.rs: called by the VM
 

@@ -3,11 +3,9 @@ defmodule Quota.Worker do
   # The process that does the work of `Quota.run/3`, and answers once.
 
   alias Bounded.Native
-  alias Quota.{Context, FlatSize, Guard, Tracer}
+  alias Quota.{Context, FlatSize, Tracer}
 
   def start(account, limit, fun, context) do
-    guard = Guard.start(self(), Context.caller(context), account)
-    Native.account_guarded(account, guard)
     unless Tracer.trace_self(), do: Native.account_untraced(account)
     Context.restore(context)
 

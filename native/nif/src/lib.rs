@@ -1,6 +1,7 @@
 //! The NIF library: turns the core's results into terms. One file per Elixir module, plus:
 //!
 //! - `registry`: which account the calling process charges;
+//! - `sweeper`: quotas that have begun and are not watched yet;
 //! - `tracer`: how a quota learns that the VM killed its process for its heap;
 //! - `arena`: binaries whose payload is charged to an account until the last reference goes.
 
@@ -9,6 +10,7 @@ mod binary;
 mod pool;
 mod quota;
 mod registry;
+mod sweeper;
 mod tracer;
 
 use rustler::{Env, Term};
