@@ -51,9 +51,6 @@ defmodule BoundedBinaryTest do
 
         assert error.limit == 1_000_000
         assert error.requested > 1_000_000
-
-        # The refusal observed what the process holds, the source among it: only reservations stay.
-        Native.account_observe(account, 0, 0)
         assert reserved(account) == 0
       end)
     end

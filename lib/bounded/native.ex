@@ -26,6 +26,7 @@ defmodule Bounded.Native do
   def account_new(_parent, _limit), do: not_loaded()
   def account_label(_account, _label), do: not_loaded()
   def account_attach(_account, _pid), do: not_loaded()
+  def account_guarded(_account, _guard), do: not_loaded()
   def account_detach(_pid), do: not_loaded()
   def account_guard(_account), do: not_loaded()
   def account_untraced(_account), do: not_loaded()
@@ -44,14 +45,6 @@ defmodule Bounded.Native do
   def own_usage, do: not_loaded()
   def node_usage, do: not_loaded()
 
-  ## sweeper.rs
-
-  def account_begin(_account, _pid), do: not_loaded()
-  def account_guarded(_account), do: not_loaded()
-  def sweeper_enter, do: not_loaded()
-  def sweeper_unguarded, do: not_loaded()
-  def sweeper_rest, do: not_loaded()
-
   ## tracer.rs: called by the VM
 
   def enabled(_tag, _state, _tracee), do: not_loaded()
@@ -69,6 +62,17 @@ defmodule Bounded.Native do
   def pool_refused(_pool), do: not_loaded()
   def pool_figures(_pool), do: not_loaded()
   def pool_holders(_pool), do: not_loaded()
+
+  ## xml.rs
+
+  def xml_new(_setup), do: not_loaded()
+  def xml_open(_setup, _binary, _offset, _length, _last), do: not_loaded()
+  def xml_feed(_parser, _binary, _offset, _length, _last), do: not_loaded()
+  def xml_build(_parser, _built), do: not_loaded()
+  def xml_close(_parser), do: not_loaded()
+  def xml_position(_parser), do: not_loaded()
+  def xml_encoding?(_name), do: not_loaded()
+  def xml_longest_call, do: not_loaded()
 
   defp not_loaded, do: :erlang.nif_error(:nif_not_loaded)
 end

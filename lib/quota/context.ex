@@ -16,4 +16,6 @@ defmodule Quota.Context do
     if metadata != :undefined, do: :logger.set_process_metadata(metadata)
     Enum.each(inherited, fn {key, value} -> Process.put(key, value) end)
   end
+
+  def caller({caller, _, _, _, _}), do: caller
 end

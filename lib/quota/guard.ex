@@ -6,23 +6,16 @@ defmodule Quota.Guard do
   alias Bounded.Native
   alias Quota.Figures
 
-  @doc "Starts watching `pid` for `caller`, unless someone else does already. `{guard, monitor}`."
-  def start_monitor(pid, caller, account) do
-    :erlang.spawn_opt(__MODULE__, :watch, [pid, caller, account], [:monitor, priority: :high])
-  end
-
-  @doc "Like `start_monitor/3`, without the monitor."
+  @doc "Starts watching `pid` for `caller`."
   def start(pid, caller, account) do
     :erlang.spawn_opt(__MODULE__, :watch, [pid, caller, account], priority: :high)
   end
 
   @doc false
   def watch(pid, caller, account) do
-    if Native.account_guarded(account) do
-      Process.monitor(caller)
-      Process.monitor(pid)
-      look({pid, account})
-    end
+    Process.monitor(caller)
+    Process.monitor(pid)
+    wait({pid, account}, 1)
   end
 
   defp wait({pid, _} = watched, milliseconds) do

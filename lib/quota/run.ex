@@ -2,31 +2,17 @@ defmodule Quota.Run do
   @moduledoc false
   # The caller's half of `Quota.run/3`.
   #
-  #     caller --spawns, monitors--> worker <--monitors-- guard --monitors--> caller
+  #     caller --spawns, monitors--> worker --spawns--> guard --monitors--> caller, worker
   #
   # Nothing is linked. The worker answers through the alias of the caller's monitor, so an answer that
-  # is overtaken by a kill or a timeout goes nowhere. Most work is over within a millisecond, which no
-  # guard could improve on: the caller starts one when it has waited for longer, or the sweeper does
-  # should the caller die before that.
+  # is overtaken by a kill or a timeout goes nowhere. The guard is started by the worker, before
+  # anything else: there is no moment in which the caller can die and the work go on.
 
   alias Bounded.Native
+  alias Quota.{Context, ExceededError, Figures, Options, Pool, TimeoutError, Vm, Worker}
 
-  alias Quota.{
-    Context,
-    ExceededError,
-    Figures,
-    Guard,
-    Options,
-    Pool,
-    Sweeper,
-    TimeoutError,
-    Vm,
-    Worker
-  }
-
-  # Work that takes more milliseconds gets a guard.
-  @short 1
-  # Bytes that an outer quota keeps for itself.
+  # Work that takes longer gets its guard watched by the caller, too.
+  @short 2
   @kept 64 * 1024
 
   defstruct [:limit, :fun, :opts, :options, :account, :worker, :ref, :deadline]
@@ -46,7 +32,7 @@ defmodule Quota.Run do
         max_heap_size: Vm.max_heap_size(granted)
       )
 
-    if Native.account_begin(account, worker), do: Sweeper.wake()
+    Native.account_attach(account, worker)
     send(worker, {Worker, ref})
 
     await(%__MODULE__{
@@ -91,43 +77,34 @@ defmodule Quota.Run do
       {^ref, reply} -> finish(run, reply)
       {:DOWN, ^ref, _, _, reason} -> died(run, reason)
     after
-      min(@short, left(run)) -> await_guarded(run)
+      min(@short, left(run)) ->
+        case {left(run), Native.account_guard(run.account)} do
+          {0, _} -> timed_out(run)
+          {_, nil} -> await(run)
+          {_, guard} -> await(run, Process.monitor(guard))
+        end
     end
   end
 
-  defp await_guarded(run) do
-    if left(run) == 0,
-      do: timed_out(run),
-      else: await(run, Guard.start_monitor(run.worker, self(), run.account))
-  end
-
-  defp await(%{ref: ref} = run, {guard, guard_ref}) do
+  defp await(%{ref: ref} = run, guard) do
     receive do
       {^ref, reply} ->
-        Process.demonitor(guard_ref, [:flush])
+        Process.demonitor(guard, [:flush])
         finish(run, reply)
 
       {:DOWN, ^ref, _, _, reason} ->
-        Process.demonitor(guard_ref, [:flush])
+        Process.demonitor(guard, [:flush])
         died(run, reason)
 
-      {:DOWN, ^guard_ref, _, _, reason} ->
-        guard_ended(run, guard, reason)
+      {:DOWN, ^guard, _, _, reason} ->
+        # It ends by itself when the worker has, which may be known here first.
+        if Process.alive?(run.worker),
+          do: stop(run, fn -> gone(run, {:guard_died, reason}) end),
+          else: await(run)
     after
       left(run) ->
-        Process.demonitor(guard_ref, [:flush])
+        Process.demonitor(guard, [:flush])
         timed_out(run)
-    end
-  end
-
-  # It ends by itself when the worker has, which may be known here first, and when there is another.
-  defp guard_ended(run, guard, reason) do
-    other = Native.account_guard(run.account)
-
-    cond do
-      not Process.alive?(run.worker) -> await(run)
-      other in [nil, guard] -> stop(run, fn -> gone(run, {:guard_died, reason}) end)
-      true -> await(run, {other, Process.monitor(other)})
     end
   end
 

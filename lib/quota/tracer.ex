@@ -19,10 +19,8 @@ defmodule Quota.Tracer do
   end
 
   defp alone do
-    # Asked first, because the VM logs a second tracer as an error. `trace_info/2` says the same in
-    # twenty times the time.
-    case :erlang.process_info(self(), :trace) do
-      {:trace, 0} ->
+    case :erlang.trace_info(self(), :flags) do
+      {:flags, []} ->
         :erlang.trace(self(), true, [:garbage_collection, {:tracer, Bounded.Native, []}]) == 1
 
       _traced ->

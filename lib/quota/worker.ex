@@ -3,9 +3,11 @@ defmodule Quota.Worker do
   # The process that does the work of `Quota.run/3`, and answers once.
 
   alias Bounded.Native
-  alias Quota.{Context, FlatSize, Tracer}
+  alias Quota.{Context, FlatSize, Guard, Tracer}
 
   def start(account, limit, fun, context) do
+    guard = Guard.start(self(), Context.caller(context), account)
+    Native.account_guarded(account, guard)
     unless Tracer.trace_self(), do: Native.account_untraced(account)
     Context.restore(context)
 

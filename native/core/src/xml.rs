@@ -48,6 +48,7 @@ mod utf8;
 mod value;
 
 pub use attributes::Attributes;
+pub use encoding::is_encoding;
 pub use error::{DocumentError, Error, ErrorKind, ExceededLimit};
 pub use limits::{Limits, UNLIMITED};
 pub use options::{DoctypePolicy, Emit, Options, Roots, TextMode};

@@ -72,6 +72,11 @@ impl ChargedBinary {
         unsafe { std::slice::from_raw_parts_mut(self.start().cast(), self.len) }
     }
 
+    /// Bytes of the payload.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
     /// Ends the binary after `len` bytes; what is behind them stays charged, for it stays allocated.
     pub fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);

@@ -1,6 +1,6 @@
 //! NIFs of `Quota`: accounts as resources, who runs in them, and what is in use.
 
-use crate::{pool, registry, sweeper};
+use crate::{pool, registry};
 use bounded_core::quota::{Account, Breach, Category, Crowd, Look, Pace, UNLIMITED, Usage};
 use rustler::sys::ErlNifPid;
 use rustler::{
@@ -20,12 +20,7 @@ static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 /// One quota at run time: its account, and what is known of the work that it limits.
 pub struct Quota {
     pub account: Arc<Account>,
-    /// Who asked for it, and dies with it or takes it along.
-    pub caller: ErlNifPid,
-    pub started: Instant,
-    pub guard: OnceLock<ErlNifPid>,
-    /// It has begun, and no guard watches it yet.
-    pub unguarded: AtomicBool,
+    guard: OnceLock<ErlNifPid>,
     /// In the external term format: terms do not outlive their process here.
     label: OnceLock<Vec<u8>>,
     stack: Mutex<Vec<u8>>,
@@ -35,13 +30,10 @@ pub struct Quota {
 }
 
 impl Quota {
-    fn new(caller: ErlNifPid, limit: u64) -> Quota {
+    fn new(parent: &Arc<Account>, limit: u64) -> Quota {
         Quota {
-            account: Account::child(&registry::account_of(caller), limit),
-            caller,
-            started: Instant::now(),
+            account: Account::child(parent, limit),
             guard: OnceLock::new(),
-            unguarded: AtomicBool::new(false),
             label: OnceLock::new(),
             stack: Mutex::default(),
             pace: Mutex::default(),
@@ -49,32 +41,40 @@ impl Quota {
         }
     }
 
-    /// What the quota is called, in the external term format.
-    pub fn label(&self) -> Option<&[u8]> {
-        self.label.get().map(Vec::as_slice)
-    }
-
     /// Nothing runs in this quota any more; what it still holds is orphaned.
     fn end(&self) {
-        sweeper::not_unguarded(self);
         self.account.close();
         *self.pace.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
+/// A handle on one quota, which ends when the last reference to the handle goes.
+pub struct AccountHandle(Arc<Quota>);
+
 #[rustler::resource_impl]
-impl Resource for Quota {
+impl Resource for AccountHandle {
     /// A process that ran in this quota is dead, however it died.
     fn down<'a>(&'a self, env: Env<'a>, pid: LocalPid, _monitor: Monitor) {
-        registry::remove_from(*pid.as_c_arg(), self);
-        self.end();
-        pool::wake(env, &self.account);
+        registry::remove_from(*pid.as_c_arg(), &self.0);
+        self.0.end();
+        pool::wake(env, &self.0.account);
     }
 }
 
-impl Drop for Quota {
+impl AccountHandle {
+    pub fn account(&self) -> &Account {
+        &self.0.account
+    }
+
+    /// What the account is called, in the external term format.
+    pub fn label(&self) -> Option<&[u8]> {
+        self.0.label.get().map(Vec::as_slice)
+    }
+}
+
+impl Drop for AccountHandle {
     fn drop(&mut self) {
-        self.end();
+        self.0.end();
     }
 }
 
@@ -102,31 +102,33 @@ fn category(category: Category) -> Atom {
 
 /// A new account of `limit` bytes below that of `parent`'s process.
 #[rustler::nif]
-fn account_new(parent: LocalPid, limit: u64) -> ResourceArc<Quota> {
-    ResourceArc::new(Quota::new(*parent.as_c_arg(), limit))
+fn account_new(parent: LocalPid, limit: u64) -> ResourceArc<AccountHandle> {
+    let parent = registry::account_of(*parent.as_c_arg());
+    ResourceArc::new(AccountHandle(Arc::new(Quota::new(&parent, limit))))
 }
 
 /// What the account is called in errors, in the external term format.
 #[rustler::nif]
-fn account_label(account: ResourceArc<Quota>, label: Binary) {
-    let _ = account.label.set(label.as_slice().to_vec());
+fn account_label(account: ResourceArc<AccountHandle>, label: Binary) {
+    let _ = account.0.label.set(label.as_slice().to_vec());
 }
 
 /// From now on `pid` charges this account, until it dies or is detached. Says whether it is alive.
 #[rustler::nif]
-fn account_attach(env: Env, account: ResourceArc<Quota>, pid: LocalPid) -> bool {
-    attach(env, account, pid)
-}
-
-pub fn attach(env: Env, quota: ResourceArc<Quota>, pid: LocalPid) -> bool {
-    // In this order: a death between the two is seen by the monitor. The registry's reference keeps
-    // the monitor alive.
-    registry::insert(*pid.as_c_arg(), quota.clone());
-    let alive = env.monitor(&quota, &pid).is_some();
+fn account_attach(env: Env, account: ResourceArc<AccountHandle>, pid: LocalPid) -> bool {
+    // In this order: a death between the two is seen by the monitor.
+    registry::insert(*pid.as_c_arg(), Arc::clone(&account.0));
+    let alive = env.monitor(&account, &pid).is_some();
     if !alive {
-        registry::remove_from(*pid.as_c_arg(), &quota);
+        registry::remove_from(*pid.as_c_arg(), &account.0);
     }
     alive
+}
+
+/// `guard` watches the account's process.
+#[rustler::nif]
+fn account_guarded(account: ResourceArc<AccountHandle>, guard: LocalPid) {
+    let _ = account.0.guard.set(*guard.as_c_arg());
 }
 
 /// From now on `pid` charges the root account again.
@@ -137,21 +139,21 @@ fn account_detach(pid: LocalPid) -> bool {
 
 /// Who watches the account's process, once it has started.
 #[rustler::nif]
-fn account_guard(account: ResourceArc<Quota>) -> Option<LocalPid> {
-    account.guard.get().copied().map(LocalPid::from_c_arg)
+fn account_guard(account: ResourceArc<AccountHandle>) -> Option<LocalPid> {
+    account.0.guard.get().copied().map(LocalPid::from_c_arg)
 }
 
 /// Nothing will tell why the account's process dies.
 #[rustler::nif]
-fn account_untraced(account: ResourceArc<Quota>) {
-    account.untraced.store(true, Ordering::Release);
+fn account_untraced(account: ResourceArc<AccountHandle>) {
+    account.0.untraced.store(true, Ordering::Release);
 }
 
 /// Reports what the VM uses for the account's processes; says whether it is over its limit.
 #[rustler::nif]
-fn account_observe(account: ResourceArc<Quota>, heap: u64, binaries: u64) -> bool {
-    account.account.observe(heap, binaries);
-    account.account.is_over()
+fn account_observe(account: ResourceArc<AccountHandle>, heap: u64, binaries: u64) -> bool {
+    account.0.account.observe(heap, binaries);
+    account.0.account.is_over()
 }
 
 /// Like `account_observe`, and says when to look again: `milliseconds`, or `{near, milliseconds}` when
@@ -159,12 +161,12 @@ fn account_observe(account: ResourceArc<Quota>, heap: u64, binaries: u64) -> boo
 #[rustler::nif]
 fn account_poll<'a>(
     env: Env<'a>,
-    handle: ResourceArc<Quota>,
+    handle: ResourceArc<AccountHandle>,
     heap: u64,
     binaries: u64,
     work: u64,
 ) -> Term<'a> {
-    let account = &handle.account;
+    let account = &handle.0.account;
     account.observe(heap, binaries);
     if account.is_over() {
         return atoms::over().encode(env);
@@ -176,7 +178,7 @@ fn account_poll<'a>(
         headroom: account.limit().saturating_sub(total),
         work,
     };
-    let mut pace = handle.pace.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut pace = handle.0.pace.lock().unwrap_or_else(PoisonError::into_inner);
     let pace = pace.get_or_insert_with(|| Pace::new(&CROWD));
     let growing = pace.grows_to(total);
     let wait_ms = pace.next(look);
@@ -189,34 +191,38 @@ fn account_poll<'a>(
 
 /// The account's limit in bytes.
 #[rustler::nif]
-fn account_limit(account: ResourceArc<Quota>) -> u64 {
-    account.account.limit()
+fn account_limit(account: ResourceArc<AccountHandle>) -> u64 {
+    account.0.account.limit()
 }
 
 /// Records that the account's limit was exceeded by what it holds most of. Only the first breach counts.
 #[rustler::nif]
-fn account_breach(account: ResourceArc<Quota>) -> bool {
-    let account = &account.account;
+fn account_breach(account: ResourceArc<AccountHandle>) -> bool {
+    let account = &account.0.account;
     account.breach(account.usage().largest())
 }
 
 /// Records that the result was larger than the account's limit.
 #[rustler::nif]
-fn account_breach_result(account: ResourceArc<Quota>) -> bool {
-    account.account.breach(Category::Result)
+fn account_breach_result(account: ResourceArc<AccountHandle>) -> bool {
+    account.0.account.breach(Category::Result)
 }
 
 /// The stack of the account's process when it was last worth looking at, in the external term format.
 #[rustler::nif]
-fn account_stack(account: ResourceArc<Quota>, stack: Binary) {
-    let mut kept = account.stack.lock().unwrap_or_else(PoisonError::into_inner);
+fn account_stack(account: ResourceArc<AccountHandle>, stack: Binary) {
+    let mut kept = account
+        .0
+        .stack
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
     *kept = stack.as_slice().to_vec();
 }
 
 /// Why the account's process was killed: `{category, usage, stack}`, or nil when it was not for its memory.
 #[rustler::nif]
-fn account_cause<'a>(env: Env<'a>, account: ResourceArc<Quota>) -> Term<'a> {
-    let quota = account;
+fn account_cause<'a>(env: Env<'a>, account: ResourceArc<AccountHandle>) -> Term<'a> {
+    let quota = &account.0;
     let untraced = quota.untraced.load(Ordering::Acquire).then(|| Breach {
         category: Category::Unknown,
         usage: quota.account.usage(),
@@ -245,21 +251,21 @@ fn bytes<'a>(env: Env<'a>, bytes: &[u8]) -> Option<Term<'a>> {
 
 /// Ends the quota: what is still reserved is orphaned.
 #[rustler::nif]
-fn account_close(env: Env, account: ResourceArc<Quota>) {
-    account.end();
-    pool::wake(env, &account.account);
+fn account_close(env: Env, account: ResourceArc<AccountHandle>) {
+    account.0.end();
+    pool::wake(env, &account.0.account);
 }
 
 /// `{heap, binaries, native, total, peak}` of an account, in bytes.
 #[rustler::nif]
-fn account_usage(account: ResourceArc<Quota>) -> UsageTuple {
-    tuple(account.account.usage())
+fn account_usage(account: ResourceArc<AccountHandle>) -> UsageTuple {
+    tuple(account.0.account.usage())
 }
 
 /// Bytes that the account can still reserve.
 #[rustler::nif]
-fn account_headroom(account: ResourceArc<Quota>) -> u64 {
-    account.account.headroom()
+fn account_headroom(account: ResourceArc<AccountHandle>) -> u64 {
+    account.0.account.headroom()
 }
 
 /// Reports what the VM uses for the calling process, if it runs in a quota; says what is left.

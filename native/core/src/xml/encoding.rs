@@ -83,6 +83,11 @@ impl From<EncodingError> for Failure {
     }
 }
 
+/// Whether `name` names an encoding that is read.
+pub fn is_encoding(name: &str) -> bool {
+    Charset::named(name, 0).is_ok()
+}
+
 /// Decodes one document.
 #[derive(Debug)]
 pub struct Decoder {

@@ -1,0 +1,194 @@
+defmodule BoundedXml do
+  @moduledoc """
+  Streaming XML whose memory does not grow with the document.
+
+    * `stream/2`: a lazy stream of events
+    * `select/3`: a lazy stream of the elements at a path, each as a tree
+    * `BoundedXml.Parser`: the same parser, fed piece by piece
+
+  ```
+  {:file, "feed.xml"}
+  |> BoundedXml.select("rss/channel/item")
+  |> Stream.map(&to_item/1)
+  |> Enum.each(&import/1)
+  ```
+
+  The document is checked completely, as XML 1.0 (fifth edition) and Namespaces in XML 1.0 want it. What
+  is malformed or over a limit raises `BoundedXml.ParseError` with the place, after everything before
+  that place was delivered. The same document gives the same events and the same error, however it is
+  cut into chunks.
+
+  Nothing outside the document is ever opened: no external entity, no external subset. Names never
+  become atoms. What the parser holds natively is charged to the quota of the process that enumerates,
+  see `Quota.run/3`.
+
+  ## Sources
+
+    * a binary: the document
+    * `{:file, path}`: read in chunks, in the process that enumerates
+    * any enumerable of iodata: `File.stream!/3`, a list of chunks, a request body. Where it is cut does
+      not matter; one element may be of any size
+
+  Every enumeration opens the source again. A raw file or a `:zlib` handle that another process opened
+  cannot be read inside `Quota.run/3`, which runs in a process of its own: give `{:file, path}` instead,
+  which opens it there.
+
+  ## Events
+
+  | event | when |
+  | --- | --- |
+  | `{:start_document, prolog}` | first; `prolog` has `:version`, `:encoding` and `:standalone` as declared |
+  | `{:start_element, {name, [{name, value}]}}` | attributes in document order, defaulted ones last |
+  | `{:characters, text}` | in pieces of at most 65,536 bytes, see `:text` |
+  | `{:end_element, name}` | |
+  | `{:end_document, {}}` | last |
+  | `{:skipped_entity, name}` | a reference whose replacement is outside the document |
+  | `{:cdata, text}` | with `emit: [:cdata]`; otherwise it is `:characters` |
+  | `{:comment, text}` | with `emit: [:comments]` |
+  | `{:processing_instruction, {target, data}}` | with `emit: [:processing_instructions]` |
+  | `{:doctype, properties}` | with `emit: [:doctype]`; `:name`, `:public_id`, `:system_id`, `:internal_subset` as written |
+
+  All text is UTF-8, whatever the document's encoding. A name is a binary, or `{uri | nil, local}` with
+  `namespaces: true`.
+
+  ## Options
+
+    * `:namespaces` (`false`): resolve prefixes. An undeclared prefix is an error
+    * `:encoding` (`nil`): the name of the encoding, when it is known better than the document says
+    * `:doctype` (`:internal`): `:internal` reads entities and defaults that the document declares
+      itself, `:reject` makes any document type declaration an error
+    * `:skip_whitespace` (`false`): no `:characters` event for text that is only white space
+    * `:chunk_bytes` (65,536): bytes read at once from a file, or fed at once; from 1 to 65,536
+
+  Of `stream/2` and `BoundedXml.Parser.new/1`:
+
+    * `:emit` (`[]`): further events, of `:cdata`, `:comments`, `:processing_instructions`, `:doctype`
+    * `:text` (`:pieces`): `:joined` gives one `:characters` event for each run of text, of at most
+      `:max_text_bytes` (4 MiB) bytes
+    * `:positions` (`false`): events come as `{event, {line, column}}`, the place where the event begins,
+      both from 1, columns in characters
+
+  ## Limits
+
+  Every one is an option. Going beyond is a `BoundedXml.ParseError` of kind `:limit`.
+
+  | limit | default | of what |
+  | --- | --- | --- |
+  | `:max_depth` | 256 | elements open at once |
+  | `:max_attributes` | 256 | attributes of one element, namespace declarations and defaults included |
+  | `:max_name_bytes` | 1 KiB | bytes of one name |
+  | `:max_attribute_bytes` | 4 MiB | bytes of one attribute's value |
+  | `:max_token_bytes` | 8 MiB | bytes of one tag, comment, processing instruction or declaration |
+  | `:max_namespaces` | 128 | namespace declarations in scope |
+  | `:max_dtd_bytes` | 64 KiB | bytes of the document type declaration |
+  | `:max_entities` | 2,500 | entities declared |
+  | `:max_entity_expansions` | 500,000 | references to declared entities, nested ones included |
+  | `:max_entity_depth` | 20 | entities open within each other |
+  | `:max_entity_bytes` | 1 MiB | bytes that entities and defaults may add to any document |
+  | `:max_amplification` | 100 | how many times the input they may add beyond that |
+  | `:max_bytes` | `:infinity` | bytes of the document |
+  | `:max_elements` | `:infinity` | elements of the document |
+
+  `limits: :strict` divides the limits in bytes by 8 and rejects document types; `limits: :trusted`
+  multiplies every limit by 64. Single limits given along with it come first. A limit is at most 1 GiB,
+  except the last two: nothing is unbounded natively.
+
+  The defaults are above what 28,148 real documents need, and no higher than what libxml2, expat, the
+  JDK, Woodstox and .NET allow.
+  """
+
+  alias BoundedXml.{Options, Source}
+
+  @type source :: binary | {:file, Path.t()} | Enumerable.t()
+
+  @type name :: String.t() | {uri :: String.t() | nil, local :: String.t()}
+
+  @type event ::
+          {:start_document, keyword}
+          | {:start_element, {name, [{name, String.t()}]}}
+          | {:characters, String.t()}
+          | {:end_element, name}
+          | {:end_document, {}}
+          | {:skipped_entity, String.t()}
+          | {:cdata, String.t()}
+          | {:comment, String.t()}
+          | {:processing_instruction, {target :: String.t(), data :: String.t()}}
+          | {:doctype, keyword}
+          | {event, {line :: pos_integer, column :: pos_integer}}
+
+  @type tree :: {name, [{name, String.t()}], [tree | String.t() | {:skipped_entity, String.t()}]}
+
+  @doc """
+  A lazy stream of the events of `source`.
+
+      iex> "<a x='1'>one<b/></a>" |> BoundedXml.stream() |> Enum.to_list()
+      [
+        {:start_document, []},
+        {:start_element, {"a", [{"x", "1"}]}},
+        {:characters, "one"},
+        {:start_element, {"b", []}},
+        {:end_element, "b"},
+        {:end_element, "a"},
+        {:end_document, {}}
+      ]
+
+      NS> ["<p:a xmlns:p='urn:x'", ">text</", "p:a>"]
+      ...> |> BoundedXml.stream(namespaces: true)
+      ...> |> Enum.find(&match?({:end_element, _}, &1))
+      {:end_element, {"urn:x", "a"}}
+
+  Raises `ArgumentError` at once for a wrong source or option. Enumerating raises
+  `BoundedXml.ParseError`, `Quota.ExceededError` when the quota has no room for the parser, and
+  `File.Error` when the file cannot be read; a source's own exceptions pass. The file, the parser and
+  the source's enumeration are closed when enumerating ends, in whichever way.
+  """
+  @spec stream(source, keyword) :: Enumerable.t()
+  def stream(source, opts \\ []) do
+    %BoundedXml.Stream{
+      source: Source.validate!(source),
+      options: Options.validate!(opts, :stream)
+    }
+  end
+
+  @doc """
+  A lazy stream of the elements at `path`, each as a tree `{name, attributes, children}`.
+
+  Found and built natively: what is not selected never becomes a term.
+
+      iex> "<rss><item id='1'>one</item><other/><item id='2'><b>two</b></item></rss>"
+      ...> |> BoundedXml.select("rss/item")
+      ...> |> Enum.to_list()
+      [
+        {"item", [{"id", "1"}], ["one"]},
+        {"item", [{"id", "2"}], [{"b", [], ["two"]}]}
+      ]
+
+  A path is the names of elements from the root on, with `*` for any one element and `//` for any number
+  of elements between: `"rss/channel/item"`, `"//item"`, `"*/item"`. Of selected elements inside each
+  other the outermost is given. With `namespaces: true` a name in a path stands for any namespace, and a
+  path may be a list of steps instead, `{uri, local}` (`nil` for no namespace), names, `"*"` and `"//"`:
+
+      NS> "<a xmlns='urn:x'><b>1</b><b xmlns=''>2</b></a>"
+      ...> |> BoundedXml.select([{"urn:x", "a"}, {"urn:x", "b"}], namespaces: true)
+      ...> |> Enum.to_list()
+      [{{"urn:x", "b"}, [{{nil, "xmlns"}, "urn:x"}], ["1"]}]
+
+  Text that comments or CDATA sections divide is one child. A reference that cannot be expanded is the
+  child `{:skipped_entity, name}`.
+
+  The options are those of the module that are not about events, and `:max_record_bytes` (16 MiB):
+  bytes of the names, values and texts of one tree, and 16 for each of them. Raises as `stream/2` does, and
+  `ArgumentError` for a path that cannot be read.
+  """
+  @spec select(source, String.t() | [String.t() | {String.t() | nil, String.t()}], keyword) ::
+          Enumerable.t()
+  def select(source, path, opts \\ []) do
+    options = Options.validate!(opts, :select)
+
+    %BoundedXml.Stream{
+      source: Source.validate!(source),
+      options: options,
+      path: BoundedXml.Path.parse!(path, options.namespaces)
+    }
+  end
+end

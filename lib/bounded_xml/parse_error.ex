@@ -1,0 +1,66 @@
+defmodule BoundedXml.ParseError do
+  @moduledoc """
+  What is wrong with a document, and where.
+
+    * `kind`: `:malformed` (not well-formed XML, cut short included), `:limit` (one of the limits of
+      `BoundedXml`), `:encoding` (bytes that are no characters in the document's encoding) or
+      `:unsupported` (an encoding this library does not read)
+    * `reason`: what was wrong, in words
+    * `line`, `column`: both from 1; columns count characters
+    * `byte_offset`: bytes of the original input before the place, from 0
+    * `limit`, `value`, `seen`: for `kind: :limit`, the option's name, what it allows and what was found
+      (`nil` otherwise)
+
+  The events before the place have been delivered. The same document gives the same error however it
+  is cut into chunks.
+
+      iex> "<a><b></a>" |> BoundedXml.stream() |> Stream.run()
+      ** (BoundedXml.ParseError) malformed XML at line 1, column 7 (byte 6): </b> belongs here, not </a>
+  """
+
+  @type kind :: :malformed | :limit | :encoding | :unsupported
+
+  @type t :: %__MODULE__{
+          kind: kind,
+          reason: String.t(),
+          line: pos_integer,
+          column: pos_integer,
+          byte_offset: non_neg_integer,
+          limit: atom,
+          value: non_neg_integer | nil,
+          seen: non_neg_integer | nil
+        }
+
+  defexception [:kind, :reason, :line, :column, :byte_offset, :limit, :value, :seen]
+
+  @doc false
+  def new(kind, {reason, line, column, byte_offset, limit}) do
+    {limit, value, seen} = limit || {nil, nil, nil}
+
+    %__MODULE__{
+      kind: kind,
+      reason: reason,
+      line: line,
+      column: column,
+      byte_offset: byte_offset,
+      limit: limit,
+      value: value,
+      seen: seen
+    }
+  end
+
+  @impl true
+  def message(%{kind: :limit} = error) do
+    "XML over a limit #{place(error)}: #{error.reason}. " <>
+      "If the source is to be trusted, pass a larger #{error.limit}"
+  end
+
+  def message(error), do: "#{title(error.kind)} #{place(error)}: #{error.reason}"
+
+  defp title(:malformed), do: "malformed XML"
+  defp title(:encoding), do: "XML with a broken encoding"
+  defp title(:unsupported), do: "unsupported XML"
+
+  defp place(error),
+    do: "at line #{error.line}, column #{error.column} (byte #{error.byte_offset})"
+end

@@ -1,0 +1,109 @@
+defmodule BoundedXml.Parser do
+  @moduledoc """
+  A parser that is fed: for sockets, and wherever bytes arrive rather than being asked for.
+
+      iex> {:ok, parser} = BoundedXml.Parser.new()
+      iex> BoundedXml.Parser.feed(parser, "<a>one</")
+      {:ok, [{:start_document, []}, {:start_element, {"a", []}}, {:characters, "one"}]}
+      iex> BoundedXml.Parser.feed(parser, "a>")
+      {:ok, [{:end_element, "a"}]}
+      iex> BoundedXml.Parser.finish(parser)
+      {:ok, [{:end_document, {}}]}
+
+  What it holds between calls (the unfinished token, names of open elements, declared entities) is
+  charged to the quota of the process that called `new/1`, see `Quota.run/3`, and is given back by
+  `finish/1`, after an error, or when nothing refers to the parser any more.
+
+  A parser may be handed to another process, but only one can feed it at a time.
+  """
+
+  alias Bounded.{Arena, Native}
+  alias BoundedXml.{Errors, Iodata, Options, ParseError, ParserError}
+
+  @enforce_keys [:ref]
+  defstruct [:ref]
+
+  @opaque t :: %__MODULE__{ref: reference}
+  @type error :: ParseError.t() | ParserError.t()
+
+  @part_bytes 65_536
+
+  @doc """
+  A new parser, with the options of `BoundedXml.stream/2` but `chunk_bytes`, and:
+
+    * `roots`: `:one` (default), or `:many` for a stream of elements one after the other, none around
+      them. Each begins a document of its own: `:start_document` and `:end_document` events stand
+      around the whole
+
+  Raises `ArgumentError` when an option is wrong.
+  """
+  @spec new(keyword) :: {:ok, t}
+  def new(opts \\ []) do
+    config = opts |> Options.validate!(:parser) |> Options.config()
+    {:ok, %__MODULE__{ref: Native.xml_new({config, nil})}}
+  end
+
+  @doc """
+  Takes iodata of any size and gives the events that it completes.
+
+  An error comes with the events before it; every later call gives the same error again. Raises
+  `Quota.ExceededError` when the quota that the parser is charged to has no room; `ArgumentError` for
+  what is not iodata.
+  """
+  @spec feed(t, iodata) :: {:ok, [BoundedXml.event()]} | {:error, error, [BoundedXml.event()]}
+  def feed(%__MODULE__{ref: ref}, iodata) do
+    feed(ref, Iodata.new(iodata), [])
+  end
+
+  defp feed(ref, iodata, batches) do
+    case Iodata.take(iodata, @part_bytes) do
+      {:ok, part, rest} ->
+        with {:ok, batches} <- parse(ref, part, false, batches), do: feed(ref, rest, batches)
+
+      :none ->
+        {:ok, events(batches)}
+
+      {:invalid, term} ->
+        raise ArgumentError, "expected iodata, got: #{inspect(term, limit: 5)}"
+    end
+  end
+
+  @doc """
+  Says that nothing follows. The parser is closed; feeding it again is an error.
+  """
+  @spec finish(t) :: {:ok, [BoundedXml.event()]} | {:error, error, [BoundedXml.event()]}
+  def finish(%__MODULE__{ref: ref}) do
+    with {:ok, batches} <- parse(ref, {"", 0, 0}, true, []), do: {:ok, events(batches)}
+  end
+
+  @doc """
+  How far the parser has read: line and column from 1, columns in characters, and the offset in bytes.
+  """
+  @spec position(t) ::
+          {:ok, %{line: pos_integer, column: pos_integer, byte_offset: non_neg_integer}}
+          | {:error, error}
+  def position(%__MODULE__{ref: ref}) do
+    case Native.xml_position(ref) do
+      {:ok, {line, column, byte_offset}} ->
+        {:ok, %{line: line, column: column, byte_offset: byte_offset}}
+
+      {:error, reason} ->
+        {:error, Errors.exception(reason)}
+    end
+  end
+
+  defp parse(ref, {binary, offset, length}, last?, batches) do
+    case Arena.charged(fn -> Native.xml_feed(ref, binary, offset, length, last?) end) do
+      {:ok, {:full, events, _ref}} -> parse(ref, {"", 0, 0}, last?, [events | batches])
+      {:ok, {_more_or_done, events, _ref}} -> {:ok, [events | batches]}
+      {:error, reason} -> {:error, Errors.exception(reason), events(batches)}
+    end
+  end
+
+  defp events([events]), do: events
+  defp events(batches), do: batches |> Enum.reverse() |> Enum.concat()
+
+  defimpl Inspect do
+    def inspect(_parser, _opts), do: "#BoundedXml.Parser<>"
+  end
+end

@@ -1,0 +1,121 @@
+defmodule BoundedXml.Reader do
+  @moduledoc false
+  # Pulls parts from a source, feeds them to a native parser and hands its events on, batch by batch.
+  # Behind the `Enumerable` of `BoundedXml.Stream`.
+
+  alias Bounded.{Arena, Native}
+  alias BoundedXml.{Errors, Options, Source}
+
+  # `status` is what the parser said last: `:more` wants input, `:full` has events to give without any,
+  # `{:build, terms}` wants back what it has built of a selected element, `:done` is closed.
+  # The parser is made with the first part, so that a small document takes one call.
+  defstruct [:source, :options, :path, parser: nil, status: :more]
+
+  @doc "Opens the source in the calling process."
+  def open(source, options, path) do
+    %__MODULE__{source: Source.open(source), options: options, path: path}
+  end
+
+  @doc "Reduces what is left of `events` and of the document, as `Enumerable.reduce/3` does."
+  def reduce(reader, events, {:cont, acc}, fun) do
+    try do
+      each(events, acc, fun)
+    catch
+      kind, reason ->
+        close(reader)
+        :erlang.raise(kind, reason, __STACKTRACE__)
+    else
+      {:cont, acc} ->
+        case next(reader) do
+          {events, reader} -> reduce(reader, events, {:cont, acc}, fun)
+          :done -> {:done, acc}
+        end
+
+      {:halt, acc} ->
+        reduce(reader, [], {:halt, acc}, fun)
+
+      {:suspend, acc, events} ->
+        reduce(reader, events, {:suspend, acc}, fun)
+    end
+  end
+
+  def reduce(reader, events, {:suspend, acc}, fun) do
+    {:suspended, acc, &reduce(reader, events, &1, fun)}
+  end
+
+  def reduce(reader, _events, {:halt, acc}, _fun) do
+    close(reader)
+    {:halted, acc}
+  end
+
+  defp each([], acc, _fun), do: {:cont, acc}
+
+  defp each([event | events], acc, fun) do
+    case fun.(event, acc) do
+      {:cont, acc} -> each(events, acc, fun)
+      {:halt, acc} -> {:halt, acc}
+      {:suspend, acc} -> {:suspend, acc, events}
+    end
+  end
+
+  # The next batch that is not empty. Whatever it raises, everything is closed.
+  defp next(%{status: :done}), do: :done
+
+  defp next(%{status: :more} = reader) do
+    case read(reader) do
+      {part, last?, source} -> feed(%{reader | source: source}, part, last?)
+      :eof -> feed(%{reader | source: :eof}, {"", 0, 0}, true)
+    end
+  end
+
+  defp next(%{status: :full} = reader), do: feed(reader, {"", 0, 0}, false)
+
+  defp next(%{status: {:build, built}} = reader) do
+    took(reader, charged(reader, fn -> Native.xml_build(reader.parser, built) end))
+  end
+
+  defp read(reader) do
+    Source.next(reader.source, reader.options.chunk_bytes)
+  catch
+    kind, reason ->
+      close(%{reader | source: :eof})
+      :erlang.raise(kind, reason, __STACKTRACE__)
+  end
+
+  defp feed(%{parser: nil} = reader, {binary, offset, length}, last?) do
+    setup = {Options.config(reader.options), reader.path}
+    took(reader, charged(reader, fn -> Native.xml_open(setup, binary, offset, length, last?) end))
+  end
+
+  defp feed(%{parser: parser} = reader, {binary, offset, length}, last?) do
+    took(
+      reader,
+      charged(reader, fn -> Native.xml_feed(parser, binary, offset, length, last?) end)
+    )
+  end
+
+  defp took(reader, {:ok, {status, [], parser}}),
+    do: next(%{reader | status: status, parser: parser})
+
+  defp took(reader, {:ok, {status, events, parser}}),
+    do: {events, %{reader | status: status, parser: parser}}
+
+  defp took(reader, {:error, reason}) do
+    close(reader)
+    raise Errors.exception(reason)
+  end
+
+  defp charged(reader, nif) do
+    Arena.charged(nif)
+  catch
+    kind, reason ->
+      close(reader)
+      :erlang.raise(kind, reason, __STACKTRACE__)
+  end
+
+  # The native side closes the parser of a document that ends.
+  defp close(%{source: source, parser: parser, status: status}) do
+    if parser != nil and status != :done, do: Native.xml_close(parser)
+    Source.close(source)
+  end
+end

@@ -1,0 +1,105 @@
+defmodule BoundedXml.Source do
+  @moduledoc false
+  # Where the bytes of a document come from: a binary, a file, or an enumerable of iodata. A part is
+  # `{binary, offset, length}` of at most `chunk_bytes` bytes, so that a large binary is neither
+  # copied nor cut into sub-binaries.
+  #
+  # A source that raises or ends has closed itself: `close/1` is for one that is left early.
+
+  alias BoundedXml.Iodata
+
+  @doc "Raises `ArgumentError` unless `source` can be opened as one."
+  def validate!(source) when is_binary(source) or is_list(source), do: source
+
+  def validate!({:file, path} = source) do
+    is_binary(path) || is_list(path) ||
+      raise ArgumentError, "{:file, path} needs a path, got: #{inspect(path)}"
+
+    source
+  end
+
+  def validate!(source) do
+    Enumerable.impl_for(source) ||
+      raise ArgumentError,
+            "a source is a binary, {:file, path} or an enumerable of iodata, got: #{inspect(source, limit: 5)}"
+
+    source
+  end
+
+  @doc "Opens a source in the calling process, which a raw file belongs to from then on."
+  def open(source) when is_binary(source), do: {:binary, source, 0}
+  def open(source) when is_list(source), do: {:iodata, Iodata.new(source), nil}
+
+  def open({:file, path}) do
+    path = IO.chardata_to_string(path)
+
+    case :file.open(path, [:raw, :binary, :read]) do
+      {:ok, file} -> {:file, file, path}
+      {:error, reason} -> raise File.Error, reason: reason, action: "open", path: path
+    end
+  end
+
+  def open(enumerable) do
+    step = fn element, _none -> {:suspend, Iodata.new(element)} end
+    {:iodata, Iodata.new([]), &Enumerable.reduce(enumerable, &1, step)}
+  end
+
+  @doc "`{part, last?, source}`, where `last?` says that nothing can follow, or `:eof`."
+  def next({:binary, binary, offset}, chunk_bytes) do
+    left = byte_size(binary) - offset
+
+    if left <= chunk_bytes,
+      do: {{binary, offset, left}, true, :eof},
+      else: {{binary, offset, chunk_bytes}, false, {:binary, binary, offset + chunk_bytes}}
+  end
+
+  def next({:file, file, path} = source, chunk_bytes) do
+    case :file.read(file, chunk_bytes) do
+      {:ok, bytes} ->
+        {{bytes, 0, byte_size(bytes)}, false, source}
+
+      :eof ->
+        close(source)
+        :eof
+
+      {:error, reason} ->
+        close(source)
+        raise File.Error, reason: reason, action: "read", path: path
+    end
+  end
+
+  def next({:iodata, rest, continue} = source, chunk_bytes) do
+    case Iodata.take(rest, chunk_bytes) do
+      {:ok, part, rest} ->
+        {part, false, {:iodata, rest, continue}}
+
+      :none ->
+        pull(continue, chunk_bytes)
+
+      {:invalid, term} ->
+        close(source)
+        raise ArgumentError, "the source gave what is not iodata: #{inspect(term, limit: 5)}"
+    end
+  end
+
+  def next(:eof, _chunk_bytes), do: :eof
+
+  defp pull(nil, _chunk_bytes), do: :eof
+
+  defp pull(continue, chunk_bytes) do
+    case continue.({:cont, nil}) do
+      {:suspended, rest, continue} -> next({:iodata, rest, continue}, chunk_bytes)
+      {_done_or_halted, _} -> :eof
+    end
+  end
+
+  @doc "Closes what is open: a file, or the enumeration of an enumerable."
+  def close({:file, file, _path}), do: :file.close(file)
+
+  def close({:iodata, _rest, continue}) when continue != nil do
+    continue.({:halt, nil})
+    :ok
+  end
+
+  def close(_source), do: :ok
+end

@@ -1,0 +1,219 @@
+//! NIFs of `BoundedXml`: a parser is a resource, a call takes a part of the document and gives a batch
+//! of events.
+//!
+//! No call works longer than a fraction of a millisecond: what is left to do, the next one does.
+//!
+//! - `session`: one document, from bytes to terms;
+//! - `events`, `records`: the two things that terms are made of it;
+//! - `batch`, `large`: what bounds a call; `intern`, `terms`: what makes it fast.
+
+mod batch;
+mod config;
+mod events;
+mod intern;
+mod large;
+mod records;
+mod session;
+mod terms;
+mod timing;
+
+use crate::{arena, atoms, registry};
+use bounded_core::xml::{DocumentError, ErrorKind};
+use config::{Config, PathStep};
+use rustler::{Binary, Encoder, Env, Error, NifResult, Resource, ResourceArc, Term};
+use session::{Next, Outcome, Session};
+use std::sync::{Mutex, MutexGuard, TryLockError};
+
+mod words {
+    rustler::atoms! {
+        more, full, done, build,
+        unusable, busy, broken, closed,
+        malformed, limit, encoding, unsupported,
+    }
+}
+
+enum State {
+    Open(Box<Session>),
+    /// Its memory is given back; the error is told again whenever asked.
+    Failed(Box<DocumentError>),
+    Closed,
+}
+
+pub struct ParserHandle(Mutex<State>);
+
+#[rustler::resource_impl]
+impl Resource for ParserHandle {}
+
+/// Options, and the path of a selection.
+type Setup = (Config, Option<Vec<PathStep>>);
+
+/// A parser, charged to the calling process.
+#[rustler::nif]
+fn xml_new(env: Env, setup: Setup) -> NifResult<ResourceArc<ParserHandle>> {
+    Ok(handle(State::Open(Box::new(session(env, setup)?))))
+}
+
+/// A parser and its first part. A document that ends with it never becomes a resource.
+#[rustler::nif]
+fn xml_open<'a>(
+    env: Env<'a>,
+    setup: Setup,
+    binary: Binary<'a>,
+    offset: usize,
+    length: usize,
+    last: bool,
+) -> NifResult<Term<'a>> {
+    timing::timed(env, || {
+        let mut session = session(env, setup)?;
+        let outcome = session.feed(env, part(&binary, offset, length)?, last)?;
+        let parser = match outcome {
+            Outcome::Events(_, Next::Done) | Outcome::Refused(_) | Outcome::Failed(_) => {
+                terms::nil().encode(env)
+            }
+            Outcome::Events(..) => handle(State::Open(Box::new(session))).encode(env),
+        };
+        Ok(answer(env, outcome, parser))
+    })
+}
+
+/// The next part of the document, or, empty, more of what was fed before.
+#[rustler::nif]
+fn xml_feed<'a>(
+    env: Env<'a>,
+    parser: Term<'a>,
+    binary: Binary<'a>,
+    offset: usize,
+    length: usize,
+    last: bool,
+) -> NifResult<Term<'a>> {
+    let part = part(&binary, offset, length)?;
+    with_session(env, parser, |session| session.feed(env, part, last))
+}
+
+/// Goes on building a selected element from what the call before gave.
+#[rustler::nif]
+fn xml_build<'a>(env: Env<'a>, parser: Term<'a>, built: Term<'a>) -> NifResult<Term<'a>> {
+    with_session(env, parser, |session| session.build(env, built))
+}
+
+/// Gives the parser's memory back now rather than when it is garbage.
+#[rustler::nif]
+fn xml_close(parser: ResourceArc<ParserHandle>) {
+    if let Ok(mut state) = parser.0.try_lock() {
+        *state = State::Closed;
+    }
+}
+
+/// `{:ok, {line, column, byte_offset}}` of what is read next.
+#[rustler::nif]
+fn xml_position<'a>(env: Env<'a>, parser: ResourceArc<ParserHandle>) -> Term<'a> {
+    let mut state = match lock(env, &parser) {
+        Ok(state) => state,
+        Err(unusable) => return unusable,
+    };
+    match &mut *state {
+        State::Open(session) => {
+            let position = session.position();
+            let place = (position.line, position.column, position.byte_offset);
+            (atoms::ok(), place).encode(env)
+        }
+        State::Failed(error) => failed(env, error),
+        State::Closed => unusable(env, words::closed()),
+    }
+}
+
+/// Whether a document can be read in the encoding of this name.
+#[rustler::nif(name = "xml_encoding?")]
+fn xml_encoding(name: &str) -> bool {
+    bounded_core::xml::is_encoding(name)
+}
+
+fn session(env: Env, (config, path): Setup) -> NifResult<Session> {
+    Session::new(config, path, &registry::own_account(env))
+}
+
+fn handle(state: State) -> ResourceArc<ParserHandle> {
+    ResourceArc::new(ParserHandle(Mutex::new(state)))
+}
+
+fn part<'a>(binary: &'a Binary, offset: usize, length: usize) -> NifResult<&'a [u8]> {
+    let end = offset.checked_add(length).ok_or(Error::BadArg)?;
+    binary.get(offset..end).ok_or(Error::BadArg)
+}
+
+/// Has an open parser do one call's work, and closes it when that was the last.
+fn with_session<'a>(
+    env: Env<'a>,
+    parser: Term<'a>,
+    work: impl FnOnce(&mut Session) -> NifResult<Outcome>,
+) -> NifResult<Term<'a>> {
+    let handle: ResourceArc<ParserHandle> = parser.decode()?;
+    let mut state = match lock(env, &handle) {
+        Ok(state) => state,
+        Err(unusable) => return Ok(unusable),
+    };
+    let outcome = match &mut *state {
+        State::Open(session) => timing::timed(env, || work(session))?,
+        State::Failed(error) => return Ok(failed(env, error)),
+        State::Closed => return Ok(unusable(env, words::closed())),
+    };
+    match &outcome {
+        Outcome::Events(_, Next::Done) => *state = State::Closed,
+        Outcome::Failed(error) => *state = State::Failed(error.clone()),
+        _ => {}
+    }
+    Ok(answer(env, outcome, parser))
+}
+
+/// Two processes at once, or a call that panicked, are errors and never wait.
+fn lock<'b, 'a>(env: Env<'a>, handle: &'b ParserHandle) -> Result<MutexGuard<'b, State>, Term<'a>> {
+    handle.0.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => unusable(env, words::busy()),
+        TryLockError::Poisoned(_) => unusable(env, words::broken()),
+    })
+}
+
+/// `{:ok, {status, events, parser}}` or an error.
+fn answer<'a>(env: Env<'a>, outcome: Outcome, parser: Term<'a>) -> Term<'a> {
+    let terms = terms::Terms::new(env);
+    let (events, next) = match outcome {
+        Outcome::Events(events, next) => (terms.wrap(events), next),
+        Outcome::Refused(refusal) => return arena::refused(env, &refusal),
+        Outcome::Failed(error) => return failed(env, &error),
+    };
+    let status = match next {
+        Next::Input => words::more().encode(env),
+        Next::Again => words::full().encode(env),
+        Next::Build(built) => (words::build(), terms.wrap(built)).encode(env),
+        Next::Done => words::done().encode(env),
+    };
+    (atoms::ok(), (status, events, parser)).encode(env)
+}
+
+/// `{:error, {kind, {reason, line, column, byte_offset, limit}}}`.
+fn failed<'a>(env: Env<'a>, error: &DocumentError) -> Term<'a> {
+    let kind = match error.kind {
+        ErrorKind::Malformed => words::malformed(),
+        ErrorKind::Limit => words::limit(),
+        ErrorKind::Encoding => words::encoding(),
+        ErrorKind::Unsupported => words::unsupported(),
+    };
+    let limit = error.limit.as_ref().map(|limit| {
+        // One of a few names known at compile time.
+        let name = rustler::Atom::from_str(env, limit.name);
+        (name.ok(), limit.value, limit.seen)
+    });
+    let place = error.position;
+    let details = (
+        &error.reason,
+        place.line,
+        place.column,
+        place.byte_offset,
+        limit,
+    );
+    (atoms::error(), (kind, details)).encode(env)
+}
+
+fn unusable<'a>(env: Env<'a>, reason: rustler::Atom) -> Term<'a> {
+    (atoms::error(), (words::unusable(), reason)).encode(env)
+}

@@ -1,0 +1,238 @@
+//! Events as terms, in the shape that users of Saxy know.
+
+use super::batch::Batch;
+use super::intern::Interner;
+use super::large::{LARGE, LARGE_TOGETHER, LargeValues};
+use super::terms::{self, RawTerm, Terms};
+use bounded_core::xml::{Attributes, Doctype, Flow, Name, Position, Prolog, Sink};
+use rustler::{Atom, Encoder};
+
+/// White space longer than this between two tags is unlikely to come again.
+const MAX_SPACE: usize = 32;
+
+/// Turns what the parser tells in one call into terms.
+pub struct EventSink<'a, 'env> {
+    pub terms: Terms<'env>,
+    pub interner: &'a mut Interner,
+    pub batch: &'a mut Batch,
+    pub large: &'a mut LargeValues,
+    /// `{line, column}` of the next event, when places are asked for.
+    pub place: Option<RawTerm>,
+}
+
+impl EventSink<'_, '_> {
+    #[inline]
+    fn push(&mut self, event: RawTerm) -> Flow {
+        let event = match self.place {
+            Some(place) => self.terms.tuple([event, place]),
+            None => event,
+        };
+        self.batch.push(event);
+        Flow::Taken
+    }
+
+    /// A string as a term, `None` when it has to wait.
+    #[inline]
+    fn string(&mut self, text: &str) -> Option<RawTerm> {
+        if text.len() > LARGE {
+            return self.large_string(text);
+        }
+        self.batch.count(0, text.len());
+        Some(self.terms.binary(text.as_bytes()))
+    }
+
+    #[cold]
+    fn large_string(&mut self, text: &str) -> Option<RawTerm> {
+        match self.large.prepare(LARGE, std::iter::once(text)) {
+            Ok(()) => self.large.take(&self.terms),
+            Err(wait) => {
+                self.batch.wait(wait);
+                None
+            }
+        }
+    }
+
+    /// `{tag, text}`.
+    fn tagged(&mut self, tag: Atom, text: &str) -> Flow {
+        if self.batch.is_full() {
+            return Flow::Again;
+        }
+        let Some(text) = self.string(text) else {
+            return Flow::Again;
+        };
+        let event = self.terms.tuple([tag.as_c_arg(), text]);
+        self.push(event)
+    }
+
+    fn attributes(&mut self, attributes: &Attributes<'_>) -> Option<RawTerm> {
+        let bytes = attributes
+            .iter()
+            .map(|attribute| attribute.value.len())
+            .sum();
+        let mut threshold = LARGE;
+        if bytes > LARGE {
+            threshold = LARGE_TOGETHER;
+            let values = attributes.iter().map(|attribute| attribute.value);
+            if let Err(wait) = self.large.prepare(threshold, values) {
+                self.batch.wait(wait);
+                return None;
+            }
+        }
+        self.batch.count(attributes.len(), bytes);
+        let mut list = self.terms.empty_list;
+        for attribute in attributes.iter().rev() {
+            let name = self.interner.name(&self.terms, &(&attribute.name).into());
+            let value = if attribute.value.len() > threshold {
+                self.large.take(&self.terms)?
+            } else {
+                self.terms.binary(attribute.value.as_bytes())
+            };
+            list = self.terms.cell(self.terms.tuple([name, value]), list);
+        }
+        Some(list)
+    }
+
+    /// `{key, value}` pairs for those that are there.
+    fn properties<const N: usize>(&self, properties: [(Atom, Option<RawTerm>); N]) -> RawTerm {
+        let mut list = self.terms.empty_list;
+        for (key, value) in properties.into_iter().rev() {
+            if let Some(value) = value {
+                list = self
+                    .terms
+                    .cell(self.terms.tuple([key.as_c_arg(), value]), list);
+            }
+        }
+        list
+    }
+}
+
+impl Sink for EventSink<'_, '_> {
+    fn position(&mut self, position: Position) {
+        self.place = Some(self.terms.place(position));
+    }
+
+    fn start_document(&mut self, prolog: &Prolog<'_>) -> Flow {
+        let terms = self.terms;
+        let binary = |text: &str| terms.binary(text.as_bytes());
+        let prolog = self.properties([
+            (terms::version(), prolog.version.map(binary)),
+            (terms::encoding(), prolog.encoding.map(binary)),
+            (
+                terms::standalone(),
+                prolog.standalone.map(|it| terms.encode(it)),
+            ),
+        ]);
+        self.push(terms.tuple([terms::start_document().as_c_arg(), prolog]))
+    }
+
+    #[inline]
+    fn start_element(&mut self, name: Name<'_>, attributes: &Attributes<'_>) -> Flow {
+        if self.batch.is_full() {
+            return Flow::Again;
+        }
+        let event = if attributes.is_empty() {
+            self.interner.start_event(&self.terms, &(&name).into())
+        } else {
+            let Some(attributes) = self.attributes(attributes) else {
+                return Flow::Again;
+            };
+            let name = self.interner.name(&self.terms, &(&name).into());
+            let element = self.terms.tuple([name, attributes]);
+            self.terms.tuple([self.terms.start_element, element])
+        };
+        self.push(event)
+    }
+
+    #[inline]
+    fn end_element(&mut self, name: Name<'_>) -> Flow {
+        if self.batch.is_full() {
+            return Flow::Again;
+        }
+        let event = self.interner.end_event(&self.terms, &(&name).into());
+        self.push(event)
+    }
+
+    #[inline]
+    fn characters(&mut self, text: &str) -> Flow {
+        if self.batch.is_full() {
+            return Flow::Again;
+        }
+        let event = if is_small_space(text) {
+            self.interner.space_event(&self.terms, text)
+        } else {
+            let Some(text) = self.string(text) else {
+                return Flow::Again;
+            };
+            self.terms.tuple([self.terms.characters, text])
+        };
+        self.push(event)
+    }
+
+    fn cdata(&mut self, text: &str) -> Flow {
+        self.tagged(terms::cdata(), text)
+    }
+
+    fn comment(&mut self, text: &str) -> Flow {
+        self.tagged(terms::comment(), text)
+    }
+
+    fn processing_instruction(&mut self, target: &str, data: &str) -> Flow {
+        if self.batch.is_full() {
+            return Flow::Again;
+        }
+        let Some(data) = self.string(data) else {
+            return Flow::Again;
+        };
+        let target = self.terms.binary(target.as_bytes());
+        let tag = terms::processing_instruction().as_c_arg();
+        let event = self.terms.tuple([tag, self.terms.tuple([target, data])]);
+        self.push(event)
+    }
+
+    fn doctype(&mut self, doctype: &Doctype<'_>) -> Flow {
+        if self.batch.is_full() {
+            return Flow::Again;
+        }
+        let subset = match doctype.internal_subset.map(|subset| self.string(subset)) {
+            Some(None) => return Flow::Again,
+            Some(subset) => subset,
+            None => None,
+        };
+        let terms = self.terms;
+        let binary = |text: &str| terms.binary(text.as_bytes());
+        let doctype = self.properties([
+            (terms::name(), Some(binary(doctype.name))),
+            (terms::public_id(), doctype.public_id.map(binary)),
+            (terms::system_id(), doctype.system_id.map(binary)),
+            (terms::internal_subset(), subset),
+        ]);
+        self.push(terms.tuple([terms::doctype().as_c_arg(), doctype]))
+    }
+
+    fn skipped_entity(&mut self, name: &str) -> Flow {
+        self.tagged(terms::skipped_entity(), name)
+    }
+
+    fn end_document(&mut self) -> Flow {
+        if self.batch.is_full() {
+            return Flow::Again;
+        }
+        let event = self.terms.tuple([
+            terms::end_document().as_c_arg(),
+            ().encode(self.terms.env).as_c_arg(),
+        ]);
+        self.push(event)
+    }
+
+    #[inline]
+    fn is_full(&self) -> bool {
+        self.batch.is_full()
+    }
+}
+
+#[inline]
+fn is_small_space(text: &str) -> bool {
+    let space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
+    let bytes = text.as_bytes();
+    bytes.first().is_some_and(space) && bytes.len() <= MAX_SPACE && bytes.iter().all(space)
+}

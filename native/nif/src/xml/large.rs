@@ -1,0 +1,110 @@
+//! Values too large to be copied within one call: charged binaries, filled a step at a time.
+
+use super::terms::{RawTerm, Terms};
+use crate::arena::ChargedBinary;
+use bounded_core::charged::ChargedVec;
+use bounded_core::quota::{Account, Refusal};
+use std::sync::Arc;
+
+/// Longer values are charged binaries; the VM's own binaries are not charged to the account.
+pub const LARGE: usize = 256 * 1024;
+
+/// Where the values of a tag are large only together, those longer than this count as large.
+pub const LARGE_TOGETHER: usize = 1024;
+
+/// Bytes written in one call.
+const STEP: usize = 256 * 1024;
+
+/// Why an event has to wait.
+pub enum Wait {
+    Refused(Refusal),
+    /// Enough was written for this call.
+    Paused,
+}
+
+impl From<Refusal> for Wait {
+    fn from(refusal: Refusal) -> Wait {
+        Wait::Refused(refusal)
+    }
+}
+
+struct Filling {
+    binary: ChargedBinary,
+    written: usize,
+}
+
+/// The large values of the event that waits for them, in its order.
+pub struct LargeValues {
+    account: Arc<Account>,
+    values: ChargedVec<Filling>,
+    budget: usize,
+}
+
+impl LargeValues {
+    pub fn new(account: &Arc<Account>) -> LargeValues {
+        LargeValues {
+            account: Arc::clone(account),
+            values: ChargedVec::new(account),
+            budget: 0,
+        }
+    }
+
+    pub fn begin_call(&mut self) {
+        self.budget = STEP;
+    }
+
+    /// Works on those of an event's values that are longer than `threshold`. Told to wait, call it
+    /// again with the same values.
+    #[cold]
+    pub fn prepare<'a>(
+        &mut self,
+        threshold: usize,
+        values: impl Iterator<Item = &'a str>,
+    ) -> Result<(), Wait> {
+        let large = values.filter(|value| value.len() > threshold);
+        for (index, value) in large.enumerate() {
+            self.fill(index, value.len(), |offset| {
+                std::iter::once(&value.as_bytes()[offset..])
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Works on the value at `index`, `len` bytes long, which `rest` gives from an offset on.
+    pub fn fill<'a, I: Iterator<Item = &'a [u8]>>(
+        &mut self,
+        index: usize,
+        len: usize,
+        rest: impl FnOnce(usize) -> I,
+    ) -> Result<(), Wait> {
+        if index == self.values.len() {
+            self.values.reserve(1)?;
+            let binary = ChargedBinary::new(&self.account, len)?;
+            self.values.push(Filling { binary, written: 0 })?;
+        }
+        let value = &mut self.values[index];
+        for slice in rest(value.written) {
+            let count = slice.len().min(self.budget).min(len - value.written);
+            value.binary.payload()[value.written..][..count].write_copy_of_slice(&slice[..count]);
+            value.written += count;
+            self.budget -= count;
+            if self.budget == 0 {
+                break;
+            }
+        }
+        if value.written < len {
+            return Err(Wait::Paused);
+        }
+        Ok(())
+    }
+
+    /// The last prepared value as a term.
+    pub fn take(&mut self, terms: &Terms) -> Option<RawTerm> {
+        let Filling { binary, written } = self.values.pop()?;
+        if written < binary.len() {
+            return None;
+        }
+        // SAFETY: `fill` wrote the whole payload from its start on.
+        Some(unsafe { binary.into_term(terms.env) }.as_c_arg())
+    }
+}

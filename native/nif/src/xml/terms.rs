@@ -1,0 +1,114 @@
+//! Building terms with as little as possible between us and the VM.
+
+use bounded_core::xml::Position;
+use rustler::sys::{
+    ErlNifTerm, enif_make_list_cell, enif_make_list_from_array, enif_make_new_binary,
+    enif_make_tuple_from_array, enif_make_uint64,
+};
+use rustler::{Encoder, Env, Term};
+use std::mem::MaybeUninit;
+
+/// A term of the call's environment, valid until the call returns.
+pub type RawTerm = ErlNifTerm;
+
+rustler::atoms! {
+    nil,
+    start_document, end_document, start_element, end_element, characters, cdata, comment,
+    processing_instruction, doctype, skipped_entity,
+    version, encoding, standalone, public_id, system_id, internal_subset, name,
+}
+
+/// Makes the terms of one call.
+#[derive(Clone, Copy)]
+pub struct Terms<'env> {
+    pub env: Env<'env>,
+    pub empty_list: RawTerm,
+    pub start_element: RawTerm,
+    pub end_element: RawTerm,
+    pub characters: RawTerm,
+}
+
+impl<'env> Terms<'env> {
+    pub fn new(env: Env<'env>) -> Terms<'env> {
+        // SAFETY: no cell is read for an empty list.
+        let empty_list = unsafe { enif_make_list_from_array(env.as_c_arg(), std::ptr::null(), 0) };
+        Terms {
+            env,
+            empty_list,
+            start_element: start_element().as_c_arg(),
+            end_element: end_element().as_c_arg(),
+            characters: characters().as_c_arg(),
+        }
+    }
+
+    /// A binary of its own, never a part of the input: a short title must not keep a chunk alive.
+    #[inline]
+    pub fn binary(&self, bytes: &[u8]) -> RawTerm {
+        self.binary_of(bytes.len(), |target| {
+            target.write_copy_of_slice(bytes);
+        })
+    }
+
+    /// A binary of `len` bytes, which `write` must all write.
+    #[inline]
+    fn binary_of(&self, len: usize, write: impl FnOnce(&mut [MaybeUninit<u8>])) -> RawTerm {
+        let mut term = MaybeUninit::uninit();
+        // SAFETY: the VM gives `len` writable bytes and writes the term.
+        unsafe {
+            let start = enif_make_new_binary(self.env.as_c_arg(), len, term.as_mut_ptr());
+            write(std::slice::from_raw_parts_mut(start.cast(), len));
+            term.assume_init()
+        }
+    }
+
+    /// A binary of all `slices`, which are `len` bytes together; what they lack is zero.
+    pub fn binary_from<'a>(&self, len: usize, slices: impl Iterator<Item = &'a [u8]>) -> RawTerm {
+        self.binary_of(len, |target| {
+            let mut at = 0;
+            for slice in slices {
+                let count = slice.len().min(target.len() - at);
+                target[at..at + count].write_copy_of_slice(&slice[..count]);
+                at += count;
+            }
+            target[at..].fill(MaybeUninit::new(0));
+        })
+    }
+
+    #[inline]
+    pub fn tuple<const N: usize>(&self, elements: [RawTerm; N]) -> RawTerm {
+        // SAFETY: the VM copies N terms, all of this environment.
+        unsafe { enif_make_tuple_from_array(self.env.as_c_arg(), elements.as_ptr(), N as u32) }
+    }
+
+    #[inline]
+    pub fn cell(&self, head: RawTerm, tail: RawTerm) -> RawTerm {
+        // SAFETY: both terms are of this environment.
+        unsafe { enif_make_list_cell(self.env.as_c_arg(), head, tail) }
+    }
+
+    #[inline]
+    pub fn list(&self, elements: &[RawTerm]) -> RawTerm {
+        let len = elements.len() as u32;
+        // SAFETY: the VM copies `len` terms, all of this environment.
+        unsafe { enif_make_list_from_array(self.env.as_c_arg(), elements.as_ptr(), len) }
+    }
+
+    /// `{line, column}`.
+    pub fn place(&self, position: Position) -> RawTerm {
+        let integer = |n| {
+            // SAFETY: only the environment is needed.
+            unsafe { enif_make_uint64(self.env.as_c_arg(), n) }
+        };
+        self.tuple([integer(position.line), integer(position.column)])
+    }
+
+    pub fn encode(&self, value: impl Encoder) -> RawTerm {
+        value.encode(self.env).as_c_arg()
+    }
+
+    /// As rustler's term.
+    pub fn wrap(&self, term: RawTerm) -> Term<'env> {
+        // SAFETY: the term is of this environment.
+        unsafe { Term::new(self.env, term) }
+    }
+}

@@ -1,0 +1,47 @@
+defmodule BoundedXml.IodataTest do
+  use ExUnit.Case, async: true
+
+  alias BoundedXml.Iodata
+
+  defp parts(iodata, max), do: iodata |> Iodata.new() |> all(max, [])
+
+  defp all(rest, max, parts) do
+    case Iodata.take(rest, max) do
+      {:ok, {binary, offset, length}, rest} ->
+        assert length in 1..max
+        all(rest, max, [binary_part(binary, offset, length) | parts])
+
+      :none ->
+        Enum.reverse(parts)
+
+      {:invalid, term} ->
+        {:invalid, term}
+    end
+  end
+
+  test "gives every byte once, in order, in parts of at most the size asked for" do
+    big = :binary.copy("0123456789", 2_000)
+    iodata = ["a", [?b, [[], "c" | "d"], ""], big, [[["e"]]], ?f | "g"]
+
+    for max <- [1, 2, 7, 4_096, 65_536] do
+      assert parts(iodata, max) |> IO.iodata_to_binary() == IO.iodata_to_binary(iodata)
+    end
+  end
+
+  test "small pieces become one part, a large binary is used where it is" do
+    assert parts(["a", "b", ?c], 100) == ["abc"]
+    big = :binary.copy("x", 10_000)
+    assert {:ok, {^big, 0, 5_000}, rest} = Iodata.take(Iodata.new([[], big]), 5_000)
+    assert {:ok, {^big, 5_000, 5_000}, rest} = Iodata.take(rest, 8_000)
+    assert Iodata.take(rest, 8_000) == :none
+  end
+
+  test "nothing, and what is no iodata" do
+    assert parts([], 10) == []
+    assert parts(["", [[]]], 10) == []
+    assert parts(["a", :b], 1) == {:invalid, :b}
+    assert parts([256], 10) == {:invalid, 256}
+    assert parts(%{}, 10) == {:invalid, %{}}
+    assert parts([<<1::1>>], 10) == {:invalid, <<1::1>>}
+  end
+end

@@ -1,0 +1,64 @@
+defmodule BoundedXml.OptionsTest do
+  use ExUnit.Case, async: true
+
+  alias BoundedXml.Options
+
+  defp wrong(options, use \\ :stream) do
+    assert_raise(ArgumentError, fn -> Options.validate!(options, use) end).message
+  end
+
+  test "unknown options are refused, and the valid ones named" do
+    assert wrong(depth: 3) =~ "max_depth"
+    assert wrong([max_record_bytes: 3], :stream) =~ "max_record_bytes"
+    assert wrong([emit: []], :select) =~ "emit"
+    assert wrong([chunk_bytes: 1], :parser) =~ "chunk_bytes"
+    assert wrong([roots: :many], :stream) =~ "roots"
+  end
+
+  test "a wrong value is refused with what was expected" do
+    for {key, value} <- [
+          namespaces: 1,
+          doctype: :skip,
+          encoding: :utf8,
+          encoding: "klingon",
+          limits: :loose,
+          skip_whitespace: nil,
+          emit: [:comment],
+          emit: :comments,
+          text: true,
+          positions: "yes",
+          chunk_bytes: 0,
+          chunk_bytes: 65_537,
+          max_depth: 0,
+          max_depth: :infinity,
+          max_token_bytes: 1.5,
+          max_name_bytes: 1_073_741_825,
+          max_bytes: -1
+        ] do
+      message = wrong([{key, value}])
+      assert message =~ "#{inspect(key)} must be "
+      assert message =~ "got: #{inspect(value)}"
+    end
+
+    assert wrong([roots: 2], :parser) =~ ":one or :many"
+  end
+
+  test "presets scale limits, single ones come first" do
+    assert %{max_token_bytes: 1_048_576, max_depth: 256, doctype: :reject, max_bytes: :infinity} =
+             Options.validate!([limits: :strict], :stream)
+
+    assert %{max_token_bytes: 536_870_912, max_depth: 16_384, doctype: :internal} =
+             Options.validate!([limits: :trusted], :stream)
+
+    assert %{max_depth: 3, doctype: :internal, max_name_bytes: 128} =
+             Options.validate!([max_depth: 3, doctype: :internal, limits: :strict], :stream)
+
+    assert Options.validate!([limits: :default], :parser) == Options.validate!([], :parser)
+  end
+
+  test "every encoding that can be read is an option" do
+    for name <- ["UTF-8", "utf-16", "ISO-8859-1", "windows-1252", "Shift_JIS", "GBK"] do
+      assert Options.validate!([encoding: name], :stream).encoding == name
+    end
+  end
+end
