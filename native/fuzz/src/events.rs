@@ -1,0 +1,196 @@
+//! Running the parser and writing down what it tells.
+
+use bounded_core::quota::Account;
+use bounded_core::xml::{
+    Attributes, Doctype, DocumentError, Error, Flow, Name, Options, Parser, Position, Prolog, Sink,
+    Status,
+};
+
+/// No input of a fuzzer's size needs more native memory than this.
+pub const MEMORY: u64 = 16 << 20;
+
+/// Calls that do nothing: more of them in a row than this is a hang.
+const PATIENCE: usize = 100_000;
+
+/// A name as a sink is told it; the id of a namespace differs from run to run and is left out.
+pub type OwnedName = (String, String, Option<String>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    StartDocument(Option<String>, Option<String>, Option<bool>),
+    StartElement(OwnedName, Vec<(OwnedName, String)>),
+    EndElement(OwnedName),
+    Characters(String),
+    Cdata(String),
+    Comment(String),
+    Instruction(String, String),
+    Doctype(String, Option<String>, Option<String>, Option<String>),
+    SkippedEntity(String),
+    EndDocument,
+}
+
+/// What became of a document.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Outcome {
+    pub events: Vec<(Option<Position>, Event)>,
+    pub error: Option<DocumentError>,
+}
+
+impl Outcome {
+    /// Parses `chunks`. With `reluctant` the sink is full after every event and takes each event only
+    /// when it is told for the second time.
+    pub fn of<'a>(
+        options: &Options,
+        reluctant: bool,
+        chunks: impl Iterator<Item = &'a [u8]>,
+    ) -> Outcome {
+        let account = Account::child(&Account::root(), MEMORY);
+        let mut recorder = Recorder {
+            reluctant,
+            ..Recorder::default()
+        };
+        let mut parser = Parser::new(options.clone(), &account);
+        let error = drive(&mut parser, &mut recorder, chunks);
+        drop(parser);
+        assert_eq!(account.reserved(), 0, "native bytes left behind");
+        Outcome {
+            events: recorder.events,
+            error,
+        }
+    }
+}
+
+fn drive<'a>(
+    parser: &mut Parser,
+    recorder: &mut Recorder,
+    mut chunks: impl Iterator<Item = &'a [u8]>,
+) -> Option<DocumentError> {
+    let mut idle = 0;
+    loop {
+        let told = recorder.told;
+        recorder.full = false;
+        let error = match parser.run(recorder) {
+            Ok(Status::Done) => return None,
+            Ok(Status::Full) => {
+                idle = if recorder.told == told { idle + 1 } else { 0 };
+                assert!(idle < PATIENCE, "the parser makes no progress");
+                continue;
+            }
+            Ok(Status::NeedInput) => match chunks.next() {
+                Some(chunk) => parser.feed(chunk).err(),
+                None => {
+                    parser.finish();
+                    None
+                }
+            },
+            Err(error) => Some(error),
+        };
+        match error {
+            None => {}
+            Some(Error::Document(error)) => {
+                let again = parser.run(recorder);
+                assert_eq!(again, Err(Error::Document(error.clone())), "an error is final");
+                return Some(*error);
+            }
+            Some(Error::Refused(refusal)) => panic!("more than {MEMORY} bytes: {refusal:?}"),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Recorder {
+    reluctant: bool,
+    events: Vec<(Option<Position>, Event)>,
+    position: Option<Position>,
+    /// The event that was told and not taken.
+    refused: Option<Event>,
+    full: bool,
+    told: usize,
+}
+
+impl Recorder {
+    fn note(&mut self, event: Event) -> Flow {
+        self.told += 1;
+        if self.reluctant {
+            match self.refused.take() {
+                None => {
+                    self.refused = Some(event);
+                    return Flow::Again;
+                }
+                Some(before) => assert_eq!(before, event, "told again, and differently"),
+            }
+            self.full = true;
+        }
+        self.events.push((self.position.take(), event));
+        Flow::Taken
+    }
+}
+
+fn owned(name: Name<'_>) -> OwnedName {
+    let uri = name.namespace.map(|namespace| namespace.uri.to_owned());
+    (name.qualified.to_owned(), name.local.to_owned(), uri)
+}
+
+impl Sink for Recorder {
+    fn position(&mut self, position: Position) {
+        self.position = Some(position);
+    }
+
+    fn start_document(&mut self, prolog: &Prolog<'_>) -> Flow {
+        self.note(Event::StartDocument(
+            prolog.version.map(str::to_owned),
+            prolog.encoding.map(str::to_owned),
+            prolog.standalone,
+        ))
+    }
+
+    fn start_element(&mut self, name: Name<'_>, attributes: &Attributes<'_>) -> Flow {
+        let attributes = attributes
+            .iter()
+            .map(|attribute| (owned(attribute.name), attribute.value.to_owned()))
+            .collect();
+        self.note(Event::StartElement(owned(name), attributes))
+    }
+
+    fn end_element(&mut self, name: Name<'_>) -> Flow {
+        self.note(Event::EndElement(owned(name)))
+    }
+
+    fn characters(&mut self, text: &str) -> Flow {
+        assert!(!text.is_empty());
+        self.note(Event::Characters(text.to_owned()))
+    }
+
+    fn cdata(&mut self, text: &str) -> Flow {
+        self.note(Event::Cdata(text.to_owned()))
+    }
+
+    fn comment(&mut self, text: &str) -> Flow {
+        self.note(Event::Comment(text.to_owned()))
+    }
+
+    fn processing_instruction(&mut self, target: &str, data: &str) -> Flow {
+        self.note(Event::Instruction(target.to_owned(), data.to_owned()))
+    }
+
+    fn doctype(&mut self, doctype: &Doctype<'_>) -> Flow {
+        self.note(Event::Doctype(
+            doctype.name.to_owned(),
+            doctype.public_id.map(str::to_owned),
+            doctype.system_id.map(str::to_owned),
+            doctype.internal_subset.map(str::to_owned),
+        ))
+    }
+
+    fn skipped_entity(&mut self, name: &str) -> Flow {
+        self.note(Event::SkippedEntity(name.to_owned()))
+    }
+
+    fn end_document(&mut self) -> Flow {
+        self.note(Event::EndDocument)
+    }
+
+    fn is_full(&self) -> bool {
+        self.full
+    }
+}

@@ -1,0 +1,5 @@
+//! What the fuzz targets share: inputs, recorded events, and expat.
+
+pub mod events;
+pub mod expat;
+pub mod input;
