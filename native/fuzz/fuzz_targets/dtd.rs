@@ -43,11 +43,18 @@ fuzz_target!(|bytes: &[u8]| {
     let whole = read(&options, &limits, subset);
     let mut extent = Extent::default();
     let found = (0..=subset.len()).find_map(|len| extent.scan(&subset[..len]));
-    assert_eq!(found, Extent::default().scan(subset), "the extent depends on the cuts");
+    assert_eq!(
+        found,
+        Extent::default().scan(subset),
+        "the extent depends on the cuts"
+    );
     match &whole {
         // Where the declarations are right, both agree on where they end.
         Ok((_, end)) => assert_eq!(found, Some(*end)),
-        Err(Fault { reason: Reason::Truncated, .. }) => assert_eq!(found, None),
+        Err(Fault {
+            reason: Reason::Truncated,
+            ..
+        }) => assert_eq!(found, None),
         Err(fault) => {
             assert!(fault.offset <= subset.len());
             // What comes after the fault does not matter, nor does what is missing there.

@@ -44,9 +44,14 @@ fn verdict(outcome: &Outcome) -> (Option<ErrorKind>, bool) {
 /// The document as UTF-8, by the encodings' reference implementation; `None` when it is malformed, or
 /// begins as another encoding would.
 fn transcribe(name: &str, document: &[u8]) -> Option<String> {
-    let marked = [&b"\xEF\xBB\xBF"[..], b"\xFF\xFE", b"\xFE\xFF", b"\0\0\xFE\xFF"]
-        .iter()
-        .any(|mark| document.starts_with(mark));
+    let marked = [
+        &b"\xEF\xBB\xBF"[..],
+        b"\xFF\xFE",
+        b"\xFE\xFF",
+        b"\0\0\xFE\xFF",
+    ]
+    .iter()
+    .any(|mark| document.starts_with(mark));
     match name {
         _ if marked => None,
         "" | "UTF-8" | "UTF-16" => None,

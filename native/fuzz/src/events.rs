@@ -89,7 +89,11 @@ fn drive<'a>(
             None => {}
             Some(Error::Document(error)) => {
                 let again = parser.run(recorder);
-                assert_eq!(again, Err(Error::Document(error.clone())), "an error is final");
+                assert_eq!(
+                    again,
+                    Err(Error::Document(error.clone())),
+                    "an error is final"
+                );
                 return Some(*error);
             }
             Some(Error::Refused(refusal)) => panic!("more than {MEMORY} bytes: {refusal:?}"),

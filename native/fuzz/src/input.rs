@@ -7,8 +7,22 @@ pub const HEADER: usize = 8;
 
 /// Encodings that a caller may name, by the header's second byte. The empty one names none.
 pub const ENCODINGS: [&str; 16] = [
-    "", "UTF-8", "UTF-16", "UTF-16LE", "UTF-16BE", "ISO-8859-1", "US-ASCII", "windows-1252",
-    "Shift_JIS", "EUC-JP", "ISO-2022-JP", "GB18030", "Big5", "EUC-KR", "KOI8-R", "ISO-8859-8",
+    "",
+    "UTF-8",
+    "UTF-16",
+    "UTF-16LE",
+    "UTF-16BE",
+    "ISO-8859-1",
+    "US-ASCII",
+    "windows-1252",
+    "Shift_JIS",
+    "EUC-JP",
+    "ISO-2022-JP",
+    "GB18030",
+    "Big5",
+    "EUC-KR",
+    "KOI8-R",
+    "ISO-8859-8",
 ];
 
 /// A case: options, a way to cut, a document.
