@@ -6,22 +6,33 @@ defmodule BoundedBinary do
   of a 50 MB body keeps the 50 MB alive for as long as the field lives, in a process, in ETS, in a
   mailbox. The functions here return bytes of their own, and charge them, before they are allocated, to
   the `Quota` of the calling process, or to the node when there is none. The charge follows the bytes,
-  not the process, and is refunded when the last reference to them goes.
+  not the process: it survives messages, ETS, `:persistent_term` and the death of the process, and is
+  refunded when the last reference goes.
 
-  A result of at most 64 bytes lives in the heap of its process; one of at most 64 KiB is an ordinary
-  binary, which the VM counts by itself in every process that holds it. Larger ones are charged. No call holds a scheduler for more
-  than a millisecond: large copies are made in steps of 256 KiB.
+  | to | use |
+  | --- | --- |
+  | keep a binary, or a part of one | `copy/1`, `slice/3` |
+  | keep many fields of one body | `slices/3` |
+  | let go of bodies in a message, an ETS row or a state | `compact/2`; `retained/1` says what it would gain |
+  | make a binary of unknown size | `concat/1`, `read_file/2`, `inflate/2` |
+  | decode `:erlang.term_to_binary/1` | `to_term/2` |
+
+  A result of at most 64 bytes lives in the heap of its process; a copy of at most 64 KiB is an ordinary
+  binary, which the VM counts by itself in every process that holds it. What is larger is charged. No call
+  holds a scheduler for more than a millisecond: large copies are made in steps of 256 KiB.
 
   Every function raises `Quota.ExceededError` when the charge is refused, and `ArgumentError` where its
-  counterpart in `:binary` does.
+  counterpart in the standard library does.
   """
 
   alias Bounded.{Arena, Native}
-  alias BoundedBinary.Filling
+  alias BoundedBinary.{Compact, Concat, Filling, Inflate, Retained, Terms}
 
   # `slice::PLAIN_MAX` and `slice::STEP` of the core.
   @plain_max 64 * 1024
   @step 256 * 1024
+
+  @default_max_bytes 64 * 1024 * 1024
 
   @doc """
   A copy of `binary` that refers to no other binary, as `:binary.copy/1`.
@@ -46,6 +57,27 @@ defmodule BoundedBinary do
   end
 
   @doc """
+  `n` copies of `binary`, one after the other, as `:binary.copy/2`.
+
+      iex> BoundedBinary.copy("ab", 3)
+      "ababab"
+  """
+  @spec copy(binary, non_neg_integer) :: binary
+  def copy(binary, n) when is_integer(n) and byte_size(binary) * n > @plain_max do
+    size = byte_size(binary)
+    per_block = max(1, div(@plain_max, size))
+    block = :binary.copy(binary, per_block)
+
+    (size * n)
+    |> Filling.new()
+    |> append_times(block, div(n, per_block))
+    |> Filling.append(binary_part(block, 0, rem(n, per_block) * size))
+    |> Filling.finish()
+  end
+
+  def copy(binary, n), do: :binary.copy(binary, n)
+
+  @doc """
   The `length` bytes of `binary` from `position` on, as `:binary.part/3`, without keeping `binary` alive.
 
   A negative `length` takes the bytes before `position`.
@@ -57,4 +89,211 @@ defmodule BoundedBinary do
   """
   @spec slice(binary, non_neg_integer, integer) :: binary
   def slice(binary, position, length), do: binary |> binary_part(position, length) |> copy()
+
+  @doc """
+  Many slices of one binary: `slice/3` for every `{position, length}`, in order.
+
+  With `shared: true` all of them are parts of one new block: at least three times as fast, but the block
+  lives for as long as any of them does. For fields that live and die together.
+
+      iex> row = "4711;Oslo;NO"
+      iex> BoundedBinary.slices(row, [{0, 4}, {5, 4}, {12, -2}])
+      ["4711", "Oslo", "NO"]
+      iex> BoundedBinary.slices(row, [{0, 4}, {5, 4}], shared: true)
+      ["4711", "Oslo"]
+  """
+  @spec slices(binary, [{non_neg_integer, integer}], shared: boolean) :: [binary]
+  def slices(binary, positions, opts \\ []) do
+    shared = Keyword.validate!(opts, shared: false)[:shared] == true
+
+    case Arena.charged(fn ->
+           Native.binary_slices(binary, byte_size(binary), positions, shared)
+         end) do
+      {:ok, slices} -> slices
+      :large when shared -> binary |> parts(positions) |> share()
+      :large -> for {position, length} <- positions, do: slice(binary, position, length)
+    end
+  end
+
+  @doc """
+  Iodata as one binary, as `IO.iodata_to_binary/1`; a binary is copied.
+
+      iex> BoundedBinary.concat(["<p>", [?a, "bc" | "d"], "</p>"])
+      "<p>abcd</p>"
+  """
+  @spec concat(iodata) :: binary
+  def concat(iodata)
+
+  def concat(binary) when is_binary(binary), do: copy(binary)
+
+  def concat(iodata) do
+    case :erlang.iolist_size(iodata) do
+      size when size <= @plain_max -> :erlang.iolist_to_binary(iodata)
+      size -> Concat.run(iodata, size)
+    end
+  end
+
+  @doc """
+  The content of a file: `{:ok, binary}`, or `{:error, posix}` as `File.read/1`.
+
+  Room for the whole file is charged before the first byte is read.
+
+    * `:max_bytes`: a larger file is `{:error, :efbig}`; default `:infinity`, the caller's quota decides
+
+  ## Example
+
+      iex> {:ok, source} = BoundedBinary.read_file("mix.exs", max_bytes: 100_000)
+      iex> source =~ "Bounded.MixProject"
+      true
+      iex> BoundedBinary.read_file("mix.exs", max_bytes: 10)
+      {:error, :efbig}
+  """
+  @spec read_file(Path.t(), max_bytes: pos_integer | :infinity) ::
+          {:ok, binary} | {:error, File.posix() | :efbig}
+  def read_file(path, opts \\ []) do
+    opts = Keyword.validate!(opts, max_bytes: :infinity)
+    BoundedBinary.File.read(IO.chardata_to_string(path), max_bytes!(opts))
+  end
+
+  @doc """
+  Decompresses `data`, a binary.
+
+  The size of the result is found before room for it is charged, by inflating without keeping anything,
+  so a bomb costs time in proportion to the limit and no memory: peak memory is the result and about 200
+  KiB. Results over 64 KiB are inflated twice, unless they are gzip of one member, which declares its size.
+
+    * `:format`: `:gzip`, `:zlib`, `:raw`, or `:auto` (the default), which tells gzip from zlib
+    * `:max_bytes`: of the result; default 64 MiB, or `:infinity` to leave it to the caller's quota
+
+  Raises `BoundedBinary.DecodeError` of kind `:limit`, `:malformed` or `:truncated`.
+
+      iex> BoundedBinary.inflate(:zlib.gzip("hello"))
+      "hello"
+      iex> bomb = :zlib.gzip(:binary.copy("0", 1_000_000))
+      iex> BoundedBinary.inflate(bomb, max_bytes: 100_000)
+      ** (BoundedBinary.DecodeError) limit: decoded, it takes more than 100000 bytes (option max_bytes)
+  """
+  @spec inflate(binary,
+          format: :auto | :gzip | :zlib | :raw,
+          max_bytes: pos_integer | :infinity
+        ) :: binary
+  def inflate(data, opts \\ []) when is_binary(data) do
+    opts = Keyword.validate!(opts, format: :auto, max_bytes: @default_max_bytes)
+
+    unless opts[:format] in [:auto, :gzip, :zlib, :raw] do
+      raise ArgumentError,
+            "format: expected :auto, :gzip, :zlib or :raw, got: #{inspect(opts[:format])}"
+    end
+
+    Inflate.run(data, opts[:format], max_bytes!(opts))
+  end
+
+  @doc """
+  The term in `binary`, which is in the external term format (`:erlang.term_to_binary/2`, compressed too).
+
+  What the term takes decoded, heap and binaries, is found before it is decoded: a list of nils takes 16
+  times its size. No atom is created. Functions, references and ports are refused unless allowed.
+
+    * `:max_bytes`: of the decoded term; default 64 MiB, or `:infinity` to leave it to the caller's quota
+    * `:allow`: list of `:function`, `:reference`, `:port`; default `[]`
+
+  Raises `BoundedBinary.DecodeError` of kind `:limit`, `:malformed`, `:truncated` or `:forbidden`.
+
+      iex> BoundedBinary.to_term(:erlang.term_to_binary(%{name: ["x", 1.5]}))
+      %{name: ["x", 1.5]}
+      iex> BoundedBinary.to_term(:erlang.term_to_binary(&String.length/1))
+      ** (BoundedBinary.DecodeError) forbidden: holds a function, which is not allowed (option allow) (at byte 1 of the data)
+  """
+  @spec to_term(binary,
+          max_bytes: pos_integer | :infinity,
+          allow: [:function | :reference | :port]
+        ) :: term
+  def to_term(binary, opts \\ []) when is_binary(binary) do
+    opts = Keyword.validate!(opts, max_bytes: @default_max_bytes, allow: [])
+    Terms.decode(binary, max_bytes!(opts), allowed!(opts[:allow]))
+  end
+
+  @doc """
+  The same term, with every binary that keeps a much larger one alive replaced by a copy of its own.
+
+  Walks lists, improper ones too, tuples, maps and structs at any depth; what a function captured stays. A
+  term with nothing to do comes back as it was, at about the cost of hashing it; what does not change in
+  others stays shared. For messages, ETS rows and the state of a process.
+
+    * `:ratio`: a binary is copied when its source is at least that many times as large; default 2
+    * `:bytes`: and when the source is at least that many bytes larger; default 64
+
+  ## Example
+
+      iex> body = String.duplicate("x", 10_000)
+      iex> row = %{id: 1, name: binary_part(body, 10, 20)}
+      iex> compact = BoundedBinary.compact(row)
+      iex> {compact == row, :binary.referenced_byte_size(compact.name)}
+      {true, 20}
+  """
+  @spec compact(term, ratio: number, bytes: non_neg_integer) :: term
+  def compact(term, opts \\ []) do
+    opts = Keyword.validate!(opts, ratio: 2, bytes: 64)
+    ratio = option!(opts, :ratio, &(is_number(&1) and &1 >= 1), "a number of at least 1")
+    bytes = option!(opts, :bytes, &(is_integer(&1) and &1 > 0), "a positive number of bytes")
+    Compact.run(term, {ratio, bytes})
+  end
+
+  @doc """
+  What the binaries in `term` need against what they keep alive, in bytes.
+
+  A binary that is in the term twice counts once, and so does a source that several are parts of.
+
+      iex> body = String.duplicate("x", 10_000)
+      iex> BoundedBinary.retained([binary_part(body, 0, 100), binary_part(body, 500, 100)])
+      %{needed: 200, kept: 10_000}
+  """
+  @spec retained(term) :: %{needed: non_neg_integer, kept: non_neg_integer}
+  def retained(term) do
+    {needed, kept} = Retained.measure(term)
+    %{needed: needed, kept: kept}
+  end
+
+  defp append_times(filling, _block, 0), do: filling
+
+  defp append_times(filling, block, n) do
+    filling |> Filling.append(block) |> append_times(block, n - 1)
+  end
+
+  # Parts of `binary`, which keep it alive for the moment.
+  defp parts(binary, positions) do
+    for {position, length} <- positions, do: binary_part(binary, position, length)
+  end
+
+  defp share(parts), do: parts |> concat() |> cut(parts, 0)
+
+  defp cut(_block, [], _start), do: []
+
+  defp cut(block, [part | parts], start) do
+    size = byte_size(part)
+    [binary_part(block, start, size) | cut(block, parts, start + size)]
+  end
+
+  defp max_bytes!(opts) do
+    valid? = &(&1 == :infinity or (is_integer(&1) and &1 > 0))
+    option!(opts, :max_bytes, valid?, "a positive number of bytes or :infinity")
+  end
+
+  defp allowed!(kinds) do
+    unless is_list(kinds) and kinds -- [:function, :reference, :port] == [] do
+      raise ArgumentError,
+            "allow: expected a list of :function, :reference and :port, got: #{inspect(kinds)}"
+    end
+
+    {:function in kinds, :reference in kinds, :port in kinds}
+  end
+
+  defp option!(opts, key, valid?, expected) do
+    value = opts[key]
+
+    unless valid?.(value),
+      do: raise(ArgumentError, "#{key}: expected #{expected}, got: #{inspect(value)}")
+
+    value
+  end
 end

@@ -53,6 +53,7 @@ defmodule BoundedBinaryTest do
         assert error.requested > 1_000_000
         assert reserved(account) == 0
       end)
+      |> assert_refunded()
     end
   end
 
@@ -85,6 +86,75 @@ defmodule BoundedBinaryTest do
           ] do
         assert_raise ArgumentError, fn -> :binary.part("abc", position, length) end
         assert_raise ArgumentError, fn -> BoundedBinary.slice("abc", position, length) end
+      end
+    end
+  end
+
+  describe "copy/2" do
+    test "is charged as a whole" do
+      in_account(1_000_000, fn _ ->
+        assert BoundedBinary.copy("abc", 100_000) == :binary.copy("abc", 100_000)
+        assert_raise Quota.ExceededError, fn -> BoundedBinary.copy("abc", 1_000_000) end
+        assert_raise Quota.ExceededError, fn -> BoundedBinary.copy("abc", 1 <<< 80) end
+      end)
+    end
+
+    test "refuses what :binary.copy/2 refuses" do
+      for {binary, n} <- [{"a", -1}, {"a", 1.0}, {"a", :b}, {<<1::3>>, 2}, {<<1::3>>, 1 <<< 20}] do
+        assert_raise ArgumentError, fn -> BoundedBinary.copy(binary, n) end
+      end
+    end
+  end
+
+  describe "slices/3" do
+    test "shares one block, or none" do
+      body = :rand.bytes(100_000)
+      positions = [{0, 100}, {50_000, 200}]
+      assert [first, second] = BoundedBinary.slices(body, positions)
+      assert :binary.referenced_byte_size(first) in 100..200
+      assert :binary.referenced_byte_size(second) in 200..300
+      assert [^first, ^second] = shared = BoundedBinary.slices(body, positions, shared: true)
+      assert BoundedBinary.retained(shared).kept in 300..400
+    end
+
+    test "takes any number of pieces of any size, and binaries that do not start on a byte" do
+      <<_::1, unaligned::binary-size(700_000), _::7>> = body = :rand.bytes(700_001)
+
+      for binary <- [unaligned, body], shared <- [true, false] do
+        for positions <- [[{0, 700_000}, {5, 300_000}], for(n <- 1..5_000, do: {n * 100, 70})] do
+          expected = for {at, len} <- positions, do: :binary.part(binary, at, len)
+          assert BoundedBinary.slices(binary, positions, shared: shared) == expected
+        end
+      end
+    end
+
+    test "refuses what is no list of positions" do
+      for positions <- [:a, [{1, 2} | :a], [{1}], [1], [{:a, 1}], [{1, 1 <<< 70}], [{0, 4}]] do
+        assert_raise ArgumentError, fn -> BoundedBinary.slices("abc", positions) end
+      end
+
+      assert_raise ArgumentError, ~r/unknown keys \[:share\]/, fn ->
+        BoundedBinary.slices("abc", [], share: true)
+      end
+    end
+  end
+
+  describe "concat/1" do
+    test "charges the result" do
+      in_account(10_000_000, fn account ->
+        binary =
+          BoundedBinary.concat([:binary.copy("a", 70_000), ?b | :binary.copy("c", 300_000)])
+
+        assert byte_size(binary) == 370_001
+        assert {_, _, _, total, _} = Native.account_usage(account)
+        assert total >= 370_001
+      end)
+      |> assert_refunded()
+    end
+
+    test "refuses what is no iodata" do
+      for iodata <- [:a, [256], [-1], [[:a]], ["a" | ?b], [<<1::1>>]] do
+        assert_raise ArgumentError, fn -> BoundedBinary.concat(iodata) end
       end
     end
   end

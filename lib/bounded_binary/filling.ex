@@ -8,8 +8,12 @@ defmodule BoundedBinary.Filling do
 
   @step 256 * 1024
 
+  # No machine has as much: refused by every account, the node's included.
+  @absurd Bitwise.bsl(1, 61)
+
   @doc "Room for `size` bytes. Raises `Quota.ExceededError` when they are refused."
   def new(size) do
+    size = min(size, @absurd)
     {:ok, filling} = Arena.charged(fn -> Native.binary_new(size) end)
     filling
   end

@@ -6,6 +6,7 @@
 #![deny(unsafe_code)]
 
 pub mod charged;
+pub mod external_term;
 pub mod pool;
 pub mod quota;
 pub mod segments;

@@ -24,6 +24,70 @@ pub fn timeslice_percent(bytes: usize) -> i32 {
 
 const STEP_PERCENT: usize = 25;
 
+/// Pieces cut in one call at most; each costs about as much as 1 KiB copied.
+pub const PLAN_PIECES: usize = 1024;
+
+/// Part of a binary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece {
+    pub start: usize,
+    pub len: usize,
+}
+
+impl Piece {
+    /// The piece that `:binary.part/3` takes of a binary of `size` bytes: a negative `length` is the
+    /// bytes before `position`.
+    pub fn of(size: usize, position: i64, length: i64) -> Option<Piece> {
+        let end = position.checked_add(length)?;
+        let (start, end) = (position.min(end), position.max(end));
+        let start = usize::try_from(start).ok()?;
+        let end = usize::try_from(end).ok().filter(|end| *end <= size)?;
+        Some(Piece {
+            start,
+            len: end - start,
+        })
+    }
+
+    /// The piece as a range of indices.
+    pub fn range(self) -> std::ops::Range<usize> {
+        self.start..self.start + self.len
+    }
+}
+
+/// Pieces of one binary that are cut in one call.
+#[derive(Debug, Default)]
+pub struct Plan {
+    pieces: Vec<Piece>,
+    total: usize,
+}
+
+impl Plan {
+    /// An empty plan with room for the usual number of fields.
+    pub fn new() -> Plan {
+        Plan {
+            pieces: Vec::with_capacity(32),
+            total: 0,
+        }
+    }
+
+    /// Adds a piece; says whether the plan is still one call's work.
+    pub fn push(&mut self, piece: Piece) -> bool {
+        self.total = self.total.saturating_add(piece.len);
+        self.pieces.push(piece);
+        self.total <= STEP && self.pieces.len() <= PLAN_PIECES
+    }
+
+    /// The pieces in the order in which they were added.
+    pub fn pieces(&self) -> &[Piece] {
+        &self.pieces
+    }
+
+    /// Bytes of all pieces: what one block shared by all of them takes.
+    pub fn total(&self) -> usize {
+        self.total
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -34,5 +98,43 @@ mod tests {
         assert_eq!(timeslice_percent(4 * 1024), 0);
         assert_eq!(timeslice_percent(STEP) as usize * (1 << 20) / STEP, 100);
         assert_eq!(timeslice_percent(usize::MAX), timeslice_percent(STEP));
+    }
+
+    #[test]
+    fn a_piece_is_what_binary_part_takes() {
+        let piece = |start, len| Some(Piece { start, len });
+        assert_eq!(Piece::of(10, 2, 3), piece(2, 3));
+        assert_eq!(Piece::of(10, 5, -3), piece(2, 3));
+        assert_eq!(Piece::of(10, 10, 0), piece(10, 0));
+        assert_eq!(Piece::of(10, 10, -10), piece(0, 10));
+        for (position, length) in [
+            (-1, 1),
+            (-1, 2),
+            (11, -2),
+            (11, 0),
+            (5, 6),
+            (5, -6),
+            (i64::MAX, 1),
+            (i64::MIN, -1),
+            (1, i64::MIN),
+        ] {
+            assert_eq!(Piece::of(10, position, length), None);
+        }
+    }
+
+    #[test]
+    fn a_plan_ends_where_one_call_has_enough_to_do() {
+        let mut plan = Plan::new();
+        assert!(plan.push(Piece {
+            start: 7,
+            len: STEP
+        }));
+        assert!(!plan.push(Piece { start: 0, len: 1 }));
+        assert_eq!(plan.total(), STEP + 1);
+
+        let mut plan = Plan::new();
+        let nothing = Piece { start: 0, len: 0 };
+        assert!((0..PLAN_PIECES).all(|_| plan.push(nothing)));
+        assert!(!plan.push(nothing));
     }
 }

@@ -1,9 +1,13 @@
 //! NIFs of `BoundedBinary`: charged copies, made in one call or filled in steps.
 
+mod slices;
+mod term;
+
 use crate::arena::{self, ChargedBinary};
 use crate::{atoms, registry};
 use bounded_core::slice;
 use rustler::schedule::consume_timeslice;
+use rustler::sys::enif_make_sub_binary;
 use rustler::{Binary, Encoder, Env, Error, NifResult, Resource, ResourceArc, Term};
 use std::sync::Mutex;
 
@@ -92,5 +96,39 @@ fn use_timeslice(env: Env, bytes: usize) {
     let percent = slice::timeslice_percent(bytes);
     if percent > 0 {
         consume_timeslice(env, percent);
+    }
+}
+
+/// Where the bytes of `binary` lie: parts of one block lie within it.
+#[rustler::nif]
+fn binary_address(binary: Binary) -> usize {
+    binary.as_ptr() as usize
+}
+
+/// Whether `binary`, a bitstring of `size` bytes, starts on a byte of its source: of one that does not,
+/// every look makes a copy. A small one is not worth asking.
+#[rustler::nif]
+fn binary_aligned(binary: Term, size: usize) -> bool {
+    size <= slice::STEP || is_aligned(binary)
+}
+
+/// The VM shows an unaligned binary as an aligned copy: two overlapping parts of it, looked at one by
+/// one, then have addresses that are not neighbours. Parts of at most 64 bytes are copies always. The
+/// binary is larger than the parts.
+fn is_aligned(binary: Term) -> bool {
+    let address = |at| {
+        let part: Option<Binary> = sub_binary(binary, at, 128).decode().ok();
+        part.map(|part| part.as_ptr() as usize)
+    };
+    matches!((address(0), address(1)), (Some(first), Some(second)) if second == first + 1)
+}
+
+/// Part of a binary: callers pass a bitstring, and cut within its size.
+fn sub_binary(binary: Term<'_>, start: usize, len: usize) -> Term<'_> {
+    let env = binary.get_env();
+    // SAFETY: both terms live in `env`; the callers' promise above.
+    unsafe {
+        let part = enif_make_sub_binary(env.as_c_arg(), binary.as_c_arg(), start, len);
+        Term::new(env, part)
     }
 }

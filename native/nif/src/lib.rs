@@ -19,7 +19,10 @@ use rustler::{Env, Term};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod atoms {
-    rustler::atoms! { ok, error, refused }
+    rustler::atoms! {
+        ok, error, refused,
+        large, more, limit, truncated, malformed, forbidden, term,
+    }
 }
 
 fn load(env: Env, _info: Term) -> bool {

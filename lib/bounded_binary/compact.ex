@@ -1,0 +1,88 @@
+defmodule BoundedBinary.Compact do
+  @moduledoc false
+  # Replaces the binaries in a term that keep much larger ones alive. Most terms have none, so the term is
+  # looked through first and rebuilt only when there is something to do; what did not change stays the
+  # same term, shared as it was.
+
+  alias BoundedBinary.Walk
+
+  @doc "`term` with a copy of every binary that `rule`, `{ratio, bytes}`, finds too expensive to keep."
+  def run(term, rule) do
+    if needed?(term, rule), do: rebuild(term, rule), else: term
+  end
+
+  defp needed?(term, rule) do
+    Walk.fold(term, false, fn binary, _ -> retains?(binary, rule) and throw(:found) end)
+  catch
+    :found -> true
+  end
+
+  defp retains?(binary, {ratio, bytes}) when is_binary(binary) do
+    size = byte_size(binary)
+    source = :binary.referenced_byte_size(binary)
+    source - size >= bytes and source >= size * ratio
+  end
+
+  # The VM tells the source of whole bytes only.
+  defp retains?(bits, _rule) when bit_size(bits) < 8, do: false
+  defp retains?(bits, rule), do: bits |> whole_bytes() |> retains?(rule)
+
+  defp rebuild(term, rule) when is_binary(term) do
+    if retains?(term, rule), do: BoundedBinary.copy(term), else: term
+  end
+
+  defp rebuild(term, rule) when is_bitstring(term) do
+    if retains?(term, rule), do: copy_bits(term), else: term
+  end
+
+  defp rebuild([head | tail] = list, rule) do
+    new_head = rebuild(head, rule)
+    new_tail = rebuild(tail, rule)
+    if same?(head, new_head) and same?(tail, new_tail), do: list, else: [new_head | new_tail]
+  end
+
+  defp rebuild(term, rule) when is_tuple(term) do
+    elements = Tuple.to_list(term)
+    new_elements = rebuild(elements, rule)
+    if same?(elements, new_elements), do: term, else: List.to_tuple(new_elements)
+  end
+
+  # A struct is a map to this: it may have any keys, and no protocol is asked.
+  defp rebuild(term, rule) when is_map(term) do
+    rebuild_pairs(:maps.next(:maps.iterator(term)), term, rule)
+  end
+
+  defp rebuild(term, _rule), do: term
+
+  defp rebuild_pairs(:none, map, _rule), do: map
+
+  defp rebuild_pairs({key, value, pairs}, map, rule) do
+    new_key = rebuild(key, rule)
+    new_value = rebuild(value, rule)
+
+    map =
+      cond do
+        # A map keeps the key it has when an equal one is put.
+        not same?(key, new_key) -> map |> Map.delete(key) |> Map.put(new_key, new_value)
+        not same?(value, new_value) -> Map.put(map, key, new_value)
+        true -> map
+      end
+
+    rebuild_pairs(:maps.next(pairs), map, rule)
+  end
+
+  defp copy_bits(bits) do
+    bytes = whole_bytes(bits)
+    size = byte_size(bytes)
+    <<_::binary-size(size), last::bitstring>> = bits
+    <<BoundedBinary.copy(bytes)::binary, last::bitstring>>
+  end
+
+  defp whole_bytes(bits) do
+    size = div(bit_size(bits), 8)
+    <<bytes::binary-size(size), _::bitstring>> = bits
+    bytes
+  end
+
+  defp same?(left, right), do: :erts_debug.same(left, right)
+end

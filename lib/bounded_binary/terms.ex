@@ -1,0 +1,79 @@
+defmodule BoundedBinary.Terms do
+  @moduledoc false
+  # The external term format: what a term takes is found before it is decoded.
+
+  alias Bounded.{Arena, Native}
+  alias BoundedBinary.{DecodeError, Inflate}
+
+  @doc "Decodes `binary` unless the term takes more than `max_bytes` or is of a kind that is not in `allow`."
+  def decode(<<131, 80, size::32, data::binary>>, max_bytes, allow) do
+    if size > max_bytes, do: raise(Inflate.limit(max_bytes))
+
+    case Inflate.exactly(data, <<131>>, size) do
+      {:ok, binary} ->
+        decode_plain(binary, max_bytes, allow)
+
+      :error ->
+        raise DecodeError.new(:malformed, "compressed term is not of the size it declares", 2)
+    end
+  end
+
+  def decode(<<131, _::binary>> = binary, max_bytes, allow) do
+    decode_plain(aligned(binary), max_bytes, allow)
+  end
+
+  def decode("", _max_bytes, _allow), do: raise(DecodeError.new(:truncated, "no term", 0))
+
+  def decode(binary, _max_bytes, _allow) when is_binary(binary) do
+    raise DecodeError.new(:malformed, "does not start with the external format's version 131", 0)
+  end
+
+  defp decode_plain(binary, max_bytes, allow) do
+    decoded = walk(binary, {1, 1, 0}, max_bytes, allow)
+    Arena.charged(fn -> Native.binary_room(decoded) end)
+    to_term(binary)
+  end
+
+  defp walk(binary, position, max_bytes, allow) do
+    case Native.binary_walk_term(binary, position, limit(max_bytes), allow) do
+      {:more, position} -> walk(binary, position, max_bytes, allow)
+      {:ok, decoded} -> decoded
+      {:error, {kind, {detail, offset}}} -> raise error(kind, detail, offset, max_bytes)
+    end
+  end
+
+  defp limit(:infinity), do: Bitwise.bsl(1, 63)
+  defp limit(max_bytes), do: max_bytes
+
+  # `[:safe]` creates no atoms.
+  defp to_term(binary) do
+    :erlang.binary_to_term(binary, [:safe])
+  rescue
+    ArgumentError ->
+      reraise DecodeError.new(:forbidden, "holds an atom that does not exist, or is damaged"),
+              __STACKTRACE__
+  end
+
+  # Every look at a binary that does not start on a byte copies it.
+  defp aligned(binary) do
+    if Native.binary_aligned(binary, byte_size(binary)),
+      do: binary,
+      else: BoundedBinary.copy(binary)
+  end
+
+  defp error(:limit, _bytes, offset, max_bytes) do
+    %{Inflate.limit(max_bytes) | byte_offset: offset}
+  end
+
+  defp error(:truncated, _, offset, _) do
+    DecodeError.new(:truncated, "term ends too early, or a declared length is too large", offset)
+  end
+
+  defp error(:malformed, _, offset, _) do
+    DecodeError.new(:malformed, "no known kind of term", offset)
+  end
+
+  defp error(:forbidden, kind, offset, _) do
+    DecodeError.new(:forbidden, "holds a #{kind}, which is not allowed (option allow)", offset)
+  end
+end

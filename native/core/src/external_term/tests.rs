@@ -1,0 +1,118 @@
+use super::*;
+
+const EVERYTHING: Allowed = Allowed {
+    functions: true,
+    references: true,
+    ports: true,
+};
+
+/// Walks `terms` at a time; the bytes that the term takes, or the fault and where.
+fn walk(bytes: &[u8], limit: u64, allowed: Allowed, terms: usize) -> Result<u64, (Fault, usize)> {
+    let mut walk = Walk::new(0);
+    loop {
+        match walk.step(bytes, limit, allowed, terms) {
+            Ok(Progress::More) => {}
+            Ok(Progress::Done) => return Ok(walk.decoded),
+            Err(fault) => return Err((fault, walk.position)),
+        }
+    }
+}
+
+fn size(bytes: &[u8]) -> Result<u64, Fault> {
+    walk(bytes, u64::MAX, EVERYTHING, usize::MAX).map_err(|(fault, _)| fault)
+}
+
+#[test]
+fn counts_what_terms_take() {
+    assert_eq!(size(b"a\x07"), Ok(0));
+    assert_eq!(size(b"w\x02ok"), Ok(0));
+    assert_eq!(size(b"h\x02a\x01a\x02"), Ok(24));
+    assert_eq!(size(b"k\x00\x03abc"), Ok(48));
+    assert_eq!(size(b"l\x00\x00\x00\x01a\x01j"), Ok(16));
+    assert_eq!(size(b"m\x00\x00\x00\x03abc"), Ok(24));
+    assert_eq!(size(b"n\x08\x00\x01\x02\x03\x04\x05\x06\x07\x08"), Ok(16));
+    assert_eq!(size(b"t\x00\x00\x00\x01a\x01a\x02"), Ok(48));
+    let mut large = b"m\x00\x00\x01\x00".to_vec();
+    large.resize(5 + 256, 0);
+    assert_eq!(size(&large), Ok(64 + 256));
+}
+
+#[test]
+fn a_declared_length_that_cannot_be_true_fails_at_once() {
+    for tag in *b"ilmMot" {
+        let bytes = [tag, 0xff, 0xff, 0xff, 0xff, 0, 0, 0];
+        assert_eq!(size(&bytes), Err(Fault::Truncated), "{}", tag as char);
+    }
+}
+
+#[test]
+fn stops_at_the_limit_and_says_where() {
+    // Ten tuples of one tuple each, 16 bytes a level.
+    let nested = b"h\x01".repeat(10);
+    let bytes = [nested.as_slice(), b"j"].concat();
+    assert_eq!(walk(&bytes, 160, EVERYTHING, 1), Ok(160));
+    assert_eq!(
+        walk(&bytes, 159, EVERYTHING, 1),
+        Err((Fault::Limit(160), 18))
+    );
+}
+
+#[test]
+fn depth_costs_nothing() {
+    let mut bytes = b"l\x00\x00\x00\x01".repeat(1_000_000);
+    bytes.resize(6_000_001, b'j');
+    assert_eq!(
+        walk(&bytes, u64::MAX, EVERYTHING, 1_000),
+        Ok(16 * 1_000_000)
+    );
+}
+
+#[test]
+fn refuses_what_was_not_asked_for() {
+    let node = b"w\x03a@b";
+    let with_node = |head: &[u8], tail: usize| [head, node, vec![0; tail].as_slice()].concat();
+    let reference = with_node(b"Z\x00\x03", 4 + 12);
+    let port = with_node(b"x", 12);
+    let export = b"qw\x01aw\x01ba\x01".to_vec();
+    let pid = with_node(b"X", 12);
+    for (bytes, kind) in [
+        (&reference, "reference"),
+        (&port, "port"),
+        (&export, "function"),
+    ] {
+        let refused = walk(bytes, u64::MAX, Allowed::default(), 9);
+        assert_eq!(refused, Err((Fault::Forbidden(kind), 0)));
+        assert!(size(bytes).is_ok());
+    }
+    assert_eq!(
+        walk(&pid, u64::MAX, Allowed::default(), 9),
+        Ok(EXTERNAL_IDENTIFIER * WORD)
+    );
+}
+
+#[test]
+fn every_truncation_is_found_whatever_the_step() {
+    let term = [
+        b"h\x04l\x00\x00\x00\x02a\x01b\x00\x00\x00\x02jt\x00\x00\x00\x01w\x01k".as_slice(),
+        b"m\x00\x00\x00\x02xyF\x00\x00\x00\x00\x00\x00\x00\x00k\x00\x01z",
+    ]
+    .concat();
+    assert_eq!(
+        walk(&term, u64::MAX, EVERYTHING, 1),
+        size(&term).map_err(|fault| (fault, 0))
+    );
+    for len in 0..term.len() {
+        assert_eq!(size(&term[..len]), Err(Fault::Truncated), "{len} bytes");
+    }
+}
+
+#[test]
+fn unknown_tags_are_malformed() {
+    for tag in 0..=u8::MAX {
+        let known = b"abFcdvswhijklmMnotgXfYxerZpq".contains(&tag);
+        let result = size(&[tag]);
+        assert_eq!(result == Err(Fault::Malformed), !known, "tag {tag}");
+    }
+    // The node of an identifier is an atom, never a term of another kind.
+    assert_eq!(size(b"Xa\x01\x00"), Err(Fault::Malformed));
+}

@@ -1,0 +1,63 @@
+//! External terms: what they take before they are decoded.
+
+use crate::{arena, atoms, registry};
+use bounded_core::external_term::{Allowed, Fault, Progress, Walk};
+use bounded_core::quota::{Kind, Reservation};
+use rustler::schedule::consume_timeslice;
+use rustler::{Binary, Encoder, Env, Term};
+
+/// Terms read in one call: 0.1 to 0.2 ms.
+const STEP: usize = 16 * 1024;
+
+type Position = (usize, u64, u64);
+
+/// Goes on with a walk over the external term in `binary` at `{position, pending, decoded}`, the latter
+/// two in terms and bytes: `{:more, position}`, `{:ok, decoded}` or `{:error, {kind, {details, offset}}}`.
+#[rustler::nif]
+fn binary_walk_term<'a>(
+    env: Env<'a>,
+    binary: Binary<'a>,
+    (position, pending, decoded): Position,
+    limit: u64,
+    (functions, references, ports): (bool, bool, bool),
+) -> Term<'a> {
+    let mut walk = Walk {
+        position,
+        pending,
+        decoded,
+    };
+    let allowed = Allowed {
+        functions,
+        references,
+        ports,
+    };
+    match walk.step(&binary, limit, allowed, STEP) {
+        Ok(Progress::More) => {
+            consume_timeslice(env, 20);
+            let position: Position = (walk.position, walk.pending, walk.decoded);
+            (atoms::more(), position).encode(env)
+        }
+        Ok(Progress::Done) => (atoms::ok(), walk.decoded).encode(env),
+        Err(fault) => error(env, fault, walk.position),
+    }
+}
+
+fn error(env: Env<'_>, fault: Fault, offset: usize) -> Term<'_> {
+    let kind = match fault {
+        Fault::Limit(bytes) => (atoms::limit(), (bytes, offset)).encode(env),
+        Fault::Truncated => (atoms::truncated(), (atoms::term(), offset)).encode(env),
+        Fault::Malformed => (atoms::malformed(), (atoms::term(), offset)).encode(env),
+        Fault::Forbidden(kind) => (atoms::forbidden(), (kind, offset)).encode(env),
+    };
+    (atoms::error(), kind).encode(env)
+}
+
+/// `:ok` when the caller's account has room for `bytes` now. The VM makes the term and counts it, so the
+/// reservation must not outlast this call: the guard would count the term twice.
+#[rustler::nif]
+fn binary_room(env: Env<'_>, bytes: u64) -> Term<'_> {
+    match Reservation::new(&registry::own_account(env), Kind::Native, bytes) {
+        Ok(_) => atoms::ok().encode(env),
+        Err(refusal) => arena::refused(env, &refusal),
+    }
+}

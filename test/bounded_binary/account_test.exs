@@ -1,0 +1,171 @@
+defmodule BoundedBinary.AccountTest do
+  use ExUnit.Case, async: true
+
+  alias Bounded.Native
+  import Bounded.Test.Accounts
+
+  # What a charged binary takes besides its bytes.
+  @overhead 256
+
+  test "the account equals the sum of live binaries after any sequence of make, send, store, drop, kill" do
+    for _ <- 1..30 do
+      table = :ets.new(:store, [:public])
+      account = Native.account_new(self(), 1_000_000_000)
+      # Which process, and the table, holds which binaries: `{id, size}`.
+      model =
+        Enum.reduce(1..60, %{table => []}, fn id, model -> command(id, model, account, table) end)
+
+      assert eventually(fn -> sum?(account, model) end),
+             "#{reserved(account)} bytes charged, held: #{inspect(model)}"
+
+      :ets.delete(table)
+      for pid <- actors(model), do: kill(pid)
+      assert_refunded(account)
+    end
+  end
+
+  test "a charge outlives its maker in :persistent_term and in parts" do
+    account = Native.account_new(self(), 10_000_000)
+    maker = start(account)
+    ask(maker, {:make, 1, 100_000})
+    ask(maker, {:run, fn held -> :persistent_term.put(__MODULE__, held[1]) end})
+    kill(maker)
+    assert eventually(fn -> sum?(account, %{term: [{1, 100_000}]}) end)
+
+    holder = start(account)
+
+    ask(
+      holder,
+      {:run,
+       fn _ -> Process.put(:part, binary_part(:persistent_term.get(__MODULE__), 5, 100)) end}
+    )
+
+    :persistent_term.erase(__MODULE__)
+    assert sum?(account, %{part: [{1, 100_000}]})
+    ask(holder, {:run, fn _ -> Process.delete(:part) end})
+    ask(holder, :collect)
+    assert_refunded(account)
+    kill(holder)
+  end
+
+  test "what outlives its quota is the node's orphan until it goes" do
+    holder = spawn_link(fn -> receive do: (:stop -> :ok) end)
+    before = orphaned()
+
+    Quota.run(10_000_000, fn ->
+      send(holder, BoundedBinary.copy(:rand.bytes(500_000)))
+      :ok
+    end)
+
+    assert eventually(fn -> (orphaned() - before) in 500_000..(500_000 + @overhead) end)
+    Process.unlink(holder)
+    kill(holder)
+    assert eventually(fn -> orphaned() == before end)
+  end
+
+  defp orphaned, do: Native.node_usage() |> elem(1)
+
+  defp sum?(account, model) do
+    live = model |> Map.values() |> Enum.concat() |> Enum.uniq()
+    sum = live |> Enum.map(&elem(&1, 1)) |> Enum.sum()
+    for(pid <- actors(model), do: ask(pid, :collect))
+    reserved(account) in sum..(sum + @overhead * length(live))
+  end
+
+  defp actors(model), do: model |> Map.keys() |> Enum.filter(&is_pid/1)
+
+  defp command(id, model, account, table) do
+    case {:rand.uniform(8), actors(model)} do
+      {1, pids} when length(pids) < 5 -> Map.put(model, start(account), [])
+      {_, []} -> Map.put(model, start(account), [])
+      {2, pids} -> drop_actor(model, Enum.random(pids))
+      {n, pids} when n in [1, 3, 4, 5] -> make(model, Enum.random(pids), id)
+      {6, pids} -> send_one(model, Enum.random(pids), Enum.random(pids))
+      {7, pids} -> store(model, Enum.random(pids), table)
+      {8, pids} -> drop(model, Enum.random(pids))
+    end
+  end
+
+  defp drop_actor(model, pid) do
+    kill(pid)
+    Map.delete(model, pid)
+  end
+
+  defp make(model, pid, id) do
+    size = 65_536 + :rand.uniform(400_000)
+    ask(pid, {:make, id, size})
+    Map.update!(model, pid, &[{id, size} | &1])
+  end
+
+  defp send_one(model, from, to) do
+    with_one(model, from, fn {id, _} = one ->
+      ask(from, {:run, fn held -> send(to, {:hold, id, held[id]}) end})
+      Map.update!(model, to, &Enum.uniq([one | &1]))
+    end)
+  end
+
+  defp store(model, from, table) do
+    with_one(model, from, fn {id, _} = one ->
+      ask(from, {:run, fn held -> :ets.insert(table, {id, held[id]}) end})
+      Map.update!(model, table, &[one | &1])
+    end)
+  end
+
+  defp drop(model, pid) do
+    with_one(model, pid, fn {id, _} = one ->
+      ask(pid, {:drop, id})
+      Map.update!(model, pid, &List.delete(&1, one))
+    end)
+  end
+
+  defp with_one(model, pid, fun) do
+    case model[pid] do
+      [] -> model
+      held -> fun.(Enum.random(held))
+    end
+  end
+
+  ## The processes that hold binaries
+
+  defp start(account) do
+    pid = spawn(fn -> loop(%{}) end)
+    true = Native.account_attach(account, pid)
+    pid
+  end
+
+  defp loop(held) do
+    receive do
+      {:hold, id, binary} ->
+        loop(Map.put(held, id, binary))
+
+      {from, {:make, id, size}} ->
+        reply(from, Map.put(held, id, BoundedBinary.copy(:rand.bytes(size))))
+
+      {from, {:drop, id}} ->
+        reply(from, Map.delete(held, id))
+
+      {from, {:run, fun}} ->
+        reply(from, fun.(held) && held)
+
+      {from, :collect} ->
+        :erlang.garbage_collect() && reply(from, held)
+    end
+  end
+
+  defp reply({pid, ref}, held) do
+    send(pid, ref)
+    loop(held)
+  end
+
+  defp ask(pid, command) do
+    ref = make_ref()
+    send(pid, {{self(), ref}, command})
+    receive do: (^ref -> :ok)
+  end
+
+  defp kill(pid) do
+    monitor = Process.monitor(pid)
+    Process.exit(pid, :kill)
+    receive do: ({:DOWN, ^monitor, _, _, _} -> :ok)
+  end
+end

@@ -1,0 +1,186 @@
+defmodule BoundedBinary.DecodeTest do
+  use ExUnit.Case, async: true
+
+  alias BoundedBinary.DecodeError
+  import Bounded.Test.Accounts
+
+  defp decode_error(fun), do: assert_raise(DecodeError, fun)
+
+  describe "inflate/2" do
+    test "says what is wrong with the data" do
+      data = :zlib.gzip(:rand.bytes(100_000))
+      half = binary_part(data, 0, 50_000)
+
+      assert %{kind: :truncated, plug_status: 400} =
+               decode_error(fn -> BoundedBinary.inflate(half) end)
+
+      assert %{kind: :malformed} = decode_error(fn -> BoundedBinary.inflate("no such format") end)
+
+      assert %{kind: :malformed} =
+               decode_error(fn -> BoundedBinary.inflate(data, format: :zlib) end)
+
+      assert %{kind: :truncated} = decode_error(fn -> BoundedBinary.inflate("") end)
+
+      assert %{kind: :limit, plug_status: 413} =
+               decode_error(fn -> BoundedBinary.inflate(data, max_bytes: 99_999) end)
+
+      assert byte_size(BoundedBinary.inflate(data, max_bytes: 100_000)) == 100_000
+    end
+
+    test "does not believe the size that gzip declares" do
+      data = :binary.copy("a", 500_000)
+      gzip = :zlib.gzip(data)
+      body = binary_part(gzip, 0, byte_size(gzip) - 4)
+
+      for size <- [100_000, 499_999, 500_001] do
+        assert %{kind: :malformed} =
+                 decode_error(fn -> BoundedBinary.inflate(<<body::binary, size::little-32>>) end)
+      end
+    end
+
+    test "a dictionary is needed and not there" do
+      zlib = :zlib.open()
+      :ok = :zlib.deflateInit(zlib)
+      :zlib.deflateSetDictionary(zlib, "dictionary")
+      data = IO.iodata_to_binary(:zlib.deflate(zlib, "a dictionary", :finish))
+
+      assert %{kind: :malformed, reason: reason} =
+               decode_error(fn -> BoundedBinary.inflate(data) end)
+
+      assert reason =~ "dictionary"
+    end
+
+    test "a result that the quota has no room for is refused before it is made" do
+      bomb = :zlib.gzip(:binary.copy(<<0>>, 20_000_000))
+
+      in_account(5_000_000, fn _ ->
+        assert_raise Quota.ExceededError, fn ->
+          BoundedBinary.inflate(bomb, max_bytes: :infinity)
+        end
+
+        assert byte_size(BoundedBinary.inflate(:zlib.gzip(:rand.bytes(2_000_000)))) == 2_000_000
+      end)
+      |> assert_refunded()
+    end
+
+    test "refuses options that it does not know" do
+      assert_raise ArgumentError, ~r/format: expected/, fn ->
+        BoundedBinary.inflate("", format: :lzma)
+      end
+
+      assert_raise ArgumentError, ~r/max_bytes: expected/, fn ->
+        BoundedBinary.inflate("", max_bytes: 0)
+      end
+    end
+  end
+
+  describe "to_term/2" do
+    test "refuses a term by its size once it is decoded" do
+      nils = :erlang.term_to_binary(List.duplicate([], 10_000))
+
+      assert %{kind: :limit, byte_offset: 1} =
+               decode_error(fn -> BoundedBinary.to_term(nils, max_bytes: 159_999) end)
+
+      assert length(BoundedBinary.to_term(nils, max_bytes: 160_000)) == 10_000
+    end
+
+    test "refuses a compressed term by the size that it declares, and one that is of another" do
+      bomb = :erlang.term_to_binary(:binary.copy("a", 1_000_000), [:compressed])
+      assert byte_size(bomb) < 2_000
+
+      assert %{kind: :limit} =
+               decode_error(fn -> BoundedBinary.to_term(bomb, max_bytes: 999_999) end)
+
+      <<131, 80, size::32, data::binary>> = bomb
+
+      for wrong <- [10, size - 1, size + 1] do
+        lie = <<131, 80, wrong::32, data::binary>>
+        assert %{kind: :malformed} = decode_error(fn -> BoundedBinary.to_term(lie) end)
+      end
+    end
+
+    test "does not unpack what is compressed twice" do
+      term = :erlang.term_to_binary(List.duplicate(0, 1_000), [:compressed])
+      <<131, inner::binary>> = term
+      twice = <<131, 80, byte_size(inner)::32, :zlib.compress(inner)::binary>>
+      assert %{kind: :malformed} = decode_error(fn -> BoundedBinary.to_term(twice) end)
+    end
+
+    test "refuses functions, references and ports unless they are allowed" do
+      captured = 1
+      terms = [function: &String.length/1, function: fn -> captured end, reference: make_ref()]
+
+      for {kind, term} <- [{:port, hd(Port.list())} | terms] do
+        binary = :erlang.term_to_binary([term])
+
+        assert %{kind: :forbidden, reason: reason, byte_offset: 6} =
+                 decode_error(fn -> BoundedBinary.to_term(binary) end)
+
+        assert reason =~ "holds a #{kind}"
+        assert BoundedBinary.to_term(binary, allow: [kind]) == [term]
+      end
+
+      assert BoundedBinary.to_term(:erlang.term_to_binary(self())) == self()
+
+      assert_raise ArgumentError, ~r/allow: expected/, fn ->
+        BoundedBinary.to_term("", allow: [:atom])
+      end
+    end
+
+    test "creates no atoms" do
+      name = "no_such_atom_#{System.unique_integer([:positive])}"
+      binary = <<131, ?w, byte_size(name), name::binary>>
+      assert %{kind: :forbidden} = decode_error(fn -> BoundedBinary.to_term(binary) end)
+      assert_raise ArgumentError, fn -> String.to_existing_atom(name) end
+    end
+
+    test "decodes binaries that do not start on a byte" do
+      term = Enum.to_list(1..200_000)
+      external = :erlang.term_to_binary(term)
+
+      <<_::5, unaligned::binary-size(byte_size(external)), _::3>> =
+        <<0::5, external::binary, 0::3>>
+
+      assert BoundedBinary.to_term(unaligned) == term
+    end
+
+    test "a term that the quota has no room for is refused before it is made" do
+      nils = :erlang.term_to_binary(List.duplicate([], 1_000_000))
+
+      in_account(10_000_000, fn _ ->
+        assert_raise Quota.ExceededError, fn -> BoundedBinary.to_term(nils) end
+      end)
+      |> assert_refunded()
+    end
+  end
+
+  describe "read_file/2" do
+    @describetag :tmp_dir
+
+    test "reads files of every size, and what has none", %{tmp_dir: dir} do
+      for size <- [0, 1, 65_536, 262_144, 1_000_000] do
+        path = Path.join(dir, "#{size}")
+        File.write!(path, :rand.bytes(size))
+        assert BoundedBinary.read_file(path) == File.read(path)
+
+        if size > 1,
+          do: assert(BoundedBinary.read_file(path, max_bytes: size - 1) == {:error, :efbig})
+      end
+
+      assert {:ok, "beam" <> _} = BoundedBinary.read_file("/proc/self/comm")
+      assert {:error, :efbig} = BoundedBinary.read_file("/proc/self/comm", max_bytes: 3)
+      assert {:error, :enoent} = BoundedBinary.read_file(Path.join(dir, "none"))
+      assert {:error, :eisdir} = BoundedBinary.read_file(dir)
+    end
+
+    test "charges the whole file before it is read", %{tmp_dir: dir} do
+      path = Path.join(dir, "large")
+      File.write!(path, :rand.bytes(3_000_000))
+
+      in_account(2_000_000, fn _ ->
+        assert_raise Quota.ExceededError, fn -> BoundedBinary.read_file(path) end
+      end)
+      |> assert_refunded()
+    end
+  end
+end

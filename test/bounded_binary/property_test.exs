@@ -1,0 +1,148 @@
+defmodule BoundedBinary.PropertyTest do
+  use ExUnit.Case, async: true
+
+  import Bitwise, only: [<<<: 2]
+  import Bounded.Test.Random
+
+  # Random input of our own on every release; terms of PropEr's making as well where it is installed.
+  @compile {:no_warn_undefined, [:proper, :proper_types]}
+  @proper? Code.ensure_loaded?(:proper)
+
+  defp check(times, property) do
+    for _ <- 1..times, do: property.()
+  end
+
+  test "copy/1 and copy/2 equal :binary.copy" do
+    check(200, fn ->
+      binary = bytes(600_000)
+      assert BoundedBinary.copy(binary) == binary
+      n = :rand.uniform(20) - 1
+      small = bytes(70_000)
+      assert BoundedBinary.copy(small, n) == :binary.copy(small, n)
+    end)
+  end
+
+  test "slice/3 and slices/3 equal :binary.part/3, errors included" do
+    check(300, fn ->
+      binary = bytes(300_000)
+      size = byte_size(binary)
+      positions = for _ <- 1..:rand.uniform(30), do: {any(size), any(size) - any(size)}
+
+      expected = attempt(fn -> for {at, len} <- positions, do: :binary.part(binary, at, len) end)
+      assert attempt(fn -> BoundedBinary.slices(binary, positions) end) == expected
+      assert attempt(fn -> BoundedBinary.slices(binary, positions, shared: true) end) == expected
+
+      for {at, len} <- positions do
+        assert attempt(fn -> BoundedBinary.slice(binary, at, len) end) ==
+                 attempt(fn -> :binary.part(binary, at, len) end)
+      end
+
+      valid = for {at, len} <- positions, at in 0..size and (at + len) in 0..size, do: {at, len}
+      parts = for {at, len} <- valid, do: :binary.part(binary, at, len)
+      assert BoundedBinary.slices(binary, valid) == parts
+      assert BoundedBinary.slices(binary, valid, shared: true) == parts
+    end)
+  end
+
+  test "concat/1 equals IO.iodata_to_binary/1" do
+    check(200, fn ->
+      iodata = iodata(4, 100_000)
+      assert BoundedBinary.concat(iodata) == IO.iodata_to_binary(iodata)
+    end)
+  end
+
+  test "inflate/2 equals :zlib, however the data was compressed" do
+    check(60, fn ->
+      bytes = bytes(300_000)
+      data = Enum.random([bytes, String.duplicate(bytes, 3), :binary.copy("a", byte_size(bytes))])
+      assert BoundedBinary.inflate(:zlib.gzip(data)) == data
+      assert BoundedBinary.inflate(:zlib.compress(data)) == data
+      assert BoundedBinary.inflate(:zlib.zip(data), format: :raw) == data
+      members = :zlib.gzip(data) <> :zlib.gzip(bytes)
+      assert BoundedBinary.inflate(members) == :zlib.gunzip(members)
+    end)
+  end
+
+  test "damaged data is a DecodeError and nothing else" do
+    check(300, fn ->
+      data = Enum.random([:zlib.gzip(bytes(3_000)), :erlang.term_to_binary(random_term())])
+      damaged = damage(data)
+
+      for decode <- [&BoundedBinary.inflate/1, &BoundedBinary.to_term/1] do
+        try do
+          decode.(damaged)
+        rescue
+          BoundedBinary.DecodeError -> :ok
+        end
+      end
+    end)
+  end
+
+  test "to_term/2 equals :erlang.binary_to_term/1, and its estimate is never too small" do
+    check(500, fn -> assert_decodes(random_term()) end)
+  end
+
+  test "compact/2 changes no term, and the second time does nothing" do
+    body = :rand.bytes(10_000)
+
+    check(500, fn ->
+      assert_compacts(
+        term(4, fn -> binary_part(body, :rand.uniform(5_000), :rand.uniform(5_000)) end)
+      )
+    end)
+  end
+
+  if @proper? do
+    test "to_term/2 and compact/2 on PropEr's terms" do
+      terms =
+        :proper.forall(:proper_types.any(), fn term ->
+          assert_decodes(term)
+          assert_compacts(term)
+          true
+        end)
+
+      assert :proper.quickcheck(terms, [:quiet, :noshrink, numtests: 300]) == true
+    end
+  end
+
+  defp assert_decodes(term) do
+    for options <- [[], [:compressed], [minor_version: 2]] do
+      assert BoundedBinary.to_term(:erlang.term_to_binary(term, options)) === term
+    end
+
+    <<131, _::binary>> = external = :erlang.term_to_binary(term)
+    {:ok, decoded} = Bounded.Native.binary_walk_term(external, {1, 1, 0}, 1 <<< 60, allow_all())
+    assert decoded >= :erts_debug.flat_size(:erlang.binary_to_term(external)) * 8
+  end
+
+  defp assert_compacts(term) do
+    compact = BoundedBinary.compact(term)
+    assert compact === term
+    assert :erts_debug.same(BoundedBinary.compact(compact), compact)
+    %{needed: needed, kept: kept} = BoundedBinary.retained(compact)
+    assert kept <= 2 * needed + 64 * 1_000
+  end
+
+  defp allow_all, do: {true, true, true}
+
+  defp random_term, do: term(4, fn -> bytes(200) end)
+
+  defp any(size), do: :rand.uniform(size + 3) - 2
+
+  defp attempt(fun) do
+    fun.()
+  rescue
+    ArgumentError -> :badarg
+  end
+
+  defp damage(data) do
+    at = :rand.uniform(byte_size(data)) - 1
+    <<before::binary-size(at), byte, rest::binary>> = data
+
+    case :rand.uniform(3) do
+      1 -> before
+      2 -> <<before::binary, Bitwise.bxor(byte, :rand.uniform(255)), rest::binary>>
+      3 -> <<before::binary, rest::binary>>
+    end
+  end
+end
