@@ -10,8 +10,6 @@
 //!                                             Status / Error
 //! ```
 
-#![allow(dead_code)]
-
 mod attributes;
 pub mod chars;
 mod class;
@@ -41,6 +39,7 @@ mod reference;
 mod run;
 mod scanner;
 mod sink;
+mod start_element;
 mod tag;
 mod tape;
 mod text;

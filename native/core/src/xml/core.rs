@@ -1,6 +1,9 @@
 //! What the scanner knows between two calls.
 
+use super::doctype::Declaration;
+use super::dtd::Dtd;
 use super::entities::Entities;
+use super::expansion::Expansions;
 use super::limits::Limits;
 use super::namespaces::Namespaces;
 use super::open::OpenElements;
@@ -68,6 +71,10 @@ pub(crate) struct Core {
     pub open: OpenElements,
     pub namespaces: Namespaces,
     pub entities: Entities,
+    pub expansions: Expansions,
+    pub doctype: Declaration,
+    /// Declarations that were read and are not yet in force.
+    pub declared: Option<Dtd>,
     /// A comment or processing instruction that is to be told, as far as it goes.
     pub aside: ChargedVec<u8>,
     /// Bytes at the front of `aside` that are a target.
@@ -78,7 +85,6 @@ impl Core {
     pub fn new(options: Options, account: &Arc<Account>) -> Core {
         let limits = options.limits.clone().clamped();
         Core {
-            limits,
             state: State::Beginning,
             region: Region::Prolog,
             taken: 0,
@@ -92,9 +98,20 @@ impl Core {
             open: OpenElements::new(account),
             namespaces: Namespaces::new(account),
             entities: Entities::new(account),
+            expansions: Expansions::new(&limits),
+            doctype: Declaration::new(),
+            declared: None,
             aside: ChargedVec::new(account),
             target: 0,
+            limits,
             options,
         }
+    }
+    pub fn in_tag(&self) -> bool {
+        self.state == State::StartTag
+    }
+
+    pub fn is_between(&self) -> bool {
+        self.state == State::Between
     }
 }

@@ -15,6 +15,7 @@ mod element;
 mod entity;
 mod extent;
 mod fault;
+mod head;
 mod index;
 mod misc;
 mod parser;
@@ -23,6 +24,7 @@ mod value;
 
 pub use extent::Extent;
 pub use fault::{Fault, Reason};
+pub use head::{Head, head};
 pub use parser::{DtdParser, Step};
 
 use crate::charged::ChargedVec;
@@ -30,6 +32,7 @@ use crate::quota::{Account, Refusal};
 use crate::sync::Arc;
 use crate::xml::limits::Limits;
 use index::NameIndex;
+use std::ops::Range;
 
 /// What the parser must know of the document around the subset.
 #[derive(Clone, Debug)]
@@ -247,15 +250,33 @@ impl Dtd {
     /// The attributes of an element that have a default value: name and value, references replaced
     /// and white space normalised, in the order of their declarations.
     pub fn defaults(&self, element: ElementId) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.default_places(element)
+            .map(|(name, value)| (&self.text[name], &self.text[value]))
+    }
+
+    /// The same as places in [`Dtd::text`].
+    pub(crate) fn default_places(
+        &self,
+        element: ElementId,
+    ) -> impl Iterator<Item = (Range<usize>, Range<usize>)> {
         let first = self.elements[element.0 as usize]
             .defaults
             .map(|(first, _)| first);
         std::iter::successors(first, |&id| self.attributes[id as usize].next_default).filter_map(
             |id| {
                 let attribute = &self.attributes[id as usize];
-                Some((self.get(attribute.name), self.get(attribute.default?)))
+                let value = attribute.default?;
+                Some((
+                    attribute.name.start..attribute.name.end,
+                    value.start..value.end,
+                ))
             },
         )
+    }
+
+    /// All names and values declared, one behind the other.
+    pub(crate) fn text(&self) -> &[u8] {
+        &self.text
     }
 
     /// The notations, in the order of their declarations.

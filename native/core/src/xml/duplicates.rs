@@ -4,7 +4,7 @@ use super::attributes::{AttributeSpan, Sources};
 use crate::charged::ChargedVec;
 use crate::quota::{Account, Refusal};
 use crate::sync::Arc;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, RandomState};
 
 /// Up to this many attributes are compared one by one: faster than hashing.
 const FEW: usize = 16;
@@ -99,6 +99,57 @@ impl Duplicates {
     }
 }
 
+/// Finds two attributes that come to the same name once prefixes are resolved.
+#[derive(Debug)]
+pub(crate) struct Expanded {
+    slots: ChargedVec<u32>,
+    keys: RandomState,
+}
+
+impl Expanded {
+    pub fn new(account: &Arc<Account>) -> Expanded {
+        Expanded {
+            slots: ChargedVec::new(account),
+            keys: RandomState::new(),
+        }
+    }
+
+    /// The first key that two of `attributes` share.
+    pub fn first<'a, K: Copy + Eq + Hash>(
+        &mut self,
+        attributes: &'a [AttributeSpan],
+        key: impl Fn(&'a AttributeSpan) -> Option<K>,
+    ) -> Result<Option<K>, Refusal> {
+        if attributes.len() <= FEW {
+            let keys = attributes.iter().enumerate();
+            let mut keys = keys.filter_map(|(index, attribute)| Some((index, key(attribute)?)));
+            let twice = keys.find(|(index, new)| {
+                let earlier = attributes[..*index].iter();
+                earlier.filter_map(&key).any(|earlier| earlier == *new)
+            });
+            return Ok(twice.map(|(_, key)| key));
+        }
+        let size = (attributes.len() * 2).next_power_of_two();
+        self.slots.clear();
+        self.slots.reserve(size)?;
+        while self.slots.len() < size {
+            self.slots.push(FREE)?;
+        }
+        for (index, attribute) in attributes.iter().enumerate() {
+            let Some(new) = key(attribute) else { continue };
+            let mut place = self.keys.hash_one(new) as usize & (size - 1);
+            while let Some(earlier) = attributes.get(self.slots[place] as usize) {
+                if key(earlier) == Some(new) {
+                    return Ok(Some(new));
+                }
+                place = (place + 1) & (size - 1);
+            }
+            self.slots[place] = index as u32;
+        }
+        Ok(None)
+    }
+}
+
 #[cfg(all(test, not(loom)))]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -129,6 +180,27 @@ mod tests {
                 let earlier = sources.bytes(attributes[n / 2].name);
                 assert!(duplicates.contains(earlier, &attributes, sources).unwrap());
             }
+        }
+    }
+
+    #[test]
+    fn finds_equal_keys_among_few_and_many() {
+        let attribute = |n: usize| AttributeSpan {
+            name: Span::new(Source::Scanned, n, n),
+            value: Span::EMPTY,
+            prefix: 0,
+            namespace: Namespaces::NONE,
+        };
+        let mut expanded = Expanded::new(&Account::root());
+        for count in [2, 16, 17, 500] {
+            let attributes: Vec<AttributeSpan> = (0..count).map(attribute).collect();
+            let different = |attribute: &AttributeSpan| Some(attribute.name.start);
+            assert_eq!(expanded.first(&attributes, different).unwrap(), None);
+            let last_is_first =
+                |attribute: &AttributeSpan| Some(attribute.name.start as usize % (count - 1));
+            let found = expanded.first(&attributes, last_is_first).unwrap();
+            assert_eq!(found, (count > 1).then_some(0));
+            assert_eq!(expanded.first(&attributes, |_| None::<u32>).unwrap(), None);
         }
     }
 }

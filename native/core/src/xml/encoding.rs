@@ -116,15 +116,21 @@ impl Decoder {
     /// A decoder for one document, in the encoding `told` when the caller knows better than the
     /// document's own declaration.
     pub fn new(account: &Arc<Account>, told: Option<&str>) -> Result<Decoder, EncodingError> {
-        let told = told.map(|name| Charset::named(name, 0)).transpose()?;
-        Ok(Decoder {
-            told,
+        let mut decoder = Decoder::detecting(account);
+        decoder.told = told.map(|name| Charset::named(name, 0)).transpose()?;
+        Ok(decoder)
+    }
+
+    /// A decoder for a document that tells its encoding by itself.
+    pub fn detecting(account: &Arc<Account>) -> Decoder {
+        Decoder {
+            told: None,
             held: ChargedVec::new(account),
             mode: Mode::Detecting,
             front: 0,
             consumed: 0,
             failed: None,
-        })
+        }
     }
 
     /// Whether the text is the original, byte for byte.

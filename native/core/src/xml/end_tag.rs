@@ -50,7 +50,8 @@ impl<S: Sink> Scanner<'_, S> {
             let flow = self.sink.end_element(name);
             self.told(flow)?;
         }
-        self.core.open.pop();
+        let outside = self.core.open.pop();
+        self.core.namespaces.truncate(outside);
         self.core.state = State::Between;
         if self.core.open.depth() == 0 {
             self.core.region = Region::Epilog;

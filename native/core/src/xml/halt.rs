@@ -1,6 +1,7 @@
 //! Why the scanner stopped.
 
 use super::error::{ErrorKind, ExceededLimit};
+use super::position::Position;
 use crate::quota::Refusal;
 use std::borrow::Cow;
 
@@ -11,7 +12,7 @@ pub(crate) enum Halt {
     Starved,
     /// The sink is full, or the call has done its share.
     Full,
-    /// Another text comes next: that of an entity.
+    /// Something changed beneath: another text is to be scanned, or there are declarations.
     Entered,
     Refused(Refusal),
     Fault(Box<Fault>),
@@ -30,6 +31,8 @@ pub(crate) struct Fault {
     pub reason: Cow<'static, str>,
     /// Index in the text being scanned.
     pub at: usize,
+    /// The place, when it is not in that text.
+    pub position: Option<Position>,
     pub limit: Option<ExceededLimit>,
 }
 
@@ -49,6 +52,22 @@ pub(crate) fn fault<T>(
         kind,
         reason: reason.into(),
         at,
+        position: None,
+        limit: None,
+    })))
+}
+
+/// The same at a place that the text being scanned no longer has.
+#[cold]
+pub(crate) fn malformed_at<T>(
+    position: Option<Position>,
+    reason: impl Into<Cow<'static, str>>,
+) -> Result<T, Halt> {
+    Err(Halt::Fault(Box::new(Fault {
+        kind: ErrorKind::Malformed,
+        reason: reason.into(),
+        at: 0,
+        position,
         limit: None,
     })))
 }
@@ -56,11 +75,17 @@ pub(crate) fn fault<T>(
 /// A limit was exceeded at `at`: it allows `value`, and at least `seen` was there.
 #[cold]
 pub(crate) fn exceeded<T>(at: usize, name: &'static str, value: u64, seen: u64) -> Result<T, Halt> {
+    beyond(at, ExceededLimit { name, value, seen })
+}
+
+#[cold]
+pub(crate) fn beyond<T>(at: usize, limit: ExceededLimit) -> Result<T, Halt> {
     Err(Halt::Fault(Box::new(Fault {
         kind: ErrorKind::Limit,
-        reason: limit_reason(name, value, seen).into(),
+        reason: limit_reason(limit.name, limit.value, limit.seen).into(),
         at,
-        limit: Some(ExceededLimit { name, value, seen }),
+        position: None,
+        limit: Some(limit),
     })))
 }
 

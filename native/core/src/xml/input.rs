@@ -1,6 +1,7 @@
 //! The text of the document that was fed and not yet scanned.
 
 use super::class;
+use super::encoding::{Decoder, EncodingError, Failure};
 use super::error::{ErrorKind, ExceededLimit};
 use super::halt::limit_reason;
 use super::limits::UNLIMITED;
@@ -29,7 +30,6 @@ pub(crate) struct Input {
     /// Bytes of the original that were fed.
     fed: u64,
     max_bytes: u64,
-    started: bool,
     finished: bool,
 }
 
@@ -39,19 +39,32 @@ pub(crate) struct End {
     pub kind: ErrorKind,
     pub reason: String,
     pub limit: Option<ExceededLimit>,
+    /// Offset in the original, where the text does not tell it.
+    pub offset: Option<u64>,
+}
+
+impl From<EncodingError> for End {
+    fn from(error: EncodingError) -> End {
+        End {
+            kind: error.kind,
+            reason: error.reason,
+            limit: None,
+            offset: Some(error.offset),
+        }
+    }
 }
 
 impl Input {
-    pub fn new(account: &Arc<Account>, max_bytes: u64) -> Input {
+    /// No input yet; `end`: why there never will be any.
+    pub fn new(account: &Arc<Account>, max_bytes: u64, end: Option<End>) -> Input {
         Input {
             text: ChargedVec::new(account),
             at: 0,
             valid: 0,
-            end: None,
+            end,
             has_cr: false,
             fed: 0,
             max_bytes,
-            started: false,
             finished: false,
         }
     }
@@ -73,32 +86,50 @@ impl Input {
             return Ok(());
         }
         self.discard(places);
-        let room = self.max_bytes - self.fed;
-        let taken = &chunk[..chunk.len().min(usize::try_from(room).unwrap_or(usize::MAX))];
-        self.text.extend_from_slice(taken)?;
+        let room = usize::try_from(self.max_bytes - self.fed).unwrap_or(usize::MAX);
+        let taken = &chunk[..chunk.len().min(room)];
+        let result = places.decoder.feed(taken, &mut self.text);
+        self.add(result, &places.decoder)?;
         self.fed += taken.len() as u64;
-        self.skip_mark(false);
-        self.validate();
         if taken.len() < chunk.len() && self.end.is_none() {
             self.end = Some(self.too_long());
         }
         Ok(())
     }
 
-    /// No more will come.
-    pub fn finish(&mut self) {
+    /// No more will come. Refused, it can be said again.
+    pub fn finish(&mut self, places: &mut Places) -> Result<(), Refusal> {
         if self.finished {
-            return;
+            return Ok(());
+        }
+        if self.end.is_none() {
+            let result = places.decoder.finish(&mut self.text);
+            self.add(result, &places.decoder)?;
         }
         self.finished = true;
-        self.skip_mark(true);
         if self.end.is_none() && self.valid < self.text.len() {
             self.end = Some(End {
                 kind: ErrorKind::Encoding,
                 reason: "the document ends inside a character".into(),
                 limit: None,
+                offset: None,
             });
         }
+        Ok(())
+    }
+
+    /// Takes what was decoded.
+    fn add(&mut self, result: Result<(), Failure>, decoder: &Decoder) -> Result<(), Refusal> {
+        let failed = match result {
+            Err(Failure::Refused(refusal)) => return Err(refusal),
+            Err(Failure::Encoding(error)) => Some(error),
+            Ok(()) => None,
+        };
+        self.validate(decoder.is_utf8());
+        if let (Some(error), None) = (failed, &self.end) {
+            self.end = Some(End::from(error));
+        }
+        Ok(())
     }
 
     /// Why there is no more text, when there never will be.
@@ -111,10 +142,6 @@ impl Input {
         self.finished || self.end.is_some()
     }
 
-    pub fn is_finished(&self) -> bool {
-        self.finished
-    }
-
     fn discard(&mut self, places: &mut Places) {
         if self.at > 0 {
             places.discard(&self.text, self.at);
@@ -124,31 +151,21 @@ impl Input {
         }
     }
 
-    fn skip_mark(&mut self, last: bool) {
-        const MARK: &[u8] = b"\xEF\xBB\xBF";
-        if !self.started && (last || self.text.len() >= MARK.len()) {
-            self.started = true;
-            if self.text.starts_with(MARK) {
-                self.at = MARK.len();
-                self.valid = MARK.len();
-            }
-            self.validate();
-        }
-    }
-
-    fn validate(&mut self) {
-        if !self.started || self.end.is_some() {
+    fn validate(&mut self, is_original: bool) {
+        if self.end.is_some() {
             return;
         }
         let new = &self.text[self.valid..];
         let mut valid = new.len();
-        if let Err(error) = simdutf8::compat::from_utf8(new) {
+        // What was decoded is UTF-8.
+        if is_original && let Err(error) = simdutf8::compat::from_utf8(new) {
             valid = error.valid_up_to();
             if error.error_len().is_some() {
                 self.end = Some(End {
                     kind: ErrorKind::Encoding,
                     reason: format!("byte 0x{:02X} is not UTF-8 here", new[valid]),
                     limit: None,
+                    offset: None,
                 });
             }
         }
@@ -159,6 +176,7 @@ impl Input {
                 kind: ErrorKind::Malformed,
                 reason: format!("the character U+{code:04X} is not allowed in XML"),
                 limit: None,
+                offset: None,
             });
         }
         self.valid += valid;
@@ -176,6 +194,7 @@ impl Input {
                 value,
                 seen,
             }),
+            offset: None,
         }
     }
 }

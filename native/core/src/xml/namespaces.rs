@@ -1,23 +1,230 @@
 //! Namespaces in XML 1.0: which URI a prefix stands for, element by element.
 
 use super::sink::Namespace;
-use crate::quota::Account;
+use super::utf8;
+use crate::charged::ChargedVec;
+use crate::quota::{Account, Refusal};
 use crate::sync::Arc;
 
-/// The declarations in scope.
-#[derive(Debug, Default)]
-pub(crate) struct Namespaces {}
+pub(crate) const XML_URI: &[u8] = b"http://www.w3.org/XML/1998/namespace";
+pub(crate) const XMLNS_URI: &[u8] = b"http://www.w3.org/2000/xmlns/";
+
+/// The ids of the two namespaces that every document has.
+const XML_ID: u32 = 0;
+const XMLNS_ID: u32 = 1;
+
+/// A declaration in scope.
+#[derive(Clone, Copy, Debug)]
+struct Binding {
+    /// Where its prefix starts in the texts; the URI follows it, up to the next binding.
+    start: u32,
+    uri: u32,
+    id: u32,
+    /// What was the default namespace before.
+    previous_default: u32,
+}
+
+/// The declarations in scope: a stack, so that an element's go when it ends.
+#[derive(Debug)]
+pub(crate) struct Namespaces {
+    bindings: ChargedVec<Binding>,
+    /// Prefixes and URIs.
+    texts: ChargedVec<u8>,
+    /// Index of the default namespace.
+    default: u32,
+    next_id: u32,
+}
 
 impl Namespaces {
     /// The index of no namespace.
     pub const NONE: u32 = u32::MAX;
+    /// The index of what `xml:` stands for.
+    pub const XML: u32 = u32::MAX - 1;
+    /// The index of the namespace that declarations are in.
+    pub const XMLNS: u32 = u32::MAX - 2;
 
-    pub fn new(_account: &Arc<Account>) -> Namespaces {
-        Namespaces {}
+    pub fn new(account: &Arc<Account>) -> Namespaces {
+        Namespaces {
+            bindings: ChargedVec::new(account),
+            texts: ChargedVec::new(account),
+            default: Namespaces::NONE,
+            next_id: XMLNS_ID + 1,
+        }
+    }
+
+    /// How many declarations are in scope.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.bindings.len()
+    }
+
+    /// Bytes that they take.
+    pub fn bytes(&self) -> usize {
+        self.texts.len()
+    }
+
+    /// Forgets all declarations but the first `len`.
+    #[inline]
+    pub fn truncate(&mut self, len: usize) {
+        while self.bindings.len() > len {
+            if let Some(binding) = self.bindings.pop() {
+                self.texts.truncate(binding.start as usize);
+                self.default = binding.previous_default;
+            }
+        }
+    }
+
+    /// Declares a prefix, empty for the default namespace; an empty URI undeclares that.
+    pub fn declare(&mut self, prefix: &[u8], uri: &[u8]) -> Result<(), Refusal> {
+        self.bindings.reserve(1)?;
+        self.texts.reserve(prefix.len() + uri.len())?;
+        let id = self.id_of(uri);
+        let start = self.texts.len();
+        self.texts.extend_from_slice(prefix)?;
+        self.texts.extend_from_slice(uri)?;
+        let previous_default = self.default;
+        if prefix.is_empty() {
+            self.default = match uri {
+                [] => Namespaces::NONE,
+                _ => self.bindings.len() as u32,
+            };
+        }
+        self.bindings.push(Binding {
+            start: start as u32,
+            uri: (start + prefix.len()) as u32,
+            id,
+            previous_default,
+        })
+    }
+
+    /// The id that a URI in scope has, or another one.
+    fn id_of(&mut self, uri: &[u8]) -> u32 {
+        if uri == XML_URI {
+            return XML_ID;
+        }
+        let known = (0..self.bindings.len()).find(|&index| self.uri(index) == uri);
+        match known {
+            Some(index) => self.bindings[index].id,
+            None => {
+                let id = self.next_id;
+                // Beyond four thousand million, ids are used again: the oldest is long out of scope.
+                self.next_id = id.checked_add(1).unwrap_or(XMLNS_ID + 1);
+                id
+            }
+        }
+    }
+
+    /// The index of the default namespace.
+    #[inline]
+    pub fn default_index(&self) -> u32 {
+        self.default
+    }
+
+    /// The index of what a prefix stands for.
+    #[inline]
+    pub fn resolve(&self, prefix: &[u8]) -> Option<u32> {
+        let found = (0..self.bindings.len())
+            .rev()
+            .find(|&index| self.prefix(index) == prefix);
+        match found {
+            Some(index) => Some(index as u32),
+            None if prefix == b"xml" => Some(Namespaces::XML),
+            None => None,
+        }
+    }
+
+    /// A number that two indices share if they stand for the same namespace.
+    #[inline]
+    pub fn id(&self, index: u32) -> u32 {
+        match index {
+            Namespaces::NONE => u32::MAX,
+            Namespaces::XML => XML_ID,
+            Namespaces::XMLNS => XMLNS_ID,
+            index => self.bindings[index as usize].id,
+        }
     }
 
     #[inline]
-    pub fn get(&self, _index: u32) -> Option<Namespace<'_>> {
-        None
+    pub fn get(&self, index: u32) -> Option<Namespace<'_>> {
+        let (id, uri) = match index {
+            Namespaces::NONE => return None,
+            Namespaces::XML => (XML_ID, XML_URI),
+            Namespaces::XMLNS => (XMLNS_ID, XMLNS_URI),
+            index => (self.bindings[index as usize].id, self.uri(index as usize)),
+        };
+        Some(Namespace {
+            id,
+            uri: utf8::text(uri),
+        })
+    }
+
+    fn prefix(&self, index: usize) -> &[u8] {
+        let binding = &self.bindings[index];
+        &self.texts[binding.start as usize..binding.uri as usize]
+    }
+
+    fn uri(&self, index: usize) -> &[u8] {
+        let end = match self.bindings.get(index + 1) {
+            Some(next) => next.start as usize,
+            None => self.texts.len(),
+        };
+        &self.texts[self.bindings[index].uri as usize..end]
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn uri<'a>(namespaces: &'a Namespaces, prefix: &str) -> Option<&'a str> {
+        let index = match prefix {
+            "" => Some(namespaces.default_index()),
+            prefix => namespaces.resolve(prefix.as_bytes()),
+        };
+        Some(namespaces.get(index?)?.uri)
+    }
+
+    #[test]
+    fn declarations_end_with_their_element() {
+        let mut namespaces = Namespaces::new(&Account::root());
+        assert_eq!(uri(&namespaces, ""), None);
+        assert_eq!(uri(&namespaces, "a"), None);
+        namespaces.declare(b"", b"u").unwrap();
+        namespaces.declare(b"a", b"v").unwrap();
+        let outer = namespaces.len();
+        namespaces.declare(b"a", b"u").unwrap();
+        namespaces.declare(b"", b"").unwrap();
+        assert_eq!(uri(&namespaces, "a"), Some("u"));
+        assert_eq!(uri(&namespaces, ""), None);
+        namespaces.truncate(outer);
+        assert_eq!(uri(&namespaces, "a"), Some("v"));
+        assert_eq!(uri(&namespaces, ""), Some("u"));
+        namespaces.truncate(0);
+        assert_eq!(uri(&namespaces, "a"), None);
+        assert_eq!(namespaces.bytes(), 0);
+    }
+
+    #[test]
+    fn ids_tell_namespaces_apart() {
+        let mut namespaces = Namespaces::new(&Account::root());
+        for (prefix, uri) in [
+            ("a", "u"),
+            ("b", "v"),
+            ("c", "u"),
+            ("xml", "http://www.w3.org/XML/1998/namespace"),
+        ] {
+            namespaces
+                .declare(prefix.as_bytes(), uri.as_bytes())
+                .unwrap();
+        }
+        let id = |prefix: &str| namespaces.id(namespaces.resolve(prefix.as_bytes()).unwrap());
+        assert_eq!(id("a"), id("c"));
+        assert_ne!(id("a"), id("b"));
+        assert_eq!(id("xml"), namespaces.id(Namespaces::XML));
+        assert_ne!(
+            namespaces.id(Namespaces::XMLNS),
+            namespaces.id(Namespaces::XML)
+        );
     }
 }

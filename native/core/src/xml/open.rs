@@ -16,6 +16,10 @@ pub(crate) struct Open {
     pub prefix: u32,
     /// Index of its namespace.
     pub namespace: u32,
+    /// Namespace declarations in scope around it.
+    outside: u32,
+    /// And within it.
+    inside: u32,
 }
 
 #[derive(Debug)]
@@ -56,9 +60,22 @@ impl OpenElements {
         })
     }
 
+    /// Namespace declarations in scope.
+    #[inline]
+    pub fn namespaces(&self) -> usize {
+        self.stack.last().map_or(0, |open| open.inside as usize)
+    }
+
     /// Opens an element.
     #[inline]
-    pub fn push(&mut self, name: &[u8], prefix: u32, namespace: u32) -> Result<(), Refusal> {
+    pub fn push(
+        &mut self,
+        name: &[u8],
+        prefix: u32,
+        namespace: u32,
+        outside: u32,
+        inside: u32,
+    ) -> Result<(), Refusal> {
         self.stack.reserve(1)?;
         let start = self.names.len() as u32;
         self.names.extend_from_slice(name)?;
@@ -66,14 +83,20 @@ impl OpenElements {
             start,
             prefix,
             namespace,
+            outside,
+            inside,
         })
     }
 
-    /// Closes the innermost element.
+    /// Closes the innermost element; returns how many namespace declarations are in scope around it.
     #[inline]
-    pub fn pop(&mut self) {
-        if let Some(open) = self.stack.pop() {
-            self.names.truncate(open.start as usize);
+    pub fn pop(&mut self) -> usize {
+        match self.stack.pop() {
+            Some(open) => {
+                self.names.truncate(open.start as usize);
+                open.outside as usize
+            }
+            None => 0,
         }
     }
 }
@@ -87,7 +110,8 @@ mod tests {
     fn closes_in_the_reverse_order() {
         let mut open = OpenElements::new(&Account::root());
         for name in ["a", "bcd", "e:f"] {
-            open.push(name.as_bytes(), 0, Namespaces::NONE).unwrap();
+            open.push(name.as_bytes(), 0, Namespaces::NONE, 0, 0)
+                .unwrap();
         }
         assert_eq!(open.depth(), 3);
         assert_eq!(open.innermost(), Some(&b"e:f"[..]));

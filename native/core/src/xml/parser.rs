@@ -1,9 +1,11 @@
 //! The parser: input, scanner, and what becomes of the scanner's halts.
 
 use super::core::{Core, Region, State};
+use super::dtd::Dtd;
+use super::encoding::Decoder;
 use super::error::{DocumentError, Error, ErrorKind, ExceededLimit};
 use super::halt::{Fault, Halt};
-use super::input::Input;
+use super::input::{End, Input};
 use super::options::Options;
 use super::places::Places;
 use super::position::Position;
@@ -13,7 +15,7 @@ use crate::quota::Account;
 use crate::sync::Arc;
 
 /// The most bytes that one call scans.
-const STRETCH: usize = 1 << 18;
+const STRETCH: usize = 1 << 17;
 
 /// What [`Parser::run`] stopped for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,16 +34,25 @@ pub struct Parser {
     input: Input,
     places: Places,
     core: Core,
+    dtd: Option<Dtd>,
+    /// There will be no more input.
+    finished: bool,
     failed: Option<DocumentError>,
 }
 
 impl Parser {
     /// A parser whose memory is charged to `account`.
     pub fn new(options: Options, account: &Arc<Account>) -> Parser {
+        let (decoder, end) = match Decoder::new(account, options.encoding.as_deref()) {
+            Ok(decoder) => (decoder, None),
+            Err(error) => (Decoder::detecting(account), Some(End::from(error))),
+        };
         Parser {
-            input: Input::new(account, options.limits.max_bytes),
-            places: Places::new(),
+            input: Input::new(account, options.limits.max_bytes, end),
+            places: Places::new(decoder),
             core: Core::new(options, account),
+            dtd: None,
+            finished: false,
             failed: None,
         }
     }
@@ -51,13 +62,13 @@ impl Parser {
     ///
     /// Refused, nothing of `chunk` was taken.
     pub fn feed(&mut self, chunk: &[u8]) -> Result<(), Error> {
-        if self.core.state == State::StartTag && self.core.entities.is_empty() {
+        let core = &mut self.core;
+        if core.in_tag() && core.tag.level == 0 {
             let text = self.input.text();
-            if self.core.token.is_none() {
-                let start = self.core.tag.start;
-                self.core.token = Some(self.places.position(text, start));
+            if core.token.is_none() {
+                core.token = Some(self.places.position(text, core.tag.start));
             }
-            self.core.tag.keep(text)?;
+            core.tag.keep(text)?;
         }
         self.input.feed(chunk, &mut self.places)?;
         Ok(())
@@ -65,7 +76,7 @@ impl Parser {
 
     /// The document ends here.
     pub fn finish(&mut self) {
-        self.input.finish();
+        self.finished = true;
     }
 
     /// Reads on, telling `sink`, for a fraction of a millisecond at most.
@@ -73,40 +84,77 @@ impl Parser {
         if let Some(error) = &self.failed {
             return Err(error.clone().into());
         }
+        if self.finished {
+            self.input.finish(&mut self.places)?;
+        }
         self.core.credit = CREDIT;
-        let text = self.input.text();
-        let stretch = &text[..text.len().min(self.input.at + STRETCH)];
-        let is_all = stretch.len() == text.len();
-        let last = is_all && self.input.is_at_its_end();
+        let stretch_end = self.input.text().len().min(self.input.at + STRETCH);
+        loop {
+            let halt = self.scan(stretch_end, sink);
+            match halt {
+                Halt::Full => return Ok(Status::Full),
+                Halt::Entered => {
+                    if let Some(dtd) = self.core.declared.take() {
+                        self.dtd = Some(dtd);
+                    }
+                }
+                Halt::Starved if stretch_end < self.input.text().len() => return Ok(Status::Full),
+                Halt::Starved => return self.starved(sink),
+                Halt::Refused(refusal) => return Err(Error::Refused(refusal)),
+                Halt::Fault(fault) => return self.fault(*fault),
+            }
+        }
+    }
+
+    /// Scans the text on top of the stack: the input up to `end`, or an entity's.
+    fn scan<S: Sink>(&mut self, end: usize, sink: &mut S) -> Halt {
+        let dtd = self.dtd.as_ref();
+        let level = self.core.entities.readers.len();
+        let (text, at) = match (self.core.entities.readers.last(), dtd) {
+            (Some(reader), Some(dtd)) => (dtd.replacement_text(reader.entity), reader.at),
+            _ => (&self.input.text()[..end], self.input.at),
+        };
+        let is_all = end == self.input.text().len();
         let mut scanner = Scanner {
-            text: stretch,
-            at: self.input.at,
-            level: 0,
-            last,
+            text,
+            at,
+            level,
+            last: is_all && self.input.is_at_its_end(),
             has_cr: self.input.has_cr,
+            dtd,
             core: &mut self.core,
             places: &mut self.places,
             sink,
         };
-        let Err(halt) = scanner.scan();
-        self.input.at = scanner.at;
-        match halt {
-            Halt::Full => Ok(Status::Full),
-            Halt::Starved if !is_all => Ok(Status::Full),
-            Halt::Starved => self.starved(sink),
-            Halt::Entered => Ok(Status::Full),
-            Halt::Refused(refusal) => Err(Error::Refused(refusal)),
-            Halt::Fault(fault) => {
-                let position = self.places.position(self.input.text(), fault.at);
-                let Fault {
-                    kind,
-                    reason,
-                    limit,
-                    ..
-                } = *fault;
-                self.fail(kind, reason.into_owned(), limit, position)
+        let Err(mut halt) = scanner.scan();
+        let at = scanner.at;
+        if let (Halt::Starved, Some(dtd), 1..) = (&halt, dtd, level) {
+            halt = scanner.leave(dtd).err().unwrap_or(Halt::Entered);
+        }
+        match level {
+            0 => self.input.at = at,
+            _ => {
+                if let Some(reader) = self.core.entities.readers.get_mut(level - 1) {
+                    reader.at = at;
+                }
             }
         }
+        halt
+    }
+
+    fn fault(&mut self, fault: Fault) -> Result<Status, Error> {
+        let position = match fault.position {
+            Some(position) => position,
+            None if !self.core.entities.readers.is_empty() => self.core.entities.position,
+            None => self.places.position(self.input.text(), fault.at),
+        };
+        let reason = fault.reason.into_owned();
+        self.fail(fault.kind, reason, fault.limit, position)
+    }
+
+    /// What the document type declares, once it was read.
+    pub fn declarations(&self) -> Option<&Dtd> {
+        self.dtd.as_ref()
     }
 
     /// Where the next byte to be read lies.
@@ -118,10 +166,11 @@ impl Parser {
     fn starved<S: Sink>(&mut self, sink: &mut S) -> Result<Status, Error> {
         let text = self.input.text();
         if let Some(end) = self.input.end().cloned() {
-            let position = self.places.position(text, text.len());
+            let mut position = self.places.position(text, text.len());
+            position.byte_offset = end.offset.unwrap_or(position.byte_offset);
             return self.fail(end.kind, end.reason, end.limit, position);
         }
-        if !self.input.is_finished() {
+        if !self.finished {
             return Ok(Status::NeedInput);
         }
         let position = self.places.position(text, text.len());

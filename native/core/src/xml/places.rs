@@ -1,5 +1,6 @@
 //! Lines, columns and offsets, counted only as far as somebody asks.
 
+use super::encoding::Decoder;
 use super::position::Position;
 use super::utf8::is_continuation;
 use memchr::{memchr, memchr_iter, memchr2_iter, memrchr};
@@ -67,16 +68,16 @@ pub(crate) struct Places {
     counter: Counter,
     /// Index in the buffer up to which lines were counted.
     mark: usize,
-    /// Offset in the original of `mark`.
-    offset: u64,
+    /// Knows the offset in the original of `mark`, and of what follows it.
+    pub decoder: Decoder,
 }
 
 impl Places {
-    pub fn new() -> Places {
+    pub fn new(decoder: Decoder) -> Places {
         Places {
             counter: Counter::START,
             mark: 0,
-            offset: 0,
+            decoder,
         }
     }
 
@@ -88,7 +89,7 @@ impl Places {
         Position {
             line: counter.line,
             column: counter.column,
-            byte_offset: self.offset + passed.len() as u64,
+            byte_offset: self.decoder.offset(passed),
         }
     }
 
@@ -96,12 +97,12 @@ impl Places {
     pub fn move_to(&mut self, text: &[u8], at: usize) -> Position {
         let passed = &text[self.mark..at];
         self.counter.advance(passed);
-        self.offset += passed.len() as u64;
+        self.decoder.discard(passed);
         self.mark = at;
         Position {
             line: self.counter.line,
             column: self.counter.column,
-            byte_offset: self.offset,
+            byte_offset: self.decoder.offset(&[]),
         }
     }
 
@@ -117,6 +118,11 @@ impl Places {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::quota::Account;
+
+    fn places() -> Places {
+        Places::new(Decoder::detecting(&Account::root()))
+    }
 
     /// Line and column the slow way.
     fn reference(text: &str) -> (u64, u64) {
@@ -143,7 +149,7 @@ mod tests {
             .collect();
         for &first in &boundaries {
             for &second in boundaries.iter().filter(|&&second| second >= first) {
-                let mut places = Places::new();
+                let mut places = places();
                 places.move_to(text.as_bytes(), first);
                 let position = places.position(text.as_bytes(), second);
                 assert_eq!(position, places.move_to(text.as_bytes(), second));
@@ -160,7 +166,7 @@ mod tests {
     #[test]
     fn discarding_text_keeps_the_place() {
         let text = b"one\ntwo\nthree";
-        let mut places = Places::new();
+        let mut places = places();
         places.discard(text, 5);
         let position = places.position(&text[5..], 4);
         assert_eq!((position.line, position.column), (3, 2));

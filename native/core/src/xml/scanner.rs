@@ -5,8 +5,9 @@
 
 use super::class::{self, NAME, START};
 use super::core::{Core, Region, State};
+use super::dtd::Dtd;
 use super::halt::{Halt, exceeded, malformed};
-use super::names::{is_ncname, is_qname, name_len};
+use super::names::{is_qname, name_len};
 use super::places::Places;
 use super::position::Position;
 use super::sink::{Flow, Sink};
@@ -29,6 +30,8 @@ pub(crate) struct Scanner<'p, S> {
     pub last: bool,
     /// The text may have CRs that stand for line ends.
     pub has_cr: bool,
+    /// The declarations in force.
+    pub dtd: Option<&'p Dtd>,
     pub core: &'p mut Core,
     pub places: &'p mut Places,
     pub sink: &'p mut S,
@@ -147,17 +150,22 @@ impl<S: Sink> Scanner<'_, S> {
     }
 
     /// Checks the colons of an element's or attribute's name; returns the length of prefix and colon.
-    pub fn prefix_len(&self, name: &[u8], at: usize) -> Result<u32, Halt> {
-        if !self.core.options.namespaces || is_ncname(name) {
+    #[inline]
+    pub fn prefix_len(&self, start: usize, end: usize) -> Result<u32, Halt> {
+        if !self.core.options.namespaces {
             return Ok(0);
         }
+        let name = &self.text[start..end];
+        let Some(colon) = memchr::memchr(b':', name) else {
+            return Ok(0);
+        };
         if !is_qname(name) {
             return malformed(
-                at,
+                start,
                 "the name of an element or attribute has one colon at most, between two names",
             );
         }
-        Ok(memchr::memchr(b':', name).map_or(0, |colon| colon as u32 + 1))
+        Ok(colon as u32 + 1)
     }
 
     /// Pays for something; without credit left the call ends before it.
@@ -177,6 +185,17 @@ impl<S: Sink> Scanner<'_, S> {
         match flow {
             Flow::Taken => Ok(()),
             Flow::Again => Err(Halt::Full),
+        }
+    }
+
+    /// Keeps where the tag began: places before what follows will not be known any more.
+    pub fn fix_token(&mut self) {
+        if self.core.token.is_none() {
+            let position = match self.core.tag.level {
+                0 if self.level == 0 => self.places.position(self.text, self.core.tag.start),
+                _ => self.core.entities.position,
+            };
+            self.core.token = Some(position);
         }
     }
 

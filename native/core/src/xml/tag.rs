@@ -8,15 +8,14 @@
 //! Names and plain values stay where they were scanned; a value with references or white space to
 //! normalise is written to the tag's own buffer, and so is everything else once its chunk has to go.
 
-use super::attributes::{AttributeSpan, Attributes, Source, Sources, Span};
+use super::attributes::{AttributeSpan, Source, Sources, Span};
 use super::class::{self, SPACE, START, VALUE};
-use super::core::State;
-use super::duplicates::Duplicates;
-use super::halt::{Halt, exceeded, malformed, shown};
+use super::dtd::ElementId;
+use super::duplicates::{Duplicates, Expanded};
+use super::halt::{Halt, exceeded, malformed};
 use super::namespaces::Namespaces;
 use super::scanner::{ATTRIBUTE_COST, Scanner};
-use super::sink::{Flow, Name, Sink};
-use super::utf8;
+use super::sink::Sink;
 use crate::charged::ChargedVec;
 use crate::quota::{Account, Refusal};
 use crate::sync::Arc;
@@ -55,7 +54,17 @@ pub(crate) struct Tag {
     pub collapse: bool,
     /// Entities open where the tag began.
     pub level: usize,
+    /// The declarations of its attributes.
+    pub element: Option<ElementId>,
+    /// Bytes of the name's prefix and colon.
+    pub prefix: u32,
+    /// Index of the name's namespace.
+    pub namespace: u32,
+    /// Defaults were added and prefixes resolved: it only has to be told.
+    pub is_complete: bool,
     pub duplicates: Duplicates,
+    /// The same for names with their namespaces.
+    pub expanded: Expanded,
 }
 
 const NO_ATTRIBUTE: AttributeSpan = AttributeSpan {
@@ -79,7 +88,12 @@ impl Tag {
             spaced: false,
             collapse: false,
             level: 0,
+            element: None,
+            prefix: 0,
+            namespace: Namespaces::NONE,
+            is_complete: false,
             duplicates: Duplicates::new(account),
+            expanded: Expanded::new(account),
         }
     }
 
@@ -89,6 +103,8 @@ impl Tag {
         self.phase = Phase::Name;
         self.start = start;
         self.level = level;
+        self.element = None;
+        self.is_complete = false;
         self.attributes.clear();
         self.normalised.clear();
         self.kept.clear();
@@ -157,8 +173,12 @@ impl<S: Sink> Scanner<'_, S> {
         if phase == Phase::Name {
             let (start, stop) = self.name(text, at + 1)?;
             at = stop;
+            let prefix = self.prefix_len(start, stop)?;
             let tag = &mut self.core.tag;
             tag.name = Span::new(Source::Scanned, start, stop);
+            tag.prefix = prefix;
+            tag.namespace = Namespaces::NONE;
+            tag.element = self.dtd.and_then(|dtd| dtd.element(&text[start..stop]));
             tag.spaced = false;
             phase = Phase::Space;
             self.pause(phase, at);
@@ -186,7 +206,12 @@ impl<S: Sink> Scanner<'_, S> {
                 let (start, stop) = self.name(text, at)?;
                 self.check_duplicate(start, stop)?;
                 at = stop;
-                self.core.tag.pending.name = Span::new(Source::Scanned, start, stop);
+                let prefix = self.prefix_len(start, stop)?;
+                self.core.tag.pending = AttributeSpan {
+                    name: Span::new(Source::Scanned, start, stop),
+                    prefix,
+                    ..NO_ATTRIBUTE
+                };
                 phase = Phase::Equals;
                 self.pause(phase, at);
             }
@@ -265,6 +290,15 @@ impl<S: Sink> Scanner<'_, S> {
     fn begin_value(&mut self, at: usize) -> Phase {
         let tag = &mut self.core.tag;
         tag.collapse = false;
+        if let (Some(dtd), Some(element)) = (self.dtd, tag.element) {
+            let sources = Sources([self.text, &tag.normalised, &tag.kept, &[]]);
+            tag.collapse = dtd.is_tokenized(element, sources.bytes(tag.pending.name));
+        }
+        if tag.collapse {
+            let start = tag.normalised.len();
+            tag.pending.value = Span::new(Source::Normalised, start, start);
+            return Phase::Normalise;
+        }
         tag.pending.value = Span::new(Source::Scanned, at, at);
         Phase::Value
     }
@@ -298,66 +332,5 @@ impl<S: Sink> Scanner<'_, S> {
             self.core.tag.normalise(self.text)?;
         }
         Ok(phase)
-    }
-}
-
-impl<S: Sink> Scanner<'_, S> {
-    fn check_duplicate(&mut self, start: usize, stop: usize) -> Result<(), Halt> {
-        let name = &self.text[start..stop];
-        let Tag {
-            attributes,
-            normalised,
-            kept,
-            duplicates,
-            ..
-        } = &mut self.core.tag;
-        let sources = Sources([self.text, normalised, kept, &[]]);
-        if duplicates.contains(name, attributes, sources)? {
-            return malformed(
-                start,
-                format!("the attribute {} appears twice", shown(name)),
-            );
-        }
-        Ok(())
-    }
-
-    /// The tag is complete: its '>' ends before `end`. Refused, or told in vain, it can be finished again.
-    fn finish_tag(&mut self, end: usize, empty: bool) -> Result<(), Halt> {
-        let Tag {
-            name,
-            attributes,
-            normalised,
-            kept,
-            ..
-        } = &self.core.tag;
-        let sources = Sources([self.text, normalised, kept, &[]]);
-        let qualified = sources.bytes(*name);
-        self.core.open.push(qualified, 0, Namespaces::NONE)?;
-        if let (true, Some(position)) = (self.core.options.positions, self.core.token) {
-            self.sink.position(position);
-        }
-        let qualified = utf8::text(qualified);
-        let name = Name {
-            qualified,
-            local: qualified,
-            namespace: None,
-        };
-        let attributes = Attributes {
-            spans: attributes,
-            sources,
-            namespaces: &self.core.namespaces,
-        };
-        if self.sink.start_element(name, &attributes) == Flow::Again {
-            self.core.open.pop();
-            return Err(Halt::Full);
-        }
-        self.told(Flow::Taken)?;
-        self.at = end;
-        if empty {
-            self.core.state = State::EmptyElement;
-            return self.close(end);
-        }
-        self.core.state = State::Between;
-        Ok(())
     }
 }

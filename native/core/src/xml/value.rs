@@ -9,7 +9,7 @@ use super::sink::Sink;
 impl<S: Sink> Scanner<'_, S> {
     /// Writes on with a value up to its closing quote, where it leaves `at`.
     pub fn normalise_value(&mut self, text: &[u8]) -> Result<(), Halt> {
-        // Within an entity's text a quote is a quote, and line ends were normalised already.
+        // Within an entity's text a quote is a quote.
         let in_entity = self.level > self.core.tag.level;
         loop {
             let at = self.at;
@@ -31,7 +31,7 @@ impl<S: Sink> Scanner<'_, S> {
                     return malformed(stop, "no '<' is allowed in the value of an attribute");
                 }
                 Some(b'&') => self.value_reference(text, stop)?,
-                Some(b'\r') if !in_entity => match text.get(stop + 1) {
+                Some(b'\r') if self.level == 0 => match text.get(stop + 1) {
                     None => return Err(Halt::Starved),
                     Some(b'\n') => self.append_value(b" ", stop).map(|()| stop + 2)?,
                     Some(_) => self.append_value(b" ", stop).map(|()| stop + 1)?,

@@ -3,8 +3,8 @@
 
 use bounded_core::quota::Account;
 use bounded_core::xml::{
-    Attributes, Doctype, DocumentError, Error, Flow, Name, Options, Parser, Position, Prolog, Sink,
-    Status,
+    Attributes, Doctype, DocumentError, Emit, Error, Flow, Limits, Name, Options, Parser, Position,
+    Prolog, Sink, Status,
 };
 
 /// An event, and where it began when positions were asked for.
@@ -225,4 +225,130 @@ pub fn parse_every_way(document: &[u8], options: &Options) -> Outcome {
         show()
     );
     whole
+}
+
+/// The second of James Clark's canonical forms, in which the suite's outputs are written.
+pub fn canonical(document: &[u8]) -> String {
+    let options = Options {
+        limits: Limits::trusted(),
+        emit: Emit {
+            processing_instructions: true,
+            doctype: true,
+            ..Emit::default()
+        },
+        ..Options::default()
+    };
+    let mut parser = Parser::new(options, &Account::root());
+    let mut sink = Canonical::default();
+    parser
+        .feed(document)
+        .expect("a root account refuses nothing");
+    parser.finish();
+    while let Ok(Status::Full) = parser.run(&mut sink) {}
+    let doctype = notations(&parser, &sink.doctype).unwrap_or_default();
+    let (before, after) = sink.text.split_at(sink.prolog.unwrap_or(0));
+    format!("{before}{doctype}{after}")
+}
+
+/// The declarations of notations, in canonical form.
+fn notations(parser: &Parser, name: &str) -> Option<String> {
+    let mut lines: Vec<(Vec<u8>, String)> = Vec::new();
+    for notation in parser.declarations()?.notations() {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (name, system) = (text(notation.name), notation.system.map(text));
+        let line = match (notation.public.map(text), system) {
+            (None, None) => format!("<!NOTATION {name}>\n"),
+            (None, Some(system)) => format!("<!NOTATION {name} SYSTEM '{system}'>\n"),
+            (Some(public), None) => format!("<!NOTATION {name} PUBLIC '{public}'>\n"),
+            (Some(public), Some(system)) => {
+                format!("<!NOTATION {name} PUBLIC '{public}' '{system}'>\n")
+            }
+        };
+        lines.push((notation.name.to_vec(), line));
+    }
+    lines.sort();
+    let lines: String = lines.into_iter().map(|(_, line)| line).collect();
+    (!lines.is_empty()).then(|| format!("<!DOCTYPE {name} [\n{lines}]>\n"))
+}
+
+#[derive(Default)]
+struct Canonical {
+    text: String,
+    /// The name of the document type.
+    doctype: String,
+    /// How much text came before the root element.
+    prolog: Option<usize>,
+}
+
+impl Canonical {
+    fn escape(&mut self, text: &str) {
+        for char in text.chars() {
+            match char {
+                '&' => self.text.push_str("&amp;"),
+                '<' => self.text.push_str("&lt;"),
+                '>' => self.text.push_str("&gt;"),
+                '"' => self.text.push_str("&quot;"),
+                '\t' => self.text.push_str("&#9;"),
+                '\n' => self.text.push_str("&#10;"),
+                '\r' => self.text.push_str("&#13;"),
+                char => self.text.push(char),
+            }
+        }
+    }
+}
+
+impl Sink for Canonical {
+    fn start_document(&mut self, _prolog: &Prolog<'_>) -> Flow {
+        Flow::Taken
+    }
+
+    fn start_element(&mut self, name: Name<'_>, attributes: &Attributes<'_>) -> Flow {
+        let mut sorted: Vec<(&str, &str)> = attributes
+            .iter()
+            .map(|attribute| (attribute.name.qualified, attribute.value))
+            .collect();
+        sorted.sort_unstable();
+        self.prolog.get_or_insert(self.text.len());
+        self.text.push('<');
+        self.text.push_str(name.qualified);
+        for (name, value) in sorted {
+            self.text.push(' ');
+            self.text.push_str(name);
+            self.text.push_str("=\"");
+            self.escape(value);
+            self.text.push('"');
+        }
+        self.text.push('>');
+        Flow::Taken
+    }
+
+    fn end_element(&mut self, name: Name<'_>) -> Flow {
+        self.text.push_str("</");
+        self.text.push_str(name.qualified);
+        self.text.push('>');
+        Flow::Taken
+    }
+
+    fn characters(&mut self, text: &str) -> Flow {
+        self.escape(text);
+        Flow::Taken
+    }
+
+    fn doctype(&mut self, doctype: &Doctype<'_>) -> Flow {
+        self.doctype = doctype.name.to_string();
+        Flow::Taken
+    }
+
+    fn processing_instruction(&mut self, target: &str, data: &str) -> Flow {
+        self.text.push_str("<?");
+        self.text.push_str(target);
+        self.text.push(' ');
+        self.text.push_str(data);
+        self.text.push_str("?>");
+        Flow::Taken
+    }
+
+    fn end_document(&mut self) -> Flow {
+        Flow::Taken
+    }
 }

@@ -29,7 +29,7 @@ fn attributes<T>(pairs: &[(&str, &str)], with: impl FnOnce(&Attributes<'_>) -> T
     with(&Attributes {
         spans: &spans,
         sources: Sources([b"", &bytes, b"", b""]),
-        namespaces: &Namespaces::default(),
+        namespaces: &Namespaces::new(&Account::root()),
     })
 }
 
