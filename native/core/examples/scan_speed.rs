@@ -1,9 +1,11 @@
-//! quick-xml alone, with all its checks and attributes, as a rival in `bench/`: counts events and bytes
-//! of text, makes nothing of them.
+//! Scanning alone: counts events and bytes of text and attributes, makes nothing of them.
 //!
-//! `quick_xml FILE TIMES` prints `events text_bytes cpu_nanoseconds wall_nanoseconds` for all the times
-//! together, reading the file not included.
+//! `scan_speed PARSER FILE TIMES` prints `events text_bytes cpu_nanoseconds wall_nanoseconds`, the latter
+//! for all the times together, reading the file not included. PARSER is `quick_xml`, a rival in `bench/`
+//! with all its checks, or `bounded`, this crate: the one to profile.
 
+use bounded_core::quota::Account;
+use bounded_core::xml::{Attributes, Flow, Name, Options, Parser, Prolog, Sink, Status};
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 use std::error::Error;
@@ -15,7 +17,13 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let path = arguments.next().ok_or("usage: quick_xml FILE TIMES")?;
+    let usage = "usage: scan_speed quick_xml|bounded FILE TIMES";
+    let count = match arguments.next().as_deref() {
+        Some("quick_xml") => with_quick_xml,
+        Some("bounded") => with_bounded,
+        _ => return Err(usage.into()),
+    };
+    let path = arguments.next().ok_or(usage)?;
     let times: u32 = arguments.next().as_deref().unwrap_or("1").parse()?;
     let document = std::fs::read(path)?;
     let mut counted = Counted::default();
@@ -40,7 +48,7 @@ struct Counted {
     attribute_bytes: usize,
 }
 
-fn count(document: &[u8]) -> Result<Counted, Box<dyn Error>> {
+fn with_quick_xml(document: &[u8]) -> Result<Counted, Box<dyn Error>> {
     // What it is given must be UTF-8; this check is the fastest there is.
     let document = simdutf8::basic::from_utf8(document)?;
     let mut reader = Reader::from_str(document);
@@ -82,6 +90,54 @@ fn attributes(tag: &BytesStart<'_>, counted: &mut Counted) -> Result<(), Box<dyn
         counted.attribute_bytes += std::hint::black_box(value.len());
     }
     Ok(())
+}
+
+fn with_bounded(document: &[u8]) -> Result<Counted, Box<dyn Error>> {
+    let mut counted = Counted::default();
+    let mut parser = Parser::new(Options::default(), &Account::root());
+    for chunk in document.chunks(65_536) {
+        parser.feed(chunk).map_err(|error| format!("{error:?}"))?;
+        drain(&mut parser, &mut counted)?;
+    }
+    parser.finish();
+    drain(&mut parser, &mut counted)?;
+    Ok(counted)
+}
+
+fn drain(parser: &mut Parser, counted: &mut Counted) -> Result<(), Box<dyn Error>> {
+    while parser.run(counted).map_err(|error| format!("{error:?}"))? == Status::Full {}
+    Ok(())
+}
+
+impl Sink for Counted {
+    fn start_document(&mut self, _prolog: &Prolog<'_>) -> Flow {
+        self.events += 1;
+        Flow::Taken
+    }
+
+    fn start_element(&mut self, _name: Name<'_>, attributes: &Attributes<'_>) -> Flow {
+        self.events += 1;
+        for attribute in attributes.iter() {
+            self.attribute_bytes += std::hint::black_box(attribute.value.len());
+        }
+        Flow::Taken
+    }
+
+    fn end_element(&mut self, _name: Name<'_>) -> Flow {
+        self.events += 1;
+        Flow::Taken
+    }
+
+    fn characters(&mut self, text: &str) -> Flow {
+        self.events += 1;
+        self.text_bytes += text.len();
+        Flow::Taken
+    }
+
+    fn end_document(&mut self) -> Flow {
+        self.events += 1;
+        Flow::Taken
+    }
 }
 
 /// What this process has used, on the systems where this is measured: Linux and macOS.
