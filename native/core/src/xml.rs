@@ -11,6 +11,7 @@
 //! ```
 
 mod attributes;
+mod blocks;
 pub mod chars;
 mod class;
 mod core;
@@ -33,6 +34,7 @@ mod options;
 mod parser;
 mod path;
 mod places;
+mod plain;
 mod position;
 mod prolog;
 mod reference;

@@ -45,7 +45,12 @@ impl<S: Sink> Scanner<'_, S> {
                 return Err(Halt::Full);
             }
             match self.core.state {
-                State::Between => self.token()?,
+                State::Between => {
+                    if self.may_be_plain() {
+                        self.plain_tokens()?;
+                    }
+                    self.token()?
+                }
                 State::StartTag => self.start_tag()?,
                 State::EndTag => self.end_tag()?,
                 State::EmptyElement => self.close(self.at)?,

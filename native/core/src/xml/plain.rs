@@ -1,0 +1,214 @@
+//! The fast path: runs of plain tokens, each of them complete in the text at hand.
+//!
+//! Plain are tags without white space or references to normalise, with ASCII names and within every
+//! limit, and text without references. That is most of most documents. Whatever else comes is left to the
+//! scanner proper, from the start of its token: nothing here reports an error or waits for input.
+
+use super::attributes::{AttributeSpan, Attributes, Source, Sources, Span};
+use super::blocks::{name_end, text_end, value_end};
+use super::class::{self, SPACE, START};
+use super::core::{Region, State};
+use super::halt::Halt;
+use super::namespaces::Namespaces;
+use super::scanner::{ATTRIBUTE_COST, Scanner};
+use super::sink::{Flow, Name, Sink};
+use super::utf8;
+
+/// With more attributes, duplicates are found by hashing.
+const MAX_ATTRIBUTES: usize = 16;
+
+/// A longer tag is left to the scanner: one that the sink wants told again is read again from here.
+const MAX_TAG: usize = 16 * 1024;
+
+/// A start tag that was read.
+struct StartTag {
+    name_end: usize,
+    end: usize,
+    empty: bool,
+}
+
+impl<S: Sink> Scanner<'_, S> {
+    /// Whether tokens may be read here: inside the root element, with nothing to look up or to place.
+    #[inline]
+    pub fn may_be_plain(&self) -> bool {
+        let core = &*self.core;
+        let options = &core.options;
+        self.level == 0
+            && core.run.text.is_empty()
+            && core.run.only_space
+            && core.open.depth() > 0
+            && core.region != Region::AfterDoctype
+            && !options.positions
+            && !options.namespaces
+    }
+
+    /// Reads plain tokens up to one that is not, or outside of the root element.
+    #[inline]
+    pub fn plain_tokens(&mut self) -> Result<(), Halt> {
+        let text = self.text;
+        loop {
+            if self.core.credit == 0 || self.sink.is_full() {
+                return Err(Halt::Full);
+            }
+            let read = match text[self.at..] {
+                [b'<', b'/', ..] => self.plain_end_tag()?,
+                [b'<', b'!' | b'?', ..] | [b'<'] | [b'&', ..] | [] => false,
+                [b'<', ..] => self.plain_start_tag()?,
+                _ => self.plain_text()?,
+            };
+            if !read {
+                return Ok(());
+            }
+        }
+    }
+
+    #[inline]
+    fn plain_text(&mut self) -> Result<bool, Halt> {
+        let end = text_end(self.text, self.at);
+        // Comments, CDATA sections and instructions may not end the run.
+        let is_whole = match self.text[end..] {
+            [b'<', next, ..] => next != b'!' && next != b'?',
+            _ => false,
+        };
+        let text = &self.text[self.at..end];
+        if !is_whole || text.len() > self.piece_room() {
+            return Ok(false);
+        }
+        if !(self.core.options.skip_whitespace && class::skip(text, 0, SPACE) == text.len()) {
+            let flow = self.sink.characters(utf8::text(text));
+            self.told(flow)?;
+        }
+        self.at = end;
+        Ok(true)
+    }
+
+    #[inline]
+    fn plain_end_tag(&mut self) -> Result<bool, Halt> {
+        let from = self.at + 2;
+        let name = self.core.open.innermost().unwrap_or_default();
+        let end = from + name.len();
+        match self.text.get(from..=end) {
+            Some([found @ .., b'>']) if found == name => {}
+            _ => return Ok(false),
+        }
+        self.core.token = None;
+        self.close(end + 1)?;
+        Ok(self.core.open.depth() > 0)
+    }
+
+    #[inline]
+    fn plain_start_tag(&mut self) -> Result<bool, Halt> {
+        let (text, at) = (self.text, self.at);
+        let depth = self.core.open.depth() as u64;
+        let limits = &self.core.limits;
+        if depth >= limits.max_depth || self.core.elements >= limits.max_elements {
+            return Ok(false);
+        }
+        let Some(tag) = self.read_start_tag()? else {
+            return Ok(false);
+        };
+        let qualified = &text[at + 1..tag.name_end];
+        self.core.open.push(qualified, 0, Namespaces::NONE)?;
+        let name = utf8::text(qualified);
+        let name = Name {
+            qualified: name,
+            local: name,
+            namespace: None,
+        };
+        let attributes = Attributes {
+            spans: &self.core.tag.attributes,
+            sources: Sources([text, &[], &[], &[]]),
+            namespaces: &self.core.namespaces,
+        };
+        let cost = attributes.len() * ATTRIBUTE_COST;
+        if self.sink.start_element(name, &attributes) == Flow::Again {
+            self.core.open.pop();
+            return Err(Halt::Full);
+        }
+        self.core.credit = self.core.credit.saturating_sub(cost);
+        self.told(Flow::Taken)?;
+        self.core.elements += 1;
+        self.at = tag.end;
+        if tag.empty {
+            self.core.token = None;
+            self.core.state = State::EmptyElement;
+            self.close(tag.end)?;
+        }
+        Ok(true)
+    }
+
+    /// Reads the start tag at `at`, its attributes into the scanner's own; `None` if it is not plain.
+    #[inline]
+    fn read_start_tag(&mut self) -> Result<Option<StartTag>, Halt> {
+        let room = self.core.limits.max_token_bytes.min(MAX_TAG as u64) as usize;
+        let text = &self.text[..self.text.len().min(self.at + room)];
+        let max_name = self.core.limits.max_name_bytes as usize;
+        let max_value = self.core.limits.max_attribute_bytes as usize;
+        let max_attributes = self.core.limits.max_attributes.min(MAX_ATTRIBUTES as u64) as usize;
+        let attributes = &mut self.core.tag.attributes;
+        attributes.clear();
+        let Some(name_end) = plain_name(text, self.at + 1, max_name) else {
+            return Ok(None);
+        };
+        let mut at = name_end;
+        loop {
+            let spaces = at;
+            at = class::skip(text, at, SPACE);
+            let (end, empty) = match text[at..] {
+                [b'>', ..] => (at + 1, false),
+                [b'/', b'>', ..] => (at + 2, true),
+                _ => {
+                    let Some(stop) = plain_name(text, at, max_name) else {
+                        return Ok(None);
+                    };
+                    let [b'=', quote @ (b'"' | b'\''), ..] = text[stop..] else {
+                        return Ok(None);
+                    };
+                    let name = &text[at..stop];
+                    let value = stop + 2;
+                    let value_end = value_end(text, value, quote);
+                    let is_plain = text.get(value_end) == Some(&quote)
+                        && value_end - value <= max_value
+                        && spaces < at
+                        && attributes.len() < max_attributes
+                        && !attributes.iter().any(|it| is_named(it, text, name));
+                    if !is_plain {
+                        return Ok(None);
+                    }
+                    attributes.push(AttributeSpan {
+                        name: Span::new(Source::Scanned, at, stop),
+                        value: Span::new(Source::Scanned, value, value_end),
+                        prefix: 0,
+                        namespace: Namespaces::NONE,
+                    })?;
+                    at = value_end + 1;
+                    continue;
+                }
+            };
+            return Ok(Some(StartTag {
+                name_end,
+                end,
+                empty,
+            }));
+        }
+    }
+}
+
+/// Where the ASCII name at `from` ends, within the text and within its limit.
+#[inline(always)]
+fn plain_name(text: &[u8], from: usize, max: usize) -> Option<usize> {
+    let first = *text.get(from)?;
+    if first >= 0x80 || !class::is(first, START) {
+        return None;
+    }
+    let end = name_end(text, from + 1);
+    (end - from <= max && *text.get(end)? < 0x80).then_some(end)
+}
+
+#[inline(always)]
+fn is_named(attribute: &AttributeSpan, text: &[u8], name: &[u8]) -> bool {
+    let start = attribute.name.start as usize;
+    attribute.name.len() == name.len()
+        && text[start] == name[0]
+        && text[start..start + name.len()] == *name
+}
