@@ -41,16 +41,22 @@ defmodule Quota do
   the outer one.
   """
 
-  alias Quota.Run
+  alias Bounded.Native
+  alias Quota.{Figures, Limit, Members, Run, Usage}
 
   @type limit :: pos_integer
 
-  @type option ::
+  @type limit_option ::
           {:label, term}
-          | {:timeout, timeout}
-          | {:inherit, [term]}
           | {:pool, atom}
           | {:pool_timeout, timeout}
+          | {:soft_limit, pos_integer}
+          | {:max_queue, pos_integer}
+          | {:count, [:children | :ets]}
+          | {:shared_binaries, boolean}
+          | {:mode, :enforce | :observe}
+
+  @type option :: limit_option | {:timeout, timeout} | {:inherit, [term]}
 
   @doc """
   Runs `fun` in a process of its own with at most `limit` bytes of memory, and returns what it returns.
@@ -70,6 +76,19 @@ defmodule Quota do
       OpenTelemetry, Gettext or a dynamic repo. `$callers`, `$ancestors` and Logger metadata always are
     * `:pool` - the name of a `Quota.Pool` that must have the memory before the work begins
     * `:pool_timeout` - milliseconds to wait for the pool to have it, or `:infinity`; 0 by default
+    * `:soft_limit` - bytes: when usage passes them on its way up, the work is collected once and the event
+      `[:bounded, :quota, :soft_limit]` is sent; armed again when usage has fallen under half of them
+    * `:max_queue` - so many messages may wait in the work's mailbox. Binaries that wait there are counted by
+      nothing else
+    * `:count` - what else counts towards the limit:
+      * `:children` - processes that the work starts, at any depth, and tasks that a supervisor starts for it
+        and that it awaits. Others can be added with `attach/1`. All die with the work
+      * `:ets` - tables owned by processes that count: the terms in them, not the binaries over 64 bytes that
+        those refer to
+    * `:shared_binaries` - `false` leaves binaries that others hold as well to them. They are told apart where
+      the guard decides, by listing what the work refers to, unless it holds too many binaries for that; the
+      VM's own limit does then not count binaries at all
+    * `:mode` - `:observe` never kills and refuses nothing: a breach is an event with `enforced: false`
 
   ## Raises
 
@@ -108,6 +127,116 @@ defmodule Quota do
     {:ok, run(limit, fun, opts)}
   rescue
     error in [Quota.ExceededError, Quota.PoolFullError, Quota.TimeoutError] -> {:error, error}
+  end
+
+  @doc """
+  Runs `fun` without a limit and says what it took: `{result, usage}`, a `Quota.Usage` with `live`,
+  `reductions` and `time`.
+
+  Choose limits from these figures: a limit holds for the footprint, garbage and the copy that a
+  collection makes included, so for `peak` rather than for `live`. Peaks of the VM's memory are those that
+  somebody saw, so leave room. Raises what `fun` raises, and `ArgumentError` unless it is a function of no
+  arguments.
+
+      iex> {sum, usage} = Quota.measure(fn -> Enum.sum(Enum.to_list(1..100_000)) end)
+      iex> {sum, usage.peak > 1_000_000, usage.live < usage.peak}
+      {5000050000, true, true}
+  """
+  @spec measure((() -> result)) :: {result, Usage.t()} when result: var
+  def measure(fun), do: Quota.Measure.run(fun)
+
+  @doc """
+  Puts a limit of `limit` bytes on the calling process for the rest of its life: a GenServer, a channel, a
+  request process, or the first line of a task that answers by itself.
+
+  A limit that is there already is replaced. Going over it by native memory raises `Quota.ExceededError` in
+  the process. A breach by the heap or by binaries can only kill it, always with `:kill`, since a process that
+  traps exits survives anything softer; the event `[:bounded, :quota, :breach]` says why (see
+  `Quota.Telemetry`). Options as for `run/3`, but for `:timeout` and `:inherit`.
+
+  Raises `ArgumentError` for a limit or an option that makes no sense, and inside `run/3`, and
+  `Quota.PoolFullError` when the `:pool` has no room.
+
+      iex> Task.await(Task.async(fn ->
+      ...>   :ok = Quota.put_limit(Quota.mib(8), label: :import)
+      ...>   Quota.usage().total < Quota.mib(1)
+      ...> end))
+      true
+  """
+  @spec put_limit(limit, [limit_option]) :: :ok
+  def put_limit(limit, opts \\ []), do: Limit.put(limit, opts)
+
+  @doc """
+  Takes the limit of `put_limit/2` off the calling process. The VM's own limit is what it is for every process
+  (`:erlang.system_info(:max_heap_size)`) again. Does nothing where there is none.
+
+      iex> Quota.delete_limit()
+      :ok
+  """
+  @spec delete_limit :: :ok
+  def delete_limit, do: Limit.delete()
+
+  @doc """
+  Counts `pid` towards the quota that the caller runs in, and has it die with the work; for processes that
+  others have started. Returns whether it was alive.
+
+  Raises `ArgumentError` unless the caller runs in a quota with `count: [:children]`, or when `pid` has a
+  quota of its own.
+
+      iex> Quota.run(Quota.mib(8), fn -> Quota.attach(spawn(fn -> Process.sleep(:infinity) end)) end,
+      ...>   count: [:children])
+      true
+  """
+  @spec attach(pid) :: boolean
+  def attach(pid) when is_pid(pid) and node(pid) == node(), do: Members.attach(pid)
+
+  @doc """
+  What the quota that the caller runs in has in use, or nil where there is none.
+
+      iex> Quota.usage()
+      nil
+
+      iex> Quota.run(Quota.mib(8), fn -> Quota.usage().native end)
+      0
+  """
+  @spec usage :: Usage.t() | nil
+  def usage do
+    Figures.observe_own()
+
+    case Native.own_usage() do
+      nil -> nil
+      {_limit, usage, _label} -> Usage.from_tuple(usage)
+    end
+  end
+
+  @type info :: %{
+          label: term,
+          limit: limit,
+          usage: Usage.t(),
+          age: non_neg_integer,
+          pid: pid,
+          caller: pid
+        }
+
+  @doc """
+  Every quota at work on this node: `label`, `limit` (bytes), `usage` as last seen, `age` (milliseconds),
+  `pid`, and `caller`, which is `pid` itself where it put the limit on itself.
+
+      iex> Quota.run(Quota.mib(8), fn -> Quota.list() |> Enum.find(&(&1.pid == self())) end, label: "one").label
+      "one"
+  """
+  @spec list :: [info]
+  def list do
+    for {pid, caller, limit, age, usage, label} <- Native.quotas() do
+      %{
+        label: label && :erlang.binary_to_term(label),
+        limit: limit,
+        usage: Usage.from_tuple(usage),
+        age: age,
+        pid: pid,
+        caller: caller
+      }
+    end
   end
 
   @doc """

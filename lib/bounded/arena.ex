@@ -25,7 +25,9 @@ defmodule Bounded.Arena do
   defp retry(nif) do
     case nif.() do
       {:error, {:refused, {requested, limit, _used}}} ->
-        raise Quota.ExceededError.own(requested, limit)
+        error = Quota.ExceededError.own(requested, limit)
+        Quota.Telemetry.breach(error, self(), nil, true)
+        raise error
 
       other ->
         other

@@ -29,26 +29,47 @@ defmodule Bounded.Native do
   ## quota.rs
 
   def account_new(_parent, _limit), do: not_loaded()
+  def account_member(_group), do: not_loaded()
   def account_label(_account, _label), do: not_loaded()
   def account_attach(_account, _pid), do: not_loaded()
-  def account_guarded(_account, _guard), do: not_loaded()
   def account_detach(_pid), do: not_loaded()
+  def account_observe(_account, _heap, _binaries), do: not_loaded()
+  def account_close(_account), do: not_loaded()
+  def account_caption(_account), do: not_loaded()
+  def account_usage(_account), do: not_loaded()
+  def account_details(_account), do: not_loaded()
+  def account_headroom(_account), do: not_loaded()
+  def in_quota(_pid), do: not_loaded()
+  def own_account, do: not_loaded()
+  def own_observe(_heap, _binaries), do: not_loaded()
+  def own_usage, do: not_loaded()
+  def quotas, do: not_loaded()
+  def node_usage, do: not_loaded()
+
+  ## guard.rs
+
+  def account_terms(_account, _limit, _soft_limit, _max_queue), do: not_loaded()
   def account_guard(_account), do: not_loaded()
   def account_untraced(_account), do: not_loaded()
-  def account_observe(_account, _heap, _binaries), do: not_loaded()
-  def account_poll(_account, _heap, _binaries, _work), do: not_loaded()
+  def account_poll(_account, _heap, _binaries, _work, _queue), do: not_loaded()
+  def account_observe_ets(_account, _bytes), do: not_loaded()
+  def account_counts(_account, _pid), do: not_loaded()
+  def account_limit(_account), do: not_loaded()
   def account_breach(_account), do: not_loaded()
+  def account_breach_queue(_account), do: not_loaded()
   def account_breach_result(_account), do: not_loaded()
   def account_stack(_account, _stack), do: not_loaded()
   def account_cause(_account), do: not_loaded()
-  def account_close(_account), do: not_loaded()
-  def account_limit(_account), do: not_loaded()
-  def account_usage(_account), do: not_loaded()
-  def account_headroom(_account), do: not_loaded()
-  def own_quota, do: not_loaded()
-  def own_observe(_heap, _binaries), do: not_loaded()
-  def own_usage, do: not_loaded()
-  def node_usage, do: not_loaded()
+  def account_spawned(_account), do: not_loaded()
+  def account_members(_account), do: not_loaded()
+
+  ## sweeper.rs
+
+  def account_begin(_account, _pid), do: not_loaded()
+  def account_guarded(_account), do: not_loaded()
+  def sweeper_enter, do: not_loaded()
+  def sweeper_unguarded, do: not_loaded()
+  def sweeper_rest, do: not_loaded()
 
   ## tracer.rs: called by the VM
 

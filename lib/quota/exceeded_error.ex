@@ -8,6 +8,8 @@ defmodule Quota.ExceededError do
       * `:heap` - the process's heap, its stack and its mailbox
       * `:binaries` - binaries that it held
       * `:native` - memory allocated by this library; `requested` bytes were refused
+      * `:ets` - tables of the processes that count
+      * `:queue` - more messages waited in a mailbox than `:max_queue` allows
       * `:result` - what was to be returned, once copied to the caller
       * `:unknown` - it was killed, but someone else was tracing it and nothing could tell why
     * `usage` - what was in use then, as a `Quota.Usage`
@@ -19,7 +21,10 @@ defmodule Quota.ExceededError do
 
   @standard [:kernel, :stdlib, :elixir, :logger, :crypto, :bounded]
 
-  @type category :: :heap | :binaries | :native | :result | :unknown
+  # What a process without a quota charges has no limit but what can be addressed.
+  @no_quota {nil, {{0, 0, 0, 0, 0, 0}, {0, 0, 0, 0}}, nil}
+
+  @type category :: :heap | :binaries | :native | :ets | :queue | :result | :unknown
 
   @type t :: %__MODULE__{
           limit: pos_integer,
@@ -46,7 +51,7 @@ defmodule Quota.ExceededError do
   @doc false
   # The quota of the calling process refuses `requested` bytes.
   def own(requested, limit \\ nil) do
-    {own_limit, usage, label} = Bounded.Native.own_usage()
+    {own_limit, usage, label} = Bounded.Native.own_usage() || @no_quota
 
     %__MODULE__{
       limit: limit || own_limit,
@@ -70,6 +75,11 @@ defmodule Quota.ExceededError do
     do: "for native memory: #{Text.bytes(requested)} more were refused"
 
   defp cause(%{category: :native}), do: "for native memory"
+  defp cause(%{category: :ets}), do: "for its ETS tables"
+
+  defp cause(%{category: :queue}),
+    do: "or let more messages wait in its mailbox than max_queue allows"
+
   defp cause(%{category: :result}), do: "for its result, once copied to the caller"
   defp cause(%{category: :unknown}), do: "or was killed by someone else: it was being traced"
 
@@ -84,6 +94,12 @@ defmodule Quota.ExceededError do
   defp advice(%{category: :native}),
     do: "Drop what is no longer needed before taking more, or raise the limit"
 
+  defp advice(%{category: :ets}),
+    do: "Delete rows that are no longer needed, or keep the table outside of the work"
+
+  defp advice(%{category: :queue}),
+    do: "Receive faster, or have the sender wait for an answer before it sends more"
+
   defp advice(%{category: :result}),
     do: "Return less, or write the result where it belongs from inside the work"
 
@@ -91,7 +107,8 @@ defmodule Quota.ExceededError do
 
   defp usage(usage) do
     "heap #{Text.bytes(usage.heap)}, binaries #{Text.bytes(usage.binaries)}, " <>
-      "native #{Text.bytes(usage.native)}"
+      "native #{Text.bytes(usage.native)}" <>
+      if(usage.ets > 0, do: ", ets #{Text.bytes(usage.ets)}", else: "")
   end
 
   # The first frame outside the standard libraries.

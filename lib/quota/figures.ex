@@ -26,12 +26,27 @@ defmodule Quota.Figures do
   Reports the calling process's figures to its account. Bytes that it has left, or `:unlimited`.
   """
   def observe_own do
-    if Native.own_quota() do
+    if Native.in_quota(self()) do
       {heap, binaries, _, _} = of(self())
       Native.own_observe(heap, binaries)
     else
       :unlimited
     end
+  end
+
+  @doc """
+  Whether the account is over its limit by what collecting cannot free: heaps, which the VM has
+  collected and which need as much again for it, and tables.
+  """
+  def sure?(account) do
+    {{heap, _, _, ets, _, _}, _} = Native.account_details(account)
+    heap + ets > Native.account_limit(account)
+  end
+
+  @doc "Whether native memory or binaries of this library are charged to the account."
+  def native?(account) do
+    {{_, _, native, _, _, _}, _} = Native.account_details(account)
+    native > 0
   end
 
   defp binaries(info) do

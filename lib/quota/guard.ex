@@ -1,83 +1,184 @@
 defmodule Quota.Guard do
   @moduledoc false
-  # Watches the process of one quota: looks at it by deadline, kills it over its limit, and when its
+  # Watches the work of one quota: looks at it by deadline, kills it over its limit, and when its
   # caller dies. It knows pids and the account, never the work or its result.
+  #
+  # Asking a process for its figures waits until it can answer. A guard that waits loses nothing: its
+  # process is in a call that does not yield, in which no kill would reach it. Processes that the work
+  # has started have watchers of their own (`Quota.Member`), so that none of them hides another.
 
   alias Bounded.Native
-  alias Quota.Figures
+  alias Quota.{Binaries, Breach, Figures, Members, Plan, Tables}
 
-  @doc "Starts watching `pid` for `caller`."
-  def start(pid, caller, account) do
-    :erlang.spawn_opt(__MODULE__, :watch, [pid, caller, account], priority: :high)
+  defstruct [:pid, :caller, :account, :plan, :tables, slack: 0, reported: false]
+
+  # After a reprieve in `:observe` mode, and while the work is being killed.
+  @patience 10
+
+  @doc "Starts watching `pid` for `caller`, unless someone else does already. `{guard, monitor}`."
+  def start_monitor(pid, caller, account, plan) do
+    :erlang.spawn_opt(__MODULE__, :watch, [pid, caller, account, plan], [
+      :monitor,
+      priority: :high
+    ])
+  end
+
+  @doc "Like `start_monitor/4`, without the monitor."
+  def start(pid, caller, account, plan \\ %Plan{}) do
+    :erlang.spawn_opt(__MODULE__, :watch, [pid, caller, account, plan], priority: :high)
+  end
+
+  @doc "Ends the watching of a process that is no longer limited."
+  def stop(guard) do
+    ref = Process.monitor(guard)
+    send(guard, :stop)
+
+    receive do
+      {:DOWN, ^ref, _, _, _} -> :ok
+    end
   end
 
   @doc false
-  def watch(pid, caller, account) do
-    Process.monitor(caller)
-    Process.monitor(pid)
-    wait({pid, account}, 1)
+  def watch(pid, caller, account, plan) do
+    if Native.account_guarded(account) do
+      Process.monitor(caller)
+      Process.monitor(pid)
+      look(%__MODULE__{pid: pid, caller: caller, account: account, plan: plan})
+    end
   end
 
-  defp wait({pid, _} = watched, milliseconds) do
+  defp wait(%{pid: pid, caller: caller} = guard, milliseconds) do
     receive do
-      {:DOWN, _, _, ^pid, _} -> :ok
-      {:DOWN, _, _, _caller, _} -> kill(watched)
+      {:DOWN, _, _, ^pid, reason} -> ended(guard, reason)
+      {:DOWN, _, _, ^caller, _} -> kill(guard)
+      {:over, how} -> over(guard, how)
+      :stop -> :ok
     after
-      milliseconds -> look(watched)
+      milliseconds -> look(guard)
     end
   end
 
-  defp look({_, account} = watched) do
-    case poll(watched) do
-      milliseconds when is_integer(milliseconds) -> wait(watched, milliseconds)
-      {:near, milliseconds} -> wait(noted(watched), milliseconds)
-      {:over, heap} -> over(noted(watched), heap > Native.account_limit(account))
-      :dead -> wait(watched, :infinity)
+  defp look(guard) do
+    case guard |> tables() |> members() |> poll() do
+      {:wait, guard, milliseconds} -> wait(guard, milliseconds)
+      {:over, guard, how} -> over(guard, how)
+      {:dead, guard} -> wait(guard, :infinity)
     end
   end
 
-  defp poll({pid, account}) do
+  defp tables(%{plan: %{ets: true}, account: account} = guard),
+    do: %{guard | tables: Tables.observe(guard.tables, account)}
+
+  defp tables(guard), do: guard
+
+  defp members(%{plan: %{children: true}} = guard) do
+    Members.adopt(guard.account)
+    Members.discover(guard.pid, guard.account)
+    guard
+  end
+
+  defp members(guard), do: guard
+
+  defp poll(%{pid: pid, account: account} = guard) do
     case Figures.of(pid) do
       nil ->
-        :dead
+        {:dead, guard}
 
-      {heap, binaries, work, _} ->
-        with :over <- Native.account_poll(account, heap, binaries, work), do: {:over, heap}
+      {heap, binaries, work, queue} ->
+        counted = max(binaries - guard.slack, 0)
+
+        case Native.account_poll(account, heap, counted, work, queue) do
+          {:near, milliseconds} -> {:wait, noted(guard), milliseconds}
+          {:soft, milliseconds} -> {:wait, softly_over(guard), milliseconds}
+          how when how in [:over, :queue] -> {:over, noted(guard), how}
+          milliseconds -> {:wait, guard, milliseconds}
+        end
     end
   end
 
   # Where it balloons: what the error will show.
-  defp noted({pid, account} = watched) do
-    with {:current_stacktrace, stack} <- Process.info(pid, :current_stacktrace) do
-      Native.account_stack(account, :erlang.term_to_binary(stack))
+  defp noted(%{pid: pid, account: account} = guard) do
+    Breach.note_stack(pid, account)
+    guard
+  end
+
+  defp softly_over(guard) do
+    :erlang.garbage_collect(guard.pid)
+    Quota.Telemetry.soft_limit(guard.pid, guard.caller, guard.account)
+    guard
+  end
+
+  defp over(%{reported: true} = guard, _), do: wait(guard, @patience)
+
+  defp over(guard, :queue) do
+    Native.account_breach_queue(guard.account)
+    breach(guard)
+  end
+
+  # Fair before fatal: what is over the limit may be garbage that nobody has collected yet, and
+  # binaries that are referred to more than once.
+  defp over(%{account: account} = guard, :over) do
+    if Figures.sure?(account),
+      do: breach_of_sum(guard),
+      else: guard |> collect() |> recount()
+  end
+
+  defp collect(guard) do
+    :erlang.garbage_collect(guard.pid)
+
+    # Native memory goes back when destructors have run, which is other work than collecting.
+    if Figures.native?(guard.account), do: Process.sleep(1)
+    guard
+  end
+
+  defp recount(guard) do
+    limit = Native.account_limit(guard.account)
+
+    with {:over, guard, :over} <- poll(%{guard | slack: 0}),
+         guard = %{guard | slack: Binaries.slack(guard.pid, guard.plan.shared, limit)},
+         {:over, guard, :over} <- poll(guard) do
+      breach_of_sum(guard)
+    else
+      {:wait, guard, milliseconds} -> wait(guard, milliseconds)
+      {:over, guard, :queue} -> over(guard, :queue)
+      {:dead, guard} -> wait(guard, :infinity)
     end
-
-    watched
   end
 
-  # Heap alone: collecting needs as much again, and the VM has done it.
-  defp over(watched, true), do: breach(watched)
-
-  # Fair before fatal: binaries may be garbage that nobody has collected yet.
-  defp over({pid, _} = watched, false) do
-    :erlang.garbage_collect(pid)
-
-    case poll(watched) do
-      {:over, _} -> breach(watched)
-      :dead -> wait(watched, :infinity)
-      {:near, milliseconds} -> wait(watched, milliseconds)
-      milliseconds -> wait(watched, milliseconds)
-    end
+  defp breach_of_sum(guard) do
+    Native.account_breach(guard.account)
+    breach(guard)
   end
 
-  defp breach({_, account} = watched) do
-    Native.account_breach(account)
-    kill(watched)
+  defp breach(%{plan: %{enforce: false}} = guard) do
+    Breach.report(guard.pid, guard.caller, guard.account, false)
+    wait(%{guard | reported: true}, @patience)
   end
+
+  defp breach(%{plan: %{report: true}} = guard) do
+    Breach.report(guard.pid, guard.caller, guard.account, true)
+    kill(%{guard | reported: true})
+  end
+
+  defp breach(guard), do: kill(guard)
 
   # `:kill`, because a process that traps exits survives anything softer.
-  defp kill({pid, _} = watched) do
-    Process.exit(pid, :kill)
-    wait(watched, :infinity)
+  defp kill(guard) do
+    Process.exit(guard.pid, :kill)
+    wait_dead(guard)
+  end
+
+  defp wait_dead(%{pid: pid} = guard) do
+    receive do
+      {:DOWN, _, _, ^pid, reason} -> ended(guard, reason)
+    end
+  end
+
+  defp ended(guard, reason) do
+    # The VM killed it, or nobody here knows who: only a recorded cause is a breach.
+    if reason == :killed and guard.plan.report and not guard.reported,
+      do: Breach.report(guard.pid, guard.caller, guard.account, true)
+
+    if guard.plan.children, do: Members.kill(guard.account)
   end
 end

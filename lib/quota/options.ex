@@ -3,17 +3,36 @@ defmodule Quota.Options do
   # What callers may ask for, checked at once and in their own process.
 
   @smallest 64 * 1024
-  @defaults [label: nil, timeout: :infinity, inherit: [], pool: nil, pool_timeout: 0]
+  # What `run/3` and `put_limit/2` both know.
+  @common [
+    label: nil,
+    pool: nil,
+    pool_timeout: 0,
+    mode: :enforce,
+    soft_limit: nil,
+    max_queue: nil,
+    count: [],
+    shared_binaries: true
+  ]
+  @run [timeout: :infinity, inherit: []]
+  @defaults @common ++ @run
 
   defstruct @defaults
 
   @doc "The smallest limit in bytes: the VM ignores or refuses smaller ones."
   def smallest, do: max(@smallest, Quota.Vm.min_heap_bytes())
 
+  @doc "The options of `Quota.run/3`."
   def validate!(limit, fun, opts) do
     limit!(limit)
     function!(fun)
-    options!(opts)
+    options!(opts, limit, @defaults)
+  end
+
+  @doc "The options of `Quota.put_limit/2`."
+  def validate!(limit, opts) do
+    limit!(limit)
+    options!(opts, limit, @common)
   end
 
   defp limit!(limit) when is_integer(limit) do
@@ -28,20 +47,57 @@ defmodule Quota.Options do
     raise ArgumentError, "the limit is an integer, in bytes, got: #{inspect(limit)}"
   end
 
-  defp function!(fun) when is_function(fun, 0), do: :ok
+  @doc "Raises unless `fun` is work to be done."
+  def function!(fun) when is_function(fun, 0), do: :ok
 
-  defp function!(fun) do
+  def function!(fun) do
     raise ArgumentError, "the work is a function of no arguments, got: #{inspect(fun)}"
   end
 
-  defp options!([]), do: %__MODULE__{}
+  defp options!([], _limit, _known), do: %__MODULE__{}
 
-  defp options!(opts) do
-    options = struct!(__MODULE__, Keyword.validate!(opts, @defaults))
+  defp options!(opts, limit, known) do
+    options = struct!(__MODULE__, Keyword.validate!(opts, known))
     timeout!(options.timeout)
     inherit!(options.inherit)
     pool!(options)
+    mode!(options.mode)
+    soft_limit!(options.soft_limit, limit)
+    max_queue!(options.max_queue)
+    count!(options.count)
+    shared_binaries!(options.shared_binaries)
     options
+  end
+
+  defp mode!(mode) when mode in [:enforce, :observe], do: :ok
+
+  defp mode!(mode),
+    do: raise(ArgumentError, ":mode is :enforce or :observe, got: #{inspect(mode)}")
+
+  defp soft_limit!(nil, _limit), do: :ok
+  defp soft_limit!(soft, limit) when is_integer(soft) and soft > 0 and soft <= limit, do: :ok
+
+  defp soft_limit!(soft, _limit) do
+    raise ArgumentError, ":soft_limit is in bytes and at most the limit, got: #{inspect(soft)}"
+  end
+
+  defp max_queue!(nil), do: :ok
+  defp max_queue!(max) when is_integer(max) and max > 0, do: :ok
+
+  defp max_queue!(max) do
+    raise ArgumentError, ":max_queue is a positive number of messages, got: #{inspect(max)}"
+  end
+
+  defp count!(count) do
+    unless is_list(count) and Enum.all?(count, &(&1 in [:children, :ets])) do
+      raise ArgumentError, ":count is a list of :children and :ets, got: #{inspect(count)}"
+    end
+  end
+
+  defp shared_binaries!(shared) when is_boolean(shared), do: :ok
+
+  defp shared_binaries!(shared) do
+    raise ArgumentError, ":shared_binaries is true or false, got: #{inspect(shared)}"
   end
 
   defp timeout!(:infinity), do: :ok

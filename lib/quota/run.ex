@@ -2,54 +2,102 @@ defmodule Quota.Run do
   @moduledoc false
   # The caller's half of `Quota.run/3`.
   #
-  #     caller --spawns, monitors--> worker --spawns--> guard --monitors--> caller, worker
+  #     caller --spawns, monitors--> worker <--monitors-- guard --monitors--> caller
   #
   # Nothing is linked. The worker answers through the alias of the caller's monitor, so an answer that
-  # is overtaken by a kill or a timeout goes nowhere. The guard is started by the worker, before
-  # anything else: there is no moment in which the caller can die and the work go on.
+  # is overtaken by a kill or a timeout goes nowhere. Most work is over within a millisecond, which no
+  # guard could improve on: the caller starts one when it has waited for longer, or the sweeper does
+  # should the caller die before that.
 
   alias Bounded.Native
-  alias Quota.{Context, ExceededError, Figures, Options, Pool, TimeoutError, Vm, Worker}
 
-  # Work that takes longer gets its guard watched by the caller, too.
-  @short 2
+  alias Quota.{
+    Breach,
+    Context,
+    ExceededError,
+    Figures,
+    Guard,
+    Members,
+    Options,
+    Plan,
+    Pool,
+    Sweeper,
+    Telemetry,
+    TimeoutError,
+    Vm,
+    Worker
+  }
+
+  # Work that takes more milliseconds gets a guard.
+  @short 1
+  # Bytes that an outer quota keeps for itself.
   @kept 64 * 1024
 
-  defstruct [:limit, :fun, :opts, :options, :account, :worker, :ref, :deadline]
+  # The account of work that is only observed refuses nothing.
+  @unlimited 0xFFFF_FFFF_FFFF_FFFF
+
+  defstruct [:limit, :granted, :fun, :opts, :options, :plan, :account, :worker, :ref, :deadline]
 
   def run(limit, fun, opts) do
     options = Options.validate!(limit, fun, opts)
-    granted = settle(limit)
-    account = Native.account_new(self(), granted)
-    label(account, options.label)
-    admit(options, account, granted)
-    context = Context.capture(options.inherit)
+    granted = settle(limit, options.mode)
 
-    {worker, ref} =
-      :erlang.spawn_opt(
-        fn -> Worker.start(account, granted, fun, context) end,
-        monitor: [alias: :reply_demonitor],
-        max_heap_size: Vm.max_heap_size(granted)
-      )
-
-    Native.account_attach(account, worker)
-    send(worker, {Worker, ref})
-
-    await(%__MODULE__{
+    run = %__MODULE__{
       limit: limit,
+      granted: granted,
       fun: fun,
       opts: opts,
       options: options,
-      account: account,
-      worker: worker,
-      ref: ref,
-      deadline: deadline(options.timeout)
-    })
+      plan: Plan.new(options, false),
+      account: account(granted, options)
+    }
+
+    if Telemetry.enabled?(), do: Telemetry.run(run, &start/1), else: start(run)
   end
 
-  # What this run may use: what was asked for, or what the quota that it runs in has left. The outer
-  # work keeps a little for itself: were it to go over when the inner does, both would fail.
-  defp settle(limit) do
+  defp start(%{account: account, options: options} = run) do
+    admit(options, account, run.granted)
+    {worker, ref} = spawn_worker(run)
+    begin(%{run | worker: worker, ref: ref, deadline: deadline(options.timeout)})
+  end
+
+  defp begin(run) do
+    if Plan.eager?(run.plan) do
+      Native.account_attach(run.account, run.worker)
+      guard = start_guard(run)
+      go(run)
+      await(run, guard)
+    else
+      if Native.account_begin(run.account, run.worker), do: Sweeper.wake()
+      go(run)
+      await(run)
+    end
+  end
+
+  defp go(run), do: send(run.worker, {Worker, run.ref})
+
+  defp start_guard(run), do: Guard.start_monitor(run.worker, self(), run.account, run.plan)
+
+  defp spawn_worker(%{account: account, granted: granted, fun: fun, plan: plan} = run) do
+    context = Context.capture(run.options.inherit)
+
+    :erlang.spawn_opt(
+      fn -> Worker.start(account, granted, fun, context, plan) end,
+      worker_options(granted, plan)
+    )
+  end
+
+  defp worker_options(_granted, %{enforce: false}), do: [monitor: [alias: :reply_demonitor]]
+
+  defp worker_options(granted, plan) do
+    [monitor: [alias: :reply_demonitor], max_heap_size: Vm.max_heap_size(granted, plan.shared)]
+  end
+
+  # Bytes that this run is held to: what was asked for, or what the quota that it runs in has left. The
+  # outer work keeps a little for itself: were it to go over when the inner does, both would fail.
+  defp settle(limit, :observe), do: limit
+
+  defp settle(limit, :enforce) do
     case Figures.observe_own() do
       :unlimited -> limit
       left when left - @kept >= limit -> limit
@@ -61,12 +109,27 @@ defmodule Quota.Run do
     if left >= Options.smallest(), do: left, else: raise(ExceededError.own(limit))
   end
 
+  @doc "A new account on the terms of `options`, for work of the calling process."
+  def account(granted, options) do
+    enforced = if options.mode == :enforce, do: granted, else: @unlimited
+    account = Native.account_new(self(), enforced)
+    label(account, options.label)
+    terms(account, granted, options)
+    account
+  end
+
   defp label(_account, nil), do: :ok
   defp label(account, label), do: Native.account_label(account, :erlang.term_to_binary(label))
 
-  defp admit(%{pool: nil}, _account, _granted), do: :ok
+  defp terms(_, _, %{mode: :enforce, soft_limit: nil, max_queue: nil}), do: :ok
 
-  defp admit(options, account, granted),
+  defp terms(account, granted, options),
+    do: Native.account_terms(account, granted, options.soft_limit, options.max_queue)
+
+  @doc "Asks the pool, if there is one, for what was granted."
+  def admit(%{pool: nil}, _account, _granted), do: :ok
+
+  def admit(options, account, granted),
     do: Pool.admit(options.pool, account, granted, options.label, options.pool_timeout)
 
   defp deadline(:infinity), do: :infinity
@@ -77,34 +140,41 @@ defmodule Quota.Run do
       {^ref, reply} -> finish(run, reply)
       {:DOWN, ^ref, _, _, reason} -> died(run, reason)
     after
-      min(@short, left(run)) ->
-        case {left(run), Native.account_guard(run.account)} do
-          {0, _} -> timed_out(run)
-          {_, nil} -> await(run)
-          {_, guard} -> await(run, Process.monitor(guard))
-        end
+      min(@short, left(run)) -> await_guarded(run)
     end
   end
 
-  defp await(%{ref: ref} = run, guard) do
+  defp await_guarded(run) do
+    if left(run) == 0, do: timed_out(run), else: await(run, start_guard(run))
+  end
+
+  defp await(%{ref: ref} = run, {guard, guard_ref}) do
     receive do
       {^ref, reply} ->
-        Process.demonitor(guard, [:flush])
+        Process.demonitor(guard_ref, [:flush])
         finish(run, reply)
 
       {:DOWN, ^ref, _, _, reason} ->
-        Process.demonitor(guard, [:flush])
+        Process.demonitor(guard_ref, [:flush])
         died(run, reason)
 
-      {:DOWN, ^guard, _, _, reason} ->
-        # It ends by itself when the worker has, which may be known here first.
-        if Process.alive?(run.worker),
-          do: stop(run, fn -> gone(run, {:guard_died, reason}) end),
-          else: await(run)
+      {:DOWN, ^guard_ref, _, _, reason} ->
+        guard_ended(run, guard, reason)
     after
       left(run) ->
-        Process.demonitor(guard, [:flush])
+        Process.demonitor(guard_ref, [:flush])
         timed_out(run)
+    end
+  end
+
+  # It ends by itself when the worker has, which may be known here first, and when there is another.
+  defp guard_ended(run, guard, reason) do
+    other = Native.account_guard(run.account)
+
+    cond do
+      not Process.alive?(run.worker) -> await(run)
+      other in [nil, guard] -> stop(run, fn -> gone(run, {:guard_died, reason}) end)
+      true -> await(run, {other, Process.monitor(other)})
     end
   end
 
@@ -116,7 +186,7 @@ defmodule Quota.Run do
     stop(run, fn ->
       raise TimeoutError,
         timeout: run.options.timeout,
-        limit: run.limit,
+        limit: run.granted,
         label: run.options.label
     end)
   end
@@ -129,7 +199,9 @@ defmodule Quota.Run do
     receive do
       {^ref, reply} -> finish(run, reply)
     after
-      0 -> otherwise.()
+      0 ->
+        if run.plan.children, do: Members.kill(run.account)
+        otherwise.()
     end
   end
 
@@ -141,18 +213,29 @@ defmodule Quota.Run do
       {:ok, value} -> value
       {:raise, kind, reason, stack} -> :erlang.raise(kind, reason, stack)
       :breach -> exceeded(run, Native.account_cause(run.account))
+      {:observed_breach, reply} -> observed(run, reply)
     end
+  end
+
+  defp observed(run, reply) do
+    Breach.report(run.worker, self(), run.account, false)
+    finish(run, reply)
   end
 
   defp died(run, reason) do
     cause = Native.account_cause(run.account)
     # It may have died before it was attached to its account.
     Native.account_close(run.account)
-    if reason == :killed and cause != nil, do: exceeded(run, cause), else: gone(run, reason)
+
+    if run.plan.enforce and reason == :killed and cause != nil,
+      do: exceeded(run, cause),
+      else: gone(run, reason)
   end
 
   defp exceeded(run, {category, usage, stack}) do
-    raise ExceededError.new(category, usage, stack, run.limit, run.options.label)
+    error = ExceededError.new(category, usage, stack, run.granted, run.options.label)
+    Telemetry.breach(error, run.worker, self(), true)
+    raise error
   end
 
   defp gone(run, reason), do: exit({reason, {Quota, :run, [run.limit, run.fun, run.opts]}})

@@ -13,32 +13,54 @@ defmodule Quota.Tracer do
 
   @maker __MODULE__
 
-  @doc "Traces the calling process. Says whether it could."
-  def trace_self do
-    if Vm.release() >= 27, do: in_session(), else: alone()
+  # Of the events of these flags `Bounded.Native.enabled/3` discards all but two.
+  @kills [:garbage_collection]
+  @kills_and_children [:garbage_collection, :procs, :set_on_spawn]
+
+  @doc "Traces the calling process, and the processes that it starts where those count. Says whether it could."
+  def trace_self(children) do
+    flags = if children, do: @kills_and_children, else: @kills
+    if Vm.release() >= 27, do: in_session(flags), else: alone(flags)
   end
 
-  defp alone do
-    case :erlang.trace_info(self(), :flags) do
-      {:flags, []} ->
-        :erlang.trace(self(), true, [:garbage_collection, {:tracer, Bounded.Native, []}]) == 1
+  @doc "Undoes `trace_self/1`."
+  def untrace_self do
+    if Vm.release() >= 27 do
+      session = :persistent_term.get(__MODULE__, nil)
+      session && :trace.process(session, self(), false, [:all])
+    else
+      if ours?(), do: :erlang.trace(self(), false, [:all])
+    end
+  rescue
+    ArgumentError -> :ok
+  end
 
+  defp alone(flags) do
+    # Asked first, because the VM logs a second tracer as an error. `trace_info/2` says the same in
+    # twenty times the time.
+    case :erlang.process_info(self(), :trace) do
+      {:trace, 0} ->
+        :erlang.trace(self(), true, [{:tracer, Bounded.Native, []} | flags]) == 1
+
+      # Started by a process whose children count.
       _traced ->
-        false
+        ours?() and :erlang.trace(self(), true, [{:tracer, Bounded.Native, []} | flags]) == 1
     end
   rescue
     # Somebody else was faster.
     ArgumentError -> false
   end
 
-  defp in_session do
-    trace_in(:persistent_term.get(__MODULE__, nil)) or trace_in(new_session())
+  defp ours?, do: :erlang.trace_info(self(), :tracer) == {:tracer, {Bounded.Native, []}}
+
+  defp in_session(flags) do
+    trace_in(:persistent_term.get(__MODULE__, nil), flags) or trace_in(new_session(), flags)
   end
 
-  defp trace_in(nil), do: false
+  defp trace_in(nil, _flags), do: false
 
-  defp trace_in(session) do
-    :trace.process(session, self(), true, [:garbage_collection]) == 1
+  defp trace_in(session, flags) do
+    :trace.process(session, self(), true, flags) == 1
   rescue
     # The session is gone.
     ArgumentError -> false
@@ -47,14 +69,15 @@ defmodule Quota.Tracer do
   # One process at a time makes the session; it registers a name, so that the others wait for it.
   defp new_session do
     known = :persistent_term.get(__MODULE__, nil)
-    {_, ref} = spawn_monitor(fn -> make_session(known) end)
+    {_, ref} = spawn_monitor(__MODULE__, :make_session, [known])
 
     receive do
       {:DOWN, ^ref, _, _, _} -> :persistent_term.get(__MODULE__, nil)
     end
   end
 
-  defp make_session(known) do
+  @doc false
+  def make_session(known) do
     Process.register(self(), @maker)
 
     if :persistent_term.get(__MODULE__, nil) == known do

@@ -26,9 +26,15 @@ defmodule Quota.Vm do
     bytes(words)
   end
 
-  @doc "The VM's own limit on a process, which counts binaries from OTP 26 on."
-  def max_heap_size(limit) do
+  @doc "The VM's own limit on a process; it counts binaries from OTP 26 on, unless told not to."
+  def max_heap_size(limit, shared \\ true) do
     flags = %{size: div(limit, @word), kill: true, error_logger: false}
-    if release() >= 26, do: Map.put(flags, :include_shared_binaries, true), else: flags
+    if release() >= 26, do: Map.put(flags, :include_shared_binaries, shared), else: flags
+  end
+
+  @doc "The VM's limit on processes that are given none."
+  def default_max_heap_size do
+    {:max_heap_size, flags} = :erlang.system_info(:max_heap_size)
+    flags
   end
 end

@@ -3,28 +3,36 @@ defmodule Quota.Worker do
   # The process that does the work of `Quota.run/3`, and answers once.
 
   alias Bounded.Native
-  alias Quota.{Context, FlatSize, Guard, Tracer}
+  alias Quota.{Context, FlatSize, Tracer}
 
-  def start(account, limit, fun, context) do
-    guard = Guard.start(self(), Context.caller(context), account)
-    Native.account_guarded(account, guard)
-    unless Tracer.trace_self(), do: Native.account_untraced(account)
+  # The caller hands over the monitor's alias at once, unless it has just died.
+  @handover 1_000
+
+  def start(account, limit, fun, context, plan) do
     Context.restore(context)
+    ref = handover(Context.caller(context))
+    # Only now is the account this process's own.
+    unless Tracer.trace_self(plan.children), do: Native.account_untraced(account)
+    send(ref, {ref, answer(account, limit, fun, plan)})
+  end
 
+  defp handover(caller) do
     receive do
-      {__MODULE__, ref} -> send(ref, {ref, answer(account, limit, fun)})
+      {__MODULE__, ref} -> ref
+    after
+      @handover -> if Process.alive?(caller), do: handover(caller), else: exit(:normal)
     end
   end
 
   # Sharing is lost when a term crosses processes, so the answer is measured before it is sent.
-  defp answer(account, limit, fun) do
+  defp answer(account, limit, fun, plan) do
     reply = work(fun)
 
     if FlatSize.at_most?(reply, limit) do
       reply
     else
       Native.account_breach_result(account)
-      :breach
+      if plan.enforce, do: :breach, else: {:observed_breach, reply}
     end
   end
 

@@ -22,10 +22,14 @@ use crate::pool::{Admission, Pool, never_negative};
 use crate::sync::{Arc, AtomicU64, OnceLock, Ordering};
 
 mod breach;
+mod observed;
 mod pace;
+mod peaks;
 
 pub use breach::{Breach, Category};
+use observed::Observed;
 pub use pace::{Crowd, Look, Pace};
+use peaks::Peaks;
 
 /// The limit of an account without one.
 pub const UNLIMITED: u64 = u64::MAX;
@@ -65,6 +69,8 @@ pub struct Usage {
     pub binaries: u64,
     /// Native memory that the VM does not see.
     pub native: u64,
+    /// ETS tables, where they are counted.
+    pub ets: u64,
     /// Everything together, nothing counted twice.
     pub total: u64,
     /// The largest `total` seen.
@@ -79,14 +85,10 @@ pub struct Account {
     used: AtomicU64,
     /// The part of `used` that is of [`Kind::Binary`].
     binaries: AtomicU64,
-    /// The VM's usage as last observed, without the binaries that `used` already holds; descendants included.
-    observed: AtomicU64,
-    /// This account's own share of `observed`, what it is made of, and what the ancestors count of it.
-    own_observed: AtomicU64,
-    passed_on: AtomicU64,
-    heap: AtomicU64,
-    vm_binaries: AtomicU64,
+    /// What the VM was last seen to use, without the binaries that `used` already holds.
+    observed: Observed,
     peak: AtomicU64,
+    peaks: Peaks,
     /// Bytes that outlived their quota; kept in the root only.
     orphaned: AtomicU64,
     breach: OnceLock<Breach>,
@@ -111,12 +113,9 @@ impl Account {
             limit,
             used: AtomicU64::new(0),
             binaries: AtomicU64::new(0),
-            observed: AtomicU64::new(0),
-            own_observed: AtomicU64::new(0),
-            passed_on: AtomicU64::new(0),
-            heap: AtomicU64::new(0),
-            vm_binaries: AtomicU64::new(0),
+            observed: Observed::new(),
             peak: AtomicU64::new(0),
+            peaks: Peaks::new(),
             orphaned: AtomicU64::new(0),
             breach: OnceLock::new(),
             parent,
@@ -177,16 +176,21 @@ impl Account {
     pub fn usage(&self) -> Usage {
         let reserved = self.reserved();
         let handed_out = self.binaries.load(Ordering::Acquire).min(reserved);
-        let observed = self.observed.load(Ordering::Acquire);
-        let heap = self.heap.load(Ordering::Acquire).min(observed);
-        let total = reserved + observed;
+        let (heap, vm_binaries, ets) = self.observed.parts();
+        let total = reserved + heap + vm_binaries + ets;
         Usage {
             heap,
-            binaries: handed_out + (observed - heap),
+            binaries: handed_out + vm_binaries,
             native: reserved - handed_out,
+            ets,
             total,
             peak: self.peak.load(Ordering::Acquire).max(total),
         }
+    }
+
+    /// The largest figure seen of each kind, not all at the same time. `total` and `peak` are those of `usage`.
+    pub fn peaks(&self) -> Usage {
+        self.peaks.of(self.usage())
     }
 
     /// Whether more is in use than the limit allows: what the VM takes is observed, not reserved.
@@ -194,33 +198,10 @@ impl Account {
         self.total() > self.limit
     }
 
-    /// Reports what the VM uses for this account's processes, in bytes: heaps, and the binaries that
-    /// they hold. Binaries handed out by this ledger may be among the latter and count once.
-    pub fn observe(&self, heap: u64, vm_binaries: u64) {
-        let heap = heap.min(MAX_BYTES);
-        let vm_binaries = vm_binaries.min(MAX_BYTES);
-        let handed_out = self.binaries.load(Ordering::Acquire);
-        let new = heap + vm_binaries.saturating_sub(handed_out);
-        self.heap.store(heap, Ordering::Release);
-        self.vm_binaries.store(vm_binaries, Ordering::Release);
-        let old = self.own_observed.swap(new, Ordering::AcqRel);
-        self.observed
-            .fetch_add(new.wrapping_sub(old), Ordering::AcqRel);
-        self.note_peak();
-        // More than the limit is this account's own fault: it fails, and not those above it.
-        let passed_on = new.min(self.limit.saturating_sub(self.reserved()));
-        let old = self.passed_on.swap(passed_on, Ordering::AcqRel);
-        for account in self.ancestors().skip(1) {
-            account
-                .observed
-                .fetch_add(passed_on.wrapping_sub(old), Ordering::AcqRel);
-            account.note_peak();
-        }
-    }
-
     /// Ends the quota: nothing is observed any more, and what is still reserved is orphaned until it
     /// is refunded. Ending it twice changes nothing.
     pub fn close(&self) {
+        self.observe_ets(0);
         self.observe(0, 0);
         let used = self.used.fetch_or(CLOSED, Ordering::AcqRel);
         if used & CLOSED == 0 {
@@ -234,13 +215,14 @@ impl Account {
     }
 
     fn total(&self) -> u64 {
-        self.reserved() + self.observed.load(Ordering::Acquire)
+        self.reserved() + self.observed.all()
     }
 
     fn note_peak(&self) {
-        let total = self.total();
-        if total > self.peak.load(Ordering::Relaxed) {
-            self.peak.fetch_max(total, Ordering::AcqRel);
+        let usage = self.usage();
+        self.peaks.note(usage);
+        if usage.total > self.peak.load(Ordering::Relaxed) {
+            self.peak.fetch_max(usage.total, Ordering::AcqRel);
         }
     }
 
@@ -276,7 +258,7 @@ impl Account {
     }
 
     fn grow_here(&self, kind: Kind, bytes: u64) -> Result<(), Refusal> {
-        let observed = self.observed.load(Ordering::Acquire);
+        let observed = self.observed.all();
         let refusal = |used: u64| Refusal {
             requested: bytes,
             limit: self.limit,

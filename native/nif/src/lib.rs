@@ -1,14 +1,17 @@
 //! The NIF library: turns the core's results into terms. One file per Elixir module, plus:
 //!
 //! - `registry`: which account the calling process charges;
+//! - `sweeper`: quotas that have begun and are not watched yet;
 //! - `tracer`: how a quota learns that the VM killed its process for its heap;
 //! - `arena`: binaries whose payload is charged to an account until the last reference goes.
 
 mod arena;
 mod binary;
+mod guard;
 mod pool;
 mod quota;
 mod registry;
+mod sweeper;
 mod tracer;
 mod xml;
 

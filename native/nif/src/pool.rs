@@ -1,7 +1,7 @@
 //! NIFs of `Quota.Pool`: the ledger as a resource that outlives the pool's process.
 
 use crate::atoms::{error, ok};
-use crate::quota::AccountHandle;
+use crate::quota::Quota;
 use crate::registry;
 use bounded_core::pool::{Admission, Pool, Reason, Refusal};
 use bounded_core::quota::Account;
@@ -40,7 +40,7 @@ fn pool_keep(env: Env, pool: ResourceArc<PoolHandle>) {
 fn pool_admit<'a>(
     env: Env<'a>,
     pool: ResourceArc<PoolHandle>,
-    account: ResourceArc<AccountHandle>,
+    account: ResourceArc<Quota>,
     bytes: u64,
 ) -> Term<'a> {
     admit(env, &pool.0, &account, bytes, Pool::admit)
@@ -51,7 +51,7 @@ fn pool_admit<'a>(
 fn pool_admit_queued<'a>(
     env: Env<'a>,
     pool: ResourceArc<PoolHandle>,
-    account: ResourceArc<AccountHandle>,
+    account: ResourceArc<Quota>,
     bytes: u64,
 ) -> Term<'a> {
     admit(env, &pool.0, &account, bytes, Pool::admit_queued)
@@ -59,14 +59,8 @@ fn pool_admit_queued<'a>(
 
 type Grant = fn(&Arc<Pool>, u64, Option<&[u8]>) -> Result<Admission, Refusal>;
 
-fn admit<'a>(
-    env: Env<'a>,
-    pool: &Arc<Pool>,
-    handle: &AccountHandle,
-    bytes: u64,
-    grant: Grant,
-) -> Term<'a> {
-    let account = handle.account();
+fn admit<'a>(env: Env<'a>, pool: &Arc<Pool>, handle: &Quota, bytes: u64, grant: Grant) -> Term<'a> {
+    let account = &handle.account;
     // Nested in a quota of this pool, or asked again because the answer was lost: promised already.
     if account.is_admitted_by(pool) {
         return ok().encode(env);

@@ -1,80 +1,104 @@
 //! NIFs of `Quota`: accounts as resources, who runs in them, and what is in use.
 
-use crate::{pool, registry};
-use bounded_core::quota::{Account, Breach, Category, Crowd, Look, Pace, UNLIMITED, Usage};
+use crate::{guard, pool, registry, sweeper};
+use bounded_core::quota::{Account, Pace, UNLIMITED, Usage};
 use rustler::sys::ErlNifPid;
-use rustler::{
-    Atom, Binary, Encoder, Env, LocalPid, Monitor, OwnedBinary, Resource, ResourceArc, Term,
-};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+use rustler::{Binary, Encoder, Env, LocalPid, Monitor, OwnedBinary, Resource, ResourceArc, Term};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 mod atoms {
-    rustler::atoms! { unlimited, over, near, heap, binaries, native, result, unknown }
+    rustler::atoms! { unlimited }
 }
-
-static CROWD: Crowd = Crowd::new();
-static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// One quota at run time: its account, and what is known of the work that it limits.
 pub struct Quota {
     pub account: Arc<Account>,
-    guard: OnceLock<ErlNifPid>,
+    /// Who asked for it, and dies with it or takes it along.
+    pub caller: ErlNifPid,
+    pub started: Instant,
+    pub guard: OnceLock<ErlNifPid>,
+    /// It has begun, and no guard watches it yet.
+    pub unguarded: AtomicBool,
+    /// What the guard has to hold the work to; nothing but the account's limit unless set.
+    pub terms: OnceLock<guard::Terms>,
+    /// The quota that this process counts towards, having been started by its work.
+    pub group: Option<ResourceArc<Quota>>,
+    /// Processes that the work has started and that nobody watches yet.
+    pub spawned: Mutex<Vec<ErlNifPid>>,
+    pub stack: Mutex<Vec<u8>>,
+    pub pace: Mutex<Option<Pace>>,
+    /// Nothing will tell why the process dies: someone else traces it.
+    pub untraced: AtomicBool,
+    /// The soft limit has been passed, and usage has not fallen under half of it since.
+    pub softly_over: AtomicBool,
     /// In the external term format: terms do not outlive their process here.
     label: OnceLock<Vec<u8>>,
-    stack: Mutex<Vec<u8>>,
-    pace: Mutex<Option<Pace>>,
-    /// Nothing will tell why the process dies: someone else traces it.
-    untraced: AtomicBool,
 }
 
 impl Quota {
-    fn new(parent: &Arc<Account>, limit: u64) -> Quota {
+    fn new(caller: ErlNifPid, limit: u64, group: Option<ResourceArc<Quota>>) -> Quota {
+        let account = match &group {
+            Some(group) => Account::child(&group.account, limit),
+            None => Account::child(&registry::account_of(caller), limit),
+        };
         Quota {
-            account: Account::child(parent, limit),
+            account,
+            caller,
+            started: Instant::now(),
             guard: OnceLock::new(),
-            label: OnceLock::new(),
+            unguarded: AtomicBool::new(false),
+            terms: OnceLock::new(),
+            group,
+            spawned: Mutex::default(),
             stack: Mutex::default(),
             pace: Mutex::default(),
             untraced: AtomicBool::new(false),
+            softly_over: AtomicBool::new(false),
+            label: OnceLock::new(),
+        }
+    }
+
+    /// What the quota is called, in the external term format.
+    pub fn label(&self) -> Option<&[u8]> {
+        self.label.get().map(Vec::as_slice)
+    }
+
+    /// The limit in bytes that was asked for, whether it is enforced or only observed.
+    pub fn limit(&self) -> u64 {
+        match self.terms.get() {
+            Some(terms) => terms.limit,
+            None => self.account.limit(),
         }
     }
 
     /// Nothing runs in this quota any more; what it still holds is orphaned.
     fn end(&self) {
+        sweeper::not_unguarded(self);
         self.account.close();
         *self.pace.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
-/// A handle on one quota, which ends when the last reference to the handle goes.
-pub struct AccountHandle(Arc<Quota>);
+/// The quota whose limit holds for the work of `quota`.
+pub fn head(quota: &ResourceArc<Quota>) -> &ResourceArc<Quota> {
+    quota.group.as_ref().unwrap_or(quota)
+}
 
 #[rustler::resource_impl]
-impl Resource for AccountHandle {
+impl Resource for Quota {
     /// A process that ran in this quota is dead, however it died.
     fn down<'a>(&'a self, env: Env<'a>, pid: LocalPid, _monitor: Monitor) {
-        registry::remove_from(*pid.as_c_arg(), &self.0);
-        self.0.end();
-        pool::wake(env, &self.0.account);
+        registry::remove_from(*pid.as_c_arg(), self);
+        self.end();
+        pool::wake(env, &self.account);
     }
 }
 
-impl AccountHandle {
-    pub fn account(&self) -> &Account {
-        &self.0.account
-    }
-
-    /// What the account is called, in the external term format.
-    pub fn label(&self) -> Option<&[u8]> {
-        self.0.label.get().map(Vec::as_slice)
-    }
-}
-
-impl Drop for AccountHandle {
+impl Drop for Quota {
     fn drop(&mut self) {
-        self.0.end();
+        self.end();
     }
 }
 
@@ -90,45 +114,67 @@ fn tuple(usage: Usage) -> UsageTuple {
     )
 }
 
-fn category(category: Category) -> Atom {
-    match category {
-        Category::Heap => atoms::heap(),
-        Category::Binaries => atoms::binaries(),
-        Category::Native => atoms::native(),
-        Category::Result => atoms::result(),
-        Category::Unknown => atoms::unknown(),
-    }
+/// `{{heap, binaries, native, ets, total, peak}, {heap, binaries, native, ets}}`: now, and the peaks.
+pub fn details(account: &Account) -> impl Encoder {
+    let now = account.usage();
+    detailed(now, account.peaks())
+}
+
+/// As `details`, with the figures of another moment.
+pub fn detailed(now: Usage, peaks: Usage) -> impl Encoder {
+    (
+        (
+            now.heap,
+            now.binaries,
+            now.native,
+            now.ets,
+            now.total,
+            now.peak,
+        ),
+        (peaks.heap, peaks.binaries, peaks.native, peaks.ets),
+    )
 }
 
 /// A new account of `limit` bytes below that of `parent`'s process.
 #[rustler::nif]
-fn account_new(parent: LocalPid, limit: u64) -> ResourceArc<AccountHandle> {
-    let parent = registry::account_of(*parent.as_c_arg());
-    ResourceArc::new(AccountHandle(Arc::new(Quota::new(&parent, limit))))
+fn account_new(parent: LocalPid, limit: u64) -> ResourceArc<Quota> {
+    ResourceArc::new(Quota::new(*parent.as_c_arg(), limit, None))
+}
+
+/// A new account for a process that counts towards `group`, which limits it.
+#[rustler::nif]
+fn account_member(group: ResourceArc<Quota>) -> ResourceArc<Quota> {
+    let group = head(&group).clone();
+    ResourceArc::new(Quota::new(group.caller, UNLIMITED, Some(group)))
 }
 
 /// What the account is called in errors, in the external term format.
 #[rustler::nif]
-fn account_label(account: ResourceArc<AccountHandle>, label: Binary) {
-    let _ = account.0.label.set(label.as_slice().to_vec());
+fn account_label(account: ResourceArc<Quota>, label: Binary) {
+    let _ = account.label.set(label.as_slice().to_vec());
+}
+
+/// The label of the account, in the external term format, or nil.
+#[rustler::nif]
+fn account_caption<'a>(env: Env<'a>, account: ResourceArc<Quota>) -> Option<Term<'a>> {
+    bytes(env, head(&account).label()?)
 }
 
 /// From now on `pid` charges this account, until it dies or is detached. Says whether it is alive.
 #[rustler::nif]
-fn account_attach(env: Env, account: ResourceArc<AccountHandle>, pid: LocalPid) -> bool {
-    // In this order: a death between the two is seen by the monitor.
-    registry::insert(*pid.as_c_arg(), Arc::clone(&account.0));
-    let alive = env.monitor(&account, &pid).is_some();
-    if !alive {
-        registry::remove_from(*pid.as_c_arg(), &account.0);
-    }
-    alive
+fn account_attach(env: Env, account: ResourceArc<Quota>, pid: LocalPid) -> bool {
+    attach(env, account, pid)
 }
 
-/// `guard` watches the account's process.
-#[rustler::nif]
-fn account_guarded(account: ResourceArc<AccountHandle>, guard: LocalPid) {
-    let _ = account.0.guard.set(*guard.as_c_arg());
+pub fn attach(env: Env, quota: ResourceArc<Quota>, pid: LocalPid) -> bool {
+    // In this order: a death between the two is seen by the monitor. The registry's reference keeps
+    // the monitor alive.
+    registry::insert(*pid.as_c_arg(), quota.clone());
+    let alive = env.monitor(&quota, &pid).is_some();
+    if !alive {
+        registry::remove_from(*pid.as_c_arg(), &quota);
+    }
+    alive
 }
 
 /// From now on `pid` charges the root account again.
@@ -137,110 +183,15 @@ fn account_detach(pid: LocalPid) -> bool {
     registry::remove(*pid.as_c_arg())
 }
 
-/// Who watches the account's process, once it has started.
-#[rustler::nif]
-fn account_guard(account: ResourceArc<AccountHandle>) -> Option<LocalPid> {
-    account.0.guard.get().copied().map(LocalPid::from_c_arg)
-}
-
-/// Nothing will tell why the account's process dies.
-#[rustler::nif]
-fn account_untraced(account: ResourceArc<AccountHandle>) {
-    account.0.untraced.store(true, Ordering::Release);
-}
-
 /// Reports what the VM uses for the account's processes; says whether it is over its limit.
 #[rustler::nif]
-fn account_observe(account: ResourceArc<AccountHandle>, heap: u64, binaries: u64) -> bool {
-    account.0.account.observe(heap, binaries);
-    account.0.account.is_over()
-}
-
-/// Like `account_observe`, and says when to look again: `milliseconds`, or `{near, milliseconds}` when
-/// more than half of the limit is in use and it grows, or `over`.
-#[rustler::nif]
-fn account_poll<'a>(
-    env: Env<'a>,
-    handle: ResourceArc<AccountHandle>,
-    heap: u64,
-    binaries: u64,
-    work: u64,
-) -> Term<'a> {
-    let account = &handle.0.account;
-    account.observe(heap, binaries);
-    if account.is_over() {
-        return atoms::over().encode(env);
-    }
-    let total = account.usage().total;
-    let look = Look {
-        at_us: START.elapsed().as_micros() as u64,
-        total,
-        headroom: account.limit().saturating_sub(total),
-        work,
-    };
-    let mut pace = handle.0.pace.lock().unwrap_or_else(PoisonError::into_inner);
-    let pace = pace.get_or_insert_with(|| Pace::new(&CROWD));
-    let growing = pace.grows_to(total);
-    let wait_ms = pace.next(look);
-    if growing && total > account.limit() / 2 {
-        (atoms::near(), wait_ms).encode(env)
-    } else {
-        wait_ms.encode(env)
-    }
-}
-
-/// The account's limit in bytes.
-#[rustler::nif]
-fn account_limit(account: ResourceArc<AccountHandle>) -> u64 {
-    account.0.account.limit()
-}
-
-/// Records that the account's limit was exceeded by what it holds most of. Only the first breach counts.
-#[rustler::nif]
-fn account_breach(account: ResourceArc<AccountHandle>) -> bool {
-    let account = &account.0.account;
-    account.breach(account.usage().largest())
-}
-
-/// Records that the result was larger than the account's limit.
-#[rustler::nif]
-fn account_breach_result(account: ResourceArc<AccountHandle>) -> bool {
-    account.0.account.breach(Category::Result)
-}
-
-/// The stack of the account's process when it was last worth looking at, in the external term format.
-#[rustler::nif]
-fn account_stack(account: ResourceArc<AccountHandle>, stack: Binary) {
-    let mut kept = account
-        .0
-        .stack
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
-    *kept = stack.as_slice().to_vec();
-}
-
-/// Why the account's process was killed: `{category, usage, stack}`, or nil when it was not for its memory.
-#[rustler::nif]
-fn account_cause<'a>(env: Env<'a>, account: ResourceArc<AccountHandle>) -> Term<'a> {
-    let quota = &account.0;
-    let untraced = quota.untraced.load(Ordering::Acquire).then(|| Breach {
-        category: Category::Unknown,
-        usage: quota.account.usage(),
-    });
-    let Some(breach) = quota.account.recorded().or(untraced) else {
-        return rustler::types::atom::nil().encode(env);
-    };
-    let stack = quota.stack.lock().unwrap_or_else(PoisonError::into_inner);
-    (
-        category(breach.category),
-        tuple(breach.usage),
-        bytes(env, &stack),
-    )
-        .encode(env)
+fn account_observe(account: ResourceArc<Quota>, heap: u64, binaries: u64) -> bool {
+    account.account.observe(heap, binaries);
+    account.account.is_over()
 }
 
 /// A few bytes as a binary of the VM's own.
-fn bytes<'a>(env: Env<'a>, bytes: &[u8]) -> Option<Term<'a>> {
+pub fn bytes<'a>(env: Env<'a>, bytes: &[u8]) -> Option<Term<'a>> {
     if bytes.is_empty() {
         return None;
     }
@@ -251,21 +202,21 @@ fn bytes<'a>(env: Env<'a>, bytes: &[u8]) -> Option<Term<'a>> {
 
 /// Ends the quota: what is still reserved is orphaned.
 #[rustler::nif]
-fn account_close(env: Env, account: ResourceArc<AccountHandle>) {
-    account.0.end();
-    pool::wake(env, &account.0.account);
+fn account_close(env: Env, account: ResourceArc<Quota>) {
+    account.end();
+    pool::wake(env, &account.account);
 }
 
 /// `{heap, binaries, native, total, peak}` of an account, in bytes.
 #[rustler::nif]
-fn account_usage(account: ResourceArc<AccountHandle>) -> UsageTuple {
-    tuple(account.0.account.usage())
+fn account_usage(account: ResourceArc<Quota>) -> UsageTuple {
+    tuple(account.account.usage())
 }
 
 /// Bytes that the account can still reserve.
 #[rustler::nif]
-fn account_headroom(account: ResourceArc<AccountHandle>) -> u64 {
-    account.0.account.headroom()
+fn account_headroom(account: ResourceArc<Quota>) -> u64 {
+    account.account.headroom()
 }
 
 /// Reports what the VM uses for the calling process, if it runs in a quota; says what is left.
@@ -280,24 +231,53 @@ fn own_observe<'a>(env: Env<'a>, heap: u64, binaries: u64) -> Term<'a> {
     }
 }
 
-/// Whether the calling process runs in a quota.
+/// Whether `pid` runs in a quota.
 #[rustler::nif]
-fn own_quota(env: Env) -> bool {
-    registry::find(*env.pid().as_c_arg()).is_some()
+fn in_quota(pid: LocalPid) -> bool {
+    registry::find(*pid.as_c_arg()).is_some()
 }
 
-/// `{limit, usage, label}` of the quota that the calling process runs in; the limit is nil without one.
+/// `{limit, usage, label}` of the quota that the calling process runs in, or nil.
 #[rustler::nif]
-fn own_usage<'a>(env: Env<'a>) -> Term<'a> {
-    let quota = registry::find(*env.pid().as_c_arg());
-    let account = match &quota {
-        Some(quota) => &quota.account,
-        None => registry::root(),
-    };
-    let limit = Some(account.limit()).filter(|limit| *limit != UNLIMITED);
-    let label = quota.as_ref().and_then(|quota| quota.label.get());
-    let label = label.and_then(|label| bytes(env, label));
-    (limit, tuple(account.usage()), label).encode(env)
+fn own_usage<'a>(env: Env<'a>) -> Option<Term<'a>> {
+    let quota = registry::find(*env.pid().as_c_arg())?;
+    let quota = head(&quota);
+    let label = quota.label().and_then(|label| bytes(env, label));
+    Some((quota.limit(), details(&quota.account), label).encode(env))
+}
+
+/// `{account, caller}` of the quota that the calling process runs in, or nil.
+#[rustler::nif]
+fn own_account(env: Env) -> Option<(ResourceArc<Quota>, LocalPid)> {
+    let quota = registry::find(*env.pid().as_c_arg())?;
+    let quota = head(&quota).clone();
+    let caller = LocalPid::from_c_arg(quota.caller);
+    Some((quota, caller))
+}
+
+/// The same of an account.
+#[rustler::nif]
+fn account_details<'a>(env: Env<'a>, account: ResourceArc<Quota>) -> Term<'a> {
+    details(&account.account).encode(env)
+}
+
+/// `[{pid, caller, limit, milliseconds, usage, label}]` of every quota at work.
+#[rustler::nif]
+fn quotas<'a>(env: Env<'a>) -> Vec<Term<'a>> {
+    let heads = registry::all(|quota| quota.group.is_none()).into_iter();
+    heads
+        .map(|(pid, quota)| {
+            (
+                LocalPid::from_c_arg(pid),
+                LocalPid::from_c_arg(quota.caller),
+                quota.limit(),
+                quota.started.elapsed().as_millis() as u64,
+                details(&quota.account),
+                quota.label().and_then(|label| bytes(env, label)),
+            )
+                .encode(env)
+        })
+        .collect()
 }
 
 /// `{usage, orphaned bytes, processes with an account}` of the node.

@@ -5,15 +5,16 @@
 
 use crate::quota::Quota;
 use bounded_core::quota::Account;
-use rustler::Env;
 use rustler::sys::ErlNifPid;
+use rustler::{Env, ResourceArc};
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 const SHARDS: usize = 64;
 
-type Shard = RwLock<HashMap<usize, Arc<Quota>>>;
+type Shard = RwLock<HashMap<usize, ResourceArc<Quota>, BuildHasherDefault<PidHasher>>>;
 
 static ROOT: LazyLock<Arc<Account>> = LazyLock::new(Account::root);
 static ENTRIES: AtomicUsize = AtomicUsize::new(0);
@@ -36,7 +37,7 @@ pub fn own_account(env: Env) -> Arc<Account> {
 }
 
 /// The quota that `pid` runs in, if any.
-pub fn find(pid: ErlNifPid) -> Option<Arc<Quota>> {
+pub fn find(pid: ErlNifPid) -> Option<ResourceArc<Quota>> {
     if ENTRIES.load(Ordering::Acquire) == 0 {
         return None;
     }
@@ -46,10 +47,13 @@ pub fn find(pid: ErlNifPid) -> Option<Arc<Quota>> {
 }
 
 /// From now on `pid` charges the account of `quota`.
-pub fn insert(pid: ErlNifPid, quota: Arc<Quota>) {
+pub fn insert(pid: ErlNifPid, quota: ResourceArc<Quota>) {
     let key = key(pid);
     let mut shard = shard(key).write().unwrap_or_else(PoisonError::into_inner);
-    if shard.insert(key, quota).is_none() {
+    let replaced = shard.insert(key, quota);
+    // Its destructor may do anything: not while the shard is locked.
+    drop(shard);
+    if replaced.is_none() {
         ENTRIES.fetch_add(1, Ordering::AcqRel);
     }
 }
@@ -60,22 +64,33 @@ pub fn remove(pid: ErlNifPid) -> bool {
 }
 
 /// Like `remove`, but only if it is `quota` that `pid` runs in.
-pub fn remove_from(pid: ErlNifPid, quota: &Arc<Quota>) -> bool {
-    remove_if(pid, |found| Arc::ptr_eq(found, quota))
+pub fn remove_from(pid: ErlNifPid, quota: &Quota) -> bool {
+    remove_if(pid, |found| std::ptr::eq(&**found, quota))
 }
 
-fn remove_if(pid: ErlNifPid, condition: impl FnOnce(&Arc<Quota>) -> bool) -> bool {
+fn remove_if(pid: ErlNifPid, condition: impl FnOnce(&ResourceArc<Quota>) -> bool) -> bool {
     let key = key(pid);
     let mut shard = shard(key).write().unwrap_or_else(PoisonError::into_inner);
     if !shard.get(&key).is_some_and(condition) {
         return false;
     }
     let removed = shard.remove(&key);
-    ENTRIES.fetch_sub(1, Ordering::AcqRel);
-    // Its destructor may do anything: not while the shard is locked.
+    // As above.
     drop(shard);
+    ENTRIES.fetch_sub(1, Ordering::AcqRel);
     drop(removed);
     true
+}
+
+/// Every process that runs in a quota, of those that `wanted` accepts.
+pub fn all(wanted: impl Fn(&Quota) -> bool) -> Vec<(ErlNifPid, ResourceArc<Quota>)> {
+    let mut found = Vec::new();
+    for shard in TABLE.iter() {
+        let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+        let quotas = shard.iter().filter(|(_, quota)| wanted(quota));
+        found.extend(quotas.map(|(key, quota)| (pid(*key), quota.clone())));
+    }
+    found
 }
 
 /// How many processes have a quota's account.
@@ -87,6 +102,31 @@ pub fn len() -> usize {
 pub fn key(pid: ErlNifPid) -> usize {
     // SAFETY: `ErlNifPid` is `repr(C)` around one term, which is one word of plain data.
     unsafe { std::mem::transmute::<ErlNifPid, usize>(pid) }
+}
+
+fn pid(key: usize) -> ErlNifPid {
+    // SAFETY: as above; `key` came from a pid.
+    unsafe { std::mem::transmute::<usize, ErlNifPid>(key) }
+}
+
+/// Pids are small numbers that nobody chooses: spreading their bits is enough.
+#[derive(Default)]
+struct PidHasher(u64);
+
+impl Hasher for PidHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_usize(usize::from(*byte));
+        }
+    }
+
+    fn write_usize(&mut self, key: usize) {
+        self.0 = (self.0 ^ key as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
 }
 
 fn shard(key: usize) -> &'static Shard {

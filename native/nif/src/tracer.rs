@@ -2,17 +2,20 @@
 //! a process for its heap.
 //!
 //! It discards every event but `gc_max_heap_size`, of which a process has at most one, so it costs one
-//! call of `enabled/3` per garbage collection. It runs inside the traced process: it must never raise
+//! call of `enabled/3` per garbage collection. Where children count, it also learns who they are. It runs inside the traced process: it must never raise
 //! (an exception that is not an atom takes the VM down) and never wait for what a process may hold.
 
+use crate::quota::{Quota, head};
 use crate::registry;
 use bounded_core::quota::Category;
-use rustler::{Atom, Encoder, Env, ListIterator, LocalPid, Term};
+use rustler::{Atom, Encoder, Env, ListIterator, LocalPid, ResourceArc, Term};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::PoisonError;
 
 mod atoms {
     rustler::atoms! {
-        ok, trace, discard, trace_status, gc_max_heap_size,
+        ok, trace, discard, trace_status, gc_max_heap_size, spawn, extra,
+        guard = "Elixir.Quota.Guard", member = "Elixir.Quota.Member", sweeper = "Elixir.Quota.Sweeper", tracer = "Elixir.Quota.Tracer",
         heap_block_size, old_heap_block_size, mbuf_size, bin_vheap_size, bin_old_vheap_size,
     }
 }
@@ -20,16 +23,21 @@ mod atoms {
 /// Which events are wanted, and that this tracer is alive.
 #[rustler::nif]
 fn enabled<'a>(tag: Term<'a>, _state: Term<'a>, _tracee: Term<'a>) -> Atom {
-    let wanted = tag == atoms::gc_max_heap_size().encode(tag.get_env())
-        || tag == atoms::trace_status().encode(tag.get_env());
-    if wanted {
+    let wanted = [
+        atoms::gc_max_heap_size(),
+        atoms::spawn(),
+        atoms::trace_status(),
+    ];
+    let env = tag.get_env();
+    if wanted.iter().any(|wanted| tag == wanted.encode(env)) {
         atoms::trace()
     } else {
         atoms::discard()
     }
 }
 
-/// The VM is about to kill `tracee`: records why, with the sizes of its heaps.
+/// The VM is about to kill `tracee`: records why, with the sizes of its heaps. Or `tracee` has started a
+/// process, which counts from now on.
 #[rustler::nif]
 fn trace<'a>(
     env: Env<'a>,
@@ -37,22 +45,51 @@ fn trace<'a>(
     _state: Term<'a>,
     tracee: Term<'a>,
     info: Term<'a>,
-    _opts: Term<'a>,
+    opts: Term<'a>,
 ) -> Atom {
     let _ = catch_unwind(AssertUnwindSafe(|| {
         if tag == atoms::gc_max_heap_size().encode(env) {
             record(tracee, info);
+        } else if tag == atoms::spawn().encode(env) && !is_ours(opts) {
+            count(tracee, info);
         }
     }));
     atoms::ok()
 }
 
+fn quota_of(process: Term) -> Option<ResourceArc<Quota>> {
+    let pid = process.decode::<LocalPid>().ok()?;
+    registry::find(*pid.as_c_arg())
+}
+
+/// Whether a process of `Quota` itself was started: it watches, it is not watched.
+fn is_ours(opts: Term) -> bool {
+    let function = opts.map_get(atoms::extra());
+    let Ok((module, _, _)) = function.and_then(|mfa| mfa.decode::<(Atom, Term, Term)>()) else {
+        return false;
+    };
+    [
+        atoms::guard(),
+        atoms::member(),
+        atoms::sweeper(),
+        atoms::tracer(),
+    ]
+    .contains(&module)
+}
+
+/// The child charges the quota of its parent until the guard has seen to it.
+fn count(parent: Term, child: Term) {
+    let (Some(quota), Ok(child)) = (quota_of(parent), child.decode::<LocalPid>()) else {
+        return;
+    };
+    let group = head(&quota);
+    registry::insert(*child.as_c_arg(), group.clone());
+    let mut spawned = group.spawned.lock().unwrap_or_else(PoisonError::into_inner);
+    spawned.push(*child.as_c_arg());
+}
+
 fn record(tracee: Term, info: Term) {
-    let Some(quota) = tracee
-        .decode::<LocalPid>()
-        .ok()
-        .and_then(|pid| registry::find(*pid.as_c_arg()))
-    else {
+    let Some(quota) = quota_of(tracee) else {
         return;
     };
     let (heap, binaries) = sizes(info);

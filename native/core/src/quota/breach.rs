@@ -8,6 +8,10 @@ pub enum Category {
     Heap,
     Binaries,
     Native,
+    /// Tables of the processes that are counted.
+    Ets,
+    /// Messages waiting, by their number.
+    Queue,
     Result,
     /// Killed where nothing could tell by whom.
     Unknown,
@@ -36,12 +40,14 @@ impl Account {
 impl Usage {
     /// What takes the most: the category of a breach that the sum of all made.
     pub fn largest(&self) -> Category {
-        if self.native > self.heap.max(self.binaries) {
-            Category::Native
-        } else if self.binaries > self.heap {
-            Category::Binaries
-        } else {
-            Category::Heap
-        }
+        [
+            (self.ets, Category::Ets),
+            (self.native, Category::Native),
+            (self.binaries, Category::Binaries),
+            (self.heap, Category::Heap),
+        ]
+        .into_iter()
+        .max_by_key(|(bytes, _)| *bytes)
+        .map_or(Category::Heap, |(_, category)| category)
     }
 }

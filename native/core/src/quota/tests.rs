@@ -162,3 +162,26 @@ fn only_the_first_breach_counts_and_keeps_its_figures() {
     assert_eq!(breach.category, Category::Heap);
     assert_eq!(breach.usage.total, 5 * MIB);
 }
+
+#[test]
+fn every_kind_has_its_own_peak_and_counts_in_the_outer_quota() {
+    let outer = Account::child(&Account::root(), 100 * MIB);
+    let inner = Account::child(&outer, 50 * MIB);
+    outer.observe(MIB, 0);
+    inner.observe_ets(5 * MIB);
+    inner.observe(3 * MIB, 2 * MIB);
+    let usage = outer.usage();
+    assert_eq!(
+        (usage.heap, usage.binaries, usage.ets, usage.total),
+        (4 * MIB, 2 * MIB, 5 * MIB, 11 * MIB)
+    );
+    assert_eq!(inner.usage().largest(), Category::Ets);
+    inner.observe(4 * MIB, 0);
+    assert_eq!(inner.usage().ets, 5 * MIB);
+    inner.close();
+    let peaks = outer.peaks();
+    assert_eq!(
+        (peaks.heap, peaks.binaries, peaks.ets, peaks.total),
+        (5 * MIB, 2 * MIB, 5 * MIB, MIB)
+    );
+}

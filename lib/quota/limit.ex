@@ -1,0 +1,58 @@
+defmodule Quota.Limit do
+  @moduledoc false
+  # A limit on the calling process for its life: `Quota.put_limit/2`. All that is known of it is in the
+  # account, which is found by pid.
+
+  alias Bounded.Native
+  alias Quota.{Guard, Options, Plan, Run, Tracer, Vm}
+
+  def put(limit, opts) do
+    options = Options.validate!(limit, opts)
+    process = self()
+
+    case Native.own_account() do
+      nil -> :ok
+      {account, ^process} -> remove(account)
+      {_, _} -> raise ArgumentError, "this process has a limit already: nest Quota.run/3 in it"
+    end
+
+    account = Run.account(limit, options)
+    Run.admit(options, account, limit)
+    plan = Plan.new(options, true)
+    Native.account_attach(account, process)
+    unless Tracer.trace_self(plan.children), do: Native.account_untraced(account)
+    if plan.enforce, do: Process.flag(:max_heap_size, Vm.max_heap_size(limit, plan.shared))
+    Guard.start(process, process, account, plan)
+    :ok
+  end
+
+  def delete do
+    process = self()
+
+    case Native.own_account() do
+      {account, ^process} -> remove(account)
+      _ -> :ok
+    end
+  end
+
+  defp remove(account) do
+    stop_guard(account)
+    Process.flag(:max_heap_size, Vm.default_max_heap_size())
+    Tracer.untrace_self()
+    Native.account_detach(self())
+    Native.account_close(account)
+    :ok
+  end
+
+  # It may have only just been started.
+  defp stop_guard(account) do
+    case Native.account_guard(account) do
+      nil ->
+        :erlang.yield()
+        stop_guard(account)
+
+      guard ->
+        Guard.stop(guard)
+    end
+  end
+end

@@ -1,0 +1,28 @@
+defmodule Quota.Measure do
+  @moduledoc false
+  # `Quota.measure/1`: a run that is only observed, in which the work looks at itself last.
+
+  alias Quota.{Figures, Options, Run}
+
+  import Bitwise, only: [<<<: 2]
+
+  # Larger than any memory, and small enough for the VM's sums of words.
+  @limit 1 <<< 50
+
+  def run(fun) do
+    Options.function!(fun)
+    Run.run(@limit, fn -> measured(fun) end, mode: :observe)
+  end
+
+  defp measured(fun) do
+    started = System.monotonic_time(:microsecond)
+    {_, _, work_before, _} = Figures.of(self())
+    value = fun.()
+    {_, _, work, _} = Figures.of(self())
+    time = System.monotonic_time(:microsecond) - started
+    usage = Quota.usage()
+    :erlang.garbage_collect()
+    {heap, binaries, _, _} = Figures.of(self())
+    {value, %{usage | live: heap + binaries, reductions: work - work_before, time: time}}
+  end
+end

@@ -1,0 +1,87 @@
+defmodule Quota.Members do
+  @moduledoc false
+  # The processes that count towards a quota besides its own.
+  #
+  # What counted processes spawn themselves is reported by the tracer. Tasks that a supervisor starts
+  # for them are found among their links and monitors, by `$callers` and `$ancestors`. Anything else
+  # has to be attached.
+
+  alias Bounded.Native
+  alias Quota.Member
+
+  @doc "`Quota.attach/1`."
+  def attach(pid) do
+    with {account, _caller} <- Native.own_account(),
+         guard when is_pid(guard) <- Native.account_guard(account) do
+      cond do
+        Native.account_counts(account, pid) ->
+          Process.alive?(pid)
+
+        Native.in_quota(pid) ->
+          raise ArgumentError, "#{inspect(pid)} has a quota of its own"
+
+        true ->
+          add(account, pid, guard)
+      end
+    else
+      _ -> raise ArgumentError, "the caller runs in no quota that counts children"
+    end
+  end
+
+  @doc "Watches the processes that the tracer has reported since."
+  def adopt(account) do
+    Enum.each(Native.account_spawned(account), &add(account, &1, self()))
+  end
+
+  @doc "Counts `pid` from now on. Says whether it is alive."
+  def add(account, pid, guard) do
+    member = Native.account_member(account)
+    alive = Native.account_attach(member, pid)
+    if alive, do: Member.start(pid, member, account, guard)
+    alive
+  end
+
+  @doc "Counts what `pid` has had others start."
+  def discover(pid, account) do
+    with [links: links, monitors: monitors] <- Process.info(pid, [:links, :monitors]) do
+      candidates = for({:process, pid} <- monitors, do: pid) ++ links
+      guard = Native.account_guard(account)
+
+      for candidate <- candidates,
+          is_pid(candidate) and node(candidate) == node(),
+          not Native.in_quota(candidate),
+          started_by_counted?(candidate, account),
+          do: add(account, candidate, guard)
+    end
+  end
+
+  defp started_by_counted?(pid, account) do
+    case Process.info(pid, :dictionary) do
+      {:dictionary, dictionary} ->
+        callers = Keyword.get(dictionary, :"$callers", [])
+        ancestors = Keyword.get(dictionary, :"$ancestors", [])
+        Enum.any?(callers ++ ancestors, &(is_pid(&1) and Native.account_counts(account, &1)))
+
+      nil ->
+        false
+    end
+  end
+
+  @doc "Kills every one of them, and what they start meanwhile. Returns when all are dead."
+  def kill(account) do
+    for pid <- Native.account_spawned(account) do
+      Native.account_attach(Native.account_member(account), pid)
+    end
+
+    case Native.account_members(account) do
+      [] ->
+        :ok
+
+      members ->
+        refs = for pid <- members, do: Process.monitor(pid)
+        Enum.each(members, &Process.exit(&1, :kill))
+        Enum.each(refs, fn ref -> receive(do: ({:DOWN, ^ref, _, _, _} -> :ok)) end)
+        kill(account)
+    end
+  end
+end

@@ -1,0 +1,61 @@
+defmodule Quota.Sweeper do
+  @moduledoc false
+  # Starts the guard of work whose caller died before it could: see `native/nif/src/sweeper.rs`.
+  #
+  # It belongs to no application and no supervisor: quotas work before the one is started and after it
+  # is stopped. Whoever begins a quota and finds the sweeper asleep or gone wakes it or starts it.
+
+  alias Bounded.Native
+  alias Quota.Guard
+
+  @tick 5
+  # So many ticks without unguarded work, and it sleeps.
+  @patience 20
+
+  def wake do
+    case Process.whereis(__MODULE__) do
+      nil -> spawn(__MODULE__, :start, [])
+      sweeper -> send(sweeper, :wake)
+    end
+
+    :ok
+  end
+
+  @doc false
+  def start do
+    # An application that is stopped kills those who have its group leader.
+    Process.group_leader(self(), Process.whereis(:init))
+    Process.flag(:priority, :high)
+    Process.register(self(), __MODULE__)
+    Native.sweeper_enter()
+    sweep(@patience)
+  rescue
+    # Somebody else was faster.
+    ArgumentError -> :ok
+  end
+
+  def sweep(0) do
+    if Native.sweeper_rest() do
+      receive do
+        _ -> sweep(@patience)
+      end
+    else
+      sweep(@patience)
+    end
+  end
+
+  def sweep(patience) do
+    receive do
+      _ -> sweep(@patience)
+    after
+      @tick -> __MODULE__.sweep(watch(Native.sweeper_unguarded(), patience))
+    end
+  end
+
+  defp watch([], patience), do: patience - 1
+
+  defp watch(late, _) do
+    Enum.each(late, fn {pid, caller, account} -> Guard.start(pid, caller, account) end)
+    @patience
+  end
+end

@@ -1,0 +1,216 @@
+//! NIFs of `Quota.Guard`: what it has to hold the work to, when to look next, and why it killed.
+
+use crate::quota::{Quota, bytes, detailed, head};
+use crate::registry;
+use bounded_core::quota::{Breach, Category, Crowd, Look, Pace};
+use rustler::{Atom, Binary, Encoder, Env, LocalPid, ResourceArc, Term};
+use std::sync::atomic::Ordering;
+use std::sync::{LazyLock, PoisonError};
+use std::time::Instant;
+
+mod atoms {
+    rustler::atoms! { over, near, soft, heap, binaries, native, ets, queue, result, unknown }
+}
+
+static CROWD: Crowd = Crowd::new();
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// What the guard has to hold the work to.
+#[derive(Clone, Copy)]
+pub struct Terms {
+    /// Bytes. The account's own limit is larger where this one is only observed.
+    pub limit: u64,
+    /// Bytes at which there is one collection and one event.
+    pub soft_limit: u64,
+    /// Messages that may wait.
+    pub max_queue: u64,
+}
+
+impl Terms {
+    fn of(quota: &Quota) -> Terms {
+        quota.terms.get().copied().unwrap_or(Terms {
+            limit: quota.account.limit(),
+            soft_limit: u64::MAX,
+            max_queue: u64::MAX,
+        })
+    }
+}
+
+/// The terms of an account, before its work begins; nil where there are none.
+#[rustler::nif]
+fn account_terms(
+    account: ResourceArc<Quota>,
+    limit: u64,
+    soft_limit: Option<u64>,
+    max_queue: Option<u64>,
+) {
+    let _ = account.terms.set(Terms {
+        limit,
+        soft_limit: soft_limit.unwrap_or(u64::MAX),
+        max_queue: max_queue.unwrap_or(u64::MAX),
+    });
+}
+
+/// Who watches the account's process, if anyone does yet.
+#[rustler::nif]
+fn account_guard(account: ResourceArc<Quota>) -> Option<LocalPid> {
+    account.guard.get().copied().map(LocalPid::from_c_arg)
+}
+
+/// Nothing will tell why the account's process dies.
+#[rustler::nif]
+fn account_untraced(account: ResourceArc<Quota>) {
+    account.untraced.store(true, Ordering::Release);
+}
+
+/// Reports what the VM uses for the account's process, and says when to look again: `milliseconds`; or
+/// `{near, milliseconds}` when more than half of the limit is in use and it grows; or
+/// `{soft, milliseconds}` when it has passed its soft limit; or `over`, or `queue`.
+#[rustler::nif]
+fn account_poll<'a>(
+    env: Env<'a>,
+    account: ResourceArc<Quota>,
+    heap: u64,
+    binaries: u64,
+    work: u64,
+    queue: u64,
+) -> Term<'a> {
+    account.account.observe(heap, binaries);
+    let judged = head(&account);
+    let terms = Terms::of(judged);
+    let total = judged.account.usage().total;
+    if queue > terms.max_queue {
+        return atoms::queue().encode(env);
+    }
+    if total > terms.limit {
+        return atoms::over().encode(env);
+    }
+    // Messages fill what they may fill just as bytes do.
+    let filled = u128::from(queue) * u128::from(terms.limit) / u128::from(terms.max_queue).max(1);
+    let filled = total.max(filled as u64);
+    let look = Look {
+        at_us: START.elapsed().as_micros() as u64,
+        total: filled,
+        headroom: terms.limit.saturating_sub(filled),
+        work,
+    };
+    let mut pace = account.pace.lock().unwrap_or_else(PoisonError::into_inner);
+    let pace = pace.get_or_insert_with(|| Pace::new(&CROWD));
+    let growing = pace.grows_to(filled);
+    let wait_ms = pace.next(look);
+    if softly_over(judged, total, terms.soft_limit) {
+        (atoms::soft(), wait_ms).encode(env)
+    } else if growing && total > terms.limit / 2 {
+        (atoms::near(), wait_ms).encode(env)
+    } else {
+        wait_ms.encode(env)
+    }
+}
+
+/// Whether `total` has just passed the soft limit; armed again under half of it.
+fn softly_over(quota: &Quota, total: u64, soft_limit: u64) -> bool {
+    if total > soft_limit {
+        !quota.softly_over.swap(true, Ordering::AcqRel)
+    } else {
+        if total < soft_limit / 2 {
+            quota.softly_over.store(false, Ordering::Release);
+        }
+        false
+    }
+}
+
+/// Reports the tables that belong to the account's processes, in bytes; counts from the next poll on.
+#[rustler::nif]
+fn account_observe_ets(account: ResourceArc<Quota>, bytes: u64) {
+    account.account.observe_ets(bytes);
+}
+
+/// Whether `pid` counts towards the account.
+#[rustler::nif]
+fn account_counts(account: ResourceArc<Quota>, pid: LocalPid) -> bool {
+    registry::find(*pid.as_c_arg()).is_some_and(|found| std::ptr::eq(&**head(&found), &*account))
+}
+
+/// The limit in bytes that the account's work is held to.
+#[rustler::nif]
+fn account_limit(account: ResourceArc<Quota>) -> u64 {
+    Terms::of(head(&account)).limit
+}
+
+/// Records that the account's limit was exceeded by what it holds most of. Only the first breach counts.
+#[rustler::nif]
+fn account_breach(account: ResourceArc<Quota>) -> bool {
+    let account = &head(&account).account;
+    account.breach(account.usage().largest())
+}
+
+/// Records that more messages waited than may.
+#[rustler::nif]
+fn account_breach_queue(account: ResourceArc<Quota>) -> bool {
+    head(&account).account.breach(Category::Queue)
+}
+
+/// Records that the result was larger than the account's limit.
+#[rustler::nif]
+fn account_breach_result(account: ResourceArc<Quota>) -> bool {
+    account.account.breach(Category::Result)
+}
+
+/// The stack of the account's process when it was last worth looking at, in the external term format.
+#[rustler::nif]
+fn account_stack(account: ResourceArc<Quota>, stack: Binary) {
+    let account = head(&account);
+    let mut kept = account.stack.lock().unwrap_or_else(PoisonError::into_inner);
+    *kept = stack.as_slice().to_vec();
+}
+
+/// Why the account's process was killed: `{category, usage, stack}`, or nil when it was not for its memory.
+#[rustler::nif]
+fn account_cause<'a>(env: Env<'a>, account: ResourceArc<Quota>) -> Option<Term<'a>> {
+    let untraced = account.untraced.load(Ordering::Acquire).then(|| Breach {
+        category: Category::Unknown,
+        usage: account.account.usage(),
+    });
+    let breach = account.account.recorded().or(untraced)?;
+    let usage = detailed(breach.usage, account.account.peaks());
+    let stack = account.stack.lock().unwrap_or_else(PoisonError::into_inner);
+    Some((category(breach.category), usage, bytes(env, &stack)).encode(env))
+}
+
+fn category(category: Category) -> Atom {
+    match category {
+        Category::Heap => atoms::heap(),
+        Category::Binaries => atoms::binaries(),
+        Category::Native => atoms::native(),
+        Category::Ets => atoms::ets(),
+        Category::Queue => atoms::queue(),
+        Category::Result => atoms::result(),
+        Category::Unknown => atoms::unknown(),
+    }
+}
+
+/// Processes that the account's work has started since this was last asked.
+#[rustler::nif]
+fn account_spawned(account: ResourceArc<Quota>) -> Vec<LocalPid> {
+    let mut spawned = account
+        .spawned
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    let spawned = std::mem::take(&mut *spawned).into_iter();
+    // Those that run in a quota of their own by now are watched by its guard.
+    spawned
+        .filter(|pid| registry::find(*pid).is_some_and(|found| std::ptr::eq(&*found, &*account)))
+        .map(LocalPid::from_c_arg)
+        .collect()
+}
+
+/// Every process that counts towards the account, but its own.
+#[rustler::nif]
+fn account_members(account: ResourceArc<Quota>) -> Vec<LocalPid> {
+    let members = registry::all(|quota| {
+        let group = quota.group.as_ref();
+        group.is_some_and(|group| std::ptr::eq(&**group, &*account))
+    });
+    let members = members.into_iter();
+    members.map(|(pid, _)| LocalPid::from_c_arg(pid)).collect()
+}

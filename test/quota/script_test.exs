@@ -1,0 +1,36 @@
+defmodule Quota.ScriptTest do
+  # Outside of the test's own node: nothing of the application may be needed.
+  use ExUnit.Case, async: true
+
+  @moduletag timeout: 120_000
+
+  defp script(code) do
+    paths = Enum.flat_map(:code.get_path(), &["-pa", to_string(&1)])
+    elixir = System.find_executable("elixir")
+    System.cmd(elixir, paths ++ ["-e", code], stderr_to_stdout: true)
+  end
+
+  @work """
+  grow = fn grow, list -> grow.(grow, [list | list]) end
+  run = fn ->
+    :done = Quota.run(65_536, fn -> :done end)
+    {:error, %{category: :heap}} = Quota.try_run(1_000_000, fn -> grow.(grow, []) end)
+    {:error, %Quota.TimeoutError{}} = Quota.try_run(1_000_000, fn -> Process.sleep(:infinity) end, timeout: 5)
+  end
+  """
+
+  test "quotas work before the application is started and after it is stopped" do
+    assert {"ok\n", 0} =
+             script("""
+             Logger.configure(level: :warning)
+             #{@work}
+             run.()
+             false = List.keymember?(Application.started_applications(), :bounded, 0)
+             {:ok, _} = Application.ensure_all_started(:bounded)
+             run.()
+             :ok = Application.stop(:bounded)
+             run.()
+             IO.puts("ok")
+             """)
+  end
+end
