@@ -203,12 +203,15 @@ defmodule Quota.PoolTest do
   end
 
   describe "the queue" do
-    test "waits for room" do
-      %{name: name} = start()
+    test "waits for room, and is told of it" do
+      %{name: name, pid: pid} = start()
       {_, worker} = holding(name, 4 * @limit)
       hold(name, @limit, pool_timeout: 5_000)
       waiting(name, 1)
+      :erlang.trace(pid, true, [:receive])
       send(worker, :end)
+      assert_receive {:trace, ^pid, :receive, :room}, 2_000
+      :erlang.trace(pid, false, [:receive])
       send(began(), :end)
       assert_receive {:ended, _, {:ok, :done}}
       empty(name)

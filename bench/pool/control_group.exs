@@ -1,0 +1,46 @@
+defmodule Bench.Pool.ControlGroup do
+  # A memory-limited control group below the one this VM runs in, version 1 or 2.
+
+  alias Bounded.Cgroup
+
+  def create(limit) do
+    case Cgroup.find() do
+      %{version: version, directories: [own | _]} ->
+        directory = Path.join(own, "bounded-pool-#{System.pid()}")
+
+        with :ok <- File.mkdir(directory),
+             :ok <- File.write(Path.join(directory, file(version, :limit)), "#{limit}") do
+          {:ok, %{version: version, directory: directory}}
+        else
+          {:error, reason} -> {:error, "cannot make #{directory}: #{:file.format_error(reason)}"}
+        end
+
+      _ ->
+        {:error, "there are no control groups here"}
+    end
+  end
+
+  @doc "The shell command after which a shell and what it starts belong to the group."
+  def enter(%{directory: directory}), do: "echo $$ > #{Path.join(directory, "cgroup.procs")}"
+
+  def largest_usage(group), do: group |> read(:peak) |> String.trim() |> String.to_integer()
+
+  def kills(group) do
+    case Regex.run(~r/^oom_kill (\d+)$/m, read(group, :events)) do
+      [_, kills] -> String.to_integer(kills)
+      nil -> 0
+    end
+  end
+
+  def remove(%{directory: directory}), do: File.rmdir(directory)
+
+  defp read(%{version: version, directory: directory}, what),
+    do: File.read!(Path.join(directory, file(version, what)))
+
+  defp file(1, :limit), do: "memory.limit_in_bytes"
+  defp file(2, :limit), do: "memory.max"
+  defp file(1, :peak), do: "memory.max_usage_in_bytes"
+  defp file(2, :peak), do: "memory.peak"
+  defp file(1, :events), do: "memory.oom_control"
+  defp file(2, :events), do: "memory.events"
+end
