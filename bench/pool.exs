@@ -24,10 +24,42 @@ defmodule Bench.Pool do
         [seconds, clients] -> {seconds, clients}
       end
 
+    say(machine())
     held = Enum.concat(load(seconds, clients), cost())
-    IO.puts("")
-    for {name, good} <- held, do: IO.puts("#{if good, do: "held ", else: "SHORT"}  #{name}")
+    say("")
+    for {name, good} <- held, do: say("#{if good, do: "held ", else: "SHORT"}  #{name}")
+
+    File.write!(
+      results("txt"),
+      Process.get(:said) |> Enum.reverse() |> Enum.join("\n") |> Kernel.<>("\n")
+    )
+
     unless Enum.all?(held, &elem(&1, 1)), do: System.halt(1)
+  end
+
+  # What is printed is kept, too.
+  defp say(line) do
+    IO.puts(line)
+    Process.put(:said, [line | Process.get(:said, [])])
+  end
+
+  defp machine do
+    cpu =
+      case File.read("/proc/cpuinfo") do
+        {:ok, text} -> Regex.run(~r/^model name\s*: (.+)$/m, text, capture: :all_but_first)
+        _ -> nil
+      end
+
+    memory = Bounded.Cgroup.memory(Bounded.Cgroup.find())
+
+    "#{Date.utc_today()}, #{cpu || "unknown CPU"}, #{System.schedulers_online()} schedulers, " <>
+      "#{div(memory.physical || 0, @mib)} MiB, OTP #{System.otp_release()}, Elixir #{System.version()}"
+  end
+
+  defp results(extension) do
+    directory = Path.join(__DIR__, "results")
+    File.mkdir_p!(directory)
+    Path.join(directory, "#{Date.utc_today()}-pool.#{extension}")
   end
 
   ## The load
@@ -42,14 +74,14 @@ defmodule Bench.Pool do
         report(bare, pool)
 
       {:error, reason} ->
-        IO.puts("the load is left out: #{reason}")
+        say("the load is left out: #{reason}")
         []
     end
   end
 
   defp node_run(kind, seconds, clients) do
     {:ok, group} = ControlGroup.create(@limit)
-    IO.puts("#{kind}: #{clients} clients for #{seconds} s in #{div(@limit, @mib)} MiB")
+    say("#{kind}: #{clients} clients for #{seconds} s in #{div(@limit, @mib)} MiB")
     ebin = Path.join(Mix.Project.app_path(), "ebin")
     node = Path.join(__DIR__, "pool/node.exs")
 
@@ -122,17 +154,17 @@ defmodule Bench.Pool do
   end
 
   defp report(bare, pool) do
-    for line <- Enum.reverse(pool.log), do: IO.puts("  node: #{line}")
+    for line <- Enum.reverse(pool.log), do: say("  node: #{line}")
     {bare_last, _} = List.last(bare.resident)
 
-    IO.puts(
+    say(
       "without a pool: exit status #{bare.status}, #{bare.kills} killed by the kernel, after #{bare_last} ms"
     )
 
-    IO.puts("with a pool:    exit status #{pool.status}, #{pool.kills} killed by the kernel")
-    IO.puts("  largest usage of the control group: #{div(pool.largest, @mib)} MiB")
+    say("with a pool:    exit status #{pool.status}, #{pool.kills} killed by the kernel")
+    say("  largest usage of the control group: #{div(pool.largest, @mib)} MiB")
 
-    IO.puts(
+    say(
       "  largest resident memory: #{div(pool.resident |> Enum.map(&elem(&1, 1)) |> Enum.max(fn -> 0 end), @mib)} MiB"
     )
 
@@ -147,17 +179,17 @@ defmodule Bench.Pool do
     counts = Enum.frequencies_by(result.outcomes, fn {kind, outcome, _} -> {kind, outcome} end)
 
     for {{kind, outcome}, count} <- Enum.sort(counts),
-        do: IO.puts("  #{kind} #{outcome}: #{count}")
+        do: say("  #{kind} #{outcome}: #{count}")
 
     refused = for {_, :refused, us} <- result.outcomes, do: us
     {median, p99} = {percentile(refused, 0.5), percentile(refused, 0.99)}
-    IO.puts("  refused in: median #{median} us, p99 #{p99} us, largest #{Enum.max(refused)} us")
+    say("  refused in: median #{median} us, p99 #{p99} us, largest #{Enum.max(refused)} us")
     {_, _, size, _} = hd(pool.reserved)
     shares = for {_, reserved, size, _} <- pool.reserved, do: reserved / size
     median_share = percentile(shares, 0.5)
     running = for {_, _, _, running} <- pool.reserved, do: running
 
-    IO.puts(
+    say(
       "  pool of #{div(size, @mib)} MiB: reserved at the median #{round(median_share * 100)} %, running #{percentile(running, 0.5)}"
     )
 
@@ -191,7 +223,7 @@ defmodule Bench.Pool do
       |> Enum.reject(fn {_, points} -> points == [] end)
 
     Chart.write(path, title, series, @limit)
-    IO.puts("chart: #{Path.relative_to_cwd(path)}")
+    say("chart: #{Path.relative_to_cwd(path)}")
   end
 
   ## The cost
@@ -212,7 +244,7 @@ defmodule Bench.Pool do
     median = fn kind -> percentile(for({^kind, us} <- figures, do: us), 0.5) end
     over = median.(:pool) - median.(:alone)
 
-    IO.puts(
+    say(
       "Quota.run alone #{f(median.(:alone))} us, in a pool #{f(median.(:pool))} us: #{f(over)} us over (#{System.schedulers_online()} schedulers)"
     )
 
