@@ -82,11 +82,10 @@ defmodule Bench.Pool do
   defp node_run(kind, seconds, clients) do
     {:ok, group} = ControlGroup.create(@limit)
     say("#{kind}: #{clients} clients for #{seconds} s in #{div(@limit, @mib)} MiB")
-    ebin = Path.join(Mix.Project.app_path(), "ebin")
     node = Path.join(__DIR__, "pool/node.exs")
 
     command =
-      "#{ControlGroup.enter(group)} && exec elixir --erl '+sbwt none' -pa #{ebin} #{node} #{kind} #{seconds} #{clients} 2>&1"
+      "#{ControlGroup.enter(group)} && exec elixir --erl '+sbwt none' -pa #{ebin()} #{node} #{kind} #{seconds} #{clients} 2>&1"
 
     port =
       Port.open({:spawn_executable, "/bin/sh"}, [
@@ -154,7 +153,7 @@ defmodule Bench.Pool do
   end
 
   defp report(bare, pool) do
-    for line <- Enum.reverse(pool.log), do: say("  node: #{line}")
+    for line <- Enum.reverse(pool.log), line != "", do: say("  node: #{line}")
     {bare_last, _} = List.last(bare.resident)
 
     say(
@@ -228,48 +227,37 @@ defmodule Bench.Pool do
 
   ## The cost
 
-  @runs 2_000
-  @rounds 31
-
   defp cost do
-    {:ok, _} = Quota.Pool.start_link(name: Bench.Cost, size: 64 * @mib)
+    {output, 0} =
+      System.cmd("elixir", [
+        "--erl",
+        "+sbwt none",
+        "-pa",
+        ebin(),
+        Path.join(__DIR__, "pool/cost.exs")
+      ])
 
-    kinds = [
-      alone: fn -> Quota.run(@mib, fn -> :ok end) end,
-      pool: fn -> Quota.run(@mib, fn -> :ok end, pool: Bench.Cost) end
-    ]
+    figures =
+      for line <- String.split(output, "\n", trim: true), into: %{} do
+        [what | figures] = String.split(line)
+        {what, Enum.map(figures, &String.to_float/1)}
+      end
 
-    for {_, run} <- kinds, do: contend(run)
-    figures = for _ <- 1..@rounds, {kind, run} <- Enum.shuffle(kinds), do: {kind, contend(run)}
-    median = fn kind -> percentile(for({^kind, us} <- figures, do: us), 0.5) end
-    over = median.(:pool) - median.(:alone)
-
-    say(
-      "Quota.run alone #{f(median.(:alone))} us, in a pool #{f(median.(:pool))} us: #{f(over)} us over (#{System.schedulers_online()} schedulers)"
-    )
-
+    [alone, pool, over] = figures["run"]
+    [_, _, admission] = figures["admission"]
+    say("CPU time with #{System.schedulers_online()} schedulers contending, medians:")
+    say("  Quota.run alone #{alone} us, in a pool #{pool} us: #{over} us over")
+    say("  admission and release by themselves: #{admission} us")
     [{"admission and release cost under 2 us", over < 2}]
   end
 
-  # Microseconds of a run, two processes at once.
-  defp contend(run) do
-    {us, _} =
-      :timer.tc(fn ->
-        1..2
-        |> Enum.map(fn _ -> Task.async(fn -> for(_ <- 1..@runs, do: run.()) && :ok end) end)
-        |> Task.await_many(:infinity)
-      end)
-
-    us / @runs
-  end
+  defp ebin, do: Path.join(Mix.Project.app_path(), "ebin")
 
   defp percentile([], _share), do: 0
 
   defp percentile(figures, share),
     do:
       figures |> Enum.sort() |> Enum.at(min(trunc(length(figures) * share), length(figures) - 1))
-
-  defp f(number), do: :erlang.float_to_binary(number / 1, decimals: 2)
 end
 
 Bench.Pool.main(System.argv())
