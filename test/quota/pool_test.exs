@@ -58,7 +58,16 @@ defmodule Quota.PoolTest do
   defp keep(name, limit) do
     keeper = spawn(fn -> receive do: ({:keep, _binary} -> Process.sleep(:infinity)) end)
     make = fn -> BoundedBinary.copy(:binary.copy("x", 1_000_000)) end
-    Quota.run(limit, fn -> send(keeper, {:keep, make.()}) && :ok end, pool: name)
+
+    Quota.run(
+      limit,
+      fn ->
+        send(keeper, {:keep, make.()})
+        :ok
+      end,
+      pool: name
+    )
+
     keeper
   end
 
