@@ -7,7 +7,7 @@
 use super::attributes::{AttributeSpan, Attributes, Source, Sources, Span};
 use super::blocks::{name_end, text_end, value_end};
 use super::class::{self, SPACE, START};
-use super::core::{Region, State};
+use super::core::State;
 use super::halt::Halt;
 use super::namespaces::Namespaces;
 use super::scanner::{ATTRIBUTE_COST, Scanner};
@@ -37,7 +37,7 @@ impl<S: Sink> Scanner<'_, S> {
             && core.run.text.is_empty()
             && core.run.only_space
             && core.open.depth() > 0
-            && core.region != Region::AfterDoctype
+            && self.dtd.is_none()
             && !options.positions
             && !options.namespaces
     }
@@ -108,7 +108,7 @@ impl<S: Sink> Scanner<'_, S> {
             return Ok(false);
         };
         let qualified = &text[at + 1..tag.name_end];
-        self.core.open.push(qualified, 0, Namespaces::NONE)?;
+        self.core.open.push(qualified, 0, Namespaces::NONE, 0, 0)?;
         let name = utf8::text(qualified);
         let name = Name {
             qualified: name,
