@@ -16,7 +16,9 @@ defmodule Bench.Contenders.QuickXml do
 
   @doc "Parses the file so many times; answers as `Bench.Measure.run/3`."
   def measure(path, times) do
-    case System.cmd(@program, ["quick_xml", path, Integer.to_string(times)], stderr_to_stdout: true) do
+    case System.cmd(@program, ["quick_xml", path, Integer.to_string(times)],
+           stderr_to_stdout: true
+         ) do
       {figures, 0} ->
         [events, text_bytes, cpu_ns, wall_ns] =
           figures |> String.split() |> Enum.map(&String.to_integer/1)
