@@ -3,6 +3,6 @@
     "{mix,.formatter}.exs",
     "{config,lib,test}/**/*.{ex,exs}",
     "bench/**/*.{ex,exs}",
-    "bin/*.exs"
+    "demo/**/*.ex"
   ]
 ]

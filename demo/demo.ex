@@ -1,0 +1,89 @@
+defmodule Demo do
+  @moduledoc false
+  # `bin/demo`: what this project is for, with figures measured as you watch.
+
+  import Demo.Terminal, only: [bytes: 1, chart: 3, heading: 1, seconds: 1, table: 1]
+
+  alias Demo.{Group, Streaming, Uploads}
+
+  # What the node must stay under in part 2, and may have at all in part 3.
+  @ceiling 268_435_456
+
+  def main(files) do
+    {:ok, _} = Application.ensure_all_started(:bounded)
+    started = System.monotonic_time(:millisecond)
+
+    heading("1. A long document, and what it costs to have it all at once")
+    streamed = Streaming.run(files)
+
+    heading(
+      "2. A server and its hostile clients: #{Uploads.describe()}; ceiling #{bytes(@ceiling)}"
+    )
+
+    server = Uploads.run("server, with quotas", Uploads.limit())
+    Uploads.report(server)
+
+    heading("3. The same in a control group of #{bytes(@ceiling)}")
+    {grouped, problems} = grouped()
+
+    runs = [server | grouped]
+    heading("What was measured")
+    table([["what", "how it went", "resident memory"] | streamed ++ Enum.map(runs, &row/1)])
+    for run <- runs, do: chart(run.title <> ": " <> Uploads.fate(run), run.samples, @ceiling)
+
+    problems = problems(server) ++ problems
+    IO.puts("\nTook #{seconds(System.monotonic_time(:millisecond) - started)}.")
+    for problem <- problems, do: IO.puts("NOT AS IT SHOULD BE: #{problem}")
+    System.halt(if problems == [], do: 0, else: 1)
+  end
+
+  defp grouped do
+    case Group.create(@ceiling) do
+      {:ok, group} ->
+        try do
+          IO.puts("  without quotas:")
+          without = Uploads.run("control group, without quotas", nil, group)
+          Uploads.report(without)
+          IO.puts("  with quotas:")
+          with_quotas = Uploads.run("control group, with quotas", Uploads.limit(), group)
+          with_quotas = %{with_quotas | kills: with_quotas.kills - without.kills}
+          Uploads.report(with_quotas)
+          {[without, with_quotas], survived(without) ++ problems(with_quotas)}
+        after
+          Group.remove(group)
+        end
+
+      {:error, reason} ->
+        IO.puts("  Skipped: #{reason}.")
+        {[], []}
+    end
+  end
+
+  defp row(run) do
+    hostile = Uploads.share(Uploads.hostile(run))
+    ordinary = Uploads.share(Uploads.ordinary(run))
+
+    [
+      run.title,
+      "#{ordinary} ordinary and #{hostile} hostile answered rightly; #{Uploads.fate(run)}",
+      "at most #{bytes(run.peak)}"
+    ]
+  end
+
+  defp survived(%{exit_status: nil}),
+    do: ["without quotas the node lived: the load is too light here"]
+
+  defp survived(_), do: []
+
+  defp problems(run) do
+    wrong = Enum.reject(run.outcomes, &Uploads.right?/1)
+
+    Enum.concat([
+      for outcome <- Enum.take(wrong, 3) do
+        "#{run.title}: #{outcome.kind} got #{inspect(outcome.answer)}, and so on for #{length(wrong)}"
+      end,
+      if(run.peak > @ceiling, do: ["#{run.title}: the node held #{bytes(run.peak)}"], else: []),
+      if(run.exit_status || run.kills > 0, do: ["#{run.title}: #{Uploads.fate(run)}"], else: [])
+    ])
+  end
+end
