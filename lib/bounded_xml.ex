@@ -53,7 +53,8 @@ defmodule BoundedXml do
 
   ## Options
 
-    * `:namespaces` (`false`): resolve prefixes. An undeclared prefix is an error
+    * `:namespaces` (`false`): resolve prefixes. An undeclared prefix is an error; declarations are
+      attributes in the namespace `http://www.w3.org/2000/xmlns/`
     * `:encoding` (`nil`): the name of the encoding, when it is known better than the document says
     * `:doctype` (`:internal`): `:internal` reads entities and defaults that the document declares
       itself, `:reject` makes any document type declaration an error
@@ -132,7 +133,7 @@ defmodule BoundedXml do
         {:end_document, {}}
       ]
 
-      NS> ["<p:a xmlns:p='urn:x'", ">text</", "p:a>"]
+      iex> ["<p:a xmlns:p='urn:x'", ">text</", "p:a>"]
       ...> |> BoundedXml.stream(namespaces: true)
       ...> |> Enum.find(&match?({:end_element, _}, &1))
       {:end_element, {"urn:x", "a"}}
@@ -168,10 +169,10 @@ defmodule BoundedXml do
   other the outermost is given. With `namespaces: true` a name in a path stands for any namespace, and a
   path may be a list of steps instead, `{uri, local}` (`nil` for no namespace), names, `"*"` and `"//"`:
 
-      NS> "<a xmlns='urn:x'><b>1</b><b xmlns=''>2</b></a>"
+      iex> "<a xmlns='urn:x'><b>1</b><b xmlns=''>2</b></a>"
       ...> |> BoundedXml.select([{"urn:x", "a"}, {"urn:x", "b"}], namespaces: true)
       ...> |> Enum.to_list()
-      [{{"urn:x", "b"}, [{{nil, "xmlns"}, "urn:x"}], ["1"]}]
+      [{{"urn:x", "b"}, [], ["1"]}]
 
   Text that comments or CDATA sections divide is one child. A reference that cannot be expanded is the
   child `{:skipped_entity, name}`.

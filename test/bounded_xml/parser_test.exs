@@ -51,8 +51,9 @@ defmodule BoundedXml.ParserTest do
 
   test "a document cut short is an error of finish/1" do
     parser = new()
-    assert {:ok, [_, _]} = Parser.feed(parser, "<a>")
-    assert {:error, %ParseError{kind: :malformed, byte_offset: 3}, []} = Parser.finish(parser)
+    assert {:ok, [_, _, _, _]} = Parser.feed(parser, "<a><b/>")
+    assert {:error, %ParseError{kind: :malformed, byte_offset: 7}, events} = Parser.finish(parser)
+    assert events == []
   end
 
   test "finished is finished" do

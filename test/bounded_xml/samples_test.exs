@@ -1,0 +1,147 @@
+defmodule BoundedXml.SamplesTest do
+  use ExUnit.Case, async: false
+
+  # Real documents: the same events however they are cut, and the same as Python's expat finds.
+
+  alias Bounded.Native
+  alias Bounded.Test.Samples
+
+  # Malformed in the wild: a bare `&`.
+  @malformed ["iso_3166-2.xml"]
+
+  # What byte for byte takes seconds even natively is left to the slow test.
+  @small 100_000
+
+  {corpus, skip} =
+    case Samples.corpus() do
+      {:ok, paths} -> {paths, nil}
+      {:error, reason} -> {[], reason}
+    end
+
+  if skip, do: IO.puts("samples: #{skip}; the test is skipped")
+  @corpus corpus
+
+  test "the project's own documents, at every cut" do
+    for path <- Samples.own() do
+      expected = fingerprint(path, 65_536)
+      for size <- 1..300, do: assert(fingerprint(path, size) == expected)
+    end
+  end
+
+  @tag skip: skip
+  test "the corpus in chunks of 4096 and 65536 bytes, small ones of 1 and 7" do
+    for path <- @corpus do
+      expected = fingerprint(path, 65_536)
+      assert fingerprint(path, 4_096) == expected, path
+
+      if File.stat!(path).size < @small do
+        for size <- [1, 7], do: assert(fingerprint(path, size) == expected, path)
+      end
+    end
+  end
+
+  @tag skip: skip
+  test "no NIF call takes a millisecond of CPU time" do
+    {longest, path} = @corpus |> Enum.map(&{longest_call(&1, 5), Path.basename(&1)}) |> Enum.max()
+    IO.puts("samples: the longest NIF call took #{div(longest, 1_000)} us of CPU time (#{path})")
+    assert longest < 1_000_000
+  end
+
+  # The first touch of fresh memory is the system's time, and unpredictable: a slow call may be
+  # tried again.
+  defp longest_call(path, tries) do
+    Native.xml_longest_call()
+    {:file, path} |> BoundedXml.stream(limits: :trusted) |> Enum.each(fn _event -> :ok end)
+    checked(Native.xml_longest_call(), path, tries)
+  rescue
+    BoundedXml.ParseError -> checked(Native.xml_longest_call(), path, tries)
+  end
+
+  defp checked(longest, path, tries) when longest > 1_000_000 and tries > 1,
+    do: longest_call(path, tries - 1)
+
+  defp checked(longest, _path, _tries), do: longest
+
+  @tag skip: skip
+  @tag :slow
+  @tag timeout: 600_000
+  test "all of the corpus in chunks of 1 and 7 bytes" do
+    for path <- @corpus do
+      expected = fingerprint(path, 65_536)
+      for size <- [1, 7], do: assert(fingerprint(path, size) == expected, path)
+    end
+  end
+
+  @tag skip: skip
+  test "rejects what is malformed, and at the right place" do
+    for path <- @corpus, Path.basename(path) in @malformed do
+      error = assert_raise BoundedXml.ParseError, fn -> digest(path) end
+      assert %{kind: :malformed, byte_offset: offset} = error
+      assert <<_::binary-size(offset), "&", _::binary>> = File.read!(path)
+    end
+  end
+
+  @tag skip: skip || if(!System.find_executable("python3"), do: "python3 is not there")
+  test "agrees with expat, event for event" do
+    script = Path.expand("test/support/expat.py")
+    paths = @corpus ++ Samples.own()
+
+    port =
+      Port.open(
+        {:spawn_executable, System.find_executable("python3")},
+        [:binary, args: [script]] ++ [line: 200]
+      )
+
+    for path <- paths do
+      Port.command(port, [Path.expand(path), "\n"])
+      found = if Path.basename(path) in @malformed, do: "malformed", else: digest(path)
+
+      expected =
+        receive do
+          {^port, {:data, {:eol, line}}} -> line
+        after
+          60_000 -> flunk("expat took too long on #{path}")
+        end
+
+      assert found == expected, "#{path}: #{found}, expat: #{expected}"
+    end
+
+    Port.close(port)
+  end
+
+  # A hash over all events, and the error.
+  defp fingerprint(path, size) do
+    {:file, path}
+    |> BoundedXml.stream(chunk_bytes: size, limits: :trusted)
+    |> Enum.reduce(0, &:erlang.phash2([&2 | &1], 4_294_967_296))
+  rescue
+    error in BoundedXml.ParseError -> error
+  end
+
+  # What `expat.py` prints.
+  defp digest(path) do
+    {:file, path}
+    |> BoundedXml.stream(limits: :trusted, text: :joined)
+    |> Enum.reduce({0, 0, 0, :erlang.md5_init()}, &count/2)
+    |> then(fn {elements, attributes, text, md5} ->
+      md5 = md5 |> :erlang.md5_final() |> Base.encode16(case: :lower)
+      "#{elements} #{attributes} #{text} #{md5}"
+    end)
+  end
+
+  defp count({:start_element, {name, attributes}}, {elements, count, text, md5}) do
+    attributes_text = for {name, value} <- attributes, do: [name, 0, value, 0]
+    md5 = :erlang.md5_update(md5, ["S", name, 0, attributes_text])
+    {elements + 1, count + length(attributes), text, md5}
+  end
+
+  defp count({:end_element, name}, {elements, attributes, text, md5}),
+    do: {elements, attributes, text, :erlang.md5_update(md5, ["E", name, 0])}
+
+  defp count({:characters, characters}, {elements, attributes, text, md5}) do
+    md5 = :erlang.md5_update(md5, ["T", characters, 0])
+    {elements, attributes, text + byte_size(characters), md5}
+  end
+
+  defp count(_event, acc), do: acc
+end
