@@ -1,0 +1,177 @@
+defmodule Bounded.DoctorTest do
+  # Every fault is planted in a VM of its own: there nothing else is wrong.
+  use ExUnit.Case, async: false
+
+  alias Bounded.Doctor
+  alias Bounded.Test.{Faults, Peer}
+
+  @moduletag :tmp_dir
+  @moduletag timeout: 120_000
+
+  setup_all do
+    {:ok, peer: Peer.start()}
+  end
+
+  setup %{tmp_dir: dir} do
+    {:ok, root: kernel(dir)}
+  end
+
+  # The files of a kernel in whose container all is well, and what is different in this one.
+  defp kernel(dir, fixture \\ "v2", files \\ %{}) do
+    File.cp_r!("test/fixtures/cgroup/#{fixture}", dir)
+
+    %{
+      "proc/sys/vm/overcommit_memory" => "0\n",
+      "proc/self/oom_score_adj" => "0\n",
+      "proc/self/status" => "VmRSS:\t   61000 kB\nRssAnon:\t   60000 kB\nVmSwap:\t       0 kB\n"
+    }
+    |> Map.merge(files)
+    |> Enum.each(fn {path, text} ->
+      path = Path.join(dir, path)
+      File.mkdir_p!(Path.dirname(path))
+      File.write!(path, text)
+    end)
+
+    dir
+  end
+
+  defp findings(peer, root), do: Peer.call(peer, Doctor, :examine_below, [root]).findings
+  defp ids(peer, root), do: peer |> findings(root) |> Enum.map(& &1.id)
+
+  defp plant(root, fault, flags \\ []) do
+    peer = Peer.start(flags)
+    Peer.call(peer, Faults, fault, [])
+    findings = findings(peer, root)
+    :peer.stop(peer)
+    findings
+  end
+
+  test "nothing on a healthy node", %{root: root, peer: peer} do
+    Peer.call(peer, Faults, :idle_processes, [1_000])
+    assert findings(peer, root) == []
+  end
+
+  describe "faults of processes, tables and allocators:" do
+    test "a leaking router", %{root: root} do
+      assert [%{id: :binary_leak, figure: figure} = finding] = plant(root, :leaking_router)
+      assert figure >= 60 * 1024 * 1024
+      assert finding.summary =~ ":leaking_router"
+      assert finding.summary =~ "60 MiB in 6"
+    end
+
+    test "a flooded mailbox", %{root: root} do
+      assert [%{id: :mailbox, severity: :critical, figure: 20_000}] =
+               plant(root, :flooded_mailbox)
+    end
+
+    @tag :slow
+    test "a fragmented allocator", %{root: root} do
+      assert [%{id: :fragmentation, figure: figure} = finding] =
+               plant(root, :fragmented_allocator)
+
+      assert figure > 64 * 1024 * 1024
+      assert finding.summary =~ "binary_alloc"
+      assert finding.remedy =~ "+MBas aobf"
+    end
+
+    @tag :slow
+    test "a growing table", %{root: root} do
+      assert [%{id: :large_table} = finding] = plant(root, :growing_table)
+      assert finding.summary =~ ":growing_table"
+      assert finding.summary =~ "1000000 rows"
+    end
+
+    test "atoms", %{root: root} do
+      assert [%{id: :atoms, severity: :critical}] = plant(root, :many_atoms, ["+t", "32768"])
+    end
+
+    test "an orphan", %{root: root} do
+      findings = plant(root, :orphan)
+      assert %{figure: figure} = Enum.find(findings, &(&1.id == :orphans))
+      assert figure in (20 * 1024 * 1024)..(21 * 1024 * 1024)
+    end
+
+    @tag :slow
+    test "a huge process", %{root: root} do
+      assert [%{id: :huge_process, figure: figure}] = plant(root, :huge_process)
+      assert figure >= 160_000_000
+    end
+  end
+
+  describe "faults of the machine:" do
+    test "no container limit", %{tmp_dir: dir, peer: peer} do
+      assert ids(peer, kernel(Path.join(dir, "none"), "none")) == [:no_container_limit]
+    end
+
+    test "a limit nearly reached", %{tmp_dir: dir, peer: peer} do
+      limit = Path.join(dir, "sys/fs/cgroup/memory.max") |> File.read!() |> String.trim()
+      root = kernel(dir, "v2", %{"sys/fs/cgroup/memory.current" => limit})
+      assert [%{id: :little_left, severity: :critical}] = findings(peer, root)
+    end
+
+    test "overcommit", %{tmp_dir: dir, peer: peer} do
+      for {mode, severity} <- [{"1", :warning}, {"2", :critical}] do
+        root = kernel(dir, "v2", %{"proc/sys/vm/overcommit_memory" => mode})
+        assert [%{id: :overcommit, severity: ^severity}] = findings(peer, root)
+      end
+    end
+
+    test "drift between what is resident and what anyone accounts for", %{
+      tmp_dir: dir,
+      peer: peer
+    } do
+      root =
+        kernel(dir, "v2", %{"proc/self/status" => "VmRSS:\t2000000 kB\nRssAnon:\t1048576 kB\n"})
+
+      assert [%{id: :drift, figure: figure} = finding] = findings(peer, root)
+      assert figure in 900_000_000..1_073_741_824
+      assert finding.summary =~ "1 GiB are resident"
+    end
+
+    test "swap and the kernel's list of victims", %{tmp_dir: dir, peer: peer} do
+      status = "RssAnon:\t60000 kB\nVmSwap:\t1024 kB\n"
+
+      root =
+        kernel(dir, "v2", %{"proc/self/status" => status, "proc/self/oom_score_adj" => "1000\n"})
+
+      assert ids(peer, root) == [:first_to_die, :swapped]
+    end
+  end
+
+  @tag :slow
+  test "a report on 100,000 processes takes less than 3 s of CPU time and 50 MB" do
+    peer = Peer.start()
+    Peer.call(peer, Faults, :idle_processes, [100_000])
+    {milliseconds, bytes} = Peer.call(peer, Faults, :cost, [])
+    assert milliseconds < 3_000
+    assert bytes < 50_000_000
+    :peer.stop(peer)
+  end
+
+  test "a quota that runs is listed with its label", %{root: root} do
+    Quota.run(
+      100_000_000,
+      fn ->
+        facts = Doctor.examine_below(root).facts
+
+        assert Enum.any?(facts, fn {name, text} ->
+                 name == ~s(  "the import") and text =~ "of 95.4 MiB"
+               end)
+      end,
+      label: "the import"
+    )
+  end
+
+  test "the report is text, worst first", %{root: root} do
+    finding = fn id, severity ->
+      %Doctor.Finding{id: id, severity: severity, figure: 1, summary: "seen", remedy: "do"}
+    end
+
+    report = Doctor.examine_below(root)
+    report = %{report | findings: [finding.(:a, :critical), finding.(:b, :warning)]}
+    text = report |> Doctor.format() |> IO.iodata_to_binary()
+    assert text =~ ~r/memory limit +\d/
+    assert text =~ "CRITICAL a: seen\n    do\n\nWARNING b: seen\n    do\n"
+    assert IO.iodata_to_binary(Doctor.format(%{report | findings: []})) =~ "Nothing found."
+  end
+end
