@@ -49,11 +49,8 @@ defmodule Bounded.Doctor.Ledger do
 
   defp fact({total, %{label: label, limit: limit, pid: pid}}) do
     name = if label == nil, do: inspect(pid), else: inspect(label, limit: 10, printable_limit: 60)
-    {"  #{name}", "#{Text.bytes(total)} of #{limit(limit)}"}
+    {"  #{name}", "#{Text.bytes(total)} of #{Text.bytes(limit)}"}
   end
-
-  defp limit(bytes) when is_integer(bytes), do: Text.bytes(bytes)
-  defp limit(other), do: inspect(other)
 
   defp orphan(bytes) when bytes >= @orphaned do
     [
