@@ -26,11 +26,10 @@ defmodule BoundedBinary do
   """
 
   alias Bounded.{Arena, Native}
-  alias BoundedBinary.{Compact, Concat, Filling, Inflate, Retained, Terms}
+  alias BoundedBinary.{Compact, Concat, Copy, Filling, Inflate, Retained, Terms}
 
-  # `slice::PLAIN_MAX` and `slice::STEP` of the core.
+  # `slice::PLAIN_MAX` of the core.
   @plain_max 64 * 1024
-  @step 256 * 1024
 
   @default_max_bytes 64 * 1024 * 1024
 
@@ -43,18 +42,7 @@ defmodule BoundedBinary do
       {600, 600}
   """
   @spec copy(binary) :: binary
-  def copy(binary)
-
-  def copy(binary) when byte_size(binary) <= @plain_max, do: :binary.copy(binary)
-
-  def copy(binary) when byte_size(binary) <= @step do
-    {:ok, copy} = Arena.charged(fn -> Native.binary_copy(binary) end)
-    copy
-  end
-
-  def copy(binary) do
-    byte_size(binary) |> Filling.new() |> Filling.append(binary) |> Filling.finish()
-  end
+  defdelegate copy(binary), to: Copy, as: :run
 
   @doc """
   `n` copies of `binary`, one after the other, as `:binary.copy/2`.

@@ -42,7 +42,7 @@ defmodule Quota do
   """
 
   alias Bounded.Native
-  alias Quota.{Figures, Limit, Members, Run, Usage}
+  alias Quota.{Limit, Members, Run, Usage}
 
   @type limit :: pos_integer
 
@@ -200,14 +200,7 @@ defmodule Quota do
       0
   """
   @spec usage :: Usage.t() | nil
-  def usage do
-    Figures.observe_own()
-
-    case Native.own_usage() do
-      nil -> nil
-      {_limit, usage, _label} -> Usage.from_tuple(usage)
-    end
-  end
+  def usage, do: Usage.own()
 
   @type info :: %{
           label: term,

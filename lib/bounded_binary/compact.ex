@@ -4,7 +4,7 @@ defmodule BoundedBinary.Compact do
   # looked through first and rebuilt only when there is something to do; what did not change stays the
   # same term, shared as it was.
 
-  alias BoundedBinary.Walk
+  alias BoundedBinary.{Copy, Walk}
 
   @doc "`term` with a copy of every binary that `rule`, `{ratio, bytes}`, finds too expensive to keep."
   def run(term, rule) do
@@ -28,7 +28,7 @@ defmodule BoundedBinary.Compact do
   defp retains?(bits, rule), do: bits |> whole_bytes() |> retains?(rule)
 
   defp rebuild(term, rule) when is_binary(term) do
-    if retains?(term, rule), do: BoundedBinary.copy(term), else: term
+    if retains?(term, rule), do: Copy.run(term), else: term
   end
 
   defp rebuild(term, rule) when is_bitstring(term) do
@@ -75,7 +75,7 @@ defmodule BoundedBinary.Compact do
     bytes = whole_bytes(bits)
     size = byte_size(bytes)
     <<_::binary-size(size), last::bitstring>> = bits
-    <<BoundedBinary.copy(bytes)::binary, last::bitstring>>
+    <<Copy.run(bytes)::binary, last::bitstring>>
   end
 
   defp whole_bytes(bits) do

@@ -3,7 +3,7 @@ defmodule BoundedBinary.File do
   # A file into a charged binary. Room for its size is charged before the first byte is read; what has no
   # size (a pipe, `/proc`) or grows meanwhile is read in charged pieces and put together at the end.
 
-  alias BoundedBinary.Filling
+  alias BoundedBinary.{Concat, Filling}
 
   @piece 256 * 1024
 
@@ -25,12 +25,14 @@ defmodule BoundedBinary.File do
     end
   end
 
+  defp concat(pieces), do: Concat.run(pieces, :erlang.iolist_size(pieces))
+
   defp read_open(_file, size, max_bytes) when size > max_bytes, do: {:error, :efbig}
 
   defp read_open(file, size, max_bytes) do
     with {:ok, binary} <- fill(file, Filling.new(size), size),
          {:ok, more} <- read_pieces(file, size, max_bytes, []) do
-      if more == [], do: {:ok, binary}, else: {:ok, BoundedBinary.concat([binary | more])}
+      if more == [], do: {:ok, binary}, else: {:ok, concat([binary | more])}
     end
   end
 

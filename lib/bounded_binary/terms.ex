@@ -3,7 +3,7 @@ defmodule BoundedBinary.Terms do
   # The external term format: what a term takes is found before it is decoded.
 
   alias Bounded.{Arena, Native}
-  alias BoundedBinary.{DecodeError, Inflate}
+  alias BoundedBinary.{Copy, DecodeError, Inflate}
 
   @doc "Decodes `binary` unless the term takes more than `max_bytes` or is of a kind that is not in `allow`."
   def decode(<<131, 80, size::32, data::binary>>, max_bytes, allow) do
@@ -58,7 +58,7 @@ defmodule BoundedBinary.Terms do
   defp aligned(binary) do
     if Native.binary_aligned(binary, byte_size(binary)),
       do: binary,
-      else: BoundedBinary.copy(binary)
+      else: Copy.run(binary)
   end
 
   defp error(:limit, _bytes, offset, max_bytes) do

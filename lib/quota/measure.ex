@@ -2,7 +2,7 @@ defmodule Quota.Measure do
   @moduledoc false
   # `Quota.measure/1`: a run that is only observed, in which the work looks at itself last.
 
-  alias Quota.{Figures, Options, Run}
+  alias Quota.{Figures, Options, Run, Usage}
 
   import Bitwise, only: [<<<: 2]
 
@@ -20,7 +20,7 @@ defmodule Quota.Measure do
     value = fun.()
     {_, _, work, _} = Figures.of(self())
     time = System.monotonic_time(:microsecond) - started
-    usage = Quota.usage()
+    usage = Usage.own()
     :erlang.garbage_collect()
     {heap, binaries, _, _} = Figures.of(self())
     {value, %{usage | live: heap + binaries, reductions: work - work_before, time: time}}

@@ -4,20 +4,22 @@ defmodule Quota.Member do
   # over the limit. Dies with either; should the guard be killed, the process dies as well.
 
   alias Bounded.Native
-  alias Quota.{Breach, Figures, Members}
+  alias Quota.{Breach, Figures}
 
-  def start(pid, account, group, guard) do
-    :erlang.spawn_opt(__MODULE__, :watch, [pid, account, group, guard], priority: :high)
+  @doc "`discover` is called with the process and the group, each time it is looked at."
+  def start(pid, account, group, guard, discover) do
+    args = [pid, account, group, guard, discover]
+    :erlang.spawn_opt(__MODULE__, :watch, args, priority: :high)
   end
 
   @doc false
-  def watch(pid, account, group, guard) do
+  def watch(pid, account, group, guard, discover) do
     Process.monitor(pid)
     Process.monitor(guard)
-    look({pid, account, group, guard})
+    look({pid, account, group, guard, discover})
   end
 
-  defp wait({pid, _, _, guard} = member, milliseconds) do
+  defp wait({pid, _, _, guard, _} = member, milliseconds) do
     receive do
       {:DOWN, _, _, ^guard, _} -> Process.exit(pid, :kill)
       {:DOWN, _, _, ^pid, _} -> :ok
@@ -26,8 +28,8 @@ defmodule Quota.Member do
     end
   end
 
-  defp look({pid, account, group, guard} = member) do
-    Members.discover(pid, group)
+  defp look({pid, account, group, guard, discover} = member) do
+    discover.(pid, group)
 
     case Figures.of(pid) do
       nil ->

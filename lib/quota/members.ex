@@ -37,7 +37,7 @@ defmodule Quota.Members do
   def add(account, pid, guard) do
     member = Native.account_member(account)
     alive = Native.account_attach(member, pid)
-    if alive, do: Member.start(pid, member, account, guard)
+    if alive, do: Member.start(pid, member, account, guard, &__MODULE__.discover/2)
     alive
   end
 

@@ -238,7 +238,10 @@ defmodule Quota.Run do
     raise error
   end
 
-  defp gone(run, reason), do: exit({reason, {Quota, :run, [run.limit, run.fun, run.opts]}})
+  # `Quota`, which calls this module: as an alias it would make the two depend on each other.
+  @caller :"Elixir.Quota"
+
+  defp gone(run, reason), do: exit({reason, {@caller, :run, [run.limit, run.fun, run.opts]}})
 
   defp now, do: System.monotonic_time(:millisecond)
 end

@@ -43,6 +43,17 @@ defmodule Quota.Usage do
             time: nil
 
   @doc false
+  # `Quota.usage/0`.
+  def own do
+    Quota.Figures.observe_own()
+
+    case Bounded.Native.own_usage() do
+      nil -> nil
+      {_limit, usage, _label} -> from_tuple(usage)
+    end
+  end
+
+  @doc false
   def from_tuple({{heap, binaries, native, ets, total, peak}, peaks}) do
     {peak_heap, peak_binaries, peak_native, peak_ets} = peaks
 
