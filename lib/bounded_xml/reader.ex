@@ -16,6 +16,22 @@ defmodule BoundedXml.Reader do
     %__MODULE__{source: Source.open(source), options: options, path: path}
   end
 
+  @doc "Folds the whole document with a function that never halts."
+  def fold(reader, acc, fun) do
+    case next(reader) do
+      {events, reader} -> fold(reader, fold_events(reader, events, acc, fun), fun)
+      :done -> {:done, acc}
+    end
+  end
+
+  defp fold_events(reader, events, acc, fun) do
+    :lists.foldl(fun, acc, events)
+  catch
+    kind, reason ->
+      close(reader)
+      :erlang.raise(kind, reason, __STACKTRACE__)
+  end
+
   @doc "Reduces what is left of `events` and of the document, as `Enumerable.reduce/3` does."
   def reduce(reader, events, {:cont, acc}, fun) do
     try do

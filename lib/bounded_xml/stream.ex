@@ -14,9 +14,26 @@ defmodule BoundedXml.Stream do
       do: {:suspended, acc, &reduce(stream, &1, fun)}
 
     def reduce(stream, {:cont, acc}, fun) do
-      stream.source
-      |> Reader.open(stream.options, stream.path)
-      |> Reader.reduce([], {:cont, acc}, fun)
+      reader = Reader.open(stream.source, stream.options, stream.path)
+
+      case folded(fun) do
+        {:ok, fold} -> Reader.fold(reader, acc, fold)
+        :error -> Reader.reduce(reader, [], {:cont, acc}, fun)
+      end
+    end
+
+    # `Enum.reduce/3` wraps its function in one that never halts: unwrapped, it is called for a batch of
+    # events at a time, which saves a tenth of the time of a whole parse. Not recognised, as another
+    # release of Elixir may write it differently, it is called like any other.
+    defp folded(fun) do
+      with {:module, Enum} <- :erlang.fun_info(fun, :module),
+           {:name, name} <- :erlang.fun_info(fun, :name),
+           "-reduce/3-" <> _ <- Atom.to_string(name),
+           {:env, [fold]} when is_function(fold, 2) <- :erlang.fun_info(fun, :env) do
+        {:ok, fold}
+      else
+        _another -> :error
+      end
     end
 
     def count(_stream), do: {:error, __MODULE__}

@@ -19,6 +19,11 @@ const MAX_NAME_BYTES: usize = 128;
 const MAX_PROBES: usize = 8;
 const FIRST_SLOTS: usize = 64;
 
+/// Up to this many bytes are compared as two words.
+const FEW_BYTES: usize = 16;
+
+const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
+
 const NO_NAMESPACE: u32 = u32::MAX;
 
 /// URIs of the namespaces last seen, by the low bits of their ids.
@@ -27,6 +32,8 @@ const URIS: usize = 16;
 #[derive(Clone, Copy)]
 struct Entry {
     hash: u32,
+    /// The bytes themselves when they are few.
+    words: [u64; 2],
     start: u32,
     len: u32,
     namespace: u32,
@@ -178,26 +185,29 @@ impl Interner {
     /// The entry of these bytes, made if there is room for it.
     #[inline]
     fn find(&mut self, namespace: u32, bytes: &[u8]) -> Option<usize> {
-        let hash = hash(namespace, bytes);
+        let words = words(bytes);
+        let hash = hash(namespace, bytes.len(), words);
         for slot in self.probes(hash) {
             match self.slots.get(slot) {
                 Some(0) => break,
                 Some(&taken) => {
                     let index = usize::from(taken) - 1;
                     let entry = &self.entries[index];
-                    let known = entry.hash == hash && entry.namespace == namespace;
-                    if known && self.bytes_of(entry) == bytes {
+                    let known = entry.words == words
+                        && entry.len as usize == bytes.len()
+                        && entry.namespace == namespace;
+                    if known && (bytes.len() <= FEW_BYTES || self.bytes_of(entry) == bytes) {
                         return Some(index);
                     }
                 }
                 None => break,
             }
         }
-        self.add(hash, namespace, bytes)
+        self.add(hash, words, namespace, bytes)
     }
 
     #[cold]
-    fn add(&mut self, hash: u32, namespace: u32, bytes: &[u8]) -> Option<usize> {
+    fn add(&mut self, hash: u32, words: [u64; 2], namespace: u32, bytes: &[u8]) -> Option<usize> {
         let count = self.entries.len();
         if count == MAX_NAMES || bytes.len() > MAX_NAME_BYTES {
             return None;
@@ -215,6 +225,7 @@ impl Interner {
         self.entries
             .push(Entry {
                 hash,
+                words,
                 start,
                 len: bytes.len() as u32,
                 namespace,
@@ -272,20 +283,47 @@ impl Entry {
     }
 }
 
-fn hash(namespace: u32, bytes: &[u8]) -> u32 {
-    const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mut hash = u64::from(namespace) ^ (bytes.len() as u64) << 32;
-    let mut add = |word: u64| {
-        let mixed = u128::from(hash ^ word) * u128::from(MIX);
-        hash = mixed as u64 ^ (mixed >> 64) as u64;
-    };
-    let (words, rest) = bytes.as_chunks::<8>();
-    for word in words {
-        add(u64::from_le_bytes(*word));
+/// Two words that, together with the length, tell up to sixteen bytes apart: comparing them is all it
+/// takes then. Of more bytes, a digest.
+#[inline(always)]
+fn words(bytes: &[u8]) -> [u64; 2] {
+    let long = |part: &[u8; 8]| u64::from_le_bytes(*part);
+    let short = |part: &[u8; 4]| u64::from(u32::from_le_bytes(*part));
+    // First and last part overlap where the bytes do not fill both.
+    match bytes.len() {
+        0..4 => {
+            let byte = |index: usize| u64::from(bytes.get(index).copied().unwrap_or(0));
+            [byte(0) | byte(1) << 8 | byte(2) << 16, 0]
+        }
+        4..8 => match (bytes.first_chunk(), bytes.last_chunk()) {
+            (Some(first), Some(last)) => [short(first), short(last)],
+            _ => [0; 2],
+        },
+        _ => match (bytes.first_chunk(), bytes.last_chunk()) {
+            (Some(first), Some(last)) if bytes.len() <= FEW_BYTES => [long(first), long(last)],
+            (_, Some(last)) => {
+                let (parts, _) = bytes.as_chunks::<8>();
+                let digest = parts
+                    .iter()
+                    .fold(0, |digest, part| mix(digest ^ long(part), MIX));
+                [digest, long(last)]
+            }
+            _ => [0; 2],
+        },
     }
-    let last = rest
-        .iter()
-        .fold(0, |last, &byte| last << 8 | u64::from(byte));
-    add(last);
-    hash as u32
+}
+
+#[inline(always)]
+fn hash(namespace: u32, len: usize, words: [u64; 2]) -> u32 {
+    let first = words[0] ^ (len as u64) << 56;
+    mix(
+        first ^ MIX,
+        words[1] ^ u64::from(namespace) ^ MIX.rotate_left(32),
+    ) as u32
+}
+
+#[inline(always)]
+fn mix(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    product as u64 ^ (product >> 64) as u64
 }
