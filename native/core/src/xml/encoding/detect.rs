@@ -37,7 +37,7 @@ enum Signature {
 /// Looks at the first bytes of a document, which are all of it when `complete`. `told` is the
 /// encoding that the caller named.
 pub(super) fn detect(prefix: &[u8], complete: bool, told: Option<Charset>) -> Detection {
-    if prefix.len() < 4 && !complete {
+    if !complete && may_become_signature(prefix) {
         return Detection::NeedMore;
     }
     let (charset, mark) = match signature(prefix) {
@@ -55,6 +55,26 @@ pub(super) fn detect(prefix: &[u8], complete: bool, told: Option<Charset>) -> De
     match told {
         Some(told) => overridden(prefix, told, charset, mark),
         None => by_declaration(prefix, complete, charset, mark),
+    }
+}
+
+/// Whether more bytes may show that these begin a signature. Most documents show with their second
+/// byte that they do not, and need not wait.
+fn may_become_signature(prefix: &[u8]) -> bool {
+    match prefix {
+        [] | [0 | 0xEF | 0xFE | 0xFF | 0x4C | b'<'] => true,
+        [0, _]
+        | [0, _, _]
+        | [0xEF, 0xBB]
+        | [0xFE, 0xFF]
+        | [0xFE, 0xFF, _]
+        | [0xFF, 0xFE]
+        | [0xFF, 0xFE, _]
+        | [b'<', 0]
+        | [b'<', 0, _]
+        | [0x4C, 0x6F]
+        | [0x4C, 0x6F, _] => true,
+        _ => false,
     }
 }
 

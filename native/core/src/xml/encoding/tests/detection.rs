@@ -61,6 +61,29 @@ fn without_mark_and_declaration_it_is_utf_8() {
 }
 
 #[test]
+fn no_more_is_awaited_than_it_takes_to_tell() {
+    for (raw, expected) in [
+        (&b"<"[..], ""),
+        (b"<a", "<a"),
+        (b" ", " "),
+        (b"<?", ""),
+        (b"<?p", "<?p"),
+        (b"\xEF\xBB", ""),
+        (b"\xEF\xBB\xBF", ""),
+        (b"\xFF\xFE<", ""),
+        (b"\xFF\xFE<\0a\0", "<a"),
+        (b"<?xml version='1.0'?>", "<?xml version='1.0'?>"),
+        (b"<?xml version='1.0' ", ""),
+    ] {
+        let account = Account::root();
+        let mut text = ChargedVec::new(&account);
+        let mut decoder = Decoder::new(&account, None).unwrap();
+        decoder.feed(raw, &mut text).unwrap();
+        assert_eq!(&text[..], expected.as_bytes(), "{raw:?}");
+    }
+}
+
+#[test]
 fn byte_order_marks_are_taken_off() {
     assert_eq!(accepted(join(MARK_8, "<r>é</r>"), None), "<r>é</r>");
     assert_eq!(
