@@ -13,7 +13,7 @@ defmodule BoundedXml.ConformanceTest do
   @table Path.join(@directory, "xmlconf_core.eterm")
 
   if not File.exists?(@table) and File.exists?(Path.join(Xml.corpus(), "xmlts20130923.zip")) do
-    System.cmd("bin/fetch-xmlconf", [], stderr_to_stdout: true)
+    System.cmd(Path.expand("bin/fetch-xmlconf"), [], stderr_to_stdout: true)
   end
 
   if not File.exists?(@table) do

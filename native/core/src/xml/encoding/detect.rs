@@ -61,21 +61,21 @@ pub(super) fn detect(prefix: &[u8], complete: bool, told: Option<Charset>) -> De
 /// Whether more bytes may show that these begin a signature. Most documents show with their second
 /// byte that they do not, and need not wait.
 fn may_become_signature(prefix: &[u8]) -> bool {
-    match prefix {
-        [] | [0 | 0xEF | 0xFE | 0xFF | 0x4C | b'<'] => true,
-        [0, _]
-        | [0, _, _]
-        | [0xEF, 0xBB]
-        | [0xFE, 0xFF]
-        | [0xFE, 0xFF, _]
-        | [0xFF, 0xFE]
-        | [0xFF, 0xFE, _]
-        | [b'<', 0]
-        | [b'<', 0, _]
-        | [0x4C, 0x6F]
-        | [0x4C, 0x6F, _] => true,
-        _ => false,
-    }
+    matches!(
+        prefix,
+        [] | [0 | 0xEF | 0xFE | 0xFF | 0x4C | b'<']
+            | [0, _]
+            | [0, _, _]
+            | [0xEF, 0xBB]
+            | [0xFE, 0xFF]
+            | [0xFE, 0xFF, _]
+            | [0xFF, 0xFE]
+            | [0xFF, 0xFE, _]
+            | [b'<', 0]
+            | [b'<', 0, _]
+            | [0x4C, 0x6F]
+            | [0x4C, 0x6F, _]
+    )
 }
 
 fn signature(prefix: &[u8]) -> Signature {
