@@ -34,7 +34,10 @@ defmodule Quota.Vm do
 
   @doc "The VM's limit on processes that are given none."
   def default_max_heap_size do
-    {:max_heap_size, flags} = :erlang.system_info(:max_heap_size)
-    flags
+    # The manual has it in a tuple; every release from 25 to 29 gives the map alone.
+    case :erlang.system_info(:max_heap_size) do
+      {:max_heap_size, flags} -> flags
+      flags -> flags
+    end
   end
 end

@@ -164,6 +164,56 @@ defmodule Quota.PoolTest do
     end
   end
 
+  describe "put_limit/2" do
+    # A process with a limit for its life, or the error that it was refused with.
+    defp limited(name, limit) do
+      test = self()
+
+      pid =
+        spawn(fn ->
+          result =
+            try do
+              Quota.put_limit(limit, pool: name, label: :server)
+            rescue
+              error -> error
+            end
+
+          send(test, {:limited, self(), result})
+
+          receive do: (:delete -> send(test, {:deleted, self(), Quota.delete_limit()}))
+          receive do: (:end -> :ok)
+        end)
+
+      assert_receive {:limited, ^pid, result}, 2_000
+      {pid, result}
+    end
+
+    test "reserves for the life of the process" do
+      %{name: name} = start()
+      {pid, :ok} = limited(name, @limit)
+      assert [%{label: :server, reserved: @charge, running: 1}] = Pool.info(name).by_label
+      kill(pid)
+      empty(name)
+    end
+
+    test "or until the limit is deleted" do
+      %{name: name} = start()
+      {pid, :ok} = limited(name, @limit)
+      send(pid, :delete)
+      assert_receive {:deleted, ^pid, :ok}, 2_000
+      assert %{reserved: 0, running: 0} = Pool.info(name)
+      send(pid, :end)
+    end
+
+    test "is refused when the pool is full" do
+      %{name: name} = start()
+      {pid, :ok} = limited(name, 4 * @limit)
+      {other, %PoolFullError{reason: :full, label: :server}} = limited(name, @limit)
+      for pid <- [pid, other], do: kill(pid)
+      empty(name)
+    end
+  end
+
   describe "refusal" do
     test "raises at once, with the figures" do
       %{name: name} = start()

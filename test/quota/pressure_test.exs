@@ -2,6 +2,8 @@ defmodule Quota.PressureTest do
   # The stand-in for :telemetry is a module of the whole VM.
   use ExUnit.Case, async: false
 
+  @compile {:no_warn_undefined, :telemetry}
+
   alias Bounded.Cgroup
   alias Quota.Pressure
 
@@ -48,21 +50,30 @@ defmodule Quota.PressureTest do
     put(root, "cg/memory.events", "low 0\nhigh #{high}\nmax 9\noom 0\noom_kill #{kills}\n")
   end
 
-  # Stands in for the library, unless it is there.
+  # Every event comes as a message: from the library where it is there, else from what stands in for it.
   defp listen do
-    test = self()
-    refute Code.ensure_loaded?(:telemetry), "this test brings its own :telemetry"
+    if Code.ensure_loaded?(:telemetry),
+      do: attach(self()),
+      else: stand_in(self())
+  end
+
+  defp attach(test) do
+    :telemetry.attach(__MODULE__, [:bounded, :pressure], &__MODULE__.forward/4, test)
+    on_exit(fn -> :telemetry.detach(__MODULE__) end)
+  end
+
+  def forward(event, measurements, metadata, test),
+    do: send(test, {event, measurements, metadata})
+
+  defp stand_in(test) do
     :persistent_term.put({__MODULE__, :listener}, test)
 
     Module.create(
       :telemetry,
       quote do
         def execute(event, measurements, metadata) do
-          send(
-            :persistent_term.get({Quota.PressureTest, :listener}),
-            {event, measurements, metadata}
-          )
-
+          listener = :persistent_term.get({Quota.PressureTest, :listener})
+          Quota.PressureTest.forward(event, measurements, metadata, listener)
           :ok
         end
       end,
