@@ -33,6 +33,10 @@ defmodule BoundedBinary do
 
   @default_max_bytes 64 * 1024 * 1024
 
+  # Of `compact/2`.
+  @ratio 2
+  @bytes 64
+
   @doc """
   A copy of `binary` that refers to no other binary, as `:binary.copy/1`.
 
@@ -91,16 +95,17 @@ defmodule BoundedBinary do
       ["4711", "Oslo"]
   """
   @spec slices(binary, [{non_neg_integer, integer}], shared: boolean) :: [binary]
-  def slices(binary, positions, opts \\ []) do
-    shared = Keyword.validate!(opts, shared: false)[:shared] == true
+  def slices(binary, positions, opts \\ [])
+  def slices(binary, positions, []), do: cut(binary, positions, false)
 
-    case Arena.charged(fn ->
-           Native.binary_slices(binary, byte_size(binary), positions, shared)
-         end) do
-      {:ok, slices} -> slices
-      :large when shared -> binary |> parts(positions) |> share()
-      :large -> for {position, length} <- positions, do: slice(binary, position, length)
-    end
+  # Looking options up would take a third of the time.
+  def slices(binary, positions, shared: shared) when is_boolean(shared) do
+    cut(binary, positions, shared)
+  end
+
+  def slices(_binary, _positions, opts) do
+    opts = Keyword.validate!(opts, shared: false)
+    raise ArgumentError, "shared: expected a boolean, got: #{inspect(opts[:shared])}"
   end
 
   @doc """
@@ -214,14 +219,17 @@ defmodule BoundedBinary do
   ## Example
 
       iex> body = String.duplicate("x", 10_000)
-      iex> row = %{id: 1, name: binary_part(body, 10, 20)}
+      iex> row = %{id: 1, name: binary_part(body, 10, 200)}
       iex> compact = BoundedBinary.compact(row)
       iex> {compact == row, :binary.referenced_byte_size(compact.name)}
-      {true, 20}
+      {true, 200}
   """
   @spec compact(term, ratio: number, bytes: non_neg_integer) :: term
-  def compact(term, opts \\ []) do
-    opts = Keyword.validate!(opts, ratio: 2, bytes: 64)
+  def compact(term, opts \\ [])
+  def compact(term, []), do: Compact.run(term, {@ratio, @bytes})
+
+  def compact(term, opts) do
+    opts = Keyword.validate!(opts, ratio: @ratio, bytes: @bytes)
     ratio = option!(opts, :ratio, &(is_number(&1) and &1 >= 1), "a number of at least 1")
     bytes = option!(opts, :bytes, &(is_integer(&1) and &1 > 0), "a positive number of bytes")
     Compact.run(term, {ratio, bytes})
@@ -248,18 +256,28 @@ defmodule BoundedBinary do
     filling |> Filling.append(block) |> append_times(block, n - 1)
   end
 
+  defp cut(binary, positions, shared) do
+    size = byte_size(binary)
+
+    case Arena.charged(fn -> Native.binary_slices(binary, size, positions, shared) end) do
+      {:ok, slices} -> slices
+      :large when shared -> binary |> parts(positions) |> share()
+      :large -> for {position, length} <- positions, do: slice(binary, position, length)
+    end
+  end
+
   # Parts of `binary`, which keep it alive for the moment.
   defp parts(binary, positions) do
     for {position, length} <- positions, do: binary_part(binary, position, length)
   end
 
-  defp share(parts), do: parts |> concat() |> cut(parts, 0)
+  defp share(parts), do: parts |> concat() |> part_again(parts, 0)
 
-  defp cut(_block, [], _start), do: []
+  defp part_again(_block, [], _start), do: []
 
-  defp cut(block, [part | parts], start) do
+  defp part_again(block, [part | parts], start) do
     size = byte_size(part)
-    [binary_part(block, start, size) | cut(block, parts, start + size)]
+    [binary_part(block, start, size) | part_again(block, parts, start + size)]
   end
 
   defp max_bytes!(opts) do

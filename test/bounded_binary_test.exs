@@ -15,7 +15,7 @@ defmodule BoundedBinaryTest do
         binary = binary_part(:rand.bytes(size + 2), 1, size)
         copy = BoundedBinary.copy(binary)
         assert copy == binary
-        assert :binary.referenced_byte_size(copy) in size..(size + 256)
+        assert BoundedBinary.Source.size(copy) in size..(size + 256)
       end
     end
 
@@ -69,7 +69,7 @@ defmodule BoundedBinaryTest do
           ] do
         slice = BoundedBinary.slice(body, position, length)
         assert slice == :binary.part(body, position, length)
-        assert :binary.referenced_byte_size(slice) in byte_size(slice)..(byte_size(slice) + 256)
+        assert BoundedBinary.Source.size(slice) in byte_size(slice)..(byte_size(slice) + 256)
       end
     end
 
@@ -134,6 +134,10 @@ defmodule BoundedBinaryTest do
 
       assert_raise ArgumentError, ~r/unknown keys \[:share\]/, fn ->
         BoundedBinary.slices("abc", [], share: true)
+      end
+
+      assert_raise ArgumentError, ~r/shared: expected a boolean, got: 1/, fn ->
+        BoundedBinary.slices("abc", [], shared: 1)
       end
     end
   end

@@ -4,7 +4,7 @@ defmodule BoundedBinary.Compact do
   # looked through first and rebuilt only when there is something to do; what did not change stays the
   # same term, shared as it was.
 
-  alias BoundedBinary.{Copy, Walk}
+  alias BoundedBinary.{Copy, Source, Walk}
 
   @doc "`term` with a copy of every binary that `rule`, `{ratio, bytes}`, finds too expensive to keep."
   def run(term, rule) do
@@ -19,7 +19,7 @@ defmodule BoundedBinary.Compact do
 
   defp retains?(binary, {ratio, bytes}) when is_binary(binary) do
     size = byte_size(binary)
-    source = :binary.referenced_byte_size(binary)
+    source = Source.size(binary)
     source - size >= bytes and source >= size * ratio
   end
 

@@ -4,11 +4,7 @@ defmodule BoundedBinary.Retained do
   # the VM does not tell of a term, but it lists the blocks of a process by address: a part lies within.
 
   alias Bounded.Native
-  alias BoundedBinary.Walk
-
-  # Up to this many bytes a binary lives in the heap of its process and keeps nothing alive, unless it
-  # is a part of a larger one.
-  @heap_max 64
+  alias BoundedBinary.{Source, Walk}
 
   # Between a block's address and its bytes stand the VM's fields and, for ours, the charge.
   @header 256
@@ -28,9 +24,9 @@ defmodule BoundedBinary.Retained do
   defp collect(bits, {in_heap, parts}) do
     size = div(bit_size(bits), 8)
     <<bytes::binary-size(size), _::bitstring>> = bits
-    source = :binary.referenced_byte_size(bytes)
+    source = Source.size(bytes)
 
-    if source <= @heap_max do
+    if Source.in_heap?(bytes, source) do
       {in_heap + byte_size(bits), parts}
     else
       {in_heap, Map.put(parts, {address(bytes), size}, source)}

@@ -29,7 +29,7 @@ defmodule Bench.Binary do
   @doc false
   def measure(rounds) do
     for {name, goal, ours, theirs} <- comparisons() do
-      times = Enum.max(for fun <- [ours, theirs], do: times(fun))
+      times = max(times(ours), times(theirs))
 
       {our_ms, their_ms} =
         Enum.unzip(for _ <- 1..rounds, do: {cpu_ms(ours, times), cpu_ms(theirs, times)})
@@ -114,16 +114,12 @@ defmodule Bench.Binary do
     end
   end
 
-  defp times(fun) do
-    {us, _} = :timer.tc(fn -> repeat(fun, 10) end)
-    Measure.times(max(us / 10_000, 0.0001))
-  end
-
-  defp repeat(_fun, 0), do: :ok
-
-  defp repeat(fun, times) do
-    fun.()
-    repeat(fun, times - 1)
+  # As many as take long enough to be measured.
+  defp times(fun, tried \\ 10) do
+    case cpu_ms(fun, tried) * tried do
+      ms when ms < 50 -> times(fun, tried * 3)
+      ms -> Measure.times(ms / tried)
+    end
   end
 
   defp cpu_ms(fun, times) do

@@ -4,7 +4,7 @@ use crate::arena::{self, ChargedBinary};
 use crate::{atoms, registry};
 use bounded_core::quota::Refusal;
 use bounded_core::slice::{self, Piece, Plan};
-use rustler::sys::{enif_get_tuple, enif_make_list_from_array};
+use rustler::sys::{ErlNifTerm, enif_get_tuple, enif_make_list_from_array};
 use rustler::{Binary, Encoder, Env, Error, NewBinary, NifResult, Term};
 use std::ptr;
 
@@ -69,10 +69,10 @@ fn piece(size: usize, term: Term) -> NifResult<Piece> {
     Piece::of(size, pair[0].decode()?, pair[1].decode()?).ok_or(Error::BadArg)
 }
 
-fn cut<'a>(env: Env<'a>, bytes: &[u8], plan: &Plan) -> Result<Vec<Term<'a>>, Refusal> {
+fn cut(env: Env, bytes: &[u8], plan: &Plan) -> Result<Vec<ErlNifTerm>, Refusal> {
     plan.pieces()
         .iter()
-        .map(|piece| own_copy(env, &bytes[piece.range()]))
+        .map(|piece| own_copy(env, &bytes[piece.range()]).map(|copy| copy.as_c_arg()))
         .collect()
 }
 
@@ -84,13 +84,13 @@ fn own_copy<'a>(env: Env<'a>, bytes: &[u8]) -> Result<Term<'a>, Refusal> {
     }
 }
 
-fn cut_shared<'a>(env: Env<'a>, bytes: &[u8], plan: &Plan) -> Result<Vec<Term<'a>>, Refusal> {
+fn cut_shared(env: Env, bytes: &[u8], plan: &Plan) -> Result<Vec<ErlNifTerm>, Refusal> {
     let block = block(env, bytes, plan)?;
     let mut start = 0;
     let pieces = plan.pieces().iter().map(|piece| {
         let part = super::sub_binary(block, start, piece.len);
         start += piece.len;
-        part
+        part.as_c_arg()
     });
     Ok(pieces.collect())
 }
@@ -118,8 +118,7 @@ fn block<'a>(env: Env<'a>, bytes: &[u8], plan: &Plan) -> Result<Term<'a>, Refusa
     Ok(unsafe { block.into_term(env) })
 }
 
-fn list<'a>(env: Env<'a>, terms: &[Term<'a>]) -> Term<'a> {
-    let terms: Vec<_> = terms.iter().map(|term| term.as_c_arg()).collect();
+fn list<'a>(env: Env<'a>, terms: &[ErlNifTerm]) -> Term<'a> {
     // SAFETY: a plan's pieces are far fewer than a `u32` counts, and all terms live in `env`.
     unsafe {
         let list = enif_make_list_from_array(env.as_c_arg(), terms.as_ptr(), terms.len() as u32);
