@@ -13,10 +13,12 @@ defmodule BoundedBinary.Retained do
 
   @doc "`{needed, kept}` in bytes."
   def measure(term) do
+    # Before the walk: after it nothing may refer to the term, and its blocks might be gone.
+    blocks = blocks()
     {in_heap, parts} = Walk.fold(term, {0, %{}}, &collect/2)
     parts = parts |> Enum.map(fn {{at, size}, source} -> {at, size, source} end) |> Enum.sort()
     needed = parts |> Enum.map(&elem(&1, 1)) |> Enum.sum()
-    kept = count_blocks(parts, blocks(), nil, 0)
+    kept = count_blocks(parts, blocks, nil, 0)
     {in_heap + needed, in_heap + kept}
   end
 
