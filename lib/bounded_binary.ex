@@ -58,7 +58,7 @@ defmodule BoundedBinary do
   def copy(binary, n) when is_integer(n) and byte_size(binary) * n > @plain_max do
     size = byte_size(binary)
     per_block = max(1, div(@plain_max, size))
-    block = :binary.copy(binary, per_block)
+    block = if per_block == 1, do: binary, else: :binary.copy(binary, per_block)
 
     (size * n)
     |> Filling.new()
