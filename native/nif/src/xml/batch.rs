@@ -74,7 +74,7 @@ impl Batch {
         self.refusal
     }
 
-    pub fn into_list(self, terms: &Terms) -> RawTerm {
+    pub fn list(&self, terms: &Terms) -> RawTerm {
         // SAFETY: the first `len` slots are written, and `MaybeUninit` has the layout of what it holds.
         let events = unsafe { self.events[..self.len].assume_init_ref() };
         terms.list(events)

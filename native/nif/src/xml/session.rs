@@ -146,7 +146,7 @@ impl Session {
             Ok(Status::Done) => Next::Done,
             Ok(Status::Full) | Err(_) => Next::Again,
         });
-        Ok(Outcome::Events(batch.into_list(&terms), next))
+        Ok(Outcome::Events(batch.list(&terms), next))
     }
 
     /// What a call without events ends with, unless it is worth going on.
