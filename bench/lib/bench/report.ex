@@ -47,16 +47,17 @@ defmodule Bench.Report do
     columns([["rival", "documents", "mean", "least", "on"] | lines])
   end
 
-  @doc "Contenders that read another text than we do: a ratio says nothing where that is so."
+  @doc """
+  Contenders that read another text than we do, by more than a thousandth: a ratio says nothing where
+  that is so. (Documents for parsers of stanzas lack a few bytes of header.)
+  """
   def differences(rows) do
-    ours =
-      for row <- rows, row.contender in [:bounded, :bounded_no_space], into: %{} do
-        {{row.contender, row.document}, row}
-      end
+    ours = for row <- rows, into: %{}, do: {{row.contender, row.document}, row}
 
     for row <- rows,
+        row.contender != :bounded_no_space,
         mine = ours[{Contender.ours(row.contender), row.document}],
-        row.text_bytes != mine.text_bytes do
+        abs(row.text_bytes - mine.text_bytes) > mine.text_bytes / 1000 do
       "#{row.contender} on #{row.document}: #{row.text_bytes} bytes of text in #{row.events} events, " <>
         "we #{mine.text_bytes} in #{mine.events}\n"
     end
