@@ -88,6 +88,12 @@ impl<'a> Attributes<'a> {
         self.spans.is_empty()
     }
 
+    /// Bytes of all values together.
+    #[inline]
+    pub fn value_bytes(&self) -> usize {
+        self.spans.iter().map(|span| span.value.len()).sum()
+    }
+
     /// The attributes, from either end.
     #[inline]
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = Attribute<'a>> + ExactSizeIterator {

@@ -65,10 +65,7 @@ impl EventSink<'_, '_> {
     }
 
     fn attributes(&mut self, attributes: &Attributes<'_>) -> Option<RawTerm> {
-        let bytes = attributes
-            .iter()
-            .map(|attribute| attribute.value.len())
-            .sum();
+        let bytes = attributes.value_bytes();
         let mut threshold = LARGE;
         if bytes > LARGE {
             threshold = LARGE_TOGETHER;
