@@ -62,6 +62,7 @@ defmodule Bounded.Native do
   def account_cause(_account), do: not_loaded()
   def account_spawned(_account), do: not_loaded()
   def account_members(_account), do: not_loaded()
+  def account_counted(_account), do: not_loaded()
 
   ## sweeper.rs
 

@@ -15,24 +15,26 @@ defmodule Quota.Binaries do
   others hold as well. 0 where there may be so many binaries that listing them would cost more than it saves.
   """
   def slack(pid, shared, limit) do
-    with {heap, counted, _, _} <- Figures.of(pid),
+    with {heap, _, _, _} <- Figures.of(pid),
          true <- div(heap, @held) * @listed * @affordable <= limit,
          {:binary, binaries} <- Process.info(pid, :binary) do
-      max(counted - total(binaries, shared), 0)
+      too_much(binaries, shared)
     else
       _ -> 0
     end
   end
 
-  defp total(binaries, shared) do
+  # Only what is listed is known: a binary that is being appended to, for one, is not.
+  defp too_much(binaries, shared) do
     binaries
     |> Enum.reduce(%{}, fn {address, size, holders}, known ->
-      Map.update(known, address, {size, holders, 1}, fn {size, _, own} ->
+      Map.update(known, address, {size, holders, 1}, fn {_, _, own} ->
         {size, holders, own + 1}
       end)
     end)
     |> Enum.reduce(0, fn {_, {size, holders, own}}, sum ->
-      if shared or holders <= own, do: sum + size, else: sum
+      references = if shared or holders <= own, do: own - 1, else: own
+      sum + size * references
     end)
   end
 end

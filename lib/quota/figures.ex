@@ -1,24 +1,61 @@
 defmodule Quota.Figures do
   @moduledoc false
   # What the VM says a process uses, in bytes. Costs the same however much it holds.
+  #
+  # Of the items that say how much memory a process has, `garbage_collection_info` alone is read without
+  # asking the process, unless that runs at this very moment: it need not be scheduled to answer, which
+  # among a thousand runnable processes takes seconds, and an idle one is not woken up. It does not see
+  # the mailbox; `memory` does, and is asked where many messages wait.
 
   alias Bounded.Native
   alias Quota.Vm
 
-  @items [:memory, :garbage_collection_info, :reductions, :message_queue_len]
+  @items [:garbage_collection_info, :message_queue_len, :reductions]
+  @many 100
 
   @doc """
   `{heap, binaries, reductions, queue}` of a process, or nil when it is dead.
 
-  Waits until the process can answer: not while it is in a NIF or a built-in function that does not yield.
+  Waits while the process is in a NIF or a built-in function that does not yield.
   """
   def of(pid) do
     case Process.info(pid, @items) do
       nil ->
         nil
 
-      [memory: heap, garbage_collection_info: info, reductions: work, message_queue_len: queue] ->
-        {heap, binaries(info), work, queue}
+      [garbage_collection_info: info, message_queue_len: queue, reductions: work] ->
+        with heap when is_integer(heap) <- heap(pid, info, queue),
+             do: {heap, binaries(info), work, queue}
+    end
+  end
+
+  defp heap(_pid, info, queue) when queue < @many do
+    Vm.bytes(
+      Keyword.fetch!(info, :old_heap_block_size) +
+        Keyword.fetch!(info, :heap_block_size) + Keyword.fetch!(info, :mbuf_size)
+    )
+  end
+
+  defp heap(pid, _info, _queue) do
+    with {:memory, bytes} <- Process.info(pid, :memory), do: bytes
+  end
+
+  @doc """
+  Collects a process: `:ok`, or `:deferred` when it cannot be collected now.
+
+  A process in a built-in function that yields half done is collected when that is over, which may be
+  after it has filled the node. It is known by its having answered twice since, without being collected.
+  """
+  def collect(pid) do
+    ref = make_ref()
+    :erlang.garbage_collect(pid, async: ref)
+    Process.info(pid, :memory)
+    Process.info(pid, :memory)
+
+    receive do
+      {:garbage_collect, ^ref, _} -> :ok
+    after
+      0 -> :deferred
     end
   end
 

@@ -10,9 +10,9 @@ defmodule Quota.Guard do
   alias Bounded.Native
   alias Quota.{Binaries, Breach, Figures, Members, Plan, Tables}
 
-  defstruct [:pid, :caller, :account, :plan, :tables, slack: 0, reported: false]
+  defstruct [:pid, :caller, :account, :plan, :tables, :scout, slack: 0, reported: false]
 
-  # After a reprieve in `:observe` mode, and while the work is being killed.
+  # Milliseconds between looks at work that is only observed, once its breach is known.
   @patience 10
 
   @doc "Starts watching `pid` for `caller`, unless someone else does already. `{guard, monitor}`."
@@ -51,7 +51,9 @@ defmodule Quota.Guard do
     receive do
       {:DOWN, _, _, ^pid, reason} -> ended(guard, reason)
       {:DOWN, _, _, ^caller, _} -> kill(guard)
+      :spawned -> guard |> adopt() |> wait(milliseconds)
       {:over, how} -> over(guard, how)
+      {:garbage_collect, _, _} -> wait(guard, 1)
       :stop -> :ok
     after
       milliseconds -> look(guard)
@@ -71,13 +73,15 @@ defmodule Quota.Guard do
 
   defp tables(guard), do: guard
 
-  defp members(%{plan: %{children: true}} = guard) do
-    Members.adopt(guard.account)
-    Members.discover(guard.pid, guard.account)
-    guard
-  end
+  defp members(%{plan: %{children: true}} = guard),
+    do: %{adopt(guard) | scout: Members.scout(guard.scout, guard.account)}
 
   defp members(guard), do: guard
+
+  defp adopt(guard) do
+    Members.adopt(guard.account)
+    guard
+  end
 
   defp poll(%{pid: pid, account: account} = guard) do
     case Figures.of(pid) do
@@ -90,7 +94,7 @@ defmodule Quota.Guard do
         case Native.account_poll(account, heap, counted, work, queue) do
           {:near, milliseconds} -> {:wait, noted(guard), milliseconds}
           {:soft, milliseconds} -> {:wait, softly_over(guard), milliseconds}
-          how when how in [:over, :queue] -> {:over, noted(guard), how}
+          how when how in [:over, :queue] -> {:over, guard, how}
           milliseconds -> {:wait, guard, milliseconds}
         end
     end
@@ -103,7 +107,7 @@ defmodule Quota.Guard do
   end
 
   defp softly_over(guard) do
-    :erlang.garbage_collect(guard.pid)
+    Figures.collect(guard.pid)
     Quota.Telemetry.soft_limit(guard.pid, guard.caller, guard.account)
     guard
   end
@@ -111,38 +115,57 @@ defmodule Quota.Guard do
   defp over(%{reported: true} = guard, _), do: wait(guard, @patience)
 
   defp over(guard, :queue) do
+    noted(guard)
     Native.account_breach_queue(guard.account)
     breach(guard)
   end
 
-  # Fair before fatal: what is over the limit may be garbage that nobody has collected yet, and
-  # binaries that are referred to more than once.
-  defp over(%{account: account} = guard, :over) do
-    if Figures.sure?(account),
-      do: breach_of_sum(guard),
-      else: guard |> collect() |> recount()
+  # Fair before fatal: binaries that are referred to more than once, and what nobody has collected yet.
+  # Every question waits for the end of the work's timeslice, in which it can take tens of megabytes, so
+  # it is suspended meanwhile. Should the guard die, the VM resumes it.
+  defp over(guard, :over) do
+    if suspend(guard.pid), do: guard |> noted() |> judge(), else: wait(guard, :infinity)
   end
 
-  defp collect(guard) do
-    :erlang.garbage_collect(guard.pid)
-
-    # Native memory goes back when destructors have run, which is other work than collecting.
-    if Figures.native?(guard.account), do: Process.sleep(1)
-    guard
+  defp judge(guard) do
+    if Figures.sure?(guard.account), do: breach_of_sum(guard), else: recount(guard)
   end
 
   defp recount(guard) do
-    limit = Native.account_limit(guard.account)
-
-    with {:over, guard, :over} <- poll(%{guard | slack: 0}),
-         guard = %{guard | slack: Binaries.slack(guard.pid, guard.plan.shared, limit)},
-         {:over, guard, :over} <- poll(guard) do
+    with {:over, guard, :over} <- poll(counted_once(guard)),
+         :ok <- collect(guard),
+         {:over, guard, :over} <- poll(counted_once(guard)) do
       breach_of_sum(guard)
     else
-      {:wait, guard, milliseconds} -> wait(guard, milliseconds)
+      :deferred -> breach_of_sum(guard)
+      {:wait, guard, milliseconds} -> guard |> resume() |> wait(milliseconds)
       {:over, guard, :queue} -> over(guard, :queue)
       {:dead, guard} -> wait(guard, :infinity)
     end
+  end
+
+  defp suspend(pid) do
+    :erlang.suspend_process(pid)
+  rescue
+    # It is dead.
+    ArgumentError -> false
+  end
+
+  defp resume(guard) do
+    :erlang.resume_process(guard.pid)
+    guard
+  rescue
+    ArgumentError -> guard
+  end
+
+  defp counted_once(%{plan: plan, account: account} = guard),
+    do: %{guard | slack: Binaries.slack(guard.pid, plan.shared, Native.account_limit(account))}
+
+  defp collect(guard) do
+    collected = Figures.collect(guard.pid)
+    # Native memory goes back when destructors have run, which is other work than collecting.
+    if Figures.native?(guard.account), do: Process.sleep(1)
+    collected
   end
 
   defp breach_of_sum(guard) do
@@ -152,6 +175,7 @@ defmodule Quota.Guard do
 
   defp breach(%{plan: %{enforce: false}} = guard) do
     Breach.report(guard.pid, guard.caller, guard.account, false)
+    resume(guard)
     wait(%{guard | reported: true}, @patience)
   end
 

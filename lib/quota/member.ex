@@ -6,20 +6,18 @@ defmodule Quota.Member do
   alias Bounded.Native
   alias Quota.{Breach, Figures}
 
-  @doc "`discover` is called with the process and the group, each time it is looked at."
-  def start(pid, account, group, guard, discover) do
-    args = [pid, account, group, guard, discover]
-    :erlang.spawn_opt(__MODULE__, :watch, args, priority: :high)
+  def start(pid, account, guard) do
+    :erlang.spawn_opt(__MODULE__, :watch, [pid, account, guard], priority: :high)
   end
 
   @doc false
-  def watch(pid, account, group, guard, discover) do
+  def watch(pid, account, guard) do
     Process.monitor(pid)
     Process.monitor(guard)
-    look({pid, account, group, guard, discover})
+    look({pid, account, guard})
   end
 
-  defp wait({pid, _, _, guard, _} = member, milliseconds) do
+  defp wait({pid, _, guard} = member, milliseconds) do
     receive do
       {:DOWN, _, _, ^guard, _} -> Process.exit(pid, :kill)
       {:DOWN, _, _, ^pid, _} -> :ok
@@ -28,9 +26,7 @@ defmodule Quota.Member do
     end
   end
 
-  defp look({pid, account, group, guard, discover} = member) do
-    discover.(pid, group)
-
+  defp look({pid, account, guard} = member) do
     case Figures.of(pid) do
       nil ->
         wait(member, :infinity)

@@ -9,6 +9,9 @@ defmodule Quota.Members do
   alias Bounded.Native
   alias Quota.Member
 
+  # Milliseconds between looks for tasks that supervisors have started.
+  @scouting 25
+
   @doc "`Quota.attach/1`."
   def attach(pid) do
     with {account, _caller} <- Native.own_account(),
@@ -37,17 +40,34 @@ defmodule Quota.Members do
   def add(account, pid, guard) do
     member = Native.account_member(account)
     alive = Native.account_attach(member, pid)
-    if alive, do: Member.start(pid, member, account, guard, &__MODULE__.discover/2)
+    if alive, do: Member.start(pid, member, guard)
     alive
   end
 
-  @doc "Counts what `pid` has had others start."
-  def discover(pid, account) do
-    with [links: links, monitors: monitors] <- Process.info(pid, [:links, :monitors]) do
-      candidates = for({:process, pid} <- monitors, do: pid) ++ links
-      guard = Native.account_guard(account)
+  @doc """
+  Looks for what counted processes have had others start: takes and returns when that was last done.
 
-      for candidate <- candidates,
+  Asking for links and monitors waits until a process is scheduled, so another process asks.
+  """
+  def scout(last, account) do
+    now = System.monotonic_time(:millisecond)
+
+    if last == nil or now - last >= @scouting do
+      :erlang.spawn_opt(__MODULE__, :discover, [account, self()], priority: :high)
+      now
+    else
+      last
+    end
+  end
+
+  @doc false
+  def discover(account, guard) do
+    Enum.each(Native.account_counted(account), &discover(&1, account, guard))
+  end
+
+  defp discover(pid, account, guard) do
+    with [links: links, monitors: monitors] <- Process.info(pid, [:links, :monitors]) do
+      for candidate <- for({:process, pid} <- monitors, do: pid) ++ links,
           is_pid(candidate) and node(candidate) == node(),
           not Native.in_quota(candidate),
           started_by_counted?(candidate, account),

@@ -214,3 +214,17 @@ fn account_members(account: ResourceArc<Quota>) -> Vec<LocalPid> {
     let members = members.into_iter();
     members.map(|(pid, _)| LocalPid::from_c_arg(pid)).collect()
 }
+
+/// Every process that counts towards the account, its own included.
+#[rustler::nif]
+fn account_counted(account: ResourceArc<Quota>) -> Vec<LocalPid> {
+    let counted = registry::all(|quota| {
+        std::ptr::eq(quota, &*account)
+            || quota
+                .group
+                .as_ref()
+                .is_some_and(|group| std::ptr::eq(&**group, &*account))
+    });
+    let counted = counted.into_iter();
+    counted.map(|(pid, _)| LocalPid::from_c_arg(pid)).collect()
+}

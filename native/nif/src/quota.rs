@@ -27,6 +27,8 @@ pub struct Quota {
     pub group: Option<ResourceArc<Quota>>,
     /// Processes that the work has started and that nobody watches yet.
     pub spawned: Mutex<Vec<ErlNifPid>>,
+    /// The guard has been told that there are some.
+    pub told: AtomicBool,
     pub stack: Mutex<Vec<u8>>,
     pub pace: Mutex<Option<Pace>>,
     /// Nothing will tell why the process dies: someone else traces it.
@@ -52,6 +54,7 @@ impl Quota {
             terms: OnceLock::new(),
             group,
             spawned: Mutex::default(),
+            told: AtomicBool::new(false),
             stack: Mutex::default(),
             pace: Mutex::default(),
             untraced: AtomicBool::new(false),

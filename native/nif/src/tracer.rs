@@ -11,11 +11,12 @@ use bounded_core::quota::Category;
 use rustler::{Atom, Encoder, Env, ListIterator, LocalPid, ResourceArc, Term};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 mod atoms {
     rustler::atoms! {
-        ok, trace, discard, trace_status, gc_max_heap_size, spawn, extra,
-        guard = "Elixir.Quota.Guard", member = "Elixir.Quota.Member", sweeper = "Elixir.Quota.Sweeper", tracer = "Elixir.Quota.Tracer",
+        ok, trace, discard, trace_status, gc_max_heap_size, spawn, spawned, extra,
+        guard = "Elixir.Quota.Guard", member = "Elixir.Quota.Member", members = "Elixir.Quota.Members", sweeper = "Elixir.Quota.Sweeper", tracer = "Elixir.Quota.Tracer",
         heap_block_size, old_heap_block_size, mbuf_size, bin_vheap_size, bin_old_vheap_size,
     }
 }
@@ -51,7 +52,7 @@ fn trace<'a>(
         if tag == atoms::gc_max_heap_size().encode(env) {
             record(tracee, info);
         } else if tag == atoms::spawn().encode(env) && !is_ours(opts) {
-            count(tracee, info);
+            count(env, tracee, info);
         }
     }));
     atoms::ok()
@@ -71,6 +72,7 @@ fn is_ours(opts: Term) -> bool {
     [
         atoms::guard(),
         atoms::member(),
+        atoms::members(),
         atoms::sweeper(),
         atoms::tracer(),
     ]
@@ -78,7 +80,7 @@ fn is_ours(opts: Term) -> bool {
 }
 
 /// The child charges the quota of its parent until the guard has seen to it.
-fn count(parent: Term, child: Term) {
+fn count(env: Env, parent: Term, child: Term) {
     let (Some(quota), Ok(child)) = (quota_of(parent), child.decode::<LocalPid>()) else {
         return;
     };
@@ -86,6 +88,13 @@ fn count(parent: Term, child: Term) {
     registry::insert(*child.as_c_arg(), group.clone());
     let mut spawned = group.spawned.lock().unwrap_or_else(PoisonError::into_inner);
     spawned.push(*child.as_c_arg());
+    drop(spawned);
+    if let Some(guard) = group.guard.get()
+        && !group.told.swap(true, Ordering::AcqRel)
+    {
+        // Whether it is alive is not this process's concern.
+        let _ = env.send(&LocalPid::from_c_arg(*guard), atoms::spawned());
+    }
 }
 
 fn record(tracee: Term, info: Term) {
