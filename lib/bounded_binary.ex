@@ -209,8 +209,8 @@ defmodule BoundedBinary do
   @doc """
   The same term, with every binary that keeps a much larger one alive replaced by a copy of its own.
 
-  Walks lists, improper ones too, tuples, maps and structs at any depth; what a function captured stays. A
-  term with nothing to do comes back as it was, at about the cost of hashing it; what does not change in
+  Walks lists, improper ones too, tuples, maps and structs at any depth; what a function captured stays,
+  and so does a bitstring that does not end on a byte. A term with nothing to do comes back as it was, at about the cost of hashing it; what does not change in
   others stays shared. For messages, ETS rows and the state of a process.
 
     * `:ratio`: a binary is copied when its source is at least that many times as large; default 2

@@ -17,22 +17,14 @@ defmodule BoundedBinary.Compact do
     :found -> true
   end
 
-  defp retains?(binary, {ratio, bytes}) when is_binary(binary) do
+  defp retains?(binary, {ratio, bytes}) do
     size = byte_size(binary)
     source = Source.size(binary)
     source - size >= bytes and source >= size * ratio
   end
 
-  # The VM tells the source of whole bytes only.
-  defp retains?(bits, _rule) when bit_size(bits) < 8, do: false
-  defp retains?(bits, rule), do: bits |> whole_bytes() |> retains?(rule)
-
   defp rebuild(term, rule) when is_binary(term) do
     if retains?(term, rule), do: Copy.run(term), else: term
-  end
-
-  defp rebuild(term, rule) when is_bitstring(term) do
-    if retains?(term, rule), do: copy_bits(term), else: term
   end
 
   defp rebuild([head | tail] = list, rule) do
@@ -69,19 +61,6 @@ defmodule BoundedBinary.Compact do
       end
 
     rebuild_pairs(:maps.next(pairs), map, rule)
-  end
-
-  defp copy_bits(bits) do
-    bytes = whole_bytes(bits)
-    size = byte_size(bytes)
-    <<_::binary-size(size), last::bitstring>> = bits
-    <<Copy.run(bytes)::binary, last::bitstring>>
-  end
-
-  defp whole_bytes(bits) do
-    size = div(bit_size(bits), 8)
-    <<bytes::binary-size(size), _::bitstring>> = bits
-    bytes
   end
 
   defp same?(left, right), do: :erts_debug.same(left, right)

@@ -23,15 +23,13 @@ defmodule BoundedBinary.Retained do
   end
 
   # A binary that is in the term more than once is needed once.
-  defp collect(bits, {in_heap, parts}) do
-    size = div(bit_size(bits), 8)
-    <<bytes::binary-size(size), _::bitstring>> = bits
+  defp collect(bytes, {in_heap, parts}) do
     source = Source.size(bytes)
 
     if Source.in_heap?(bytes, source) do
-      {in_heap + byte_size(bits), parts}
+      {in_heap + byte_size(bytes), parts}
     else
-      {in_heap, Map.put(parts, {address(bytes), size}, source)}
+      {in_heap, Map.put(parts, {address(bytes), byte_size(bytes)}, source)}
     end
   end
 

@@ -1,9 +1,9 @@
 defmodule BoundedBinary.Walk do
   @moduledoc false
-  # Every bitstring in a term, at any depth. What is still to be visited is kept on a list, not on a stack,
+  # Every binary in a term, at any depth. What is still to be visited is kept on a list, not on a stack,
   # and the VM preempts the walk as it does any Elixir code.
 
-  @doc "Folds `fun` over the bitstrings of `term`: keys and values of maps, lists, improper ones too, and tuples."
+  @doc "Folds `fun` over the binaries of `term`: keys and values of maps, lists, improper ones too, and tuples."
   def fold(term, acc, fun), do: visit(term, [], acc, fun)
 
   defp visit([head | tail], rest, acc, fun)
@@ -11,7 +11,7 @@ defmodule BoundedBinary.Walk do
     visit(tail, rest, acc, fun)
   end
 
-  defp visit([head | tail], rest, acc, fun) when is_bitstring(head) do
+  defp visit([head | tail], rest, acc, fun) when is_binary(head) do
     visit(tail, rest, fun.(head, acc), fun)
   end
 
@@ -33,7 +33,7 @@ defmodule BoundedBinary.Walk do
     visit(:maps.to_list(term), rest, acc, fun)
   end
 
-  defp visit(term, rest, acc, fun) when is_bitstring(term) do
+  defp visit(term, rest, acc, fun) when is_binary(term) do
     visit([], rest, fun.(term, acc), fun)
   end
 

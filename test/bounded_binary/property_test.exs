@@ -137,7 +137,8 @@ defmodule BoundedBinary.PropertyTest do
 
   defp damage(data) do
     at = :rand.uniform(byte_size(data)) - 1
-    <<before::binary-size(at), byte, rest::binary>> = data
+    before = binary_part(data, 0, at)
+    <<byte, rest::binary>> = binary_part(data, at, byte_size(data) - at)
 
     case :rand.uniform(3) do
       1 -> before

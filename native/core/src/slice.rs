@@ -137,4 +137,22 @@ mod tests {
         assert!((0..PLAN_PIECES).all(|_| plan.push(nothing)));
         assert!(!plan.push(nothing));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn a_piece_lies_within_its_binary_or_is_none(size in 0..=STEP, position: i64, length: i64, small in 0i64..40) {
+            for (position, length) in [(position, length), (position % 64, length % 64), (small, -small)] {
+                let one = i128::from(position);
+                let other = one + i128::from(length);
+                let (start, end) = (one.min(other), one.max(other));
+                let within = start >= 0 && end <= size as i128;
+                let piece = Piece::of(size, position, length);
+                proptest::prop_assert_eq!(piece.is_some(), within);
+                if let Some(piece) = piece {
+                    proptest::prop_assert_eq!(piece.start as i128, start);
+                    proptest::prop_assert_eq!(piece.range().end as i128, end);
+                }
+            }
+        }
+    }
 }

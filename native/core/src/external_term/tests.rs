@@ -116,3 +116,27 @@ fn unknown_tags_are_malformed() {
     // The node of an identifier is an atom, never a term of another kind.
     assert_eq!(size(b"Xa\x01\x00"), Err(Fault::Malformed));
 }
+
+proptest::proptest! {
+    /// Whatever the bytes are, the walk ends, within them, and with the same verdict however it is cut.
+    #[test]
+    fn any_bytes_have_one_verdict(
+        bytes in proptest::collection::vec(proptest::sample::select(b"abhijklmMntgXZpqsw\x00\x01\x02\x05".as_slice()), 0..60),
+        terms in 1usize..5,
+        limit in 0u64..400,
+    ) {
+        let mut whole = Walk::new(0);
+        let at_once = whole.step(&bytes, limit, EVERYTHING, usize::MAX);
+        let in_steps = walk(&bytes, limit, EVERYTHING, terms);
+        proptest::prop_assert!(whole.position <= bytes.len());
+        match (at_once, in_steps) {
+            (Ok(progress), Ok(decoded)) => {
+                proptest::prop_assert_eq!(progress, Progress::Done);
+                proptest::prop_assert_eq!(whole.decoded, decoded);
+                proptest::prop_assert!(decoded <= limit);
+            }
+            (Err(fault), Err(stepped)) => proptest::prop_assert_eq!((fault, whole.position), stepped),
+            (once, stepped) => proptest::prop_assert!(false, "{:?}, {:?}", once, stepped),
+        }
+    }
+}
