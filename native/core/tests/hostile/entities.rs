@@ -71,7 +71,7 @@ pub fn cases() -> Vec<Case> {
             "one entity, often, in an attribute",
             big(50_000),
             format!("<r a='{}'/>", "&a;".repeat(50_000)),
-            Limit("max_amplification"),
+            Limit("max_attribute_bytes"),
         ),
         (
             "one entity beyond the declarations' limit",

@@ -29,6 +29,7 @@ pub fn parse<C: AsRef<[u8]>>(options: &Options, chunks: impl IntoIterator<Item =
         total_ns: 0,
     };
     let mut chunks = chunks.into_iter();
+    let mut idle = 0;
     loop {
         let mut sink = Counter::default();
         let start = thread_cpu_ns();
@@ -38,7 +39,15 @@ pub fn parse<C: AsRef<[u8]>>(options: &Options, chunks: impl IntoIterator<Item =
         measured.total_ns += time;
         let fed = match status {
             Ok(Status::Done) => break,
-            Ok(Status::Full) => Ok(()),
+            Ok(Status::Full) => {
+                idle = if sink.events == 0 { idle + 1 } else { 0 };
+                assert!(
+                    idle < PATIENCE,
+                    "no progress after {} bytes",
+                    measured.bytes
+                );
+                Ok(())
+            }
             Ok(Status::NeedInput) => match chunks.next() {
                 None => {
                     parser.finish();
@@ -63,6 +72,10 @@ pub fn parse<C: AsRef<[u8]>>(options: &Options, chunks: impl IntoIterator<Item =
     measured.peak = account.usage().peak;
     measured
 }
+
+/// Calls without an event or a wish for more input: more of them in a row than this is a hang. The
+/// longest work in silence is that on declarations.
+const PATIENCE: usize = 100_000;
 
 /// Events in a batch.
 const BATCH: usize = 2048;

@@ -185,7 +185,7 @@ pub fn all() -> Vec<Stream> {
             "<r a='",
             "&#65;",
             "'/>",
-            Limit("max_attribute_bytes"),
+            Limit("max_token_bytes"),
         ),
         same("elements", "<r>", "<a/>", "</r>", Accepted),
         same("short_texts", "<r>", "a<b/>", "</r>", Accepted),
