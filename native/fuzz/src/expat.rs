@@ -35,7 +35,6 @@ pub struct Rejection {
 pub struct Verdict {
     pub told: Vec<Told>,
     pub rejection: Option<Rejection>,
-    in_doctype: bool,
 }
 
 impl Verdict {
@@ -78,17 +77,6 @@ unsafe extern "C" {
         parser: RawParser,
         handler: unsafe extern "C" fn(*mut c_void, *const c_char, *const c_char),
     );
-    fn XML_SetDoctypeDeclHandler(
-        parser: RawParser,
-        start: unsafe extern "C" fn(
-            *mut c_void,
-            *const c_char,
-            *const c_char,
-            *const c_char,
-            c_int,
-        ),
-        end: unsafe extern "C" fn(*mut c_void),
-    );
     fn XML_Parse(parser: RawParser, bytes: *const c_char, len: c_int, last: c_int) -> c_int;
     fn XML_GetErrorCode(parser: RawParser) -> c_int;
     fn XML_GetCurrentByteIndex(parser: RawParser) -> c_long;
@@ -115,7 +103,6 @@ pub fn parse(document: &[u8], namespaces: bool) -> Verdict {
         XML_SetCharacterDataHandler(parser, characters);
         XML_SetCommentHandler(parser, comment);
         XML_SetProcessingInstructionHandler(parser, instruction);
-        XML_SetDoctypeDeclHandler(parser, start_doctype, end_doctype);
         let len = document.len().try_into().unwrap_or(c_int::MAX);
         if XML_Parse(parser, document.as_ptr().cast(), len, 1) == 0 {
             let code = XML_GetErrorCode(parser);
@@ -188,33 +175,13 @@ unsafe extern "C" fn characters(data: *mut c_void, text: *const c_char, len: c_i
 unsafe extern "C" fn comment(data: *mut c_void, text: *const c_char) {
     // SAFETY: see above.
     unsafe {
-        if !verdict(data).in_doctype {
-            verdict(data).tell(Told::Comment(string(text)));
-        }
+        verdict(data).tell(Told::Comment(string(text)));
     }
 }
 
 unsafe extern "C" fn instruction(data: *mut c_void, target: *const c_char, text: *const c_char) {
     // SAFETY: see above.
     unsafe {
-        if !verdict(data).in_doctype {
-            verdict(data).tell(Told::Instruction(string(target), string(text)));
-        }
+        verdict(data).tell(Told::Instruction(string(target), string(text)));
     }
-}
-
-unsafe extern "C" fn start_doctype(
-    data: *mut c_void,
-    _name: *const c_char,
-    _system: *const c_char,
-    _public: *const c_char,
-    _has_subset: c_int,
-) {
-    // SAFETY: see above.
-    unsafe { verdict(data).in_doctype = true }
-}
-
-unsafe extern "C" fn end_doctype(data: *mut c_void) {
-    // SAFETY: see above.
-    unsafe { verdict(data).in_doctype = false }
 }

@@ -37,7 +37,8 @@ use utf16::Utf16;
 /// The document's bytes cannot be decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncodingError {
-    /// [`ErrorKind::Encoding`] or [`ErrorKind::Unsupported`].
+    /// [`ErrorKind::Encoding`], [`ErrorKind::Unsupported`], or [`ErrorKind::Limit`] where the
+    /// declaration is longer than is waited for.
     pub kind: ErrorKind,
     /// Offset in bytes of the original input.
     pub offset: u64,
@@ -48,6 +49,14 @@ impl EncodingError {
     fn malformed(offset: u64, reason: String) -> EncodingError {
         EncodingError {
             kind: ErrorKind::Encoding,
+            offset,
+            reason,
+        }
+    }
+
+    fn beyond(offset: u64, reason: String) -> EncodingError {
+        EncodingError {
+            kind: ErrorKind::Limit,
             offset,
             reason,
         }

@@ -16,6 +16,9 @@ use crate::charged::ChargedVec;
 use crate::quota::Account;
 use crate::sync::Arc;
 
+/// What finding an entity and coming back from it costs, in units of credit.
+const ENTITY_COST: usize = 250;
+
 /// How many bytes of replacement text cost a unit of credit.
 const BYTES_PER_CREDIT: usize = 2;
 
@@ -114,7 +117,7 @@ impl<S: Sink> Scanner<'_, S> {
         if let Err(limit) = self.core.expansions.expand(len as u64, consumed) {
             return beyond(at, limit);
         }
-        let cost = len / BYTES_PER_CREDIT;
+        let cost = ENTITY_COST + len / BYTES_PER_CREDIT;
         self.core.credit = self.core.credit.saturating_sub(cost);
         self.core.entities.readers.push(Reader {
             entity,

@@ -4,10 +4,10 @@ use super::class::{self, SPACE};
 use super::core::State;
 use super::halt::{Halt, malformed};
 use super::names::is_ncname;
-use super::scanner::Scanner;
+use super::scanner::{LINE_END_COST, Scanner};
 use super::sink::Sink;
 use super::utf8;
-use memchr::memchr;
+use memchr::{memchr, memmem};
 
 const COMMENT: &[u8] = b"<!--";
 const CDATA: &[u8] = b"<![CDATA[";
@@ -171,6 +171,7 @@ impl<S: Sink> Scanner<'_, S> {
             if plain == rest.len() {
                 return Ok(());
             }
+            self.spend(LINE_END_COST)?;
             let skip = match self.text.get(self.at + 1) {
                 None => return Err(Halt::Starved),
                 Some(b'\n') => 2,
@@ -234,11 +235,17 @@ impl<S: Sink> Scanner<'_, S> {
     }
 }
 
+/// How often an end may seem to begin before it is searched for as a whole, which takes longer to set up.
+const FALSE_ENDS: usize = 8;
+
 /// Where `end` stands in `text` at or behind `from`, and true; else where it may have begun, or the
 /// text's end.
 fn find(text: &[u8], from: usize, end: &[u8]) -> (usize, bool) {
     let mut from = from;
-    while let Some(found) = memchr(end[0], &text[from..]) {
+    for _ in 0..FALSE_ENDS {
+        let Some(found) = memchr(end[0], &text[from..]) else {
+            return (text.len(), false);
+        };
         let stop = from + found;
         let rest = &text[stop..];
         if rest.starts_with(end) {
@@ -249,7 +256,13 @@ fn find(text: &[u8], from: usize, end: &[u8]) -> (usize, bool) {
         }
         from = stop + 1;
     }
-    (text.len(), false)
+    if let Some(found) = memmem::find(&text[from..], end) {
+        return (from + found, true);
+    }
+    let begun = (1..end.len())
+        .rev()
+        .find(|&len| text[from..].ends_with(&end[..len]));
+    (text.len() - begun.unwrap_or(0), false)
 }
 
 #[cfg(all(test, not(loom)))]

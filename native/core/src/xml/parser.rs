@@ -88,7 +88,11 @@ impl Parser {
             self.input.finish(&mut self.places)?;
         }
         self.core.credit = CREDIT;
-        let stretch_end = self.input.text().len().min(self.input.at + STRETCH);
+        let mut stretch_end = self.input.text().len();
+        // A DOCTYPE is held back until all of it is there.
+        if self.core.state != State::Doctype {
+            stretch_end = stretch_end.min(self.input.at + STRETCH);
+        }
         loop {
             let halt = self.scan(stretch_end, sink);
             match halt {

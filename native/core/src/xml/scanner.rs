@@ -19,6 +19,8 @@ pub(crate) const CREDIT: usize = 250_000;
 pub(crate) const EVENT_COST: usize = 100;
 pub(crate) const ATTRIBUTE_COST: usize = 100;
 pub(crate) const REFERENCE_COST: usize = 30;
+/// A line end that is normalised.
+pub(crate) const LINE_END_COST: usize = 15;
 
 pub(crate) struct Scanner<'p, S> {
     pub text: &'p [u8],

@@ -9,7 +9,7 @@ use super::core::State;
 use super::halt::{Halt, exceeded, malformed};
 use super::options::TextMode;
 use super::reference::{self, Target};
-use super::scanner::{REFERENCE_COST, Scanner};
+use super::scanner::{LINE_END_COST, REFERENCE_COST, Scanner};
 use super::sink::Sink;
 use super::utf8;
 use memchr::{memchr, memchr3};
@@ -95,6 +95,7 @@ impl<S: Sink> Scanner<'_, S> {
                 None => return self.add_plain(end),
                 Some(len) => self.add_plain(self.at + len)?,
             }
+            self.spend(LINE_END_COST)?;
             let next = self.at + 1;
             let skip = match self.text.get(next) {
                 // Only the end of all input can follow, or more of it.

@@ -143,7 +143,7 @@ fn by_declaration(prefix: &[u8], complete: bool, shown: Charset, mark: usize) ->
                 "the XML declaration does not name its encoding within {} characters",
                 declaration::LIMIT
             );
-            return failed(EncodingError::unsupported(end as u64, reason));
+            return failed(EncodingError::beyond(end as u64, reason));
         }
         Declared::NeedMore if !complete => return Detection::NeedMore,
         Declared::NeedMore | Declared::Absent => {

@@ -243,7 +243,7 @@ fn an_endless_declaration_is_refused() {
         let (text, result) = verdict(&raw, None);
         assert_eq!(text, endless[..4096]);
         let error = result.unwrap_err();
-        assert_eq!((error.kind, error.offset), (Unsupported, offset));
+        assert_eq!((error.kind, error.offset), (ErrorKind::Limit, offset));
     }
 }
 

@@ -1,0 +1,144 @@
+//! What the expat library and this parser make of the same document.
+
+use crate::events::{Event, Outcome, OwnedName};
+use crate::expat::{self, Rejection, SEPARATOR, Told, Verdict, code};
+use bounded_core::xml::chars::is_name_char;
+use bounded_core::xml::{Emit, ErrorKind, Limits, Options};
+
+/// What differs between the two, unless it is known to; `None` when nothing does.
+pub fn difference(document: &[u8], namespaces: bool) -> Option<String> {
+    let options = Options {
+        namespaces,
+        limits: Limits::trusted(),
+        emit: Emit {
+            comments: true,
+            processing_instructions: true,
+            ..Emit::default()
+        },
+        ..Options::default()
+    };
+    let ours = Outcome::of(&options, false, std::iter::once(document));
+    let theirs = expat::parse(document, namespaces);
+    if is_known_difference(&ours, &theirs, document, namespaces) {
+        return None;
+    }
+    match (&ours.error, &theirs.rejection) {
+        (Some(_), Some(_)) => None,
+        (None, None) => {
+            let told = told(&ours, namespaces);
+            (told != theirs.told).then(|| format!("ours: {told:?}\nexpat: {:?}", theirs.told))
+        }
+        (error, rejection) => Some(format!("ours: {error:?}\nexpat: {rejection:?}")),
+    }
+}
+
+/// Differences that are right, each with its reason.
+fn is_known_difference(
+    ours: &Outcome,
+    theirs: &Verdict,
+    document: &[u8],
+    namespaces: bool,
+) -> bool {
+    if let Some(error) = &ours.error {
+        // Limits are ours alone; encodings that we refuse by name, such as UCS-4, fail there otherwise.
+        if matches!(error.kind, ErrorKind::Limit | ErrorKind::Unsupported) {
+            return true;
+        }
+        // It reads a document of any version, and believes a byte order mark whatever is declared.
+        if error.reason.contains("version of XML") || error.reason.contains("byte order mark says")
+        {
+            return true;
+        }
+    }
+    match &theirs.rejection {
+        Some(Rejection {
+            code: code::AMPLIFICATION_LIMIT_BREACH,
+            ..
+        }) => true,
+        // It knows four encodings.
+        Some(Rejection {
+            code: code::UNKNOWN_ENCODING,
+            ..
+        }) => true,
+        Some(Rejection {
+            code: code::INVALID_TOKEN,
+            ..
+        }) => ours.error.is_none()
+                && (has_wide_name(ours) || is_about_names(document, namespaces)),
+        _ => false,
+    }
+}
+
+/// Whether a name is told that is not ASCII.
+fn has_wide_name(outcome: &Outcome) -> bool {
+    outcome.events.iter().any(|(_, event)| match event {
+        Event::StartElement((name, ..), attributes) => {
+            !name.is_ascii() || attributes.iter().any(|((name, ..), _)| !name.is_ascii())
+        }
+        Event::Instruction(target, _) => !target.is_ascii(),
+        _ => false,
+    })
+}
+
+/// Whether expat rejects a document for its names alone: those of the fourth edition, where the fifth
+/// allows more. A letter that both allow in the place of all others tells.
+fn is_about_names(document: &[u8], namespaces: bool) -> bool {
+    let Ok(text) = std::str::from_utf8(document) else {
+        // UTF-16 or Latin 1: too much to write again for the sake of its names.
+        return true;
+    };
+    let plain: String = text
+        .chars()
+        .map(|char| match is_name_char(char.into()) && !char.is_ascii() {
+            true => '\u{E9}',
+            false => char,
+        })
+        .collect();
+    plain != text
+        && expat::parse(plain.as_bytes(), namespaces)
+            .rejection
+            .is_none()
+}
+
+/// Our events as expat would tell them.
+fn told(outcome: &Outcome, namespaces: bool) -> Vec<Told> {
+    let mut events = Vec::new();
+    for (_, event) in &outcome.events {
+        match event.clone() {
+            Event::StartElement(element, attributes) => {
+                let attributes = attributes
+                    .into_iter()
+                    .filter(|(attribute, _)| !namespaces || !is_declaration(attribute))
+                    .map(|(attribute, value)| (name(attribute), value))
+                    .collect();
+                expat::push(&mut events, Told::Start(name(element), attributes));
+            }
+            Event::EndElement(element) => expat::push(&mut events, Told::End(name(element))),
+            Event::Characters(text) | Event::Cdata(text) => {
+                expat::push(&mut events, Told::Text(text));
+            }
+            Event::Comment(text) => expat::push(&mut events, Told::Comment(text)),
+            Event::Instruction(target, data) => {
+                expat::push(&mut events, Told::Instruction(target, data));
+            }
+            // It has no event for the first three, and passes over an external entity in silence.
+            Event::StartDocument(..)
+            | Event::Doctype(..)
+            | Event::EndDocument
+            | Event::SkippedEntity(_) => {}
+        }
+    }
+    events
+}
+
+/// Expat keeps declarations of namespaces to itself.
+fn is_declaration((qualified, ..): &OwnedName) -> bool {
+    qualified == "xmlns" || qualified.starts_with("xmlns:")
+}
+
+fn name((_, local, uri): OwnedName) -> String {
+    match uri {
+        Some(uri) => format!("{uri}{SEPARATOR}{local}"),
+        None => local,
+    }
+}
