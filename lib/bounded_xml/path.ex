@@ -46,7 +46,8 @@ defmodule BoundedXml.Path do
   defp name(rest, path, at, depth?) do
     case Regex.run(~r/^[\p{L}_:][\p{L}\p{N}\p{M}_:.\-\x{B7}]*/u, rest) do
       [name] ->
-        <<_::binary-size(byte_size(name)), rest::binary>> = rest
+        size = byte_size(name)
+        rest = binary_part(rest, size, byte_size(rest) - size)
         [{depth?, nil, name} | steps(rest, path, at + String.length(name), false)]
 
       nil ->

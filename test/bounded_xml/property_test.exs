@@ -94,8 +94,7 @@ defmodule BoundedXml.PropertyTest do
 
   # One byte more, less, or another one.
   defp broken(document) do
-    at = :rand.uniform(byte_size(document)) - 1
-    <<before::binary-size(at), byte, rest::binary>> = document
+    {before, <<byte, rest::binary>>} = split(document, :rand.uniform(byte_size(document)) - 1)
 
     case :rand.uniform(4) do
       1 -> <<before::binary, rest::binary>>
@@ -109,12 +108,15 @@ defmodule BoundedXml.PropertyTest do
 
   defp cut(binary) do
     size = min(byte_size(binary), :rand.uniform(one([2, 5, 40])))
-    <<piece::binary-size(size), rest::binary>> = binary
+    {piece, rest} = split(binary, size)
     [piece | if(flip(), do: [""], else: []) ++ cut(rest)]
   end
 
   # A list would be put together again where its pieces are small; any other enumerable is not.
   defp pieces(list), do: Stream.concat([list])
+
+  defp split(binary, at),
+    do: {binary_part(binary, 0, at), binary_part(binary, at, byte_size(binary) - at)}
 
   defp space, do: one(["", " ", "\n"])
   defp flip, do: :rand.uniform(2) == 1
