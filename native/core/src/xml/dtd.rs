@@ -319,6 +319,13 @@ impl Dtd {
         if self.find_entity(index, name).is_some() {
             return Ok(());
         }
+        // Refused half way, trying again would leave the first half behind.
+        self.text.reserve(name.len() + replacement_text.len())?;
+        self.entities.reserve(1)?;
+        match parameter {
+            true => self.parameter.reserve()?,
+            false => self.general.reserve()?,
+        }
         let entity = Entity {
             name: self.keep(name)?,
             content: match content {
@@ -342,6 +349,9 @@ impl Dtd {
         if let Some(element) = self.element(name) {
             return Ok(element);
         }
+        self.text.reserve(name.len())?;
+        self.elements.reserve(1)?;
+        self.element_names.reserve()?;
         let id = self.elements.len() as u32;
         let element = Element {
             name: self.keep(name)?,
@@ -363,6 +373,10 @@ impl Dtd {
         if self.find_attribute(element, name).is_some() {
             return Ok(());
         }
+        self.text
+            .reserve(name.len() + default.map_or(0, <[u8]>::len))?;
+        self.attributes.reserve(1)?;
+        self.attribute_names.reserve()?;
         let id = self.attributes.len() as u32;
         let attribute = Attribute {
             element,
@@ -396,6 +410,10 @@ impl Dtd {
         if self.notation_names.find(name, known).is_some() {
             return Ok(());
         }
+        let identifiers = public.map_or(0, <[u8]>::len) + system.map_or(0, <[u8]>::len);
+        self.text.reserve(name.len() + identifiers)?;
+        self.notations.reserve(1)?;
+        self.notation_names.reserve()?;
         let id = self.notations.len() as u32;
         let notation = NotationSpans {
             name: self.keep(name)?,

@@ -52,11 +52,17 @@ impl NameIndex {
         }
     }
 
-    /// Notes the number of a declaration under a key that has none that equals it.
-    pub fn insert(&mut self, key: impl Hash, id: u32) -> Result<(), Refusal> {
+    /// Makes room for another declaration, so that inserting it is not refused.
+    pub fn reserve(&mut self) -> Result<(), Refusal> {
         if (self.len + 1) * 2 > self.slots.len() {
             self.grow()?;
         }
+        Ok(())
+    }
+
+    /// Notes the number of a declaration under a key that has none that equals it.
+    pub fn insert(&mut self, key: impl Hash, id: u32) -> Result<(), Refusal> {
+        self.reserve()?;
         let hash = self.hash(key);
         place(&mut self.slots, Slot { hash, id });
         self.len += 1;

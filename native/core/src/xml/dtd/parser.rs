@@ -206,6 +206,9 @@ impl DtdParser {
         cursor.expect(b";", "a parameter entity reference ends with ';'")?;
         let end = cursor.at;
         let found = self.dtd.find_entity(&self.dtd.parameter, &text[name]);
+        self.sources
+            .reserve()
+            .map_err(|refusal| Reason::Refused(refusal).at(at))?;
         self.made(at, end, Made::Nothing);
         self.dtd.open_ended = true;
         let standalone = self.rules.options.standalone;
@@ -244,13 +247,14 @@ impl DtdParser {
     fn entity(&mut self, subset: &[u8]) -> Result<Made, Fault> {
         let (text, at) = self.sources.current(&self.dtd, subset);
         let refused = |refusal| Reason::Refused(refusal).at(at);
-        self.entities += 1;
+        // Counted once it is declared: refused, this declaration is read again.
+        let seen = self.entities + 1;
         let value = self.rules.limits.max_entities;
-        if self.entities > value {
+        if seen > value {
             let hit = ExceededLimit {
                 name: "max_entities",
                 value,
-                seen: self.entities,
+                seen,
             };
             return Err(Reason::Limit(hit).at(at));
         }
@@ -269,6 +273,7 @@ impl DtdParser {
                 .declare_entity(declaration.parameter, name, value, content, !in_subset)
                 .map_err(refused)?;
         }
+        self.entities = seen;
         Ok(self.made(at, end, Made::Nothing))
     }
 

@@ -3,7 +3,7 @@
 use super::fault::{Fault, Reason, malformed};
 use super::{Dtd, EntityId};
 use crate::charged::ChargedVec;
-use crate::quota::Account;
+use crate::quota::{Account, Refusal};
 use crate::sync::Arc;
 use crate::xml::error::ExceededLimit;
 
@@ -60,6 +60,11 @@ impl Sources {
         } else {
             self.reference
         }
+    }
+
+    /// Makes room for another text, so that entering it is not refused.
+    pub fn reserve(&mut self) -> Result<(), Refusal> {
+        self.open.reserve(1)
     }
 
     /// Goes on with the replacement text of `entity`, referred to at `reference` in the current text.

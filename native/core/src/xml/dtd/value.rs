@@ -90,6 +90,8 @@ impl AttributeValue {
             *budget -= run;
             self.put(context, out, &text[at..at + run], fault_at)?;
             let at = at + run;
+            // Refused from here on, it goes on behind what was put.
+            self.set_place(at);
             let fault_at = if in_literal { at } else { self.reference };
             let next = match text.get(at) {
                 None => at,
@@ -147,21 +149,28 @@ impl AttributeValue {
         };
         if text.get(at + 1) == Some(&b'#') {
             let (char, next) = character_reference(text, at)?;
+            self.put(context, out, char.encode_utf8(&mut [0; 4]).as_bytes(), at)?;
             self.set_place(next);
-            return self.put(context, out, char.encode_utf8(&mut [0; 4]).as_bytes(), at);
+            return Ok(());
         }
         let range = entity_reference(text, at, context.namespaces)?;
-        self.set_place(range.end + 1);
+        let end = range.end + 1;
         let name = &text[range];
         if let Some(byte) = predefined(name) {
-            return self.put(context, out, &[byte], at);
+            self.put(context, out, &[byte], at)?;
+            self.set_place(end);
+            return Ok(());
         }
         if context.check_only {
+            self.set_place(end);
             return Ok(());
         }
         let entity = match dtd.lookup(name, context.must_be_declared) {
             Lookup::Internal(entity) => entity,
-            Lookup::Skipped => return Ok(()),
+            Lookup::Skipped => {
+                self.set_place(end);
+                return Ok(());
+            }
             Lookup::External => {
                 return Err(malformed(
                     at,
@@ -202,9 +211,13 @@ impl AttributeValue {
         }
         let len = dtd.replacement_text(entity).len() as u64;
         let refused = |reason: Reason| reason.at(at);
+        self.open
+            .reserve(1)
+            .map_err(|refusal| refused(refusal.into()))?;
         expansions
             .expand(len, context.consumed)
             .map_err(|hit| refused(hit.into()))?;
+        self.set_place(end);
         self.open
             .push(Open { entity, at: 0 })
             .map_err(|refusal: Refusal| refused(refusal.into()))

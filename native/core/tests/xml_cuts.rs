@@ -1,0 +1,198 @@
+//! Documents made up at random, cut at random, with memory refused at random: always the same events.
+#![allow(clippy::expect_used)]
+
+mod support;
+
+use bounded_core::quota::Account;
+use bounded_core::xml::{Emit, Error, Options, Parser, Status, TextMode};
+use proptest::prelude::*;
+use support::{Outcome, Recorder, parse, parse_pieces};
+
+/// Pieces that documents are made of, well-formed and not.
+const PIECES: [&str; 44] = [
+    "<a>",
+    "</a>",
+    "<a>",
+    "</a>",
+    "<b x='1' y=\"é\"/>",
+    "<c\r\n z = 'a&#10;\r\nb'>",
+    "</c >",
+    "text",
+    " \n\t",
+    "\r\n",
+    "\r",
+    "]",
+    "]]",
+    ">",
+    "&amp;",
+    "&#x1F600;",
+    "&e;",
+    "&f;",
+    "&x;",
+    "<!-- c\r\n -->",
+    "<!--",
+    "-->",
+    "<?p d\r?>",
+    "<?p?>",
+    "<![CDATA[x]]]]>",
+    "<![CDATA[",
+    "]]>",
+    "é€😀",
+    "<é:é xmlns:é='u'/>",
+    "<d xmlns='v' k='&e;&#9;'>",
+    "</d>",
+    "<a a='' a=''>",
+    "'",
+    "\"",
+    "<",
+    "&",
+    "\u{1}",
+    "\u{FFFE}",
+    "<e t='  a  b '/>",
+    "<e x='&f;'/>",
+    "<p:q/>",
+    "<!DOCTYPE r>",
+    "<?xml version='1.0'?>",
+    "<b x='1' y='2' z='3' a1='' a2='' a3='' a4='' a5='' a6='' a7='' a8='' a9='' b1='' b2='' b3='' b4='' b5='' b6=''/>",
+];
+
+const HEADS: [&str; 4] = [
+    "",
+    "<?xml version=\"1.0\"?>\n",
+    "<!DOCTYPE r [<!ENTITY e 'x&#60;&#13;'><!ENTITY f '<a>é&e;</a>t'><!ATTLIST e t NMTOKENS #IMPLIED u CDATA 'd'><!--c-->]>",
+    "<!DOCTYPE r SYSTEM 'u' [<!ENTITY e '&f;'><!ENTITY f '&e;'> %p; ]>\n",
+];
+
+prop_compose! {
+    fn document()(
+        head in 0..HEADS.len(),
+        pieces in prop::collection::vec(0..PIECES.len(), 0..40),
+        closed in any::<bool>(),
+    ) -> Vec<u8> {
+        let body: String = pieces.into_iter().map(|piece| PIECES[piece]).collect();
+        let end = if closed { "</r>" } else { "" };
+        format!("{}<r>{body}{end}", HEADS[head]).into_bytes()
+    }
+}
+
+prop_compose! {
+    fn options()(
+        namespaces in any::<bool>(),
+        positions in any::<bool>(),
+        emit in any::<[bool; 4]>(),
+        skip_whitespace in any::<bool>(),
+        joined in any::<bool>(),
+        small in any::<bool>(),
+    ) -> Options {
+        let [cdata, comments, processing_instructions, doctype] = emit;
+        let mut options = Options {
+            namespaces,
+            positions,
+            emit: Emit { cdata, comments, processing_instructions, doctype },
+            skip_whitespace,
+            text: if joined { TextMode::Joined } else { TextMode::Pieces },
+            ..Options::default()
+        };
+        if small {
+            options.limits.max_depth = 4;
+            options.limits.max_attribute_bytes = 5;
+            options.limits.max_token_bytes = 40;
+            options.limits.max_text_bytes = 12;
+            options.limits.max_entity_expansions = 3;
+            options.limits.max_bytes = 150;
+        }
+        options
+    }
+}
+
+/// Parses under a limit that is lifted a little each time it refuses.
+fn parse_refused(document: &[u8], size: usize, options: &Options) -> (Outcome, usize) {
+    let root = Account::root();
+    let mut refusals = 0;
+    let account = Account::child(&root, 1 << 40);
+    let mut ballast =
+        bounded_core::quota::Reservation::empty(&account, bounded_core::quota::Kind::Native);
+    ballast.try_grow(1 << 40).expect("nothing else is reserved");
+    let mut parser = Parser::new(options.clone(), &account);
+    let mut recorder = Recorder::default();
+    let mut chunks = document.chunks(size);
+    let mut fed = None;
+    let mut refused = |ballast: &mut bounded_core::quota::Reservation| {
+        refusals += 1;
+        assert!(
+            refusals < 100_000,
+            "a refusal must not make the next try need more"
+        );
+        ballast.shrink(7);
+    };
+    let error = loop {
+        if let Some(chunk) = fed {
+            match parser.feed(chunk) {
+                Ok(()) => fed = None,
+                Err(Error::Refused(_)) => {
+                    refused(&mut ballast);
+                    continue;
+                }
+                Err(Error::Document(error)) => break Some(*error),
+            }
+        }
+        match parser.run(&mut recorder) {
+            Ok(Status::NeedInput) => match chunks.next() {
+                Some(chunk) => fed = Some(chunk),
+                None => parser.finish(),
+            },
+            Ok(Status::Full) => {}
+            Ok(Status::Done) => break None,
+            Err(Error::Refused(_)) => refused(&mut ballast),
+            Err(Error::Document(error)) => break Some(*error),
+        }
+    };
+    drop(parser);
+    drop(ballast);
+    assert_eq!(root.reserved(), 0);
+    let outcome = Outcome {
+        events: recorder.events,
+        error,
+    };
+    (outcome, refusals)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn however_it_is_cut(
+        document in document(),
+        options in options(),
+        cuts in prop::collection::vec(1..30_usize, 1..20),
+        per_call in 0..4_usize,
+    ) {
+        let whole = parse(&document, &options);
+        let mut rest = &document[..];
+        let mut pieces = Vec::new();
+        for size in cuts.into_iter().cycle() {
+            if rest.is_empty() {
+                break;
+            }
+            let (piece, behind) = rest.split_at(size.min(rest.len()));
+            pieces.push(piece);
+            rest = behind;
+        }
+        prop_assert_eq!(parse_pieces(pieces, &options, per_call), whole);
+    }
+
+    #[test]
+    fn however_often_memory_is_refused(document in document(), options in options(), size in 1..50_usize) {
+        let whole = parse(&document, &options);
+        let (outcome, _) = parse_refused(&document, size, &options);
+        prop_assert_eq!(outcome, whole);
+    }
+}
+
+#[test]
+fn refusals_do_happen() {
+    let document = format!("<r>{}</r>", "<a b='x&amp;y'>text</a><!-- -->x".repeat(10));
+    let (outcome, refusals) = parse_refused(document.as_bytes(), 20, &Options::default());
+    assert_eq!(outcome.error, None);
+    assert!(refusals > 10, "{refusals}");
+}
