@@ -87,7 +87,7 @@ defmodule Bench.Pool.Node do
      System.monotonic_time(:microsecond) - started}
   end
 
-  # A list that is built and turned round takes up to nine times its size of heap, as the heap grows in steps.
+  # A list that is built and turned round takes more than ten times its size of heap, which grows in steps.
   defp honest(1, limit) do
     fn ->
       list = Enum.to_list(1..cells(limit))
@@ -107,7 +107,7 @@ defmodule Bench.Pool.Node do
   defp expected(1, limit), do: div(cells(limit) * (cells(limit) + 1), 2)
   defp expected(2, limit), do: pieces(limit) * 100_000
 
-  defp cells(limit), do: div(limit, 16 * 10)
+  defp cells(limit), do: div(limit, 16 * 14)
   defp pieces(limit), do: div(limit, 200_000)
 
   defp lying(1), do: fn -> grow([]) end

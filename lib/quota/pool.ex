@@ -10,9 +10,10 @@ defmodule Quota.Pool do
 
       Quota.run(Quota.mib(64), fn -> import(file) end, pool: MyApp.Memory)
 
-  `Quota.run/3` then reserves memory before the work begins. When there is none it raises `Quota.PoolFullError`, at
-  once, or after waiting up to `:pool_timeout` milliseconds for its turn: first come, first served, so that large
-  requests are not starved by small ones; whoever does not wait is not admitted before those who do.
+  `Quota.run/3` then reserves memory before the work begins; so does `Quota.put_limit/2`, for the life of a process. When
+  there is none they raise `Quota.PoolFullError`, at once, or after waiting up to `:pool_timeout` milliseconds for
+  their turn: first come, first served, so that large requests are not starved by small ones; whoever does not wait
+  is not admitted before those who do.
 
   ## What is reserved
 
