@@ -10,7 +10,7 @@
 //!                                             Status / Error
 //! ```
 //!
-//! quick-xml is a rival and an oracle of the tests, not a part: it cannot be fed without blocking nor stopped
+//! quick-xml is a rival in the benchmarks, not a part: it cannot be fed without blocking nor stopped
 //! inside a token, accepts most malformed documents, and even so this scanner, with every check on, took
 //! between 0.46 and 0.76 of its CPU time on the five kinds of documents (`examples/scan_speed.rs`).
 
