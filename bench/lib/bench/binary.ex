@@ -7,6 +7,8 @@ defmodule Bench.Binary do
 
   alias Bench.{Measure, Node}
 
+  @enough_ms 200
+
   @kib 1024
   @mib 1024 * 1024
   @sizes [
@@ -118,7 +120,7 @@ defmodule Bench.Binary do
   defp times(fun, tried \\ 10) do
     case cpu_ms(fun, tried) * tried do
       ms when ms < 50 -> times(fun, tried * 3)
-      ms -> Measure.times(ms / tried)
+      ms -> ceil(@enough_ms * tried / ms)
     end
   end
 
