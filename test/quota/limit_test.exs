@@ -71,11 +71,12 @@ defmodule Quota.LimitTest do
 
   describe "max_queue" do
     test "bounds the mailbox, and the error names the queue" do
-      {:error, error} =
-        Quota.try_run(64 * @mib, fn -> Enum.each(1..1_000, &send(self(), &1)) && forever() end,
-          max_queue: 50
-        )
+      work = fn ->
+        Enum.each(1..1_000, &send(self(), &1))
+        forever()
+      end
 
+      {:error, error} = Quota.try_run(64 * @mib, work, max_queue: 50)
       assert error.category == :queue
       assert Exception.message(error) =~ "mailbox"
     end
@@ -106,7 +107,7 @@ defmodule Quota.LimitTest do
         Quota.try_run(
           16 * @mib,
           fn ->
-            for _ <- 1..4, do: spawn(fn -> spawn(fn -> child(test) end) && forever() end)
+            for _ <- 1..4, do: spawn(fn -> parent(test) end)
             forever()
           end,
           count: [:children]
@@ -190,6 +191,11 @@ defmodule Quota.LimitTest do
   defp insert(table, n) do
     :ets.insert(table, {n, Enum.to_list(1..100)})
     insert(table, n + 1)
+  end
+
+  defp parent(test) do
+    spawn(fn -> child(test) end)
+    forever()
   end
 
   defp child(test) do
