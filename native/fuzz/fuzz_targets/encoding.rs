@@ -1,7 +1,7 @@
 //! A document in the encoding its caller names means what its UTF-8 transcription means.
 #![no_main]
 
-use bounded_core::xml::ErrorKind;
+use bounded_core::xml::{DocumentError, ErrorKind};
 use bounded_fuzz::events::{Event, Outcome};
 use bounded_fuzz::input::{Case, ENCODINGS};
 use encoding_rs::Encoding;
@@ -23,6 +23,11 @@ fuzz_target!(|bytes: &[u8]| {
         case.reluctant,
         case.cuts.chunks(case.document),
     );
+    // What begins as UCS-4 or EBCDIC is refused by name, whatever its caller says.
+    let unsupported = |error: &DocumentError| error.kind == ErrorKind::Unsupported;
+    if decoded.error.as_ref().is_some_and(unsupported) {
+        return;
+    }
     case.options.encoding = Some("UTF-8".to_owned());
     let mut plain = Outcome::of(&case.options, false, std::iter::once(text.as_bytes()));
     assert_eq!(verdict(&decoded), verdict(&plain), "as {name}");
