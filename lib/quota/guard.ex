@@ -8,12 +8,14 @@ defmodule Quota.Guard do
   # has started have watchers of their own (`Quota.Member`), so that none of them hides another.
 
   alias Bounded.Native
-  alias Quota.{Binaries, Breach, Figures, Members, Plan, Tables}
+  alias Quota.{Binaries, Breach, Figures, Member, Members, Plan, Tables}
 
   defstruct [:pid, :caller, :account, :plan, :tables, :scout, slack: 0, reported: false]
 
   # Milliseconds between looks at work that is only observed, once its breach is known.
   @patience 10
+  # Milliseconds between looks for tables and for tasks, where children count.
+  @tick 5
 
   @doc "Starts watching `pid` for `caller`, unless someone else does already. `{guard, monitor}`."
   def start_monitor(pid, caller, account, plan) do
@@ -43,6 +45,8 @@ defmodule Quota.Guard do
     if Native.account_guarded(account) do
       Process.monitor(caller)
       Process.monitor(pid)
+      # Where children count, the guard asks nobody: all the while they could go on unseen.
+      if plan.children, do: Member.start(pid, account, self())
       look(%__MODULE__{pid: pid, caller: caller, account: account, plan: plan})
     end
   end
@@ -53,6 +57,7 @@ defmodule Quota.Guard do
       {:DOWN, _, _, ^caller, _} -> kill(guard)
       :spawned -> guard |> adopt() |> wait(milliseconds)
       {:over, how} -> over(guard, how)
+      :soft -> guard |> softly_over() |> wait(milliseconds)
       {:garbage_collect, _, _} -> wait(guard, 1)
       :stop -> :ok
     after
@@ -60,8 +65,11 @@ defmodule Quota.Guard do
     end
   end
 
+  defp look(%{plan: %{children: true}} = guard),
+    do: guard |> tables() |> members() |> wait(@tick)
+
   defp look(guard) do
-    case guard |> tables() |> members() |> poll() do
+    case guard |> tables() |> poll() do
       {:wait, guard, milliseconds} -> wait(guard, milliseconds)
       {:over, guard, how} -> over(guard, how)
       {:dead, guard} -> wait(guard, :infinity)
@@ -73,10 +81,7 @@ defmodule Quota.Guard do
 
   defp tables(guard), do: guard
 
-  defp members(%{plan: %{children: true}} = guard),
-    do: %{adopt(guard) | scout: Members.scout(guard.scout, guard.account)}
-
-  defp members(guard), do: guard
+  defp members(guard), do: %{adopt(guard) | scout: Members.scout(guard.scout, guard.account)}
 
   defp adopt(guard) do
     Members.adopt(guard.account)
@@ -100,7 +105,10 @@ defmodule Quota.Guard do
     end
   end
 
-  # Where it balloons: what the error will show.
+  # Where it balloons: what the error will show. Not where children count: which of them it is, its
+  # watcher knows, and among many that run, asking takes a second in which they all go on.
+  defp noted(%{plan: %{children: true}} = guard), do: guard
+
   defp noted(%{pid: pid, account: account} = guard) do
     Breach.note_stack(pid, account)
     guard
@@ -120,15 +128,15 @@ defmodule Quota.Guard do
     breach(guard)
   end
 
+  defp over(guard, :over) do
+    if Figures.sure?(guard.account), do: guard |> noted() |> breach_of_sum(), else: judge(guard)
+  end
+
   # Fair before fatal: binaries that are referred to more than once, and what nobody has collected yet.
   # Every question waits for the end of the work's timeslice, in which it can take tens of megabytes, so
   # it is suspended meanwhile. Should the guard die, the VM resumes it.
-  defp over(guard, :over) do
-    if suspend(guard.pid), do: guard |> noted() |> judge(), else: wait(guard, :infinity)
-  end
-
   defp judge(guard) do
-    if Figures.sure?(guard.account), do: breach_of_sum(guard), else: recount(guard)
+    if suspend(guard.pid), do: guard |> noted() |> recount(), else: wait(guard, :infinity)
   end
 
   defp recount(guard) do
@@ -189,6 +197,7 @@ defmodule Quota.Guard do
   # `:kill`, because a process that traps exits survives anything softer.
   defp kill(guard) do
     Process.exit(guard.pid, :kill)
+    if guard.plan.children, do: Members.exit_all(guard.account)
     wait_dead(guard)
   end
 

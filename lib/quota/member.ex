@@ -39,14 +39,17 @@ defmodule Quota.Member do
     end
   end
 
-  defp next({_near, milliseconds}, pid, account, _guard) do
-    Breach.note_stack(pid, account)
+  defp next({:soft, milliseconds}, _pid, _account, guard) do
+    send(guard, :soft)
     milliseconds
   end
 
+  defp next({:near, milliseconds}, _pid, _account, _guard), do: milliseconds
+
   defp next(over, pid, account, guard) when over in [:over, :queue] do
-    Breach.note_stack(pid, account)
     send(guard, {:over, over})
+    # Unless it is killed before it can be asked.
+    Breach.note_stack(pid, account)
     1
   end
 

@@ -66,7 +66,9 @@ defmodule Quota.Members do
   end
 
   defp discover(pid, account, guard) do
-    with [links: links, monitors: monitors] <- Process.info(pid, [:links, :monitors]) do
+    # One that waits for its tasks, that is: asking one that runs would delay whoever looks at it next.
+    with {:status, :waiting} <- Process.info(pid, :status),
+         [links: links, monitors: monitors] <- Process.info(pid, [:links, :monitors]) do
       for candidate <- for({:process, pid} <- monitors, do: pid) ++ links,
           is_pid(candidate) and node(candidate) == node(),
           not Native.in_quota(candidate),
@@ -86,6 +88,9 @@ defmodule Quota.Members do
         false
     end
   end
+
+  @doc "Has every one of them killed, without waiting for it."
+  def exit_all(account), do: Enum.each(Native.account_members(account), &Process.exit(&1, :kill))
 
   @doc "Kills every one of them, and what they start meanwhile. Returns when all are dead."
   def kill(account) do
