@@ -8,6 +8,7 @@ defmodule Quota.Vm do
   def release do
     case :persistent_term.get(__MODULE__, nil) do
       nil ->
+        load()
         release = List.to_integer(:erlang.system_info(:otp_release))
         :persistent_term.put(__MODULE__, release)
         release
@@ -15,6 +16,15 @@ defmodule Quota.Vm do
       release ->
         release
     end
+  end
+
+  # Outside of releases modules are loaded when first called. A guard that had to wait for that would look
+  # at its first balloon too late. By name: this module stands below them.
+  defp load do
+    modules =
+      ~w(Binaries Breach ExceededError Figures Guard Member Members Plan Sweeper Tables Telemetry)
+
+    :code.ensure_modules_loaded(Enum.map(modules, &:"Elixir.Quota.#{&1}"))
   end
 
   @doc "Bytes of that many words."
