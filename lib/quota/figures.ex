@@ -60,6 +60,17 @@ defmodule Quota.Figures do
   end
 
   @doc """
+  Whether a process may be collected within `limit`: that takes a copy of what it holds, garbage at worst
+  included, and more than it is worth where the VM would kill it for that.
+  """
+  def collectable?(pid, limit) do
+    with {:garbage_collection_info, info} <- Process.info(pid, :garbage_collection_info) do
+      used = Keyword.fetch!(info, :heap_size) + Keyword.fetch!(info, :old_heap_size)
+      heap(pid, info, 0) + Vm.bytes(used) <= limit
+    end
+  end
+
+  @doc """
   Reports the calling process's figures to its account. Bytes that it has left, or `:unlimited`.
   """
   def observe_own do

@@ -141,11 +141,13 @@ defmodule Quota.Guard do
 
   defp recount(guard) do
     with {:over, guard, :over} <- poll(counted_once(guard)),
+         true <- Figures.collectable?(guard.pid, Native.account_limit(guard.account)),
          :ok <- collect(guard),
          {:over, guard, :over} <- poll(counted_once(guard)) do
       breach_of_sum(guard)
     else
-      :deferred -> breach_of_sum(guard)
+      cannot when cannot in [false, :deferred] -> breach_of_sum(guard)
+      nil -> wait(guard, :infinity)
       {:wait, guard, milliseconds} -> guard |> resume() |> wait(milliseconds)
       {:over, guard, :queue} -> over(guard, :queue)
       {:dead, guard} -> wait(guard, :infinity)
