@@ -12,6 +12,8 @@ defmodule Quota.Guard do
 
   defstruct [:pid, :caller, :account, :plan, :tables, :scout, slack: 0, reported: false]
 
+  # It keeps next to nothing: an old generation would be empty, and larger than the rest of it.
+  @options [priority: :high, fullsweep_after: 0]
   # Milliseconds between looks at work that is only observed, once its breach is known.
   @patience 10
   # Milliseconds between looks for tables and for tasks, where children count.
@@ -19,15 +21,12 @@ defmodule Quota.Guard do
 
   @doc "Starts watching `pid` for `caller`, unless someone else does already. `{guard, monitor}`."
   def start_monitor(pid, caller, account, plan) do
-    :erlang.spawn_opt(__MODULE__, :watch, [pid, caller, account, plan], [
-      :monitor,
-      priority: :high
-    ])
+    :erlang.spawn_opt(__MODULE__, :watch, [pid, caller, account, plan], [:monitor | @options])
   end
 
   @doc "Like `start_monitor/4`, without the monitor."
   def start(pid, caller, account, plan \\ %Plan{}) do
-    :erlang.spawn_opt(__MODULE__, :watch, [pid, caller, account, plan], priority: :high)
+    :erlang.spawn_opt(__MODULE__, :watch, [pid, caller, account, plan], @options)
   end
 
   @doc "Ends the watching of a process that is no longer limited."

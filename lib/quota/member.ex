@@ -7,7 +7,10 @@ defmodule Quota.Member do
   alias Quota.{Breach, Figures}
 
   def start(pid, account, guard) do
-    :erlang.spawn_opt(__MODULE__, :watch, [pid, account, guard], priority: :high)
+    :erlang.spawn_opt(__MODULE__, :watch, [pid, account, guard],
+      priority: :high,
+      fullsweep_after: 0
+    )
   end
 
   @doc false

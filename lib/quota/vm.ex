@@ -8,9 +8,10 @@ defmodule Quota.Vm do
   def release do
     case :persistent_term.get(__MODULE__, nil) do
       nil ->
-        load()
         release = List.to_integer(:erlang.system_info(:otp_release))
         :persistent_term.put(__MODULE__, release)
+        # Afterwards, so that of many who come at once few load.
+        load()
         release
 
       release ->

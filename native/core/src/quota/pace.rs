@@ -14,7 +14,7 @@ const BUSY_MS: u64 = 10;
 /// Idle work waits this long in the end, unless so many are idle that it must be longer.
 const IDLE_MS: u64 = 100;
 /// What one look costs all in all, in nanoseconds: asking, answering, both being scheduled.
-const LOOK_NS: u64 = 5_000;
+const LOOK_NS: u64 = 15_000;
 /// Looks at running work take at most 1 / 8 of a core, at idle work at most 1 / 25.
 const BUSY_SHARE: u64 = 8;
 const IDLE_SHARE: u64 = 25;
@@ -166,7 +166,7 @@ mod tests {
     fn a_crowd_is_looked_at_more_slowly_and_is_forgotten_with_its_last() {
         static CROWD: Crowd = Crowd::new();
         let mut paces: Vec<Pace> = (0..1_000).map(|_| Pace::new(&CROWD)).collect();
-        assert_eq!(paces[0].next(look(0, 63 * MIB, 0)), 40);
+        assert_eq!(paces[0].next(look(0, 63 * MIB, 0)), 120);
         for pace in &mut paces {
             pace.next(look(1, MIB, 0));
             pace.next(look(2, MIB, 0));
@@ -175,7 +175,7 @@ mod tests {
         assert_eq!(CROWD.busy.load(Ordering::Relaxed), 0);
         assert_eq!(
             (0..9).map(|_| paces[0].next(look(3, MIB, 0))).max(),
-            Some(125)
+            Some(375)
         );
         drop(paces);
         assert_eq!(CROWD.idle.load(Ordering::Relaxed), 0);
