@@ -13,6 +13,9 @@ const GROWTH: u64 = 8 << 20;
 const BUSY_MS: u64 = 10;
 /// Idle work waits this long in the end, unless so many are idle that it must be longer.
 const IDLE_MS: u64 = 100;
+/// Long waits end together, at multiples of this many milliseconds: waking a scheduler that sleeps costs
+/// several times what a look does.
+const TOGETHER_MS: u64 = 64;
 /// What one look costs all in all, in nanoseconds: asking, answering, both being scheduled.
 const LOOK_NS: u64 = 15_000;
 /// Looks at running work take at most 1 / 8 of a core, at idle work at most 1 / 25.
@@ -106,7 +109,12 @@ impl Pace {
             (look.headroom / 2 / self.growth).min(BUSY_MS)
         };
         self.wait_ms = wanted.max(self.crowd.shortest_ms(idle)).max(1);
-        self.wait_ms
+        if idle && self.wait_ms >= TOGETHER_MS {
+            let now_ms = look.at_us / 1_000;
+            (now_ms + self.wait_ms).next_multiple_of(TOGETHER_MS) - now_ms
+        } else {
+            self.wait_ms
+        }
     }
 
     fn become_idle(&mut self, idle: bool) {
@@ -158,7 +166,11 @@ mod tests {
         static CROWD: Crowd = Crowd::new();
         let mut pace = Pace::new(&CROWD);
         let waits: Vec<u64> = (0..9).map(|n| pace.next(look(n * 10, MIB, n))).collect();
-        assert_eq!(waits, [3, 6, 12, 24, 48, 96, 100, 100, 100]);
+        assert_eq!(waits[..5], [3, 6, 12, 24, 48]);
+        for (n, wait) in waits.iter().enumerate().skip(5) {
+            // All that wait long are woken together.
+            assert!((96..=164).contains(wait) && (n as u64 * 10 + wait).is_multiple_of(64));
+        }
         assert_eq!(pace.next(look(200, MIB, 1_000_000)), 3);
     }
 
@@ -175,7 +187,7 @@ mod tests {
         assert_eq!(CROWD.busy.load(Ordering::Relaxed), 0);
         assert_eq!(
             (0..9).map(|_| paces[0].next(look(3, MIB, 0))).max(),
-            Some(375)
+            Some(381)
         );
         drop(paces);
         assert_eq!(CROWD.idle.load(Ordering::Relaxed), 0);
