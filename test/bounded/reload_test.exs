@@ -6,6 +6,7 @@ defmodule Bounded.ReloadTest do
   alias Bounded.Native
 
   test "loading the module again is refused, and what is loaded goes on working" do
+    assert {:module, Native} = Code.ensure_loaded(Native)
     # The VM logs it, sooner or later.
     capture_log(fn -> assert {:error, :on_load_failure} = :code.load_file(Native) end)
     assert {{_, _, _, _, _}, _, _} = Native.node_usage()
