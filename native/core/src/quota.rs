@@ -22,11 +22,13 @@ use crate::pool::{Admission, Pool, never_negative};
 use crate::sync::{Arc, AtomicU64, OnceLock, Ordering};
 
 mod breach;
+mod closing;
 mod observed;
 mod pace;
 mod peaks;
 
 pub use breach::{Breach, Category};
+use closing::Closing;
 use observed::Observed;
 pub use pace::{Crowd, Look, Pace};
 use peaks::Peaks;
@@ -34,7 +36,7 @@ use peaks::Peaks;
 /// The limit of an account without one.
 pub const UNLIMITED: u64 = u64::MAX;
 
-/// Set in [`Account::used`] once the quota has ended; what is still used is then orphaned.
+/// Set in [`Account::used`] once the account is closed; what is still used is then orphaned.
 const CLOSED: u64 = 1 << 63;
 
 /// No reservation can be larger; keeps every sum of two figures far from overflow.
@@ -95,6 +97,7 @@ pub struct Account {
     parent: Option<Arc<Account>>,
     /// What a pool granted for this quota.
     admission: OnceLock<Admission>,
+    closing: Closing,
 }
 
 impl Account {
@@ -103,8 +106,9 @@ impl Account {
         Account::build(UNLIMITED, None)
     }
 
-    /// An account of at most `limit` bytes whose usage counts in `parent` too.
+    /// An account of at most `limit` bytes whose usage counts in `parent` too, which does not close before it.
     pub fn child(parent: &Arc<Account>, limit: u64) -> Arc<Account> {
+        parent.opened_below();
         Account::build(limit, Some(Arc::clone(parent)))
     }
 
@@ -120,10 +124,11 @@ impl Account {
             breach: OnceLock::new(),
             parent,
             admission: OnceLock::new(),
+            closing: Closing::new(),
         })
     }
 
-    /// Makes the quota's bytes those of `admission`, which goes back when this account closes, less what
+    /// Makes the quota's bytes those of `admission`, which goes back when this account is closed, less what
     /// outlives it. To be called before anything is charged. Gives the admission back when there is one already.
     pub fn admit(&self, admission: Admission) -> Result<(), Admission> {
         self.admission.set(admission)?;
@@ -137,16 +142,19 @@ impl Account {
         Ok(())
     }
 
+    /// The pools that admitted this quota or one that it is nested in.
+    pub fn pools(&self) -> impl Iterator<Item = &Arc<Pool>> {
+        self.ancestors().filter_map(Account::pool)
+    }
+
     /// The pool that admitted this quota itself.
-    pub fn pool(&self) -> Option<&Arc<Pool>> {
+    fn pool(&self) -> Option<&Arc<Pool>> {
         self.admission.get().map(Admission::pool)
     }
 
     /// Whether `pool` admitted this quota or one that it is nested in, so that its bytes are promised already.
     pub fn is_admitted_by(&self, pool: &Arc<Pool>) -> bool {
-        self.ancestors()
-            .filter_map(Account::pool)
-            .any(|granter| Arc::ptr_eq(granter, pool))
+        self.pools().any(|granter| Arc::ptr_eq(granter, pool))
     }
 
     /// The limit in bytes; [`UNLIMITED`] for the root.
@@ -196,22 +204,6 @@ impl Account {
     /// Whether more is in use than the limit allows: what the VM takes is observed, not reserved.
     pub fn is_over(&self) -> bool {
         self.total() > self.limit
-    }
-
-    /// Ends the quota: nothing is observed any more, and what is still reserved is orphaned until it
-    /// is refunded. Ending it twice changes nothing.
-    pub fn close(&self) {
-        self.observe_ets(0);
-        self.observe(0, 0);
-        let used = self.used.fetch_or(CLOSED, Ordering::AcqRel);
-        if used & CLOSED == 0 {
-            if let Some(root) = self.parent_root() {
-                root.orphaned.fetch_add(used, Ordering::AcqRel);
-            }
-            if let Some(admission) = self.admission.get() {
-                admission.settle(used);
-            }
-        }
     }
 
     fn total(&self) -> u64 {

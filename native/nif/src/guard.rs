@@ -189,42 +189,26 @@ fn category(category: Category) -> Atom {
     }
 }
 
-/// Processes that the account's work has started since this was last asked.
+/// `{pid, account}` of the processes that the account's work has started since this was last asked.
 #[rustler::nif]
-fn account_spawned(account: ResourceArc<Quota>) -> Vec<LocalPid> {
-    let mut spawned = account
-        .spawned
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
-    let spawned = std::mem::take(&mut *spawned).into_iter();
-    // Those that run in a quota of their own by now are watched by its guard.
+fn account_spawned(account: ResourceArc<Quota>) -> Vec<(LocalPid, ResourceArc<Quota>)> {
+    let spawned = account.take_spawned().into_iter();
     spawned
-        .filter(|pid| registry::find(*pid).is_some_and(|found| std::ptr::eq(&*found, &*account)))
-        .map(LocalPid::from_c_arg)
+        .map(|(pid, member)| (LocalPid::from_c_arg(pid), member))
         .collect()
 }
 
 /// Every process that counts towards the account, but its own.
 #[rustler::nif]
 fn account_members(account: ResourceArc<Quota>) -> Vec<LocalPid> {
-    let members = registry::all(|quota| {
-        let group = quota.group.as_ref();
-        group.is_some_and(|group| std::ptr::eq(&**group, &*account))
-    });
-    let members = members.into_iter();
+    let members = registry::all(|quota| quota.counts_towards(&account)).into_iter();
     members.map(|(pid, _)| LocalPid::from_c_arg(pid)).collect()
 }
 
 /// Every process that counts towards the account, its own included.
 #[rustler::nif]
 fn account_counted(account: ResourceArc<Quota>) -> Vec<LocalPid> {
-    let counted = registry::all(|quota| {
-        std::ptr::eq(quota, &*account)
-            || quota
-                .group
-                .as_ref()
-                .is_some_and(|group| std::ptr::eq(&**group, &*account))
-    });
-    let counted = counted.into_iter();
+    let counted = |quota: &Quota| std::ptr::eq(quota, &*account) || quota.counts_towards(&account);
+    let counted = registry::all(counted).into_iter();
     counted.map(|(pid, _)| LocalPid::from_c_arg(pid)).collect()
 }

@@ -144,15 +144,14 @@ fn pool_holders(env: Env<'_>, pool: ResourceArc<PoolHandle>) -> Vec<(Term<'_>, u
         .collect()
 }
 
-/// Bytes of `account` have gone back: tells whoever keeps its pool's queue, if anyone waits there.
+/// Bytes of `account` may have gone back: tells whoever keeps the queue of its pools, if anyone waits there.
 pub fn wake(env: Env, account: &Account) {
-    if let Some(pool) = account.pool()
-        && pool.is_queued()
-        && pool.keeper() != 0
-    {
-        // SAFETY: `pool_keep` stored the key of a pid, which is the pid's one word of plain data.
-        let keeper = unsafe { std::mem::transmute::<usize, ErlNifPid>(pool.keeper() as usize) };
-        // Nobody there is as good as told: whoever takes over looks first.
-        let _ = env.send(&LocalPid::from_c_arg(keeper), atoms::room());
+    for pool in account.pools() {
+        if pool.is_queued() && pool.keeper() != 0 {
+            // SAFETY: `pool_keep` stored the key of a pid, which is the pid's one word of plain data.
+            let keeper = unsafe { std::mem::transmute::<usize, ErlNifPid>(pool.keeper() as usize) };
+            // Nobody there is as good as told: whoever takes over looks first.
+            let _ = env.send(&LocalPid::from_c_arg(keeper), atoms::room());
+        }
     }
 }

@@ -2,8 +2,9 @@
 
 use crate::{guard, pool, registry, sweeper};
 use bounded_core::quota::{Account, Pace, UNLIMITED, Usage};
-use rustler::sys::ErlNifPid;
+use rustler::sys::{ErlNifPid, enif_monitor_process};
 use rustler::{Binary, Encoder, Env, LocalPid, Monitor, OwnedBinary, Resource, ResourceArc, Term};
+use std::mem::MaybeUninit;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
@@ -76,12 +77,49 @@ impl Quota {
         }
     }
 
-    /// Nothing runs in this quota any more; what it still holds is orphaned.
+    /// Nothing runs in this account any more. It closes when nothing does in those below it either.
     fn end(&self) {
         sweeper::not_unguarded(self);
         self.account.close();
         *self.pace.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
+
+    /// Like `end`, and tells whom it concerns.
+    fn ended(&self, env: Env) {
+        self.end();
+        let head = self.group.as_deref().unwrap_or(self);
+        // The guard, which would have watched what the work has started, may be gone with it. What nobody
+        // watches would keep the account open for ever.
+        if head.account.has_ended() {
+            for (pid, member) in head.take_spawned() {
+                attach(env, member, LocalPid::from_c_arg(pid));
+            }
+        }
+        pool::wake(env, &self.account);
+    }
+
+    /// Processes that the work has started since this was last asked, with their accounts. Those that run in a
+    /// quota of their own by now are watched by its guard.
+    pub fn take_spawned(&self) -> Vec<(ErlNifPid, ResourceArc<Quota>)> {
+        let mut spawned = self.spawned.lock().unwrap_or_else(PoisonError::into_inner);
+        let spawned = std::mem::take(&mut *spawned).into_iter();
+        let with_accounts = spawned.filter_map(|pid| Some((pid, registry::find(pid)?)));
+        with_accounts
+            .filter(|(_, member)| member.counts_towards(self))
+            .collect()
+    }
+
+    /// Whether it is the account of a process that counts towards `quota` without being its own.
+    pub fn counts_towards(&self, quota: &Quota) -> bool {
+        let group = self.group.as_deref();
+        group.is_some_and(|group| std::ptr::eq(group, quota))
+    }
+}
+
+/// A new account for a process that counts towards `group`, which limits it.
+pub fn member(group: &ResourceArc<Quota>) -> ResourceArc<Quota> {
+    let group = head(group).clone();
+    ResourceArc::new(Quota::new(group.caller, UNLIMITED, Some(group)))
 }
 
 /// The quota whose limit holds for the work of `quota`.
@@ -94,8 +132,7 @@ impl Resource for Quota {
     /// A process that ran in this quota is dead, however it died.
     fn down<'a>(&'a self, env: Env<'a>, pid: LocalPid, _monitor: Monitor) {
         registry::remove_from(*pid.as_c_arg(), self);
-        self.end();
-        pool::wake(env, &self.account);
+        self.ended(env);
     }
 }
 
@@ -147,8 +184,7 @@ fn account_new(parent: LocalPid, limit: u64) -> ResourceArc<Quota> {
 /// A new account for a process that counts towards `group`, which limits it.
 #[rustler::nif]
 fn account_member(group: ResourceArc<Quota>) -> ResourceArc<Quota> {
-    let group = head(&group).clone();
-    ResourceArc::new(Quota::new(group.caller, UNLIMITED, Some(group)))
+    member(&group)
 }
 
 /// What the account is called in errors, in the external term format.
@@ -173,11 +209,27 @@ pub fn attach(env: Env, quota: ResourceArc<Quota>, pid: LocalPid) -> bool {
     // In this order: a death between the two is seen by the monitor. The registry's reference keeps
     // the monitor alive.
     registry::insert(*pid.as_c_arg(), quota.clone());
-    let alive = env.monitor(&quota, &pid).is_some();
+    let alive = monitor(env, &quota, pid);
     if !alive {
         registry::remove_from(*pid.as_c_arg(), &quota);
     }
     alive
+}
+
+/// `Env::monitor`, also where a process has just died: Rustler's own asks for the environment of a process.
+fn monitor(env: Env, quota: &ResourceArc<Quota>, pid: LocalPid) -> bool {
+    let mut monitor = MaybeUninit::uninit();
+    // SAFETY: `env` is that of the calling scheduler, of a process or of a callback; both are allowed. The
+    // resource is alive, and its type has a `down`.
+    let refused = unsafe {
+        enif_monitor_process(
+            env.as_c_arg(),
+            quota.as_c_arg(),
+            pid.as_c_arg(),
+            monitor.as_mut_ptr(),
+        )
+    };
+    refused == 0
 }
 
 /// From now on `pid` charges the root account again.
@@ -203,11 +255,10 @@ pub fn bytes<'a>(env: Env<'a>, bytes: &[u8]) -> Option<Term<'a>> {
     Some(binary.release(env).to_term(env))
 }
 
-/// Ends the quota: what is still reserved is orphaned.
+/// Ends the quota's own work; with the last process that counts towards it, what is still reserved is orphaned.
 #[rustler::nif]
 fn account_close(env: Env, account: ResourceArc<Quota>) {
-    account.end();
-    pool::wake(env, &account.account);
+    account.ended(env);
 }
 
 /// `{heap, binaries, native, total, peak}` of an account, in bytes.

@@ -5,7 +5,7 @@
 //! call of `enabled/3` per garbage collection. Where children count, it also learns who they are. It runs inside the traced process: it must never raise
 //! (an exception that is not an atom takes the VM down) and never wait for what a process may hold.
 
-use crate::quota::{Quota, head};
+use crate::quota::{Quota, head, member};
 use crate::registry;
 use bounded_core::quota::Category;
 use rustler::{Atom, Encoder, Env, ListIterator, LocalPid, ResourceArc, Term};
@@ -79,13 +79,13 @@ fn is_ours(opts: Term) -> bool {
     .contains(&module)
 }
 
-/// The child charges the quota of its parent until the guard has seen to it.
+/// The child counts towards the quota of its parent from here on; the guard will see to it.
 fn count(env: Env, parent: Term, child: Term) {
     let (Some(quota), Ok(child)) = (quota_of(parent), child.decode::<LocalPid>()) else {
         return;
     };
     let group = head(&quota);
-    registry::insert(*child.as_c_arg(), group.clone());
+    registry::insert(*child.as_c_arg(), member(group));
     let mut spawned = group.spawned.lock().unwrap_or_else(PoisonError::into_inner);
     spawned.push(*child.as_c_arg());
     drop(spawned);

@@ -135,6 +135,18 @@ fn nested_quotas_are_covered_by_the_outer_admission() {
 }
 
 #[test]
+fn an_admission_stays_as_long_as_work_below_its_account_goes_on() {
+    let (root, pool) = (Account::root(), Pool::new(100));
+    let outer = admitted(&pool, &root, 60);
+    let inner = Account::child(&outer, 20);
+    inner.observe(15, 0);
+    outer.close();
+    assert_eq!(reserved(&pool), (60, 0));
+    inner.close();
+    assert_eq!(reserved(&pool), (0, 0));
+}
+
+#[test]
 fn an_admission_for_a_quota_that_has_ended_goes_back_at_once() {
     let (root, pool) = (Account::root(), Pool::new(100));
     let account = Account::child(&root, 60);

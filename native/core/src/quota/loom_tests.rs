@@ -68,6 +68,23 @@ fn closing_races_growth_and_what_is_left_is_orphaned() {
     });
 }
 
+/// The work of an outer quota ends while that of a nested one does: the last of them closes both.
+#[test]
+fn two_ends_race_and_the_outer_account_closes_once_with_the_last() {
+    loom::model(|| {
+        let root = Account::root();
+        let outer = Account::child(&root, 10);
+        let inner = Account::child(&outer, 10);
+        let held = Reservation::new(&inner, Kind::Native, 6).unwrap();
+        let other = thread::spawn(move || inner.close());
+        outer.close();
+        other.join().unwrap();
+        assert_eq!(root.orphaned(), 6);
+        drop(held);
+        assert_eq!((root.orphaned(), root.reserved()), (0, 0));
+    });
+}
+
 /// Two quotas below one parent that has room for one: the one refused leaves nothing behind, while
 /// the other one's refund runs.
 #[test]

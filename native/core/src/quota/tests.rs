@@ -79,6 +79,26 @@ fn bytes_that_outlive_their_quota_are_orphaned_until_refunded() {
 }
 
 #[test]
+fn an_account_closes_with_the_last_of_those_below_it() {
+    let root = Account::root();
+    let outer = Account::child(&root, 100);
+    let (first, second) = (Account::child(&outer, 50), Account::child(&outer, 50));
+    let deep = Account::child(&second, 50);
+    let held = Reservation::new(&deep, Kind::Native, 10).unwrap();
+    for account in [&outer, &second, &outer, &first] {
+        account.close();
+        assert!(account.has_ended());
+        assert_eq!(root.orphaned(), 0);
+    }
+    deep.close();
+    assert_eq!(root.orphaned(), 10);
+    drop(held);
+    // Opened too late to matter.
+    Account::child(&outer, 50).close();
+    assert_eq!((root.orphaned(), root.reserved()), (0, 0));
+}
+
+#[test]
 fn bytes_that_outlive_a_nested_quota_are_orphaned_once_and_only_with_the_outermost() {
     let root = Account::root();
     let outer = Account::child(&root, 100);
