@@ -1,5 +1,6 @@
 //! The attributes of one tag: spans of the buffers that hold them, nothing copied.
 
+use super::known::NameId;
 use super::namespaces::Namespaces;
 use super::sink::{Attribute, Name};
 use super::utf8;
@@ -53,6 +54,8 @@ impl Span {
 pub(crate) struct AttributeSpan {
     pub name: Span,
     pub value: Span,
+    /// The number of the name, if it has one.
+    pub id: Option<NameId>,
     /// Bytes of the prefix and its colon.
     pub prefix: u32,
     /// Index of the namespace's URI, [`Namespaces::NONE`] without one.
@@ -64,8 +67,8 @@ pub(crate) struct AttributeSpan {
 pub(crate) struct Sources<'a>(pub [&'a [u8]; 4]);
 
 impl<'a> Sources<'a> {
-    #[inline]
-    pub fn bytes(&self, span: Span) -> &'a [u8] {
+    #[inline(always)]
+    pub fn bytes(&self, span: &Span) -> &'a [u8] {
         &self.0[span.source as usize][span.start as usize..span.end as usize]
     }
 }
@@ -97,20 +100,17 @@ impl<'a> Attributes<'a> {
     /// The attributes, from either end.
     #[inline]
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = Attribute<'a>> + ExactSizeIterator {
-        let Attributes {
-            spans,
-            sources,
-            namespaces,
-        } = *self;
-        spans.iter().map(move |span| {
-            let qualified = utf8::text(sources.bytes(span.name));
+        // By reference: copying the sources right after they were written would stall on every tag.
+        self.spans.iter().map(move |span| {
+            let qualified = utf8::text(self.sources.bytes(&span.name));
             Attribute {
                 name: Name {
                     qualified,
                     local: &qualified[span.prefix as usize..],
-                    namespace: namespaces.get(span.namespace),
+                    id: span.id,
+                    namespace: self.namespaces.get(span.namespace),
                 },
-                value: utf8::text(sources.bytes(span.value)),
+                value: utf8::text(self.sources.bytes(&span.value)),
             }
         })
     }

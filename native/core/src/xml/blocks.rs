@@ -3,6 +3,15 @@
 //! Most tokens are shorter than a call of memchr costs; looked up in a table byte by byte, they would
 //! take twice as long. The only unsafe code here calls instructions that every x86-64 has.
 
+/// How many bytes are looked at together.
+pub(crate) const BLOCK: usize = 16;
+
+/// How many bytes two blocks have in common from their start.
+#[inline(always)]
+pub(crate) fn common(a: &[u8; BLOCK], b: &[u8; BLOCK]) -> usize {
+    masks::equal(a, b).trailing_ones() as usize
+}
+
 /// The first index from `from` that may end plain text, `<`, `&`, `]` or a CR, or the length.
 #[inline(always)]
 pub(crate) fn text_end(bytes: &[u8], from: usize) -> usize {
@@ -30,7 +39,7 @@ pub(crate) fn name_end(bytes: &[u8], from: usize) -> usize {
 fn find(
     bytes: &[u8],
     from: usize,
-    mask: impl Fn(&[u8; 16]) -> u32,
+    mask: impl Fn(&[u8; BLOCK]) -> u32,
     plain: impl Fn(u8) -> bool,
 ) -> usize {
     let mut at = from;
@@ -39,7 +48,7 @@ fn find(
         if found != 0 {
             return at + found.trailing_zeros() as usize;
         }
-        at += 16;
+        at += BLOCK;
     }
     while at < bytes.len() && plain(bytes[at]) {
         at += 1;
@@ -51,11 +60,22 @@ fn find(
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
 mod masks {
+    use super::BLOCK;
     use std::arch::x86_64::*;
 
     #[inline(always)]
-    pub fn text(block: &[u8; 16]) -> u32 {
+    pub fn equal(a: &[u8; BLOCK], b: &[u8; BLOCK]) -> u32 {
         // SAFETY: SSE2 is part of x86-64; sixteen bytes are there.
+        unsafe {
+            let a = _mm_loadu_si128(a.as_ptr().cast());
+            let b = _mm_loadu_si128(b.as_ptr().cast());
+            _mm_movemask_epi8(_mm_cmpeq_epi8(a, b)) as u32
+        }
+    }
+
+    #[inline(always)]
+    pub fn text(block: &[u8; BLOCK]) -> u32 {
+        // SAFETY: as above.
         unsafe {
             let bytes = _mm_loadu_si128(block.as_ptr().cast());
             let markup = _mm_or_si128(is(bytes, b'<'), is(bytes, b'&'));
@@ -65,7 +85,7 @@ mod masks {
     }
 
     #[inline(always)]
-    pub fn value(block: &[u8; 16], quote: u8) -> u32 {
+    pub fn value(block: &[u8; BLOCK], quote: u8) -> u32 {
         // SAFETY: as above.
         unsafe {
             let bytes = _mm_loadu_si128(block.as_ptr().cast());
@@ -76,7 +96,7 @@ mod masks {
     }
 
     #[inline(always)]
-    pub fn name(block: &[u8; 16]) -> u32 {
+    pub fn name(block: &[u8; BLOCK]) -> u32 {
         // SAFETY: as above.
         unsafe {
             let bytes = _mm_loadu_si128(block.as_ptr().cast());
@@ -107,25 +127,33 @@ mod masks {
 /// One bit for each byte of a block that is not plain.
 #[cfg(not(target_arch = "x86_64"))]
 mod masks {
-    pub fn text(block: &[u8; 16]) -> u32 {
+    use super::BLOCK;
+
+    pub fn equal(a: &[u8; BLOCK], b: &[u8; BLOCK]) -> u32 {
+        (0..BLOCK).fold(0, |bits, index| {
+            bits | u32::from(a[index] == b[index]) << index
+        })
+    }
+
+    pub fn text(block: &[u8; BLOCK]) -> u32 {
         bits(block, |byte| matches!(byte, b'<' | b'&' | b']' | b'\r'))
     }
 
-    pub fn value(block: &[u8; 16], quote: u8) -> u32 {
+    pub fn value(block: &[u8; BLOCK], quote: u8) -> u32 {
         bits(block, |byte| {
             byte == quote || byte == b'<' || byte == b'&' || byte < b' '
         })
     }
 
-    pub fn name(block: &[u8; 16]) -> u32 {
+    pub fn name(block: &[u8; BLOCK]) -> u32 {
         bits(block, |byte| {
             !(byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':' | b'-' | b'.'))
         })
     }
 
     #[inline(always)]
-    fn bits(block: &[u8; 16], found: impl Fn(u8) -> bool) -> u32 {
-        (0..16).fold(0, |bits, index| {
+    fn bits(block: &[u8; BLOCK], found: impl Fn(u8) -> bool) -> u32 {
+        (0..BLOCK).fold(0, |bits, index| {
             bits | u32::from(found(block[index])) << index
         })
     }
@@ -163,6 +191,18 @@ mod tests {
                 |text, from| value_end(text, from, quote),
                 |byte| byte >= 0x20 && byte != quote && !matches!(byte, b'<' | b'&'),
             );
+        }
+    }
+
+    #[test]
+    fn blocks_have_their_first_bytes_in_common() {
+        let block: [u8; BLOCK] = *b"0123456789abcdef";
+        assert_eq!(common(&block, &block), BLOCK);
+        for at in 0..BLOCK {
+            let mut other = block;
+            other[at] = 0xFF;
+            other[BLOCK - 1] = 0;
+            assert_eq!(common(&block, &other), at);
         }
     }
 

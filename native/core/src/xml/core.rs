@@ -4,6 +4,7 @@ use super::doctype::Declaration;
 use super::dtd::Dtd;
 use super::entities::Entities;
 use super::expansion::Expansions;
+use super::known::KnownNames;
 use super::limits::Limits;
 use super::namespaces::Namespaces;
 use super::open::OpenElements;
@@ -68,6 +69,7 @@ pub(crate) struct Core {
     pub standalone: bool,
     pub run: Run,
     pub tag: Tag,
+    pub known: KnownNames,
     pub open: OpenElements,
     pub namespaces: Namespaces,
     pub entities: Entities,
@@ -95,6 +97,7 @@ impl Core {
             standalone: false,
             run: Run::new(account),
             tag: Tag::new(account),
+            known: KnownNames::new(account),
             open: OpenElements::new(account),
             namespaces: Namespaces::new(account),
             entities: Entities::new(account),
@@ -107,6 +110,13 @@ impl Core {
             options,
         }
     }
+
+    /// The name of the innermost open element; empty without one.
+    #[inline]
+    pub fn innermost(&self) -> &[u8] {
+        self.open.innermost(&self.known).unwrap_or_default()
+    }
+
     pub fn in_tag(&self) -> bool {
         self.state == State::StartTag
     }

@@ -46,7 +46,7 @@ impl Duplicates {
     ) -> Result<bool, Refusal> {
         if attributes.len() <= FEW {
             return Ok(attributes.iter().any(|attribute| {
-                attribute.name.len() == name.len() && sources.bytes(attribute.name) == name
+                attribute.name.len() == name.len() && sources.bytes(&attribute.name) == name
             }));
         }
         self.find(name, attributes, sources)
@@ -60,7 +60,7 @@ impl Duplicates {
     ) -> Result<bool, Refusal> {
         self.make_room(attributes.len())?;
         while self.filled < attributes.len() {
-            let new = sources.bytes(attributes[self.filled].name);
+            let new = sources.bytes(&attributes[self.filled].name);
             let mut place = self.place(new);
             while self.slots[place] != FREE {
                 place = (place + 1) & (self.slots.len() - 1);
@@ -70,7 +70,7 @@ impl Duplicates {
         }
         let mut place = self.place(name);
         while let Some(attribute) = attributes.get(self.slots[place] as usize) {
-            if sources.bytes(attribute.name) == name {
+            if sources.bytes(&attribute.name) == name {
                 return Ok(true);
             }
             place = (place + 1) & (self.slots.len() - 1);
@@ -169,15 +169,16 @@ mod tests {
             let mut attributes = Vec::new();
             for n in 0..999 {
                 let span = Span::new(Source::Scanned, n * 3, n * 3 + 3);
-                let name = sources.bytes(span);
+                let name = sources.bytes(&span);
                 assert!(!duplicates.contains(name, &attributes, sources).unwrap());
                 attributes.push(AttributeSpan {
                     name: span,
                     value: Span::EMPTY,
+                    id: None,
                     prefix: 0,
                     namespace: Namespaces::NONE,
                 });
-                let earlier = sources.bytes(attributes[n / 2].name);
+                let earlier = sources.bytes(&attributes[n / 2].name);
                 assert!(duplicates.contains(earlier, &attributes, sources).unwrap());
             }
         }
@@ -188,6 +189,7 @@ mod tests {
         let attribute = |n: usize| AttributeSpan {
             name: Span::new(Source::Scanned, n, n),
             value: Span::EMPTY,
+            id: None,
             prefix: 0,
             namespace: Namespaces::NONE,
         };

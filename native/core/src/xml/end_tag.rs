@@ -1,7 +1,7 @@
 //! End tags.
 
 use super::class::{self, NAME, SPACE};
-use super::core::{Region, State};
+use super::core::{Core, Region, State};
 use super::halt::{Halt, malformed, shown};
 use super::scanner::Scanner;
 use super::sink::Sink;
@@ -14,7 +14,7 @@ impl<S: Sink> Scanner<'_, S> {
             return malformed(self.at, "this end tag has no start tag here");
         }
         let from = self.at + 2;
-        let name = self.core.open.innermost().unwrap_or_default();
+        let name = self.core.innermost();
         let end = from + name.len();
         match self.text.get(end) {
             Some(&next) if &self.text[from..end] == name && !class::is(next, NAME) => {}
@@ -46,7 +46,13 @@ impl<S: Sink> Scanner<'_, S> {
     /// Tells that the innermost element ends; scanning goes on at `end`.
     pub fn close(&mut self, end: usize) -> Result<(), Halt> {
         self.tell_position();
-        if let Some(name) = self.core.open.innermost_name(&self.core.namespaces) {
+        let Core {
+            open,
+            known,
+            namespaces,
+            ..
+        } = &*self.core;
+        if let Some(name) = open.innermost_name(known, namespaces) {
             let flow = self.sink.end_element(name);
             self.told(flow)?;
         }
@@ -65,7 +71,7 @@ impl<S: Sink> Scanner<'_, S> {
     fn mismatch(&mut self) -> Result<(), Halt> {
         let (start, end) = self.name(self.text, self.at + 2)?;
         let found = shown(&self.text[start..end]);
-        let expected = shown(self.core.open.innermost().unwrap_or_default());
+        let expected = shown(self.core.innermost());
         malformed(
             self.at,
             format!("</{expected}> belongs here, not </{found}>"),

@@ -1,5 +1,6 @@
-//! The elements that are open: their names on one byte stack.
+//! The elements that are open: those whose names have no number have them on one byte stack.
 
+use super::known::{KnownNames, NameId};
 use super::namespaces::Namespaces;
 use super::sink::Name;
 use super::utf8;
@@ -10,7 +11,8 @@ use crate::sync::Arc;
 /// An open element.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Open {
-    /// Where its name starts on the byte stack.
+    pub id: Option<NameId>,
+    /// Where its name starts on the byte stack, if it has no number.
     start: u32,
     /// Bytes of its prefix and the colon.
     pub prefix: u32,
@@ -41,21 +43,35 @@ impl OpenElements {
         self.stack.len()
     }
 
+    /// The number of the innermost open element's name.
+    #[inline]
+    pub fn innermost_id(&self) -> Option<NameId> {
+        self.stack.last()?.id
+    }
+
     /// The name of the innermost open element.
     #[inline]
-    pub fn innermost(&self) -> Option<&[u8]> {
+    pub fn innermost<'a>(&'a self, known: &'a KnownNames) -> Option<&'a [u8]> {
         let open = self.stack.last()?;
-        Some(&self.names[open.start as usize..])
+        Some(match open.id {
+            Some(id) => known.bytes(id),
+            None => &self.names[open.start as usize..],
+        })
     }
 
     /// The name of the innermost open element, as a sink wants it.
     #[inline]
-    pub fn innermost_name<'a>(&'a self, namespaces: &'a Namespaces) -> Option<Name<'a>> {
+    pub fn innermost_name<'a>(
+        &'a self,
+        known: &'a KnownNames,
+        namespaces: &'a Namespaces,
+    ) -> Option<Name<'a>> {
         let open = self.stack.last()?;
-        let qualified = utf8::text(&self.names[open.start as usize..]);
+        let qualified = utf8::text(self.innermost(known)?);
         Some(Name {
             qualified,
             local: &qualified[open.prefix as usize..],
+            id: open.id,
             namespace: namespaces.get(open.namespace),
         })
     }
@@ -71,6 +87,7 @@ impl OpenElements {
     pub fn push(
         &mut self,
         name: &[u8],
+        id: Option<NameId>,
         prefix: u32,
         namespace: u32,
         outside: u32,
@@ -78,8 +95,11 @@ impl OpenElements {
     ) -> Result<(), Refusal> {
         self.stack.reserve(1)?;
         let start = self.names.len() as u32;
-        self.names.extend_from_slice(name)?;
+        if id.is_none() {
+            self.names.extend_from_slice(name)?;
+        }
         self.stack.push(Open {
+            id,
             start,
             prefix,
             namespace,
@@ -104,21 +124,26 @@ impl OpenElements {
 #[cfg(all(test, not(loom)))]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use super::super::known::Role;
     use super::*;
 
     #[test]
     fn closes_in_the_reverse_order() {
-        let mut open = OpenElements::new(&Account::root());
+        let root = Account::root();
+        let mut known = KnownNames::new(&root);
+        let mut open = OpenElements::new(&root);
         for name in ["a", "bcd", "e:f"] {
-            open.push(name.as_bytes(), 0, Namespaces::NONE, 0, 0)
+            let id = known.learn(name.as_bytes(), Role::Element);
+            let id = id.filter(|_| name != "bcd");
+            open.push(name.as_bytes(), id, 0, Namespaces::NONE, 0, 0)
                 .unwrap();
         }
         assert_eq!(open.depth(), 3);
-        assert_eq!(open.innermost(), Some(&b"e:f"[..]));
-        open.pop();
-        assert_eq!(open.innermost(), Some(&b"bcd"[..]));
-        open.pop();
-        open.pop();
-        assert_eq!(open.innermost(), None);
+        for name in ["e:f", "bcd", "a"] {
+            assert_eq!(open.innermost(&known), Some(name.as_bytes()));
+            assert_eq!(open.innermost_id().is_none(), name == "bcd");
+            open.pop();
+        }
+        assert_eq!(open.innermost(&known), None);
     }
 }

@@ -215,7 +215,7 @@ impl Parser {
         if let Some(inside) = inside {
             return Some(format!("the document ends inside {inside}"));
         }
-        if let Some(name) = self.core.open.innermost() {
+        if let Some(name) = self.core.open.innermost(&self.core.known) {
             let name = super::halt::shown(name);
             return Some(format!("the document ends before </{name}>"));
         }

@@ -129,6 +129,7 @@ mod tests {
         Name {
             qualified: local,
             local,
+            id: None,
             namespace: None,
         }
     }

@@ -9,6 +9,7 @@ use super::blocks::{name_end, text_end, value_end};
 use super::class::{self, SPACE, START};
 use super::core::State;
 use super::halt::Halt;
+use super::known::{KnownNames, NameId, Role};
 use super::namespaces::Namespaces;
 use super::scanner::{ATTRIBUTE_COST, Scanner};
 use super::sink::{Flow, Name, Sink};
@@ -22,6 +23,7 @@ const MAX_TAG: usize = 16 * 1024;
 
 /// A start tag that was read.
 struct StartTag {
+    id: Option<NameId>,
     name_end: usize,
     end: usize,
     empty: bool,
@@ -85,12 +87,18 @@ impl<S: Sink> Scanner<'_, S> {
     #[inline]
     fn plain_end_tag(&mut self) -> Result<bool, Halt> {
         let from = self.at + 2;
-        let name = self.core.open.innermost().unwrap_or_default();
-        let end = from + name.len();
-        match self.text.get(from..=end) {
-            Some([found @ .., b'>']) if found == name => {}
-            _ => return Ok(false),
-        }
+        let end = match self.core.open.innermost_id() {
+            Some(id) => self.core.known.end(self.text, from, id),
+            None => {
+                let name = self.core.innermost();
+                self.text[from..]
+                    .starts_with(name)
+                    .then_some(from + name.len())
+            }
+        };
+        let (Some(end), true) = (end, end.and_then(|end| self.text.get(end)) == Some(&b'>')) else {
+            return Ok(false);
+        };
         self.core.token = None;
         self.close(end + 1)?;
         Ok(self.core.open.depth() > 0)
@@ -108,11 +116,13 @@ impl<S: Sink> Scanner<'_, S> {
             return Ok(false);
         };
         let qualified = &text[at + 1..tag.name_end];
-        self.core.open.push(qualified, 0, Namespaces::NONE, 0, 0)?;
+        let open = &mut self.core.open;
+        open.push(qualified, tag.id, 0, Namespaces::NONE, 0, 0)?;
         let name = utf8::text(qualified);
         let name = Name {
             qualified: name,
             local: name,
+            id: tag.id,
             namespace: None,
         };
         let attributes = Attributes {
@@ -145,9 +155,12 @@ impl<S: Sink> Scanner<'_, S> {
         let max_name = self.core.limits.max_name_bytes as usize;
         let max_value = self.core.limits.max_attribute_bytes as usize;
         let max_attributes = self.core.limits.max_attributes.min(MAX_ATTRIBUTES as u64) as usize;
+        let known = &mut self.core.known;
+        known.begin_tag();
         let attributes = &mut self.core.tag.attributes;
         attributes.clear();
-        let Some(name_end) = plain_name(text, self.at + 1, max_name) else {
+        let Some((id, name_end)) = plain_name(known, text, self.at + 1, max_name, Role::Element)
+        else {
             return Ok(None);
         };
         let mut at = name_end;
@@ -158,7 +171,8 @@ impl<S: Sink> Scanner<'_, S> {
                 [b'>', ..] => (at + 1, false),
                 [b'/', b'>', ..] => (at + 2, true),
                 _ => {
-                    let Some(stop) = plain_name(text, at, max_name) else {
+                    let Some((id, stop)) = plain_name(known, text, at, max_name, Role::Attribute)
+                    else {
                         return Ok(None);
                     };
                     let [b'=', quote @ (b'"' | b'\''), ..] = text[stop..] else {
@@ -167,17 +181,22 @@ impl<S: Sink> Scanner<'_, S> {
                     let name = &text[at..stop];
                     let value = stop + 2;
                     let value_end = value_end(text, value, quote);
+                    let is_new = match id {
+                        Some(id) => !known.is_repeated(id),
+                        None => !attributes.iter().any(|it| is_named(it, text, name)),
+                    };
                     let is_plain = text.get(value_end) == Some(&quote)
                         && value_end - value <= max_value
                         && spaces < at
                         && attributes.len() < max_attributes
-                        && !attributes.iter().any(|it| is_named(it, text, name));
+                        && is_new;
                     if !is_plain {
                         return Ok(None);
                     }
                     attributes.push(AttributeSpan {
                         name: Span::new(Source::Scanned, at, stop),
                         value: Span::new(Source::Scanned, value, value_end),
+                        id,
                         prefix: 0,
                         namespace: Namespaces::NONE,
                     })?;
@@ -186,6 +205,7 @@ impl<S: Sink> Scanner<'_, S> {
                 }
             };
             return Ok(Some(StartTag {
+                id,
                 name_end,
                 end,
                 empty,
@@ -194,15 +214,27 @@ impl<S: Sink> Scanner<'_, S> {
     }
 }
 
-/// Where the ASCII name at `from` ends, within the text and within its limit.
+/// Where the name at `from` ends, within the text: one that is known, or an ASCII name within its limit.
 #[inline(always)]
-fn plain_name(text: &[u8], from: usize, max: usize) -> Option<usize> {
+fn plain_name(
+    known: &mut KnownNames,
+    text: &[u8],
+    from: usize,
+    max: usize,
+    role: Role,
+) -> Option<(Option<NameId>, usize)> {
+    if let Some((id, end)) = known.expected(text, from, role) {
+        return Some((Some(id), end));
+    }
     let first = *text.get(from)?;
     if first >= 0x80 || !class::is(first, START) {
         return None;
     }
     let end = name_end(text, from + 1);
-    (end - from <= max && *text.get(end)? < 0x80).then_some(end)
+    if end - from > max || *text.get(end)? >= 0x80 {
+        return None;
+    }
+    Some((known.learn(&text[from..end], role), end))
 }
 
 #[inline(always)]

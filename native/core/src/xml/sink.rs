@@ -1,6 +1,7 @@
 //! What a parser tells, and to whom.
 
 use super::attributes::Attributes;
+use super::known::NameId;
 use super::position::Position;
 
 /// What a sink did with an event.
@@ -87,6 +88,8 @@ pub struct Name<'a> {
     pub qualified: &'a str,
     /// Without its prefix; the same as `qualified` unless namespaces are on.
     pub local: &'a str,
+    /// The number of `qualified`, unless the document has too many names.
+    pub id: Option<NameId>,
     /// The namespace it is in; always `None` unless namespaces are on.
     pub namespace: Option<Namespace<'a>>,
 }

@@ -3,6 +3,7 @@
 use super::attributes::{AttributeSpan, Attributes, Source, Sources, Span};
 use super::core::State;
 use super::halt::{Halt, beyond, exceeded, malformed, malformed_at, shown};
+use super::known::Role;
 use super::namespaces::{Namespaces, XML_URI, XMLNS_URI};
 use super::scanner::Scanner;
 use super::sink::{Flow, Name, Sink};
@@ -60,6 +61,7 @@ impl<S: Sink> Scanner<'_, S> {
     fn tell_start(&mut self, outside: usize) -> Result<(), Halt> {
         let Tag {
             name,
+            id,
             prefix,
             namespace,
             attributes,
@@ -69,9 +71,10 @@ impl<S: Sink> Scanner<'_, S> {
         } = &self.core.tag;
         let declared = self.dtd.map_or(&[][..], |dtd| dtd.text());
         let sources = Sources([self.text, normalised, kept, declared]);
-        let qualified = sources.bytes(*name);
+        let qualified = sources.bytes(name);
         self.core.open.push(
             qualified,
+            *id,
             *prefix,
             *namespace,
             outside as u32,
@@ -84,6 +87,7 @@ impl<S: Sink> Scanner<'_, S> {
         let name = Name {
             qualified,
             local: &qualified[*prefix as usize..],
+            id: *id,
             namespace: self.core.namespaces.get(*namespace),
         };
         let attributes = Attributes {
@@ -108,6 +112,7 @@ impl<S: Sink> Scanner<'_, S> {
                     let span = AttributeSpan {
                         name: Span::new(Source::Declared, name.start, name.end),
                         value: Span::new(Source::Declared, value.start, value.end),
+                        id: self.core.known.learn(text, Role::Attribute),
                         prefix: match self.core.options.namespaces {
                             true => memchr::memchr(b':', text).map_or(0, |colon| colon as u32 + 1),
                             false => 0,
@@ -161,8 +166,8 @@ impl<S: Sink> Scanner<'_, S> {
             } = &self.core.tag;
             let declared = self.dtd.map_or(&[][..], |dtd| dtd.text());
             let sources = Sources([self.text, normalised, kept, declared]);
-            let name = sources.bytes(attributes[index].name);
-            let uri = sources.bytes(attributes[index].value);
+            let name = sources.bytes(&attributes[index].name);
+            let uri = sources.bytes(&attributes[index].value);
             let prefix = match name {
                 b"xmlns" => &[],
                 [b'x', b'm', b'l', b'n', b's', b':', prefix @ ..] => prefix,
@@ -212,7 +217,7 @@ impl<S: Sink> Scanner<'_, S> {
             }
         };
         let mut result = Ok(());
-        let element = sources.bytes(*name);
+        let element = sources.bytes(name);
         match *prefix {
             0 => *namespace = namespaces.default_index(),
             len => match find(element, len) {
@@ -226,7 +231,7 @@ impl<S: Sink> Scanner<'_, S> {
                 continue;
             }
             prefixed += 1;
-            match find(sources.bytes(attribute.name), attribute.prefix) {
+            match find(sources.bytes(&attribute.name), attribute.prefix) {
                 Ok(index) => attribute.namespace = index,
                 Err(prefix) => result = result.and(Err(prefix)),
             }
@@ -236,7 +241,7 @@ impl<S: Sink> Scanner<'_, S> {
             .map(|prefix| format!("the prefix {prefix} is not declared"));
         if reason.is_none() && prefixed > 1 {
             let key = |attribute: &AttributeSpan| {
-                let name = &sources.bytes(attribute.name)[attribute.prefix as usize..];
+                let name = &sources.bytes(&attribute.name)[attribute.prefix as usize..];
                 (attribute.namespace < Namespaces::XMLNS || attribute.namespace == Namespaces::XML)
                     .then(|| (namespaces.id(attribute.namespace), name))
             };

@@ -13,6 +13,7 @@ use super::class::{self, SPACE, START, VALUE};
 use super::dtd::ElementId;
 use super::duplicates::{Duplicates, Expanded};
 use super::halt::{Halt, exceeded, malformed};
+use super::known::{NameId, Role};
 use super::namespaces::Namespaces;
 use super::scanner::{ATTRIBUTE_COST, Scanner};
 use super::sink::Sink;
@@ -38,6 +39,8 @@ pub(crate) enum Phase {
 pub(crate) struct Tag {
     pub phase: Phase,
     pub name: Span,
+    /// The number of the name, if it has one.
+    pub id: Option<NameId>,
     pub attributes: ChargedVec<AttributeSpan>,
     /// What is in [`Source::Normalised`].
     pub normalised: ChargedVec<u8>,
@@ -70,6 +73,7 @@ pub(crate) struct Tag {
 const NO_ATTRIBUTE: AttributeSpan = AttributeSpan {
     name: Span::EMPTY,
     value: Span::EMPTY,
+    id: None,
     prefix: 0,
     namespace: Namespaces::NONE,
 };
@@ -79,6 +83,7 @@ impl Tag {
         Tag {
             phase: Phase::Name,
             name: Span::EMPTY,
+            id: None,
             attributes: ChargedVec::new(account),
             normalised: ChargedVec::new(account),
             kept: ChargedVec::new(account),
@@ -174,7 +179,9 @@ impl<S: Sink> Scanner<'_, S> {
             let (start, stop) = self.name(text, at + 1)?;
             at = stop;
             let prefix = self.prefix_len(start, stop)?;
+            let id = self.core.known.learn(&text[start..stop], Role::Element);
             let tag = &mut self.core.tag;
+            tag.id = id;
             tag.name = Span::new(Source::Scanned, start, stop);
             tag.prefix = prefix;
             tag.namespace = Namespaces::NONE;
@@ -209,6 +216,7 @@ impl<S: Sink> Scanner<'_, S> {
                 let prefix = self.prefix_len(start, stop)?;
                 self.core.tag.pending = AttributeSpan {
                     name: Span::new(Source::Scanned, start, stop),
+                    id: self.core.known.learn(&text[start..stop], Role::Attribute),
                     prefix,
                     ..NO_ATTRIBUTE
                 };
@@ -292,7 +300,7 @@ impl<S: Sink> Scanner<'_, S> {
         tag.collapse = false;
         if let (Some(dtd), Some(element)) = (self.dtd, tag.element) {
             let sources = Sources([self.text, &tag.normalised, &tag.kept, &[]]);
-            tag.collapse = dtd.is_tokenized(element, sources.bytes(tag.pending.name));
+            tag.collapse = dtd.is_tokenized(element, sources.bytes(&tag.pending.name));
         }
         if tag.collapse {
             let start = tag.normalised.len();

@@ -4,6 +4,7 @@
 //! place when it is needed, and reading can stop and go on at any step.
 
 use super::attributes::Attributes;
+use super::known::NameId;
 use super::sink::{Name, Namespace};
 use crate::quota::{Account, Refusal};
 use crate::segments::Segments;
@@ -27,6 +28,8 @@ pub enum StepKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TapeStep {
     pub kind: StepKind,
+    /// For a name: its number, if it has one.
+    pub id: Option<NameId>,
     namespace: u32,
     start: u32,
     len: u32,
@@ -172,7 +175,12 @@ impl Tape {
         self.put_name(StepKind::Open, name)?;
         for attribute in attributes.iter() {
             self.put_name(StepKind::AttributeName, &attribute.name)?;
-            self.put(StepKind::AttributeValue, NO_NAMESPACE, attribute.value)?;
+            self.put(
+                StepKind::AttributeValue,
+                None,
+                NO_NAMESPACE,
+                attribute.value,
+            )?;
         }
         self.depth += 1;
         self.deepest = self.deepest.max(self.depth);
@@ -207,7 +215,7 @@ impl Tape {
 
     fn one(&mut self, kind: StepKind, text: &str) -> Result<(), TapeStop> {
         self.told = 0;
-        self.put(kind, NO_NAMESPACE, text)?;
+        self.put(kind, None, NO_NAMESPACE, text)?;
         self.kept = 0;
         Ok(())
     }
@@ -218,7 +226,7 @@ impl Tape {
             Some(namespace) if self.told >= self.kept => self.put_uri(namespace)?,
             _ => NO_NAMESPACE,
         };
-        self.put(kind, namespace, name.local)
+        self.put(kind, name.id, namespace, name.local)
     }
 
     fn put_uri(&mut self, namespace: Namespace<'_>) -> Result<u32, TapeStop> {
@@ -249,7 +257,13 @@ impl Tape {
 
     /// Writes one string of the event, unless an earlier telling has.
     #[inline]
-    fn put(&mut self, kind: StepKind, namespace: u32, text: &str) -> Result<(), TapeStop> {
+    fn put(
+        &mut self,
+        kind: StepKind,
+        id: Option<NameId>,
+        namespace: u32,
+        text: &str,
+    ) -> Result<(), TapeStop> {
         self.told += 1;
         if self.told <= self.kept {
             return Ok(());
@@ -278,6 +292,7 @@ impl Tape {
             }
             _ => self.steps.push(TapeStep {
                 kind,
+                id,
                 namespace,
                 start,
                 len: text.len() as u32,

@@ -6,7 +6,7 @@ use bounded_core::quota::Refusal;
 use std::mem::MaybeUninit;
 
 /// Events, attributes and steps of the tape of one call.
-const MAX_WORK: usize = 2048;
+const MAX_WORK: usize = 1536;
 
 /// Bytes of strings copied in one call.
 const MAX_BYTES: usize = 192 * 1024;

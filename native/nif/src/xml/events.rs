@@ -7,9 +7,6 @@ use super::terms::{self, RawTerm, Terms};
 use bounded_core::xml::{Attributes, Doctype, Flow, Name, Position, Prolog, Sink};
 use rustler::{Atom, Encoder};
 
-/// White space longer than this between two tags is unlikely to come again.
-const MAX_SPACE: usize = 32;
-
 /// Turns what the parser tells in one call into terms.
 pub struct EventSink<'a, 'env> {
     pub terms: Terms<'env>,
@@ -154,13 +151,14 @@ impl Sink for EventSink<'_, '_> {
         if self.batch.is_full() {
             return Flow::Again;
         }
-        let event = if is_small_space(text) {
-            self.interner.space_event(&self.terms, text)
-        } else {
-            let Some(text) = self.string(text) else {
-                return Flow::Again;
-            };
-            self.terms.tuple([self.terms.characters, text])
+        let event = match self.interner.space_event(&self.terms, text) {
+            Some(event) => event,
+            None => {
+                let Some(text) = self.string(text) else {
+                    return Flow::Again;
+                };
+                self.terms.tuple([self.terms.characters, text])
+            }
         };
         self.push(event)
     }
@@ -225,11 +223,4 @@ impl Sink for EventSink<'_, '_> {
     fn is_full(&self) -> bool {
         self.batch.is_full()
     }
-}
-
-#[inline]
-fn is_small_space(text: &str) -> bool {
-    let space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
-    let bytes = text.as_bytes();
-    bytes.first().is_some_and(space) && bytes.len() <= MAX_SPACE && bytes.iter().all(space)
 }

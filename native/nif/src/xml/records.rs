@@ -199,6 +199,7 @@ impl<'env> RecordSink<'_, 'env> {
         let namespace = step.namespace().and_then(|index| tape.namespace(index));
         let namespace = namespace.map(|(id, uri)| (id, joined(uri)));
         let name = RawName {
+            id: step.id,
             local: &local,
             namespace: namespace.as_ref().map(|(id, uri)| (*id, &**uri)),
         };

@@ -6,6 +6,7 @@ fn name(local: &str) -> Name<'_> {
     Name {
         qualified: local,
         local,
+        id: None,
         namespace: None,
     }
 }
@@ -22,6 +23,7 @@ fn attributes<T>(pairs: &[(&str, &str)], with: impl FnOnce(&Attributes<'_>) -> T
         .map(|(name, value)| AttributeSpan {
             name: put(name),
             value: put(value),
+            id: None,
             prefix: 0,
             namespace: Namespaces::NONE,
         })

@@ -1,0 +1,334 @@
+//! The names of a document, each known by a number.
+//!
+//! A document is made of a few names that come in the same order again and again. Behind one of them,
+//! that one is expected which came there the last time: comparing sixteen bytes then tells that it is a
+//! name, which one, and where it ends. Whoever makes something of names can keep it by the number.
+
+use super::blocks::{BLOCK, common};
+use super::class::{self, NAME};
+use crate::charged::ChargedVec;
+use crate::quota::Account;
+use crate::sync::Arc;
+use std::num::NonZeroU16;
+
+/// A document with more names, or longer ones, has the others read and made anew each time.
+const MAX_NAMES: usize = 512;
+const MAX_NAME_BYTES: usize = 128;
+
+/// Twice as many slots as names; a name whose slots are taken this far gets no number, so that
+/// colliding names cost no time.
+const MAX_PROBES: usize = 8;
+const FIRST_SLOTS: usize = 64;
+
+const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// The number of a name: the same for the same name, as long as its parser lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NameId(NonZeroU16);
+
+impl NameId {
+    /// How many there can be.
+    pub const COUNT: usize = MAX_NAMES;
+
+    /// Below [`NameId::COUNT`].
+    #[inline]
+    pub fn index(self) -> usize {
+        usize::from(self.0.get()) - 1
+    }
+
+    #[inline]
+    fn of(index: usize) -> Option<NameId> {
+        NonZeroU16::new(index as u16 + 1).map(NameId)
+    }
+}
+
+/// What a name is the name of. What follows is expected for each apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Element,
+    Attribute,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    /// Its first bytes, and zeros.
+    head: [u8; BLOCK],
+    len: u16,
+    /// The names that came next, by [`Role`].
+    next: [Option<NameId>; 2],
+    hash: u32,
+    /// Where it lies in `bytes` if it is longer than its head.
+    start: u32,
+    /// The last tag that had an attribute of this name.
+    tag: u32,
+}
+
+#[derive(Debug)]
+pub(crate) struct KnownNames {
+    names: ChargedVec<Known>,
+    /// The names that are longer than a block.
+    bytes: ChargedVec<u8>,
+    /// A power of two of them.
+    slots: ChargedVec<Option<NameId>>,
+    /// The name read last.
+    last: Option<NameId>,
+    tag: u32,
+}
+
+impl KnownNames {
+    pub fn new(account: &Arc<Account>) -> KnownNames {
+        KnownNames {
+            names: ChargedVec::new(account),
+            bytes: ChargedVec::new(account),
+            slots: ChargedVec::new(account),
+            last: None,
+            tag: 0,
+        }
+    }
+
+    #[inline]
+    pub fn bytes(&self, id: NameId) -> &[u8] {
+        let known = &self.names[id.index()];
+        let len = usize::from(known.len);
+        match known.head.get(..len) {
+            Some(bytes) => bytes,
+            None => &self.bytes[known.start as usize..][..len],
+        }
+    }
+
+    /// Reads the name at `from` if it is the expected one and more follows it; says where it ends.
+    #[inline(always)]
+    pub fn expected(&mut self, text: &[u8], from: usize, role: Role) -> Option<(NameId, usize)> {
+        let id = self.names[self.last?.index()].next[role as usize]?;
+        let end = self.end(text, from, id)?;
+        if class::is(*text.get(end)?, NAME) {
+            return None;
+        }
+        self.last = Some(id);
+        Some((id, end))
+    }
+
+    /// Where the name ends if it is what is at `from`, whatever comes behind it.
+    #[inline(always)]
+    pub fn end(&self, text: &[u8], from: usize, id: NameId) -> Option<usize> {
+        let known = &self.names[id.index()];
+        let len = usize::from(known.len);
+        let end = from + len;
+        let is_same = match text.get(from..).and_then(|rest| rest.first_chunk()) {
+            Some(block) if len <= BLOCK => common(block, &known.head) >= len,
+            _ => text.get(from..end) == Some(self.bytes(id)),
+        };
+        is_same.then_some(end)
+    }
+
+    /// The number of a name that was read, if there is room for it. It is expected here from now on.
+    #[inline]
+    pub fn learn(&mut self, name: &[u8], role: Role) -> Option<NameId> {
+        let id = self.find(name);
+        if let Some(last) = self.last {
+            self.names[last.index()].next[role as usize] = id;
+        }
+        self.last = id;
+        id
+    }
+
+    /// A start tag begins.
+    #[inline]
+    pub fn begin_tag(&mut self) {
+        self.tag = self.tag.wrapping_add(1);
+    }
+
+    /// Whether the tag may have an attribute of this name already; from now on it has.
+    #[inline]
+    pub fn is_repeated(&mut self, id: NameId) -> bool {
+        let known = &mut self.names[id.index()];
+        std::mem::replace(&mut known.tag, self.tag) == self.tag
+    }
+
+    fn find(&mut self, name: &[u8]) -> Option<NameId> {
+        if name.len() > MAX_NAME_BYTES {
+            return None;
+        }
+        let hash = hash(name);
+        for slot in self.probes(hash) {
+            match self.slots.get(slot) {
+                Some(&Some(id)) if self.bytes(id) == name => return Some(id),
+                Some(Some(_)) => {}
+                Some(None) | None => break,
+            }
+        }
+        self.add(hash, name)
+    }
+
+    #[cold]
+    fn add(&mut self, hash: u32, name: &[u8]) -> Option<NameId> {
+        let count = self.names.len();
+        if count == MAX_NAMES {
+            return None;
+        }
+        // Knowing names is a convenience: refused the memory, the document is read without.
+        if self.slots.len() < 2 * (count + 1) {
+            self.double()?;
+        }
+        let free = self.probes(hash).find(|&slot| self.slots[slot].is_none())?;
+        if count == self.names.capacity() {
+            self.names.reserve(count.max(16)).ok()?;
+        }
+        let start = self.bytes.len() as u32;
+        let mut head = [0; BLOCK];
+        match head.get_mut(..name.len()) {
+            Some(head) => head.copy_from_slice(name),
+            None => {
+                head.copy_from_slice(&name[..BLOCK]);
+                self.bytes.extend_from_slice(name).ok()?;
+            }
+        }
+        self.names
+            .push(Known {
+                head,
+                len: name.len() as u16,
+                next: [None; 2],
+                hash,
+                start,
+                tag: self.tag.wrapping_sub(1),
+            })
+            .ok()?;
+        self.slots[free] = NameId::of(count);
+        self.slots[free]
+    }
+
+    /// Twice as many slots, each name in one of its own again, or in none when too many collide.
+    fn double(&mut self) -> Option<()> {
+        let slots = (2 * self.slots.len()).max(FIRST_SLOTS);
+        self.slots.clear();
+        self.slots.reserve(slots).ok()?;
+        for _ in 0..slots {
+            self.slots.push(None).ok()?;
+        }
+        for index in 0..self.names.len() {
+            let free = self
+                .probes(self.names[index].hash)
+                .find(|&slot| self.slots[slot].is_none());
+            if let Some(free) = free {
+                self.slots[free] = NameId::of(index);
+            }
+        }
+        Some(())
+    }
+
+    fn probes(&self, hash: u32) -> impl Iterator<Item = usize> + use<> {
+        let mask = self.slots.len().wrapping_sub(1);
+        (0..MAX_PROBES).map(move |probe| (hash as usize + probe) & mask)
+    }
+}
+
+#[inline]
+fn hash(name: &[u8]) -> u32 {
+    let (words, rest) = name.as_chunks::<8>();
+    let mut last = [0; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    let seed = MIX ^ name.len() as u64;
+    let digest = words.iter().chain([&last]).fold(seed, |digest, word| {
+        let product = u128::from(digest ^ u64::from_le_bytes(*word)) * u128::from(MIX);
+        product as u64 ^ (product >> 64) as u64
+    });
+    digest as u32
+}
+
+#[cfg(all(test, not(loom)))]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn known() -> KnownNames {
+        KnownNames::new(&Account::root())
+    }
+
+    #[test]
+    fn a_name_has_one_number_and_every_number_its_name() {
+        let mut known = known();
+        let names: Vec<String> = (0..MAX_NAMES)
+            .map(|n| format!("{}{n}", "x".repeat(n % 120)))
+            .collect();
+        let ids: Vec<_> = names
+            .iter()
+            .map(|name| known.learn(name.as_bytes(), Role::Element))
+            .collect();
+        // Up to those whose slots were all taken.
+        assert!(ids.iter().flatten().count() > MAX_NAMES - 16);
+        for (name, id) in names.iter().zip(&ids) {
+            if let Some(id) = id {
+                assert_eq!(known.bytes(*id), name.as_bytes());
+                assert_eq!(known.learn(name.as_bytes(), Role::Attribute), Some(*id));
+            }
+        }
+    }
+
+    #[test]
+    fn there_is_no_number_for_names_that_are_too_many_or_too_long() {
+        let mut known = known();
+        assert_eq!(
+            known.learn(&[b'x'; MAX_NAME_BYTES + 1], Role::Element),
+            None
+        );
+        for n in 0..2 * MAX_NAMES {
+            known.learn(n.to_string().as_bytes(), Role::Element);
+        }
+        assert!(known.names.len() <= MAX_NAMES);
+        assert_eq!(known.learn(b"another", Role::Element), None);
+    }
+
+    #[test]
+    fn what_came_next_is_expected_next() {
+        let mut known = known();
+        for name in ["row", "c", "row"] {
+            known.learn(name.as_bytes(), Role::Element);
+        }
+        let (c, end) = known.expected(b"<c r='1'>", 1, Role::Element).unwrap();
+        assert_eq!((known.bytes(c), end), (&b"c"[..], 2));
+        // Behind "c" it is "row".
+        assert_eq!(known.expected(b"c>", 0, Role::Element), None);
+        assert!(known.expected(b"row>", 0, Role::Element).is_some());
+        // Of attributes nothing is known.
+        assert_eq!(known.expected(b"c='1'", 0, Role::Attribute), None);
+    }
+
+    #[test]
+    fn a_longer_name_is_another_one_and_a_cut_one_is_not_read() {
+        for name in ["c", "a-name-of-sixteen", "a-much-longer-name-than-a-block"] {
+            let mut known = known();
+            known.learn(name.as_bytes(), Role::Element);
+            known.learn(name.as_bytes(), Role::Element);
+            let mut read = |tail: &str| {
+                let text = format!("{name}{tail}");
+                known
+                    .expected(text.as_bytes(), 0, Role::Element)
+                    .map(|(_, end)| end)
+            };
+            for tail in ["", "x", "é", ".                ", "1>               "] {
+                assert_eq!(read(tail), None, "{name}{tail}");
+            }
+            for tail in [">", " ", "=                  ", "/>"] {
+                assert_eq!(read(tail), Some(name.len()), "{name}{tail}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_attribute_repeats_within_its_tag_only() {
+        let mut known = known();
+        known.begin_tag();
+        let id = known.learn(b"r", Role::Attribute).unwrap();
+        assert!(!known.is_repeated(id));
+        assert!(known.is_repeated(id));
+        known.begin_tag();
+        assert!(!known.is_repeated(id));
+    }
+
+    #[test]
+    fn refused_memory_means_no_numbers() {
+        let mut known = KnownNames::new(&Account::child(&Account::root(), 10));
+        assert_eq!(known.learn(b"name", Role::Element), None);
+        assert_eq!(known.learn(b"name", Role::Attribute), None);
+    }
+}
