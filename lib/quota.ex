@@ -152,7 +152,8 @@ defmodule Quota do
   A limit that is there already is replaced. Going over it by native memory raises `Quota.ExceededError` in
   the process. A breach by the heap or by binaries can only kill it, always with `:kill`, since a process that
   traps exits survives anything softer; the event `[:bounded, :quota, :breach]` says why (see
-  `Quota.Telemetry`). Options as for `run/3`, but for `:timeout` and `:inherit`.
+  `Quota.Telemetry`). So does the death of its guard, the process that watches it: nothing goes on unwatched,
+  unless it is only observed. Options as for `run/3`, but for `:timeout` and `:inherit`.
 
   Raises `ArgumentError` for a limit or an option that makes no sense, and inside `run/3`, and
   `Quota.PoolFullError` when the `:pool` has no room.

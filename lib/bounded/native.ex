@@ -33,7 +33,7 @@ defmodule Bounded.Native do
   def account_label(_account, _label), do: not_loaded()
   def account_attach(_account, _pid), do: not_loaded()
   def account_detach(_pid), do: not_loaded()
-  def account_observe(_account, _heap, _binaries), do: not_loaded()
+  def account_answered(_account), do: not_loaded()
   def account_close(_account), do: not_loaded()
   def account_caption(_account), do: not_loaded()
   def account_usage(_account), do: not_loaded()
@@ -67,7 +67,8 @@ defmodule Bounded.Native do
   ## sweeper.rs
 
   def account_begin(_account, _pid), do: not_loaded()
-  def account_guarded(_account), do: not_loaded()
+  def account_guarded(_account, _pid), do: not_loaded()
+  def account_guard_done(_account), do: not_loaded()
   def sweeper_enter, do: not_loaded()
   def sweeper_unguarded, do: not_loaded()
   def sweeper_rest, do: not_loaded()

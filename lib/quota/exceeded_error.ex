@@ -11,7 +11,8 @@ defmodule Quota.ExceededError do
       * `:ets` - tables of the processes that count
       * `:queue` - more messages waited in a mailbox than `:max_queue` allows
       * `:result` - what was to be returned, once copied to the caller
-      * `:unknown` - it was killed, but someone else was tracing it and nothing could tell why
+      * `:unknown` - it was over its limit when it was last looked at, and then killed; someone else was
+        tracing it, and nothing could tell by whom
     * `usage` - what was in use then, as a `Quota.Usage`
     * `label` - what the run is called
     * `stacktrace` - where the work was when it was last seen growing near its limit, or nil
@@ -64,9 +65,15 @@ defmodule Quota.ExceededError do
 
   @impl true
   def message(error) do
-    "#{Text.subject(error.label)} needed more than its limit of #{Text.bytes(error.limit)} " <>
-      "#{cause(error)}#{place(error.stacktrace)}. In use: #{usage(error.usage)}. #{advice(error)}"
+    "#{Text.subject(error.label)} #{breach(error)}#{place(error.stacktrace)}. " <>
+      "In use: #{usage(error.usage)}. #{advice(error)}"
   end
+
+  defp breach(%{category: :queue}),
+    do: "let more messages wait in its mailbox, the queue, than its max_queue allows"
+
+  defp breach(error),
+    do: "needed more than its limit of #{Text.bytes(error.limit)} #{cause(error)}"
 
   defp cause(%{category: :heap}), do: "for its heap"
   defp cause(%{category: :binaries}), do: "for the binaries it held"
@@ -77,11 +84,10 @@ defmodule Quota.ExceededError do
   defp cause(%{category: :native}), do: "for native memory"
   defp cause(%{category: :ets}), do: "for its ETS tables"
 
-  defp cause(%{category: :queue}),
-    do: "or let more messages wait in its mailbox than max_queue allows"
-
   defp cause(%{category: :result}), do: "for its result, once copied to the caller"
-  defp cause(%{category: :unknown}), do: "or was killed by someone else: it was being traced"
+
+  defp cause(%{category: :unknown}),
+    do: "and was killed: by whom cannot be told, for someone else traces it"
 
   defp advice(%{category: :heap}),
     do: "Work through the data in pieces (a stream) instead of collecting it, or raise the limit"

@@ -41,12 +41,14 @@ defmodule Quota.Guard do
 
   @doc false
   def watch(pid, caller, account, plan) do
-    if Native.account_guarded(account) do
+    if Native.account_guarded(account, self()) do
       Process.monitor(caller)
       Process.monitor(pid)
       # Where children count, the guard asks nobody: all the while they could go on unseen.
       if plan.children, do: Member.start(pid, account, self())
       look(%__MODULE__{pid: pid, caller: caller, account: account, plan: plan})
+      # A guard that dies without having said this was killed, and so is what it watched.
+      Native.account_guard_done(account)
     end
   end
 

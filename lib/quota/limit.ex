@@ -4,7 +4,7 @@ defmodule Quota.Limit do
   # account, which is found by pid.
 
   alias Bounded.Native
-  alias Quota.{Guard, Options, Plan, Run, Tracer, Vm}
+  alias Quota.{Guard, Options, Plan, Run, Sweeper, Tracer, Vm}
 
   def put(limit, opts) do
     options = Options.validate!(limit, opts)
@@ -20,9 +20,10 @@ defmodule Quota.Limit do
     Run.admit(options, account, limit)
     plan = Plan.new(options, true)
     Native.account_attach(account, process)
-    unless Tracer.trace_self(plan.children), do: Native.account_untraced(account)
     if plan.enforce, do: Process.flag(:max_heap_size, Vm.max_heap_size(limit, plan.shared))
-    Guard.start(process, process, account, plan)
+    Tracer.trace_self(account, limit, plan)
+    Sweeper.ensure()
+    Native.account_guarded(account, Guard.start(process, process, account, plan))
     :ok
   end
 
@@ -36,23 +37,11 @@ defmodule Quota.Limit do
   end
 
   defp remove(account) do
-    stop_guard(account)
+    account |> Native.account_guard() |> Guard.stop()
     Process.flag(:max_heap_size, Vm.default_max_heap_size())
     Tracer.untrace_self()
     Native.account_detach(self())
     Native.account_close(account)
     :ok
-  end
-
-  # It may have only just been started.
-  defp stop_guard(account) do
-    case Native.account_guard(account) do
-      nil ->
-        :erlang.yield()
-        stop_guard(account)
-
-      guard ->
-        Guard.stop(guard)
-    end
   end
 end

@@ -64,9 +64,12 @@ defmodule Quota.Run do
   defp begin(run) do
     if Plan.eager?(run.plan) do
       Native.account_attach(run.account, run.worker)
-      guard = start_guard(run)
+      Sweeper.ensure()
+      {guard, _} = watched = start_guard(run)
+      # At once, so that the work finds whom to tell of those it attaches.
+      Native.account_guarded(run.account, guard)
       go(run)
-      await(run, guard)
+      await(run, watched)
     else
       if Native.account_begin(run.account, run.worker), do: Sweeper.wake()
       go(run)
@@ -155,8 +158,9 @@ defmodule Quota.Run do
         finish(run, reply)
 
       {:DOWN, ^ref, _, _, reason} ->
+        guard_died = not Process.alive?(guard) and guard_died(guard_ref)
         Process.demonitor(guard_ref, [:flush])
-        died(run, reason)
+        died(run, guard_died || reason)
 
       {:DOWN, ^guard_ref, _, _, reason} ->
         guard_ended(run, guard, reason)
@@ -167,13 +171,21 @@ defmodule Quota.Run do
     end
   end
 
+  # Where children count, the work is killed with its guard by who watches it besides, and may be known to
+  # be dead before the guard is.
+  defp guard_died(guard_ref) do
+    receive do
+      {:DOWN, ^guard_ref, _, _, reason} -> reason != :normal and {:guard_died, reason}
+    end
+  end
+
   # It ends by itself when the worker has, which may be known here first, and when there is another.
   defp guard_ended(run, guard, reason) do
     other = Native.account_guard(run.account)
 
     cond do
-      not Process.alive?(run.worker) -> await(run)
-      other in [nil, guard] -> stop(run, fn -> gone(run, {:guard_died, reason}) end)
+      reason in [:normal, :noproc] and not Process.alive?(run.worker) -> await(run)
+      other in [nil, guard] -> stop(run, fn -> died(run, {:guard_died, reason}) end)
       true -> await(run, {other, Process.monitor(other)})
     end
   end
@@ -207,7 +219,7 @@ defmodule Quota.Run do
 
   # The account closes when the worker is dead. To an outer quota its memory counts no more from here on.
   defp finish(run, reply) do
-    Native.account_observe(run.account, 0, 0)
+    Native.account_answered(run.account)
 
     case reply do
       {:ok, value} -> value
@@ -227,10 +239,14 @@ defmodule Quota.Run do
     # It may have died before it was attached to its account.
     Native.account_close(run.account)
 
-    if run.plan.enforce and reason == :killed and cause != nil,
+    if run.plan.enforce and killed?(reason) and cause != nil,
       do: exceeded(run, cause),
       else: gone(run, reason)
   end
+
+  defp killed?(:killed), do: true
+  defp killed?({:guard_died, _}), do: true
+  defp killed?(_), do: false
 
   defp exceeded(run, {category, usage, stack}) do
     error = ExceededError.new(category, usage, stack, run.granted, run.options.label)

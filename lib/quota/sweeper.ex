@@ -1,6 +1,7 @@
 defmodule Quota.Sweeper do
   @moduledoc false
-  # Starts the guard of work whose caller died before it could: see `native/nif/src/sweeper.rs`.
+  # Starts the guard of work whose caller died before it could, and ends work whose guard was killed: see
+  # `native/nif/src/sweeper.rs`.
   #
   # It belongs to no application and no supervisor: quotas work before the one is started and after it
   # is stopped. Whoever begins a quota and finds the sweeper asleep or gone wakes it or starts it.
@@ -18,6 +19,12 @@ defmodule Quota.Sweeper do
       sweeper -> send(sweeper, :wake)
     end
 
+    :ok
+  end
+
+  @doc "Has it be there, awake or not."
+  def ensure do
+    unless Process.whereis(__MODULE__), do: spawn(__MODULE__, :start, [])
     :ok
   end
 
@@ -55,7 +62,20 @@ defmodule Quota.Sweeper do
   defp watch([], patience), do: patience - 1
 
   defp watch(late, _) do
-    Enum.each(late, fn {pid, caller, account} -> Guard.start(pid, caller, account) end)
+    Enum.each(late, fn {pid, caller, account} ->
+      case Native.account_guard(account) do
+        nil -> Guard.start(pid, caller, account)
+        _killed -> abandoned(pid, caller)
+      end
+    end)
+
     @patience
   end
+
+  # A caller that is alive has been told that the guard is dead, and ends the work itself. A process with a
+  # limit of its own has no other.
+  defp abandoned(pid, pid), do: Process.exit(pid, :kill)
+
+  defp abandoned(pid, caller),
+    do: if(Process.alive?(caller), do: :ok, else: Process.exit(pid, :kill))
 end

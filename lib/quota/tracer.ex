@@ -6,6 +6,7 @@ defmodule Quota.Tracer do
   # is one trace session for the whole node, made when first needed. It belongs to no process and no
   # application, and is made again when somebody has destroyed it.
 
+  alias Bounded.Native
   alias Quota.Vm
 
   # `:trace` came with OTP 27.
@@ -17,13 +18,34 @@ defmodule Quota.Tracer do
   @kills [:garbage_collection]
   @kills_and_children [:garbage_collection, :procs, :set_on_spawn]
 
-  @doc "Traces the calling process, and the processes that it starts where those count. Says whether it could."
-  def trace_self(children) do
+  # How far the VM's own limit on a process that somebody else traces is from that of its quota: so many times
+  # that, and so many bytes, which no process fills before its guard has looked at it.
+  @times 4
+  @bytes 64 * 1024 * 1024
+
+  @doc """
+  Traces the calling process, which `account` limits to `limit` bytes.
+
+  When the VM kills a process that somebody else traces, nothing tells that from anybody's kill. There the
+  VM keeps its distance: the guard, which says why it kills, comes first.
+  """
+  def trace_self(account, limit, plan) do
+    unless traced?(plan.children) do
+      Native.account_untraced(account)
+
+      if plan.enforce do
+        Process.flag(:max_heap_size, Vm.max_heap_size(limit * @times + @bytes, plan.shared))
+      end
+    end
+  end
+
+  # The processes that it starts as well, where those count.
+  defp traced?(children) do
     flags = if children, do: @kills_and_children, else: @kills
     if Vm.release() >= 27, do: in_session(flags), else: alone(flags)
   end
 
-  @doc "Undoes `trace_self/1`."
+  @doc "Undoes `trace_self/3`."
   def untrace_self do
     if Vm.release() >= 27 do
       session = :persistent_term.get(__MODULE__, nil)
@@ -40,18 +62,18 @@ defmodule Quota.Tracer do
     # twenty times the time.
     case :erlang.process_info(self(), :trace) do
       {:trace, 0} ->
-        :erlang.trace(self(), true, [{:tracer, Bounded.Native, []} | flags]) == 1
+        :erlang.trace(self(), true, [{:tracer, Native, []} | flags]) == 1
 
       # Started by a process whose children count.
       _traced ->
-        ours?() and :erlang.trace(self(), true, [{:tracer, Bounded.Native, []} | flags]) == 1
+        ours?() and :erlang.trace(self(), true, [{:tracer, Native, []} | flags]) == 1
     end
   rescue
     # Somebody else was faster.
     ArgumentError -> false
   end
 
-  defp ours?, do: :erlang.trace_info(self(), :tracer) == {:tracer, {Bounded.Native, []}}
+  defp ours?, do: :erlang.trace_info(self(), :tracer) == {:tracer, {Native, []}}
 
   defp in_session(flags) do
     trace_in(:persistent_term.get(__MODULE__, nil), flags) or trace_in(new_session(), flags)
@@ -81,7 +103,7 @@ defmodule Quota.Tracer do
     Process.register(self(), @maker)
 
     if :persistent_term.get(__MODULE__, nil) == known do
-      session = :trace.session_create(:bounded_quota, {Bounded.Native, []}, [])
+      session = :trace.session_create(:bounded_quota, {Native, []}, [])
       :persistent_term.put(__MODULE__, session)
     end
   rescue

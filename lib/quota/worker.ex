@@ -12,7 +12,7 @@ defmodule Quota.Worker do
     Context.restore(context)
     ref = handover(Context.caller(context))
     # Only now is the account this process's own.
-    unless Tracer.trace_self(plan.children), do: Native.account_untraced(account)
+    Tracer.trace_self(account, limit, plan)
     send(ref, {ref, answer(account, limit, fun, plan)})
   end
 

@@ -5,11 +5,27 @@ defmodule Bounded.NativeTest do
 
   test "an account counts what it is told and refuses nothing it was not told of" do
     account = Native.account_new(self(), 1_000)
-    refute Native.account_observe(account, 400, 100)
+    assert is_integer(Native.account_poll(account, 400, 100, 0, 0))
     assert {400, 100, 0, 500, 500} = Native.account_usage(account)
     assert Native.account_headroom(account) == 500
-    assert Native.account_observe(account, 1_001, 0)
+    assert Native.account_poll(account, 1_001, 0, 0, 0) == :over
     Native.account_close(account)
     assert {0, 0, 0, 0, 1_001} = Native.account_usage(account)
+  end
+
+  test "an account counts nothing that is told too late" do
+    for ending <- [&Native.account_answered/1, &Native.account_close/1] do
+      outer = Native.account_new(self(), 10_000)
+      true = Native.account_attach(outer, self())
+      account = Native.account_new(self(), 1_000)
+      Native.account_poll(account, 400, 100, 0, 0)
+      assert {400, 100, 0, 500, 500} = Native.account_usage(outer)
+      ending.(account)
+      assert {0, 0, 0, 0, 500} = Native.account_usage(outer)
+      # A guard that had looked before.
+      Native.account_poll(account, 600, 100, 0, 0)
+      assert {0, 0, 0, 0, _} = Native.account_usage(outer)
+      Native.account_detach(self())
+    end
   end
 end

@@ -43,6 +43,10 @@ defmodule Quota.TelemetryTest do
       end)
     end
 
+    # The library, where it is installed, keeps its handlers in a table of its own.
+    if Application.load(:telemetry) in [:ok, {:error, {:already_loaded, :telemetry}}],
+      do: {:ok, _} = Application.ensure_all_started(:telemetry)
+
     events = [
       [:bounded, :quota, :run, :start],
       [:bounded, :quota, :run, :stop],
@@ -63,6 +67,20 @@ defmodule Quota.TelemetryTest do
     do: send(test, {List.last(event), measurements, metadata})
 
   defp grow(list), do: grow([list | list])
+
+  # Work over 1 MiB that waits until it is told to go on.
+  defp worker do
+    test = self()
+
+    fn ->
+      kept = Enum.to_list(1..200_000)
+      send(test, {:worker, self()})
+
+      receive do
+        :go -> length(kept)
+      end
+    end
+  end
 
   test "a run starts and stops" do
     assert Quota.run(@mib, fn -> :done end, label: "one") == :done
@@ -95,17 +113,7 @@ defmodule Quota.TelemetryTest do
   end
 
   test "what is only observed is reported once and goes on" do
-    test = self()
-
-    worker = fn ->
-      kept = Enum.to_list(1..200_000)
-      send(test, {:worker, self()})
-
-      receive do
-        :go -> length(kept)
-      end
-    end
-
+    worker = worker()
     task = Task.async(fn -> Quota.run(@mib, worker, mode: :observe, label: "four") end)
     assert_receive {:worker, pid}, 5_000
     assert_receive {:breach, _, %{enforced: false, label: "four", pid: ^pid}}, 5_000
@@ -115,17 +123,7 @@ defmodule Quota.TelemetryTest do
   end
 
   test "the soft limit is an event, once on the way up" do
-    test = self()
-
-    worker = fn ->
-      kept = Enum.to_list(1..200_000)
-      send(test, {:worker, self()})
-
-      receive do
-        :go -> length(kept)
-      end
-    end
-
+    worker = worker()
     task = Task.async(fn -> Quota.run(64 * @mib, worker, soft_limit: @mib, label: "five") end)
     assert_receive {:worker, pid}, 5_000
     assert_receive {:soft_limit, %{total: total}, %{label: "five", pid: ^pid}}, 5_000

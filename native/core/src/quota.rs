@@ -201,11 +201,6 @@ impl Account {
         self.peaks.of(self.usage())
     }
 
-    /// Whether more is in use than the limit allows: what the VM takes is observed, not reserved.
-    pub fn is_over(&self) -> bool {
-        self.total() > self.limit
-    }
-
     fn total(&self) -> u64 {
         self.reserved() + self.observed.all()
     }

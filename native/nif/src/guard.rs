@@ -82,7 +82,9 @@ fn account_poll<'a>(
     if queue > terms.max_queue {
         return atoms::queue().encode(env);
     }
-    if total > terms.limit {
+    let over = total > terms.limit;
+    judged.seen_over.store(over, Ordering::Release);
+    if over {
         return atoms::over().encode(env);
     }
     // Messages fill what they may fill just as bytes do.
@@ -167,11 +169,13 @@ fn account_stack(account: ResourceArc<Quota>, stack: Binary) {
 /// Why the account's process was killed: `{category, usage, stack}`, or nil when it was not for its memory.
 #[rustler::nif]
 fn account_cause<'a>(env: Env<'a>, account: ResourceArc<Quota>) -> Option<Term<'a>> {
-    let untraced = account.untraced.load(Ordering::Acquire).then(|| Breach {
+    let unknown =
+        account.untraced.load(Ordering::Acquire) && account.seen_over.load(Ordering::Acquire);
+    let unknown = unknown.then(|| Breach {
         category: Category::Unknown,
         usage: account.account.usage(),
     });
-    let breach = account.account.recorded().or(untraced)?;
+    let breach = account.account.recorded().or(unknown)?;
     let usage = detailed(breach.usage, account.account.peaks());
     let stack = account.stack.lock().unwrap_or_else(PoisonError::into_inner);
     Some((category(breach.category), usage, bytes(env, &stack)).encode(env))

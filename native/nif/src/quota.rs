@@ -20,6 +20,8 @@ pub struct Quota {
     pub caller: ErlNifPid,
     pub started: Instant,
     pub guard: OnceLock<ErlNifPid>,
+    /// The guard has ended because there is nothing left to watch.
+    pub guard_done: AtomicBool,
     /// It has begun, and no guard watches it yet.
     pub unguarded: AtomicBool,
     /// What the guard has to hold the work to; nothing but the account's limit unless set.
@@ -34,6 +36,8 @@ pub struct Quota {
     pub pace: Mutex<Option<Pace>>,
     /// Nothing will tell why the process dies: someone else traces it.
     pub untraced: AtomicBool,
+    /// When a guard last looked, more was in use than may be.
+    pub seen_over: AtomicBool,
     /// The soft limit has been passed, and usage has not fallen under half of it since.
     pub softly_over: AtomicBool,
     /// In the external term format: terms do not outlive their process here.
@@ -51,6 +55,7 @@ impl Quota {
             caller,
             started: Instant::now(),
             guard: OnceLock::new(),
+            guard_done: AtomicBool::new(false),
             unguarded: AtomicBool::new(false),
             terms: OnceLock::new(),
             group,
@@ -59,6 +64,7 @@ impl Quota {
             stack: Mutex::default(),
             pace: Mutex::default(),
             untraced: AtomicBool::new(false),
+            seen_over: AtomicBool::new(false),
             softly_over: AtomicBool::new(false),
             label: OnceLock::new(),
         }
@@ -75,6 +81,12 @@ impl Quota {
             Some(terms) => terms.limit,
             None => self.account.limit(),
         }
+    }
+
+    /// Whether `pid` is the guard.
+    pub fn is_guard(&self, pid: &LocalPid) -> bool {
+        let guard = self.guard.get();
+        guard.is_some_and(|guard| registry::key(*guard) == registry::key(*pid.as_c_arg()))
     }
 
     /// Nothing runs in this account any more. It closes when nothing does in those below it either.
@@ -129,8 +141,11 @@ pub fn head(quota: &ResourceArc<Quota>) -> &ResourceArc<Quota> {
 
 #[rustler::resource_impl]
 impl Resource for Quota {
-    /// A process that ran in this quota is dead, however it died.
+    /// A process that ran in this quota, or its guard, is dead, however it died.
     fn down<'a>(&'a self, env: Env<'a>, pid: LocalPid, _monitor: Monitor) {
+        if self.is_guard(&pid) {
+            return sweeper::guard_ended(env, self);
+        }
         registry::remove_from(*pid.as_c_arg(), self);
         self.ended(env);
     }
@@ -238,11 +253,10 @@ fn account_detach(pid: LocalPid) -> bool {
     registry::remove(*pid.as_c_arg())
 }
 
-/// Reports what the VM uses for the account's processes; says whether it is over its limit.
+/// The account's work has answered: what the VM still uses for it counts no more.
 #[rustler::nif]
-fn account_observe(account: ResourceArc<Quota>, heap: u64, binaries: u64) -> bool {
-    account.account.observe(heap, binaries);
-    account.account.is_over()
+fn account_answered(account: ResourceArc<Quota>) {
+    account.account.end_observing();
 }
 
 /// A few bytes as a binary of the VM's own.

@@ -4,14 +4,21 @@
 //! longer than a moment: by its caller. Should the caller die in that moment, the sweeper, one process
 //! of the node, starts the guard in its place. It sleeps while no quota is unguarded; beginning one
 //! says whether it has to be woken.
+//!
+//! A quota whose guard was killed is unguarded again: what becomes of its work, the sweeper decides.
 
 use crate::quota::{Quota, attach};
 use crate::registry;
+use bounded_core::quota::UNLIMITED;
 use rustler::sys::ErlNifPid;
 use rustler::{Env, LocalPid, ResourceArc};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
+
+mod atoms {
+    rustler::atoms! { wake }
+}
 
 /// Younger quotas are left to their callers.
 const AGE: Duration = Duration::from_millis(4);
@@ -43,11 +50,41 @@ fn sweeper_alive(env: Env) -> bool {
     sweeper.is_some_and(|pid| LocalPid::from_c_arg(pid).is_alive(env))
 }
 
-/// The calling process guards this quota from now on, unless another one does already.
+/// `pid` guards this quota from now on, unless another process does already. Says whether `pid` is the one.
 #[rustler::nif]
-fn account_guarded(env: Env, account: ResourceArc<Quota>) -> bool {
-    not_unguarded(&account);
-    account.guard.set(*env.pid().as_c_arg()).is_ok()
+fn account_guarded(env: Env, account: ResourceArc<Quota>, pid: LocalPid) -> bool {
+    match account.guard.set(*pid.as_c_arg()) {
+        Err(_) => account.is_guard(&pid),
+        Ok(()) => {
+            not_unguarded(&account);
+            if env.monitor(&account, &pid).is_none() {
+                guard_ended(env, &account);
+            }
+            true
+        }
+    }
+}
+
+/// The guard of this quota has nothing left to watch and ends.
+#[rustler::nif]
+fn account_guard_done(account: ResourceArc<Quota>) {
+    account.guard_done.store(true, Ordering::Release);
+}
+
+/// The guard is dead. Unless it had finished, the sweeper sees to what it watched; what is only observed
+/// goes on.
+pub fn guard_ended(env: Env, quota: &Quota) {
+    if quota.guard_done.load(Ordering::Acquire) || quota.account.limit() == UNLIMITED {
+        return;
+    }
+    if !quota.unguarded.swap(true, Ordering::AcqRel) {
+        UNGUARDED.fetch_add(1, Ordering::SeqCst);
+    }
+    let sweeper = *SWEEPER.read().unwrap_or_else(PoisonError::into_inner);
+    if let Some(sweeper) = sweeper {
+        // Should it be dead, the next one looks as soon as it is there.
+        let _ = env.send(&LocalPid::from_c_arg(sweeper), atoms::wake());
+    }
 }
 
 /// The calling process is the sweeper from now on.
@@ -57,7 +94,7 @@ fn sweeper_enter(env: Env) {
     SWEEPING.store(true, Ordering::SeqCst);
 }
 
-/// `{pid, caller, account}` of the quotas that should have been guarded by now.
+/// `{pid, caller, account}` of the quotas that should have been guarded by now, and of those whose guard was killed.
 #[rustler::nif]
 fn sweeper_unguarded() -> Vec<(LocalPid, LocalPid, ResourceArc<Quota>)> {
     if UNGUARDED.load(Ordering::SeqCst) == 0 {

@@ -39,8 +39,7 @@ impl Account {
     /// last of them, the account closes: what is still reserved is orphaned until it is refunded. Ending it
     /// twice changes nothing.
     pub fn close(&self) {
-        self.observe_ets(0);
-        self.observe(0, 0);
+        self.end_observing();
         if self.closing.ended.swap(true, Ordering::AcqRel) {
             return;
         }

@@ -123,3 +123,21 @@ fn what_the_vm_uses_is_observed_from_two_quotas_at_once() {
         assert_eq!(root.usage().total, 0);
     });
 }
+
+#[test]
+fn what_is_observed_too_late_leaves_nothing_behind() {
+    // Each of the two touches some thirty words: more than two interruptions take minutes.
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(2);
+    model.check(|| {
+        let root = Account::root();
+        let account = Account::child(&root, 10);
+        let other = {
+            let account = Arc::clone(&account);
+            thread::spawn(move || account.observe(5, 2))
+        };
+        account.close();
+        other.join().unwrap();
+        assert_eq!((account.usage().total, root.usage().total), (0, 0));
+    });
+}

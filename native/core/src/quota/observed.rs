@@ -1,7 +1,7 @@
 //! What the VM was seen to use for an account: figures that replace each other, not reservations.
 
 use super::{Account, MAX_BYTES};
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicBool, AtomicU64, Ordering};
 
 /// One figure: everything below the account, the account's own share, and what its ancestors count of it.
 #[derive(Debug)]
@@ -45,6 +45,8 @@ pub struct Observed {
     ets: Figure,
     /// Tables as last seen: they are looked at less often than the rest.
     ets_seen: AtomicU64,
+    /// Nothing counts any more.
+    finished: AtomicBool,
 }
 
 impl Observed {
@@ -54,6 +56,7 @@ impl Observed {
             heap: Figure::new(),
             ets: Figure::new(),
             ets_seen: AtomicU64::new(0),
+            finished: AtomicBool::new(false),
         }
     }
 
@@ -83,6 +86,18 @@ impl Account {
     pub fn observe(&self, heap: u64, vm_binaries: u64) {
         let ets = self.observed.ets_seen.load(Ordering::Acquire);
         self.report(heap, vm_binaries, ets);
+        // Somebody may have looked before the end and tell only now. The end is marked, then nothing is
+        // reported: either that comes later and replaces this, or the mark is seen here.
+        if self.observed.finished.load(Ordering::Acquire) {
+            self.report(0, 0, 0);
+        }
+    }
+
+    /// From now on nothing that the VM uses counts, here or above: the work has answered, or is over.
+    pub fn end_observing(&self) {
+        self.observed.finished.store(true, Ordering::Release);
+        self.observe_ets(0);
+        self.report(0, 0, 0);
     }
 
     /// Reports the tables that belong to the account's processes, in bytes. Counts from the next

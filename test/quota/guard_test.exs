@@ -1,0 +1,127 @@
+defmodule Quota.GuardTest do
+  # What becomes of work whose guard somebody kills.
+  use ExUnit.Case, async: true
+
+  import Bounded.Eventually
+  alias Bounded.Native
+
+  @mib 1024 * 1024
+
+  defp guard do
+    {account, _caller} = Native.own_account()
+    Native.account_guard(account) || guard()
+  end
+
+  defp kill(pid) do
+    ref = Process.monitor(pid)
+    Process.exit(pid, :kill)
+    assert_receive {:DOWN, ^ref, _, _, _}, 5_000
+  end
+
+  defp limited(opts) do
+    test = self()
+
+    {pid, ref} =
+      spawn_monitor(fn ->
+        Process.flag(:trap_exit, true)
+        :ok = Quota.put_limit(4 * @mib, opts)
+        send(test, {:guard, guard()})
+        receive do: (:stop -> :ok)
+      end)
+
+    assert_receive {:guard, guard}, 5_000
+    {pid, ref, guard}
+  end
+
+  test "a process with a limit of its own dies with its guard" do
+    {_, ref, guard} = limited([])
+    kill(guard)
+    assert_receive {:DOWN, ^ref, _, _, :killed}, 5_000
+  end
+
+  test "so does one whose children count, and its children" do
+    test = self()
+
+    {_, ref} =
+      spawn_monitor(fn ->
+        :ok = Quota.put_limit(4 * @mib, count: [:children])
+        child = spawn(fn -> Process.sleep(:infinity) end)
+        eventually(fn -> assert Native.in_quota(child) end)
+        send(test, {:at_work, guard(), child})
+        Process.sleep(:infinity)
+      end)
+
+    assert_receive {:at_work, guard, child}, 5_000
+    child_ref = Process.monitor(child)
+    kill(guard)
+    assert_receive {:DOWN, ^ref, _, _, :killed}, 5_000
+    assert_receive {:DOWN, ^child_ref, _, _, _}, 5_000
+  end
+
+  test "one that is only observed goes on" do
+    {pid, ref, guard} = limited(mode: :observe)
+    kill(guard)
+    # Whoever lost its guard is looked at by now.
+    {_, lost, other} = limited([])
+    kill(other)
+    assert_receive {:DOWN, ^lost, _, _, :killed}, 5_000
+    send(pid, :stop)
+    assert_receive {:DOWN, ^ref, _, _, :normal}, 5_000
+  end
+
+  test "one that has taken its limit off has no guard to lose" do
+    for _ <- 1..200 do
+      Task.await(
+        Task.async(fn ->
+          :ok = Quota.put_limit(4 * @mib)
+          guard = guard()
+          :ok = Quota.delete_limit()
+          refute Process.alive?(guard)
+        end)
+      )
+    end
+  end
+
+  test "the caller of a run is told, where its guard is there from the beginning as well" do
+    for opts <- [[], [count: [:children]], [soft_limit: @mib]] do
+      work = fn ->
+        kill(guard())
+        Process.sleep(:infinity)
+      end
+
+      # `:noproc` where the sweeper was faster, and the caller comes to know its guard too late.
+      assert {{:guard_died, _}, {Quota, :run, [_, ^work, ^opts]}} =
+               catch_exit(Quota.run(4 * @mib, work, opts))
+    end
+  end
+
+  test "work without a caller dies with its guard" do
+    test = self()
+
+    caller =
+      spawn(fn ->
+        Quota.run(4 * @mib, fn ->
+          Process.flag(:trap_exit, true)
+          send(test, {:worker, self(), guard()})
+          Process.sleep(:infinity)
+        end)
+      end)
+
+    assert_receive {:worker, worker, guard}, 5_000
+    # Neither can do anything for the other.
+    :erlang.suspend_process(guard)
+    kill(caller)
+    kill(guard)
+    eventually(fn -> refute Process.alive?(worker) end)
+  end
+
+  test "work can attach others from its first moment on" do
+    for _ <- 1..50 do
+      assert Quota.run(
+               4 * @mib,
+               fn -> Quota.attach(spawn(fn -> Process.sleep(:infinity) end)) end,
+               count: [:children]
+             )
+    end
+  end
+end
