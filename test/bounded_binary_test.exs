@@ -7,7 +7,22 @@ defmodule BoundedBinaryTest do
   import Bounded.Test.Accounts
 
   # Around every boundary: heap binary, plain binary, one call, several steps.
-  @sizes [0, 1, 63, 64, 65, 4_096, 65_535, 65_536, 65_537, 262_143, 262_144, 262_145, 1_000_003]
+  @sizes [
+    0,
+    1,
+    63,
+    64,
+    65,
+    4_096,
+    131_071,
+    131_072,
+    131_073,
+    262_143,
+    262_144,
+    262_145,
+    1_048_576,
+    1_048_577
+  ]
 
   describe "copy/1" do
     test "equals its argument and refers to nothing else" do
@@ -32,14 +47,14 @@ defmodule BoundedBinaryTest do
       end
     end
 
-    test "charges more than 64 KiB to the account of the caller, until the last reference goes" do
+    test "charges more than 128 KiB to the account of the caller, until the last reference goes" do
       in_account(10_000_000, fn account ->
-        plain = BoundedBinary.copy(:rand.bytes(65_536))
+        plain = BoundedBinary.copy(:rand.bytes(131_072))
         assert reserved(account) == 0
-        charged = BoundedBinary.copy(:rand.bytes(65_537))
-        stepped = BoundedBinary.copy(:rand.bytes(1_000_000))
-        assert reserved(account) in 1_065_537..1_066_000
-        assert byte_size(plain) + byte_size(charged) + byte_size(stepped) == 1_131_073
+        charged = BoundedBinary.copy(:rand.bytes(131_073))
+        stepped = BoundedBinary.copy(:rand.bytes(2_000_000))
+        assert reserved(account) in 2_131_073..2_132_000
+        assert byte_size(plain) + byte_size(charged) + byte_size(stepped) == 2_262_145
       end)
       |> assert_refunded()
     end

@@ -16,7 +16,7 @@ defmodule Bounded.Native do
 
   ## binary.rs
 
-  def binary_copy(_binary), do: not_loaded()
+  def binary_copy(_binary, _size), do: not_loaded()
   def binary_new(_len), do: not_loaded()
   def binary_append(_filling, _piece), do: not_loaded()
   def binary_finish(_filling), do: not_loaded()
@@ -25,6 +25,7 @@ defmodule Bounded.Native do
   def binary_slices(_binary, _size, _positions, _shared), do: not_loaded()
   def binary_walk_term(_binary, _position, _limit, _allowed), do: not_loaded()
   def binary_room(_bytes), do: not_loaded()
+  def binary_longest_call(_measuring), do: not_loaded()
 
   ## quota.rs
 

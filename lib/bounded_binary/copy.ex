@@ -5,18 +5,22 @@ defmodule BoundedBinary.Copy do
   alias Bounded.{Arena, Native}
   alias BoundedBinary.Filling
 
-  # `slice::PLAIN_MAX` and `slice::STEP` of the core.
-  @plain_max 64 * 1024
-  @step 256 * 1024
+  # `slice::PLAIN_MAX` and `slice::COPY_MAX` of the core.
+  @plain_max 128 * 1024
+  @copy_max 1024 * 1024
 
   def run(binary) when byte_size(binary) <= @plain_max, do: :binary.copy(binary)
 
-  def run(binary) when byte_size(binary) <= @step do
-    {:ok, copy} = Arena.charged(fn -> Native.binary_copy(binary) end)
-    copy
+  def run(binary) when byte_size(binary) <= @copy_max do
+    case Arena.charged(fn -> Native.binary_copy(binary, byte_size(binary)) end) do
+      {:ok, copy} -> copy
+      :large -> fill(binary)
+    end
   end
 
-  def run(binary) do
+  def run(binary), do: fill(binary)
+
+  defp fill(binary) do
     byte_size(binary) |> Filling.new() |> Filling.append(binary) |> Filling.finish()
   end
 end

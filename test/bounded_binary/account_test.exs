@@ -27,10 +27,10 @@ defmodule BoundedBinary.AccountTest do
   test "a charge outlives its maker in :persistent_term and in parts" do
     account = Native.account_new(self(), 10_000_000)
     maker = start(account)
-    ask(maker, {:make, 1, 100_000})
+    ask(maker, {:make, 1, 200_000})
     ask(maker, {:run, fn held -> :persistent_term.put(__MODULE__, held[1]) end})
     kill(maker)
-    assert eventually(fn -> sum?(account, %{term: [{1, 100_000}]}) end)
+    assert eventually(fn -> sum?(account, %{term: [{1, 200_000}]}) end)
 
     holder = start(account)
 
@@ -41,7 +41,7 @@ defmodule BoundedBinary.AccountTest do
     )
 
     :persistent_term.erase(__MODULE__)
-    assert sum?(account, %{part: [{1, 100_000}]})
+    assert sum?(account, %{part: [{1, 200_000}]})
     ask(holder, {:run, fn _ -> Process.delete(:part) end})
     ask(holder, :collect)
     # What was erased goes once the VM has looked at every process.
@@ -93,7 +93,7 @@ defmodule BoundedBinary.AccountTest do
   end
 
   defp make(model, pid, id) do
-    size = 65_536 + :rand.uniform(400_000)
+    size = 131_073 + :rand.uniform(400_000)
     ask(pid, {:make, id, size})
     Map.update!(model, pid, &[{id, size} | &1])
   end

@@ -1,22 +1,60 @@
 defmodule Bounded.Test.Peer do
   @moduledoc false
-  # A fresh VM with this project loaded, over its standard input and output: no distribution is needed.
+  # Fresh VMs with this project loaded, talked to over their standard input and output.
 
-  @doc "Starts one that ends with the calling test, with more flags for `erl`."
-  def start(flags \\ []) do
+  import Bounded.Eventually
+  import ExUnit.Assertions
+  import ExUnit.Callbacks
+
+  @doc "Starts one that ends with the calling test, with more flags for `erl`. It has no name: no distribution."
+  def start(flags \\ []), do: start_link(%{}, flags)
+
+  @doc """
+  As `start/1`, with a name and a cookie, to be reached from this machine alone: `{peer, node}`. `env` is what
+  other programs need to find it.
+  """
+  def start_named(cookie, env) do
+    name = :"peer_#{System.unique_integer([:positive])}"
+    options = %{name: name, host: ~c"127.0.0.1", longnames: true, env: charlists(env)}
+    peer = start_link(options, ["-setcookie", cookie])
+    {peer, call(peer, :erlang, :node, [])}
+  end
+
+  @doc "Starts a port mapper of the test's own, on this machine alone. Returns the environment that names it."
+  def start_epmd do
+    epmd = System.find_executable("epmd") || bundled_epmd()
+    {:ok, socket} = :gen_tcp.listen(0, ip: {127, 0, 0, 1})
+    {:ok, port} = :inet.port(socket)
+    :gen_tcp.close(socket)
+    arguments = ["-port", "#{port}", "-address", "127.0.0.1"]
+    opened = Port.open({:spawn_executable, epmd}, [:binary, args: arguments])
+    {:os_pid, pid} = Port.info(opened, :os_pid)
+    on_exit(fn -> System.cmd("kill", ["#{pid}"], stderr_to_stdout: true) end)
+
+    eventually(fn ->
+      assert {:ok, socket} = :gen_tcp.connect({127, 0, 0, 1}, port, [])
+      :gen_tcp.close(socket)
+    end)
+
+    [{"ERL_EPMD_PORT", "#{port}"}]
+  end
+
+  defp bundled_epmd, do: Path.wildcard("#{:code.root_dir()}/erts-*/bin/epmd") |> hd()
+
+  def call(peer, module, function, arguments) do
+    :peer.call(peer, module, function, arguments, 60_000)
+  end
+
+  defp start_link(options, flags) do
     paths = Enum.flat_map(:code.get_path(), &[~c"-pa", &1])
+    arguments = Enum.map(flags, &String.to_charlist/1) ++ paths
 
     {:ok, peer, _node} =
-      :peer.start_link(%{
-        connection: :standard_io,
-        args: Enum.map(flags, &String.to_charlist/1) ++ paths
-      })
+      :peer.start_link(Map.merge(options, %{connection: :standard_io, args: arguments}))
 
     {:ok, _} = call(peer, :application, :ensure_all_started, [:bounded])
     peer
   end
 
-  def call(peer, module, function, arguments) do
-    :peer.call(peer, module, function, arguments, 60_000)
-  end
+  defp charlists(env), do: for({name, value} <- env, do: {to_charlist(name), to_charlist(value)})
 end

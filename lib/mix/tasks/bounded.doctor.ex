@@ -8,7 +8,7 @@ defmodule Mix.Tasks.Bounded.Doctor do
 
   Without `--node` it looks at the machine and at the VM that runs Mix, which is no more than started.
 
-    * `--node`: the node to ask. It must be reachable from here and have `:bounded` among its applications
+    * `--node`: the node to ask, by the name that it has. It must be reachable from here and have `:bounded` among its applications
     * `--cookie`: its cookie; default is that of this user (`~/.erlang.cookie`)
 
   A release has no Mix tasks: `bin/app rpc "Bounded.Doctor.report()"`. See `Bounded.Doctor`.
@@ -48,11 +48,14 @@ defmodule Mix.Tasks.Bounded.Doctor do
   end
 
   defp start_distribution(name) do
-    # Its host is written in full or not, and so must be ours.
-    names = if name =~ ~r/@.*\./, do: :longnames, else: :shortnames
-    own = :"bounded_doctor_#{System.pid()}"
+    # Its host is written in full or not, and so must be ours. Nobody connects to this node: it needs no host that
+    # can be found and no epmd, and is not among the nodes that others list.
+    {names, host} =
+      if name =~ ~r/@.*\./, do: {:longnames, "127.0.0.1"}, else: {:shortnames, "localhost"}
 
-    case :net_kernel.start([own, names]) do
+    own = :"bounded_doctor_#{System.pid()}_#{System.unique_integer([:positive])}@#{host}"
+
+    case :net_kernel.start(own, %{name_domain: names, dist_listen: false, hidden: true}) do
       {:ok, _} ->
         :ok
 
@@ -60,7 +63,7 @@ defmodule Mix.Tasks.Bounded.Doctor do
         :ok
 
       {:error, reason} ->
-        Mix.raise("cannot start distribution (is epmd running?): #{inspect(reason)}")
+        Mix.raise("cannot start distribution: #{inspect(reason)}")
     end
   end
 end

@@ -2,6 +2,7 @@
 
 mod slices;
 mod term;
+mod timing;
 
 use crate::arena::{self, ChargedBinary};
 use crate::{atoms, registry};
@@ -11,12 +12,14 @@ use rustler::sys::enif_make_sub_binary;
 use rustler::{Binary, Encoder, Env, Error, NifResult, Resource, ResourceArc, Term};
 use std::sync::Mutex;
 
-/// A charged copy of `binary`, of at most one step; larger ones are filled.
+/// A charged copy of `binary`, of `size` bytes; `:large` when that is too much for one call.
 #[rustler::nif]
-fn binary_copy<'a>(env: Env<'a>, binary: Binary<'a>) -> NifResult<Term<'a>> {
-    if binary.len() > slice::STEP {
-        return Err(Error::BadArg);
+fn binary_copy<'a>(env: Env<'a>, binary: Term<'a>, size: usize) -> NifResult<Term<'a>> {
+    let _measured = timing::measure();
+    if size > slice::COPY_MAX || !is_usable(binary, size) {
+        return Ok(atoms::large().encode(env));
     }
+    let binary: Binary = binary.decode()?;
     use_timeslice(env, binary.len());
     Ok(
         match arena::copy(env, &registry::own_account(env), &binary) {
@@ -48,6 +51,7 @@ impl FillingHandle {
 /// Room for `len` bytes, charged before it is allocated.
 #[rustler::nif]
 fn binary_new(env: Env<'_>, len: usize) -> Term<'_> {
+    let _measured = timing::measure();
     match ChargedBinary::new(&registry::own_account(env), len) {
         Ok(binary) => {
             let filling = Filling { binary, written: 0 };
@@ -65,6 +69,7 @@ fn binary_append(
     handle: ResourceArc<FillingHandle>,
     piece: Binary,
 ) -> NifResult<rustler::Atom> {
+    let _measured = timing::measure();
     handle.with(|filling| {
         let filling = filling.as_mut()?;
         let end = filling.written.checked_add(piece.len())?;
@@ -83,6 +88,7 @@ fn binary_append(
 /// The binary of all bytes written; the handle is of no more use.
 #[rustler::nif]
 fn binary_finish(env: Env<'_>, handle: ResourceArc<FillingHandle>) -> NifResult<Term<'_>> {
+    let _measured = timing::measure();
     let Filling {
         mut binary,
         written,
@@ -109,6 +115,11 @@ fn binary_address(binary: Binary) -> usize {
 /// every look makes a copy. A small one is not worth asking.
 #[rustler::nif]
 fn binary_aligned(binary: Term, size: usize) -> bool {
+    let _measured = timing::measure();
+    is_usable(binary, size)
+}
+
+fn is_usable(binary: Term, size: usize) -> bool {
     size <= slice::STEP || is_aligned(binary)
 }
 

@@ -15,7 +15,7 @@ mod large;
 mod records;
 mod session;
 mod terms;
-mod timing;
+pub mod timing;
 
 use crate::{arena, atoms, registry};
 use bounded_core::xml::{DocumentError, ErrorKind};

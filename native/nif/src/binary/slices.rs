@@ -1,5 +1,6 @@
 //! Many fields of one binary, cut in one call.
 
+use super::timing;
 use crate::arena::{self, ChargedBinary};
 use crate::{atoms, registry};
 use bounded_core::quota::Refusal;
@@ -18,7 +19,8 @@ fn binary_slices<'a>(
     positions: Term<'a>,
     shared: bool,
 ) -> NifResult<Term<'a>> {
-    if size > slice::STEP && !super::is_aligned(binary) {
+    let _measured = timing::measure();
+    if !super::is_usable(binary, size) {
         return Ok(atoms::large().encode(env));
     }
     let bytes: Binary = binary.decode()?;
@@ -43,14 +45,18 @@ fn binary_slices<'a>(
 /// The pieces to cut, or nothing when they are too many for one call.
 fn plan(size: usize, mut positions: Term) -> NifResult<Option<Plan>> {
     let mut plan = Plan::new();
-    while !positions.is_empty_list() {
-        let (position, rest) = positions.list_get_cell()?;
+    // One question per cell: only what is no cell is asked whether it is the end.
+    while let Ok((position, rest)) = positions.list_get_cell() {
         if !plan.push(piece(size, position)?) {
             return Ok(None);
         }
         positions = rest;
     }
-    Ok(Some(plan))
+    if positions.is_empty_list() {
+        Ok(Some(plan))
+    } else {
+        Err(Error::BadArg)
+    }
 }
 
 fn piece(size: usize, term: Term) -> NifResult<Piece> {

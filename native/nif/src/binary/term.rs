@@ -1,5 +1,6 @@
 //! External terms: what they take before they are decoded.
 
+use super::timing;
 use crate::{arena, atoms, registry};
 use bounded_core::external_term::{Allowed, Fault, Progress, Walk};
 use bounded_core::quota::{Kind, Reservation};
@@ -21,6 +22,7 @@ fn binary_walk_term<'a>(
     limit: u64,
     (functions, references, ports): (bool, bool, bool),
 ) -> Term<'a> {
+    let _measured = timing::measure();
     let mut walk = Walk {
         position,
         pending,

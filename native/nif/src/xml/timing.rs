@@ -36,7 +36,7 @@ fn xml_longest_call() -> u64 {
 }
 
 #[cfg(unix)]
-fn thread_cpu() -> Duration {
+pub fn thread_cpu() -> Duration {
     let mut time = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
@@ -47,7 +47,7 @@ fn thread_cpu() -> Duration {
 }
 
 #[cfg(not(unix))]
-fn thread_cpu() -> Duration {
+pub fn thread_cpu() -> Duration {
     use std::sync::LazyLock;
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
     START.elapsed()
