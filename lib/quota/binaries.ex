@@ -9,6 +9,10 @@ defmodule Quota.Binaries do
   @listed 6
   # The answer may take this part of the limit.
   @affordable 3
+  # Where it is asked for at every look, this part.
+  @cheap 64
+  # After so many looks at which it has not grown, a binary is not being appended to any more.
+  @finished 3
 
   @doc """
   Bytes that the VM counts too much: references beyond the first and, unless `shared`, binaries that
@@ -23,6 +27,45 @@ defmodule Quota.Binaries do
       _ -> 0
     end
   end
+
+  @doc """
+  Bytes to add for a binary that is being appended to, and what to hand in at the next look to know it by.
+
+  Such a binary grows where it is, unless its process has moved to another scheduler since it last grew:
+  then the VM copies it, and for that moment it exists twice.
+  """
+  def room(pid, heap, counted, limit, seen) do
+    with true <- counted > div(limit, 4) and div(heap, @held) * @listed * @cheap <= limit,
+         {:binary, binaries} <- Process.info(pid, :binary) do
+      sizes = for {_, size, _} <- binaries, do: size
+
+      appended(
+        counted - Enum.sum(sizes),
+        length(sizes),
+        Enum.max(sizes, fn -> 0 end),
+        limit,
+        seen
+      )
+    else
+      _ -> {0, seen}
+    end
+  end
+
+  # Up to OTP 25 the list leaves it out.
+  defp appended(unlisted, _, _, limit, seen) when unlisted > div(limit, 4) do
+    case seen do
+      {:unlisted, ^unlisted, @finished} -> {0, seen}
+      {:unlisted, ^unlisted, looks} -> {div(unlisted, 2), {:unlisted, unlisted, looks + 1}}
+      _ -> {div(unlisted, 2), {:unlisted, unlisted, 0}}
+    end
+  end
+
+  # Later it is listed with all that it may grow to, and known by that.
+  defp appended(_, n, largest, limit, {n, grows, last})
+       when (largest > last or (largest == last and grows)) and largest > div(limit, 4),
+       do: {div(largest, 3), {n, true, largest}}
+
+  defp appended(_, n, largest, _, _), do: {0, {n, false, largest}}
 
   # Only what is listed is known: a binary that is being appended to, for one, is not.
   defp too_much(binaries, shared) do

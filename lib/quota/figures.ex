@@ -18,14 +18,26 @@ defmodule Quota.Figures do
 
   Waits while the process is in a NIF or a built-in function that does not yield.
   """
-  def of(pid) do
+  def of(pid), do: seen(pid, fn _info, _binaries -> 0 end)
+
+  @doc """
+  The same, as the VM's own limit judges it from OTP 26 on: heaps and binaries together with what the next
+  collection copies. Before, the VM leaves out the binaries, and all of this to us; heaps alone it judges itself.
+  """
+  def judged(pid), do: seen(pid, if(Vm.release() >= 26, do: fn _, _ -> 0 end, else: &copied/2))
+
+  defp copied(info, binaries), do: min(Vm.bytes(Keyword.fetch!(info, :heap_size)), binaries)
+
+  defp seen(pid, copied) do
     case Process.info(pid, @items) do
       nil ->
         nil
 
       [garbage_collection_info: info, message_queue_len: queue, reductions: work] ->
+        binaries = binaries(info)
+
         with heap when is_integer(heap) <- heap(pid, info, queue),
-             do: {heap, binaries(info), work, queue}
+             do: {heap + copied.(info, binaries), binaries, work, queue}
     end
   end
 

@@ -10,7 +10,17 @@ defmodule Quota.Guard do
   alias Bounded.Native
   alias Quota.{Binaries, Breach, Figures, Member, Members, Plan, Tables}
 
-  defstruct [:pid, :caller, :account, :plan, :tables, :scout, slack: 0, reported: false]
+  defstruct [
+    :pid,
+    :caller,
+    :account,
+    :plan,
+    :tables,
+    :scout,
+    :largest,
+    slack: 0,
+    reported: false
+  ]
 
   # It keeps next to nothing: an old generation would be empty, and larger than the rest of it.
   @options [priority: :high, fullsweep_after: 0]
@@ -90,14 +100,17 @@ defmodule Quota.Guard do
   end
 
   defp poll(%{pid: pid, account: account} = guard) do
-    case Figures.of(pid) do
+    case Figures.judged(pid) do
       nil ->
         {:dead, guard}
 
       {heap, binaries, work, queue} ->
+        limit = Native.account_limit(account)
+        {room, largest} = Binaries.room(pid, heap, binaries, limit, guard.largest)
+        guard = %{guard | largest: largest}
         counted = max(binaries - guard.slack, 0)
 
-        case Native.account_poll(account, heap, counted, work, queue) do
+        case Native.account_poll(account, heap, counted + room, work, queue) do
           {:near, milliseconds} -> {:wait, noted(guard), milliseconds}
           {:soft, milliseconds} -> {:wait, softly_over(guard), milliseconds}
           how when how in [:over, :queue] -> {:over, guard, how}

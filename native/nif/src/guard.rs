@@ -64,7 +64,7 @@ fn account_untraced(account: ResourceArc<Quota>) {
 }
 
 /// Reports what the VM uses for the account's process, and says when to look again: `milliseconds`; or
-/// `{near, milliseconds}` when more than half of the limit is in use and it grows; or
+/// `{near, milliseconds}` when half of the limit has been passed since the last look; or
 /// `{soft, milliseconds}` when it has passed its soft limit; or `over`, or `queue`.
 #[rustler::nif]
 fn account_poll<'a>(
@@ -98,11 +98,11 @@ fn account_poll<'a>(
     };
     let mut pace = account.pace.lock().unwrap_or_else(PoisonError::into_inner);
     let pace = pace.get_or_insert_with(|| Pace::new(&CROWD));
-    let growing = pace.grows_to(filled);
+    let near = pace.passes(terms.limit / 2, filled);
     let wait_ms = pace.next(look);
     if softly_over(judged, total, terms.soft_limit) {
         (atoms::soft(), wait_ms).encode(env)
-    } else if growing && total > terms.limit / 2 {
+    } else if near {
         (atoms::near(), wait_ms).encode(env)
     } else {
         wait_ms.encode(env)

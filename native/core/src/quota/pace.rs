@@ -1,14 +1,18 @@
 //! When to look at a process again: by deadline, so that it costs little and still sees a balloon.
 //!
 //! Work that runs is looked at when it could have filled half of what is left, growing as fast as it
-//! was ever seen to grow. Work that does nothing is looked at more and more rarely. The more
+//! was ever seen to grow, and often enough for growth out of the blue. No more often: a look wakes
+//! schedulers, an awake scheduler takes over work, and a binary that is appended to is then copied to
+//! be moved there. Work that does nothing is looked at more and more rarely. The more
 //! processes are watched on the node, the rarer each look, so that all looks together take a bounded
 //! share of one core.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Assumed until faster growth is seen: bytes per millisecond.
+/// Growth out of the blue, as fast as memory is written for the first time: bytes per millisecond.
 const GROWTH: u64 = 8 << 20;
+/// It may pass the limit by 1 / 4 of it.
+const BURST: u64 = 4;
 /// Running work waits at most this many milliseconds for the next look.
 const BUSY_MS: u64 = 10;
 /// Idle work waits this long in the end, unless so many are idle that it must be longer.
@@ -80,15 +84,15 @@ impl Pace {
         Pace {
             crowd,
             last: None,
-            growth: GROWTH,
+            growth: 1,
             idle: false,
             wait_ms: 1,
         }
     }
 
-    /// Whether `total` bytes are more than the last look saw.
-    pub fn grows_to(&self, total: u64) -> bool {
-        self.last.is_none_or(|last| total > last.total)
+    /// Whether `total` bytes are over `mark`, and were not when last looked at.
+    pub fn passes(&self, mark: u64, total: u64) -> bool {
+        total > mark && self.last.is_none_or(|last| last.total <= mark)
     }
 
     /// Milliseconds until the next look.
@@ -106,7 +110,7 @@ impl Pace {
         let wanted = if idle {
             (self.wait_ms * 2).min(IDLE_MS)
         } else {
-            (look.headroom / 2 / self.growth).min(BUSY_MS)
+            self.deadline_ms(look).min(BUSY_MS)
         };
         self.wait_ms = wanted.max(self.crowd.shortest_ms(idle)).max(1);
         if idle && self.wait_ms >= TOGETHER_MS {
@@ -115,6 +119,14 @@ impl Pace {
         } else {
             self.wait_ms
         }
+    }
+
+    /// When it has filled half of what is left, growing as it was seen to; and early enough that it passes its
+    /// limit by no more than a part of it should it begin to grow as fast as memory can be written.
+    fn deadline_ms(&self, look: Look) -> u64 {
+        let limit = look.headroom + look.total;
+        let seen = look.headroom / 2 / self.growth;
+        seen.min((look.headroom + limit / BURST) / GROWTH)
     }
 
     fn become_idle(&mut self, idle: bool) {
@@ -155,10 +167,31 @@ mod tests {
     fn running_work_is_looked_at_again_before_it_can_fill_what_is_left() {
         static CROWD: Crowd = Crowd::new();
         let mut pace = Pace::new(&CROWD);
-        assert_eq!(pace.next(look(0, 0, 0)), 4);
-        // It grew by 16 MiB a millisecond: twice as fast as assumed.
+        assert_eq!(pace.next(look(0, 0, 0)), 10);
+        // It grew by 16 MiB a millisecond.
         assert_eq!(pace.next(look(2, 32 * MIB, 1_000_000)), 1);
         assert_eq!(pace.next(look(3, 0, 2_000_000)), 2);
+    }
+
+    #[test]
+    fn growth_out_of_the_blue_passes_the_limit_by_no_more_than_a_part_of_it() {
+        for total in (0..64).map(|n| n * MIB) {
+            static CROWD: Crowd = Crowd::new();
+            let wait = Pace::new(&CROWD).next(look(0, total, 0));
+            assert!(total + wait * GROWTH <= 64 * MIB + 64 * MIB / BURST);
+        }
+    }
+
+    #[test]
+    fn half_of_the_limit_is_passed_once() {
+        static CROWD: Crowd = Crowd::new();
+        let mut pace = Pace::new(&CROWD);
+        assert!(!pace.passes(32 * MIB, 32 * MIB));
+        assert!(pace.passes(32 * MIB, 33 * MIB));
+        pace.next(look(0, 33 * MIB, 0));
+        assert!(!pace.passes(32 * MIB, 34 * MIB));
+        pace.next(look(1, 10 * MIB, 0));
+        assert!(pace.passes(32 * MIB, 34 * MIB));
     }
 
     #[test]
@@ -166,12 +199,12 @@ mod tests {
         static CROWD: Crowd = Crowd::new();
         let mut pace = Pace::new(&CROWD);
         let waits: Vec<u64> = (0..9).map(|n| pace.next(look(n * 10, MIB, n))).collect();
-        assert_eq!(waits[..5], [3, 6, 12, 24, 48]);
-        for (n, wait) in waits.iter().enumerate().skip(5) {
+        assert_eq!(waits[..3], [9, 18, 36]);
+        for (n, wait) in waits.iter().enumerate().skip(3) {
             // All that wait long are woken together.
-            assert!((96..=164).contains(wait) && (n as u64 * 10 + wait).is_multiple_of(64));
+            assert!((72..=164).contains(wait) && (n as u64 * 10 + wait).is_multiple_of(64));
         }
-        assert_eq!(pace.next(look(200, MIB, 1_000_000)), 3);
+        assert_eq!(pace.next(look(200, MIB, 1_000_000)), 9);
     }
 
     #[test]
