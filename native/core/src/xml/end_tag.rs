@@ -44,6 +44,7 @@ impl<S: Sink> Scanner<'_, S> {
     }
 
     /// Tells that the innermost element ends; scanning goes on at `end`.
+    #[inline(always)]
     pub fn close(&mut self, end: usize) -> Result<(), Halt> {
         self.tell_position();
         let Core {

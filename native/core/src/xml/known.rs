@@ -70,8 +70,9 @@ pub(crate) struct KnownNames {
     bytes: ChargedVec<u8>,
     /// A power of two of them.
     slots: ChargedVec<Option<NameId>>,
-    /// The name read last.
+    /// The name read last, and what came next the time before.
     last: Option<NameId>,
+    next: [Option<NameId>; 2],
     tag: u32,
 }
 
@@ -82,6 +83,7 @@ impl KnownNames {
             bytes: ChargedVec::new(account),
             slots: ChargedVec::new(account),
             last: None,
+            next: [None; 2],
             tag: 0,
         }
     }
@@ -99,12 +101,12 @@ impl KnownNames {
     /// Reads the name at `from` if it is the expected one and more follows it; says where it ends.
     #[inline(always)]
     pub fn expected(&mut self, text: &[u8], from: usize, role: Role) -> Option<(NameId, usize)> {
-        let id = self.names[self.last?.index()].next[role as usize]?;
+        let id = self.next[role as usize]?;
         let end = self.end(text, from, id)?;
         if class::is(*text.get(end)?, NAME) {
             return None;
         }
-        self.last = Some(id);
+        self.move_to(Some(id));
         Some((id, end))
     }
 
@@ -128,8 +130,14 @@ impl KnownNames {
         if let Some(last) = self.last {
             self.names[last.index()].next[role as usize] = id;
         }
-        self.last = id;
+        self.move_to(id);
         id
+    }
+
+    #[inline(always)]
+    fn move_to(&mut self, id: Option<NameId>) {
+        self.last = id;
+        self.next = id.map_or([None; 2], |id| self.names[id.index()].next);
     }
 
     /// A start tag begins.

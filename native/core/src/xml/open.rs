@@ -11,17 +11,33 @@ use crate::sync::Arc;
 /// An open element.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Open {
+    /// The number of its name, if it has one.
     pub id: Option<NameId>,
-    /// Where its name starts on the byte stack, if it has no number.
-    start: u32,
     /// Bytes of its prefix and the colon.
     pub prefix: u32,
     /// Index of its namespace.
     pub namespace: u32,
     /// Namespace declarations in scope around it.
-    outside: u32,
+    pub outside: u32,
     /// And within it.
-    inside: u32,
+    pub inside: u32,
+    /// Where its name starts on the byte stack, if it has no number.
+    pub start: u32,
+}
+
+impl Open {
+    /// An element as it is without namespaces.
+    #[inline(always)]
+    pub fn new(id: Option<NameId>) -> Open {
+        Open {
+            id,
+            prefix: 0,
+            namespace: Namespaces::NONE,
+            outside: 0,
+            inside: 0,
+            start: 0,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -50,7 +66,7 @@ impl OpenElements {
     }
 
     /// The name of the innermost open element.
-    #[inline]
+    #[inline(always)]
     pub fn innermost<'a>(&'a self, known: &'a KnownNames) -> Option<&'a [u8]> {
         let open = self.stack.last()?;
         Some(match open.id {
@@ -60,7 +76,7 @@ impl OpenElements {
     }
 
     /// The name of the innermost open element, as a sink wants it.
-    #[inline]
+    #[inline(always)]
     pub fn innermost_name<'a>(
         &'a self,
         known: &'a KnownNames,
@@ -82,34 +98,19 @@ impl OpenElements {
         self.stack.last().map_or(0, |open| open.inside as usize)
     }
 
-    /// Opens an element.
-    #[inline]
-    pub fn push(
-        &mut self,
-        name: &[u8],
-        id: Option<NameId>,
-        prefix: u32,
-        namespace: u32,
-        outside: u32,
-        inside: u32,
-    ) -> Result<(), Refusal> {
+    /// Opens an element of this name.
+    #[inline(always)]
+    pub fn push(&mut self, name: &[u8], mut open: Open) -> Result<(), Refusal> {
         self.stack.reserve(1)?;
-        let start = self.names.len() as u32;
-        if id.is_none() {
+        open.start = self.names.len() as u32;
+        if open.id.is_none() {
             self.names.extend_from_slice(name)?;
         }
-        self.stack.push(Open {
-            id,
-            start,
-            prefix,
-            namespace,
-            outside,
-            inside,
-        })
+        self.stack.push(open)
     }
 
     /// Closes the innermost element; returns how many namespace declarations are in scope around it.
-    #[inline]
+    #[inline(always)]
     pub fn pop(&mut self) -> usize {
         match self.stack.pop() {
             Some(open) => {
@@ -135,8 +136,7 @@ mod tests {
         for name in ["a", "bcd", "e:f"] {
             let id = known.learn(name.as_bytes(), Role::Element);
             let id = id.filter(|_| name != "bcd");
-            open.push(name.as_bytes(), id, 0, Namespaces::NONE, 0, 0)
-                .unwrap();
+            open.push(name.as_bytes(), Open::new(id)).unwrap();
         }
         assert_eq!(open.depth(), 3);
         for name in ["e:f", "bcd", "a"] {

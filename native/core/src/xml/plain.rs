@@ -11,6 +11,7 @@ use super::core::State;
 use super::halt::Halt;
 use super::known::{KnownNames, NameId, Role};
 use super::namespaces::Namespaces;
+use super::open::Open;
 use super::scanner::{ATTRIBUTE_COST, Scanner};
 use super::sink::{Flow, Name, Sink};
 use super::utf8;
@@ -116,8 +117,7 @@ impl<S: Sink> Scanner<'_, S> {
             return Ok(false);
         };
         let qualified = &text[at + 1..tag.name_end];
-        let open = &mut self.core.open;
-        open.push(qualified, tag.id, 0, Namespaces::NONE, 0, 0)?;
+        self.core.open.push(qualified, Open::new(tag.id))?;
         let name = utf8::text(qualified);
         let name = Name {
             qualified: name,
@@ -166,7 +166,11 @@ impl<S: Sink> Scanner<'_, S> {
         let mut at = name_end;
         loop {
             let spaces = at;
-            at = class::skip(text, at, SPACE);
+            // Mostly it is one space.
+            at += usize::from(text.get(at) == Some(&b' '));
+            if let Some(b' ' | b'\t' | b'\r' | b'\n') = text.get(at) {
+                at = class::skip(text, at, SPACE);
+            }
             let (end, empty) = match text[at..] {
                 [b'>', ..] => (at + 1, false),
                 [b'/', b'>', ..] => (at + 2, true),

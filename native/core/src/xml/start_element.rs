@@ -5,6 +5,7 @@ use super::core::State;
 use super::halt::{Halt, beyond, exceeded, malformed, malformed_at, shown};
 use super::known::Role;
 use super::namespaces::{Namespaces, XML_URI, XMLNS_URI};
+use super::open::Open;
 use super::scanner::Scanner;
 use super::sink::{Flow, Name, Sink};
 use super::tag::Tag;
@@ -72,14 +73,14 @@ impl<S: Sink> Scanner<'_, S> {
         let declared = self.dtd.map_or(&[][..], |dtd| dtd.text());
         let sources = Sources([self.text, normalised, kept, declared]);
         let qualified = sources.bytes(name);
-        self.core.open.push(
-            qualified,
-            *id,
-            *prefix,
-            *namespace,
-            outside as u32,
-            self.core.namespaces.len() as u32,
-        )?;
+        let open = Open {
+            prefix: *prefix,
+            namespace: *namespace,
+            outside: outside as u32,
+            inside: self.core.namespaces.len() as u32,
+            ..Open::new(*id)
+        };
+        self.core.open.push(qualified, open)?;
         if let (true, Some(position)) = (self.core.options.positions, self.core.token) {
             self.sink.position(position);
         }
