@@ -23,13 +23,15 @@ fuzz_target!(|bytes: &[u8]| {
         case.reluctant,
         case.cuts.chunks(case.document),
     );
-    // What begins as UCS-4 or EBCDIC is refused by name, whatever its caller says.
+    // What begins as UCS-4 or EBCDIC is refused by name, whatever its caller says, and a zero that is
+    // refused as a character in one of the two may look like that in the other.
     let unsupported = |error: &DocumentError| error.kind == ErrorKind::Unsupported;
-    if decoded.error.as_ref().is_some_and(unsupported) {
-        return;
-    }
     case.options.encoding = Some("UTF-8".to_owned());
     let mut plain = Outcome::of(&case.options, false, std::iter::once(text.as_bytes()));
+    let errors = [&decoded.error, &plain.error];
+    if errors.into_iter().flatten().any(unsupported) {
+        return;
+    }
     assert_eq!(verdict(&decoded), verdict(&plain), "as {name}");
     for outcome in [&mut decoded, &mut plain] {
         if let Some(error) = &mut outcome.error {
