@@ -162,6 +162,26 @@ defmodule Bounded.DoctorTest do
     )
   end
 
+  test "tells which protections this release has, and whether there is a super carrier", %{
+    root: root,
+    peer: peer
+  } do
+    facts = Map.new(Peer.call(peer, Doctor, :examine_below, [root]).facts)
+    release = String.to_integer(System.otp_release())
+    assert facts["OTP release"] == "#{release}"
+
+    assert facts["max_heap_size"] =~
+             if(release >= 26, do: "counts binaries", else: "cannot count")
+
+    assert facts["trace sessions"] =~ if(release >= 27, do: "yes", else: "no")
+    assert facts["super carrier"] =~ ~r/\+MMscs \d+ \+MMsco true/
+
+    with_one = Peer.start(["+MMscs", "256", "+MMsco", "true"])
+    facts = Map.new(Peer.call(with_one, Doctor, :examine_below, [root]).facts)
+    assert facts["super carrier"] =~ "256 MiB"
+    :peer.stop(with_one)
+  end
+
   test "the report is text, worst first", %{root: root} do
     finding = fn id, severity ->
       %Doctor.Finding{id: id, severity: severity, figure: 1, summary: "seen", remedy: "do"}

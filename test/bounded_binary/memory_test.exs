@@ -21,6 +21,24 @@ defmodule BoundedBinary.MemoryTest do
     assert length(fields) == 10_000
   end
 
+  test "charged binaries take a tenth and 64 KiB more than they are charged for at most" do
+    for sizes <- [List.duplicate(131_073, 400), Enum.to_list(140_000..2_000_000//93_000)] do
+      body = :rand.bytes(Enum.max(sizes))
+
+      in_account(200 * @mib, fn account ->
+        :erlang.garbage_collect()
+        before = :erlang.memory(:binary)
+        kept = for size <- sizes, do: BoundedBinary.slice(body, 0, size)
+        allocated = :erlang.memory(:binary) - before
+        charged = reserved(account)
+        assert charged >= Enum.sum(sizes)
+        assert allocated <= charged + div(charged, 10) + 64 * 1024
+        assert Enum.map(kept, &byte_size/1) == sizes
+      end)
+      |> assert_refunded()
+    end
+  end
+
   test "a decompression bomb takes no more than the limit" do
     # A mebibyte of zeros, flushed: deflate then starts anew, so copies of it may follow each other.
     zeros = deflate(-15, fn zlib -> :zlib.deflate(zlib, :binary.copy(<<0>>, @mib), :full) end)

@@ -57,6 +57,7 @@ defmodule Quota.PoolStressTest do
           :breached,
           :timed_out,
           :orphan,
+          :left_children,
           :abandoned,
           :full
         ] do
@@ -154,6 +155,16 @@ defmodule Quota.PoolStressTest do
     if :rand.uniform(2) == 1, do: :erlang.yield()
     Process.exit(caller, :kill)
     receive do: ({:DOWN, ^monitor, _, _, _} -> :abandoned)
+  end
+
+  # The children are killed after their parent has ended.
+  defp act(8, limit, options) do
+    work = fn ->
+      spawn(fn -> Process.sleep(:infinity) end)
+      :left_children
+    end
+
+    Quota.run(limit, work, [count: [:children]] ++ options)
   end
 
   defp act(_, limit, options), do: Quota.run(limit, fn -> :done end, options)

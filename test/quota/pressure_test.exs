@@ -2,10 +2,12 @@ defmodule Quota.PressureTest do
   # The stand-in for :telemetry is a module of the whole VM.
   use ExUnit.Case, async: false
 
+  import Bounded.Eventually
+
   @compile {:no_warn_undefined, :telemetry}
 
   alias Bounded.Cgroup
-  alias Quota.Pressure
+  alias Quota.{Pool, PoolFullError, Pressure}
 
   doctest Pressure
 
@@ -154,6 +156,43 @@ defmodule Quota.PressureTest do
       assert info.source in [:cgroup_v1, :cgroup_v2, :machine]
       assert info.used > 0 and info.used <= 1.0
     end
+  end
+
+  @tag :capture_log
+  test "a pool admits nothing from critical on, until it has fallen", context do
+    key = Pressure
+    before = :persistent_term.get(key, nil)
+
+    on_exit(fn ->
+      if before, do: :persistent_term.put(key, before), else: :persistent_term.erase(key)
+    end)
+
+    :persistent_term.put(key, context.shared)
+    start_supervised!({Pool, name: :pressed, size: Quota.mib(16)})
+    run = &Quota.try_run(Quota.mib(1), fn -> :done end, pool: :pressed, pool_timeout: &1)
+    assert run.(0) == {:ok, :done}
+
+    usage(context.root, 96)
+    eventually(fn -> assert %{paused: true} = Pool.info(:pressed) end)
+    assert {:error, %PoolFullError{reason: :paused}} = run.(0)
+
+    # Below where it began, and not yet where it ends.
+    usage(context.root, 91)
+    assert Pressure.look(context.shared) == :critical
+    assert {:error, %PoolFullError{reason: :timeout}} = run.(600)
+
+    usage(context.root, 89)
+    assert run.(5_000) == {:ok, :done}
+  end
+
+  test "costs nothing measurable: two looks a second take less than half a percent of one core" do
+    shared = Pressure.new(Cgroup.find())
+    before = :erlang.statistics(:runtime) |> elem(0)
+    for _ <- 1..200, do: Pressure.look(shared)
+    after_all = :erlang.statistics(:runtime) |> elem(0)
+    IO.puts("a look at the node's pressure took #{(after_all - before) * 5} us of CPU time")
+    # Of the 100 s in which there are so many.
+    assert after_all - before < 500
   end
 
   @tag :telemetry

@@ -1,10 +1,15 @@
 //! Bytes really allocated never exceed bytes charged by more than a tenth and 64 KiB.
 #![allow(clippy::expect_used)]
 
+use bounded_core::charged::ChargedVec;
 use bounded_core::external_term::{Allowed, Progress, Walk};
 use bounded_core::quota::Account;
+use bounded_core::segments::Segments;
 use bounded_core::slice::{PLAN_PIECES, Piece, Plan, STEP};
-use bounded_core::xml::{Attributes, Flow, Name, Options, Parser, Prolog, Sink, Status};
+use bounded_core::xml::{
+    Attributes, Flow, Name, NamespaceTest, Options, Parser, Prolog, Selector, Sink, Status, Step,
+    Tape, TapeStop,
+};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -96,6 +101,110 @@ fn parse(what: &str, document: &str, chunk: usize) {
     assert_charged(what, account.usage().peak, allocated);
 }
 
+/// Takes the elements that a path selects and keeps each until its end, as `BoundedXml.select/3` does.
+struct Records {
+    selector: Selector,
+    tape: Tape,
+    count: usize,
+}
+
+/// Bytes copied to the tape in one run.
+const BUDGET: usize = 256 * 1024;
+
+fn flow(recorded: Result<bool, TapeStop>) -> Flow {
+    match recorded {
+        Ok(_) => Flow::Taken,
+        Err(TapeStop::Paused) => Flow::Again,
+        Err(stop) => unreachable!("the account has room: {stop:?}"),
+    }
+}
+
+impl Sink for Records {
+    fn start_document(&mut self, _prolog: &Prolog<'_>) -> Flow {
+        Flow::Taken
+    }
+
+    fn start_element(&mut self, name: Name<'_>, attributes: &Attributes<'_>) -> Flow {
+        if !self.tape.is_recording() && !self.selector.enter(&name).expect("the account has room") {
+            return Flow::Taken;
+        }
+        flow(self.tape.open(&name, attributes).map(|()| false))
+    }
+
+    fn end_element(&mut self, _name: Name<'_>) -> Flow {
+        if !self.tape.is_recording() {
+            self.selector.leave();
+            return Flow::Taken;
+        }
+        let closed = self.tape.close();
+        if closed == Ok(true) {
+            self.tape.clear();
+            self.count += 1;
+        }
+        flow(closed)
+    }
+
+    fn characters(&mut self, text: &str) -> Flow {
+        if !self.tape.is_recording() {
+            return Flow::Taken;
+        }
+        flow(self.tape.characters(text).map(|()| false))
+    }
+
+    fn end_document(&mut self) -> Flow {
+        Flow::Taken
+    }
+}
+
+/// Selects by `path`, `None` for any name; says how many were selected.
+fn select(what: &str, document: &str, chunk: usize, path: &[Option<&str>]) -> usize {
+    let account = Account::child(&Account::root(), 1 << 40);
+    let steps = path.iter().map(|local| Step {
+        descendant: true,
+        local: local.map(Box::from),
+        namespace: NamespaceTest::Any,
+    });
+    let steps: Vec<_> = steps.collect();
+    let mut count = 0;
+    let allocated = allocated(|| {
+        let mut records = Records {
+            selector: Selector::new(steps, &account).expect("some steps"),
+            tape: Tape::new(u64::MAX, &account),
+            count: 0,
+        };
+        let mut parser = Parser::new(Options::default(), &account);
+        let mut run = |parser: &mut Parser| {
+            records.tape.set_budget(BUDGET);
+            while let Ok(Status::Full) = parser.run(&mut records) {
+                records.tape.set_budget(BUDGET);
+            }
+        };
+        for piece in document.as_bytes().chunks(chunk) {
+            parser.feed(piece).expect("the account has room");
+            run(&mut parser);
+        }
+        parser.finish();
+        run(&mut parser);
+        count = records.count;
+    });
+    assert_charged(what, account.usage().peak, allocated);
+    count
+}
+
+/// What everything above keeps its bytes in, with items of `T`.
+fn containers<T: Copy>(what: &str, item: T) {
+    let account = Account::child(&Account::root(), 1 << 40);
+    let allocated = allocated(|| {
+        let mut vec = ChargedVec::new(&account);
+        let mut segments = Segments::new(&account);
+        for _ in 0..300_000 {
+            vec.push(item).expect("the account has room");
+            segments.push(item).expect("the account has room");
+        }
+    });
+    assert_charged(what, account.usage().peak, allocated);
+}
+
 // One test, for the counters are everybody's.
 #[test]
 fn what_is_allocated_is_charged() {
@@ -130,8 +239,18 @@ fn what_is_allocated_is_charged() {
     for (what, document) in &documents {
         for chunk in [4_096, 65_536, document.len()] {
             parse(what, document, chunk);
+            // The whole document as one record, every element of a name, and nothing while every open one is kept.
+            assert_eq!(select(what, document, chunk, &[None]), 1);
+            select(what, document, chunk, &[Some("r"), Some("i")]);
+            assert_eq!(select(what, document, chunk, &[None, Some("none")]), 0);
         }
     }
+    assert_eq!(
+        select("items", &documents[0].1, 4_096, &[Some("r"), Some("i")]),
+        20_000
+    );
+    containers("bytes", 0u8);
+    containers("records", [0u64; 3]);
 
     let slices = allocated(|| {
         let mut plan = Plan::new();
