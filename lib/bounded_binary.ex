@@ -85,8 +85,9 @@ defmodule BoundedBinary do
   @doc """
   Many slices of one binary: `slice/3` for every `{position, length}`, in order.
 
-  With `shared: true` all of them are parts of one new block: at least three times as fast, but the block
-  lives for as long as any of them does. For fields that live and die together.
+  With `shared: true` all of them are parts of one new block, which lives for as long as any of them does: for
+  fields that live and die together. 20 fields of 100 bytes then take 0.3 times as long as 20 calls of `:binary.copy/1`, of 1,000
+  bytes 0.4 times, and of 20 bytes, which need no block of their own, 0.7 times.
 
       iex> row = "4711;Oslo;NO"
       iex> BoundedBinary.slices(row, [{0, 4}, {5, 4}, {12, -2}])
