@@ -87,6 +87,15 @@ defmodule QuotaTest do
       assert Exception.message(error) =~ "BoundedBinary.slice/3"
     end
 
+    test "by what it was started with, before it has done anything" do
+      list = Enum.to_list(1..50_000)
+
+      for _ <- 1..50 do
+        fun = fn -> Process.sleep(1) && :erlang.garbage_collect() && length(list) end
+        assert {:error, %{category: :heap}} = Quota.try_run(65_536, fun)
+      end
+    end
+
     test "by a flooded mailbox" do
       {:error, error} =
         Quota.try_run(16 * @mib, fn ->

@@ -20,7 +20,6 @@ defmodule Quota.Limit do
     Run.admit(options, account, limit)
     plan = Plan.new(options, true)
     Native.account_attach(account, process)
-    if plan.enforce, do: Process.flag(:max_heap_size, Vm.max_heap_size(limit, plan.shared))
     Tracer.trace_self(account, limit, plan)
     Sweeper.ensure()
     Native.account_guarded(account, Guard.start(process, process, account, plan))

@@ -11,6 +11,8 @@ defmodule Quota.Members do
 
   # Milliseconds between looks for tasks that supervisors have started.
   @scouting 25
+  # Looks, a millisecond apart, at those that ran.
+  @looks 3
 
   @doc "`Quota.attach/1`."
   def attach(pid) do
@@ -63,14 +65,25 @@ defmodule Quota.Members do
   end
 
   @doc false
-  def discover(account, guard) do
-    Enum.each(Native.account_counted(account), &discover(&1, account, guard))
+  def discover(account, guard),
+    do: discover(Native.account_counted(account), account, guard, @looks)
+
+  defp discover([], _account, _guard, _looks), do: :ok
+  defp discover(_running, _account, _guard, 0), do: :ok
+
+  # Those that wait for their tasks, that is: asking one that runs would delay whoever looks at it next. One
+  # that sleeps for as long as the guard does is awake whenever that looks, so there is a second look.
+  defp discover(pids, account, guard, looks) do
+    {waiting, running} =
+      Enum.split_with(pids, &(Process.info(&1, :status) == {:status, :waiting}))
+
+    Enum.each(waiting, &discover_of(&1, account, guard))
+    if running != [], do: Process.sleep(1)
+    discover(running, account, guard, looks - 1)
   end
 
-  defp discover(pid, account, guard) do
-    # One that waits for its tasks, that is: asking one that runs would delay whoever looks at it next.
-    with {:status, :waiting} <- Process.info(pid, :status),
-         [links: links, monitors: monitors] <- Process.info(pid, [:links, :monitors]) do
+  defp discover_of(pid, account, guard) do
+    with [links: links, monitors: monitors] <- Process.info(pid, [:links, :monitors]) do
       for candidate <- for({:process, pid} <- monitors, do: pid) ++ links,
           is_pid(candidate) and node(candidate) == node(),
           not Native.in_quota(candidate),

@@ -24,7 +24,6 @@ defmodule Quota.Run do
     Sweeper,
     Telemetry,
     TimeoutError,
-    Vm,
     Worker
   }
 
@@ -86,14 +85,8 @@ defmodule Quota.Run do
 
     :erlang.spawn_opt(
       fn -> Worker.start(account, granted, fun, context, plan) end,
-      worker_options(granted, plan)
+      monitor: [alias: :reply_demonitor]
     )
-  end
-
-  defp worker_options(_granted, %{enforce: false}), do: [monitor: [alias: :reply_demonitor]]
-
-  defp worker_options(granted, plan) do
-    [monitor: [alias: :reply_demonitor], max_heap_size: Vm.max_heap_size(granted, plan.shared)]
   end
 
   # Bytes that this run is held to: what was asked for, or what the quota that it runs in has left. The

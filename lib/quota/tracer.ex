@@ -24,20 +24,25 @@ defmodule Quota.Tracer do
   @bytes 64 * 1024 * 1024
 
   @doc """
-  Traces the calling process, which `account` limits to `limit` bytes.
+  Traces the calling process and has the VM hold it to `limit` bytes, in this order: what it was started with
+  may be more already.
 
   When the VM kills a process that somebody else traces, nothing tells that from anybody's kill. There the
   VM keeps its distance: the guard, which says why it kills, comes first.
   """
   def trace_self(account, limit, plan) do
-    unless traced?(plan.children) do
+    if traced?(plan.children) do
+      hold(limit, plan)
+    else
       Native.account_untraced(account)
-
-      if plan.enforce do
-        Process.flag(:max_heap_size, Vm.max_heap_size(limit * @times + @bytes, plan.shared))
-      end
+      hold(limit * @times + @bytes, plan)
     end
   end
+
+  defp hold(limit, %{enforce: true} = plan),
+    do: Process.flag(:max_heap_size, Vm.max_heap_size(limit, plan.shared))
+
+  defp hold(_limit, _plan), do: :ok
 
   # The processes that it starts as well, where those count.
   defp traced?(children) do
