@@ -6,7 +6,17 @@ defmodule Bounded.Native do
   @compile {:autoload, false}
   @on_load :load
 
+  # Once in the life of a node, even when somebody has deleted and purged the module since: what it was is
+  # still in use, by resources, guards and the tracer, and would be told from what it is by nobody.
   def load do
+    if :persistent_term.get(__MODULE__, false) do
+      {:error, "the native library of Bounded is loaded once: restart the node"}
+    else
+      with :ok <- load_library(), do: :persistent_term.put(__MODULE__, true)
+    end
+  end
+
+  defp load_library do
     # `load_nif` wants a charlist, without the file's extension.
     :code.priv_dir(:bounded)
     |> Path.join("native/bounded_nif")

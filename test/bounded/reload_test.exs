@@ -4,6 +4,7 @@ defmodule Bounded.ReloadTest do
 
   import ExUnit.CaptureLog
   alias Bounded.Native
+  alias Bounded.Test.{Churn, Peer}
 
   test "loading the module again is refused, and what is loaded goes on working" do
     assert {:module, Native} = Code.ensure_loaded(Native)
@@ -11,5 +12,40 @@ defmodule Bounded.ReloadTest do
     capture_log(fn -> assert {:error, :on_load_failure} = :code.load_file(Native) end)
     assert {{_, _, _, _, _}, _, _} = Native.node_usage()
     assert Quota.run(Quota.mib(1), fn -> :works end) == :works
+  end
+
+  @modules [
+    Quota,
+    Quota.Run,
+    Quota.Worker,
+    Quota.Guard,
+    Quota.Member,
+    Quota.Members,
+    Quota.Sweeper,
+    Quota.Tracer,
+    BoundedXml,
+    BoundedXml.Stream,
+    BoundedBinary
+  ]
+
+  @tag :slow
+  test "a VM whose modules are purged and loaded while quotas run lives, and they work" do
+    peer = Peer.start()
+    assert Peer.call(peer, Churn, :works?, [])
+    :ok = Peer.call(peer, Churn, :start, [6])
+    assert Peer.call(peer, Churn, :reload, [@modules, 50]) == :ok
+    assert Peer.call(peer, Churn, :reload_native, [50]) == :ok
+    assert Peer.call(peer, Churn, :works?, [])
+  end
+
+  @tag :slow
+  test "a VM whose native module is deleted and purged while quotas run lives" do
+    peer = Peer.start()
+    :ok = Peer.call(peer, Churn, :start, [6])
+    assert Peer.call(peer, Churn, :delete_native, [50]) == :ok
+
+    # Nothing works that needs it, and whoever tries may wait for the code server; the node is there.
+    assert Peer.call(peer, :erlang, :garbage_collect, [])
+    assert is_integer(Peer.call(peer, :erlang, :memory, [:total]))
   end
 end

@@ -162,7 +162,8 @@ defmodule Quota.ChaosTest do
     keep([:binary.copy(<<1>>, 8_192) | kept])
   end
 
-  defp copy(kept), do: copy([BoundedBinary.copy(:binary.copy(<<1>>, 16_384)) | kept])
+  # Smaller ones are the VM's own.
+  defp copy(kept), do: copy([BoundedBinary.copy(:binary.copy(<<1>>, 140_000)) | kept])
 
   # Somebody else, who kills at once or a little later.
   defp killer do

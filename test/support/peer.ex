@@ -6,8 +6,11 @@ defmodule Bounded.Test.Peer do
   import ExUnit.Assertions
   import ExUnit.Callbacks
 
-  @doc "Starts one that ends with the calling test, with more flags for `erl`. It has no name: no distribution."
-  def start(flags \\ []), do: start_link(%{}, flags)
+  @doc """
+  Starts one that ends with the calling test, with more flags for `erl`; `code` is where its modules are. It has no
+  name: no distribution.
+  """
+  def start(flags \\ [], code \\ :code.get_path()), do: start_link(%{}, flags, code)
 
   @doc """
   As `start/1`, with a name and a cookie, to be reached from this machine alone: `{peer, node}`. `env` is what
@@ -16,7 +19,7 @@ defmodule Bounded.Test.Peer do
   def start_named(cookie, env) do
     name = :"peer_#{System.unique_integer([:positive])}"
     options = %{name: name, host: ~c"127.0.0.1", longnames: true, env: charlists(env)}
-    peer = start_link(options, ["-setcookie", cookie])
+    peer = start_link(options, ["-setcookie", cookie], :code.get_path())
     {peer, call(peer, :erlang, :node, [])}
   end
 
@@ -45,8 +48,8 @@ defmodule Bounded.Test.Peer do
     :peer.call(peer, module, function, arguments, 60_000)
   end
 
-  defp start_link(options, flags) do
-    paths = Enum.flat_map(:code.get_path(), &[~c"-pa", &1])
+  defp start_link(options, flags, code) do
+    paths = Enum.flat_map(code, &[~c"-pa", &1])
     arguments = Enum.map(flags, &String.to_charlist/1) ++ paths
 
     {:ok, peer, _node} =

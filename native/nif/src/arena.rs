@@ -10,7 +10,7 @@
 //! survives the creator, messages, ETS and sub-binaries: the VM runs the destructor, as scheduler work,
 //! when nothing refers to the resource any more.
 
-use crate::atoms;
+use crate::{atoms, fault};
 use bounded_core::quota::{Account, Kind, Refusal, Reservation};
 use rustler::sys::{
     ErlNifEnv, ErlNifResourceFlags, ErlNifResourceType, ErlNifResourceTypeInit, c_void,
@@ -161,6 +161,7 @@ pub fn open_resource_type(env: Env) -> bool {
 /// Refunds the account. Nothing may unwind into the VM.
 unsafe extern "C" fn destructor(_env: *mut ErlNifEnv, resource: *mut c_void) {
     let _ = catch_unwind(AssertUnwindSafe(|| {
+        fault::point("destructor");
         // SAFETY: `ChargedBinary::new` wrote the header, and the VM calls this exactly once.
         drop(unsafe { resource.cast::<Header>().read() });
     }));

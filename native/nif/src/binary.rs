@@ -5,7 +5,7 @@ mod term;
 mod timing;
 
 use crate::arena::{self, ChargedBinary};
-use crate::{atoms, registry};
+use crate::{atoms, fault, registry};
 use bounded_core::slice;
 use rustler::schedule::consume_timeslice;
 use rustler::sys::enif_make_sub_binary;
@@ -16,6 +16,7 @@ use std::sync::Mutex;
 #[rustler::nif]
 fn binary_copy<'a>(env: Env<'a>, binary: Term<'a>, size: usize) -> NifResult<Term<'a>> {
     let _measured = timing::measure();
+    fault::point("binary_copy");
     if size > slice::COPY_MAX || !is_usable(binary, size) {
         return Ok(atoms::large().encode(env));
     }

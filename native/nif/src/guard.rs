@@ -1,7 +1,7 @@
 //! NIFs of `Quota.Guard`: what it has to hold the work to, when to look next, and why it killed.
 
 use crate::quota::{Quota, bytes, detailed, head};
-use crate::registry;
+use crate::{fault, registry};
 use bounded_core::quota::{Breach, Category, Crowd, Look, Pace};
 use rustler::{Atom, Binary, Encoder, Env, LocalPid, ResourceArc, Term};
 use std::sync::atomic::Ordering;
@@ -75,6 +75,7 @@ fn account_poll<'a>(
     work: u64,
     queue: u64,
 ) -> Term<'a> {
+    fault::point("account_poll");
     account.account.observe(heap, binaries);
     let judged = head(&account);
     let terms = Terms::of(judged);

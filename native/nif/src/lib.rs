@@ -3,10 +3,12 @@
 //! - `registry`: which account the calling process charges;
 //! - `sweeper`: quotas that have begun and are not watched yet;
 //! - `tracer`: how a quota learns that the VM killed its process for its heap;
+//! - `fault`: panics on purpose, in builds for tests;
 //! - `arena`: binaries whose payload is charged to an account until the last reference goes.
 
 mod arena;
 mod binary;
+mod fault;
 mod guard;
 mod pool;
 mod quota;
@@ -16,6 +18,8 @@ mod tracer;
 mod xml;
 
 use rustler::{Env, Term};
+#[cfg(unix)]
+use std::mem::MaybeUninit;
 
 /// 5 ns for a small allocation; rustler's own allocator, which asks the VM, takes 100 ns.
 #[global_allocator]
@@ -29,7 +33,24 @@ mod atoms {
 }
 
 fn load(env: Env, _info: Term) -> bool {
+    #[cfg(unix)]
+    stay_loaded();
     arena::open_resource_type(env)
+}
+
+/// Has the system keep this library when the VM gives it up, with a module that is deleted and purged: threads
+/// still run what mimalloc has them do at their end. Without this that was a segmentation fault.
+#[cfg(unix)]
+fn stay_loaded() {
+    let mut info = MaybeUninit::<libc::Dl_info>::zeroed();
+    // SAFETY: the address is one of this library, `info` is ours to write, and the name in it is that of a
+    // loaded library, whose use is only counted. It is never given back.
+    unsafe {
+        if libc::dladdr(stay_loaded as *const libc::c_void, info.as_mut_ptr()) != 0 {
+            let flags = libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE;
+            libc::dlopen(info.assume_init().dli_fname, flags);
+        }
+    }
 }
 
 rustler::init!("Elixir.Bounded.Native", load = load);

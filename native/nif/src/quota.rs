@@ -1,6 +1,6 @@
 //! NIFs of `Quota`: accounts as resources, who runs in them, and what is in use.
 
-use crate::{guard, pool, registry, sweeper};
+use crate::{fault, guard, pool, registry, sweeper};
 use bounded_core::quota::{Account, Pace, UNLIMITED, Usage};
 use rustler::sys::{ErlNifPid, enif_monitor_process};
 use rustler::{Binary, Encoder, Env, LocalPid, Monitor, OwnedBinary, Resource, ResourceArc, Term};
@@ -143,6 +143,7 @@ pub fn head(quota: &ResourceArc<Quota>) -> &ResourceArc<Quota> {
 impl Resource for Quota {
     /// A process that ran in this quota, or its guard, is dead, however it died.
     fn down<'a>(&'a self, env: Env<'a>, pid: LocalPid, _monitor: Monitor) {
+        fault::point("down");
         if self.is_guard(&pid) {
             return sweeper::guard_ended(env, self);
         }
@@ -153,6 +154,7 @@ impl Resource for Quota {
 
 impl Drop for Quota {
     fn drop(&mut self) {
+        fault::point("drop");
         self.end();
     }
 }

@@ -6,7 +6,7 @@
 //! (an exception that is not an atom takes the VM down) and never wait for what a process may hold.
 
 use crate::quota::{Quota, head, member};
-use crate::registry;
+use crate::{fault, registry};
 use bounded_core::quota::Category;
 use rustler::{Atom, Encoder, Env, ListIterator, LocalPid, ResourceArc, Term};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,6 +24,8 @@ mod atoms {
 /// Which events are wanted, and that this tracer is alive.
 #[rustler::nif]
 fn enabled<'a>(tag: Term<'a>, _state: Term<'a>, _tracee: Term<'a>) -> Atom {
+    // A panic becomes an exception of the atom `nif_panicked`, which the VM takes for no.
+    fault::point("enabled");
     let wanted = [
         atoms::gc_max_heap_size(),
         atoms::spawn(),
@@ -49,6 +51,7 @@ fn trace<'a>(
     opts: Term<'a>,
 ) -> Atom {
     let _ = catch_unwind(AssertUnwindSafe(|| {
+        fault::point("trace");
         if tag == atoms::gc_max_heap_size().encode(env) {
             record(tracee, info);
         } else if tag == atoms::spawn().encode(env) && !is_ours(opts) {

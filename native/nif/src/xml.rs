@@ -17,7 +17,7 @@ mod session;
 mod terms;
 pub mod timing;
 
-use crate::{arena, atoms, registry};
+use crate::{arena, atoms, fault, registry};
 use bounded_core::xml::{DocumentError, ErrorKind};
 use config::{Config, PathStep};
 use rustler::{Binary, Encoder, Env, Error, NifResult, Resource, ResourceArc, Term};
@@ -87,7 +87,10 @@ fn xml_feed<'a>(
     last: bool,
 ) -> NifResult<Term<'a>> {
     let part = part(&binary, offset, length)?;
-    with_session(env, parser, |session| session.feed(env, part, last))
+    with_session(env, parser, |session| {
+        fault::point("xml_feed");
+        session.feed(env, part, last)
+    })
 }
 
 /// Goes on building a selected element from what the call before gave.
