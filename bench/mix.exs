@@ -6,6 +6,8 @@ defmodule BoundedBench.MixProject do
       app: :bounded_bench,
       version: "0.1.0",
       elixir: "~> 1.14",
+      # What measures calls, and the documents that are hard on them, serve the tests as well.
+      elixirc_paths: ["lib", Path.expand("../test/support/calls", __DIR__)],
       deps: [{:bounded, path: ".."}] ++ rivals()
     ]
   end

@@ -80,7 +80,7 @@ defmodule BoundedXml do
   | `:max_name_bytes` | 1 KiB | bytes of one name |
   | `:max_attribute_bytes` | 4 MiB | bytes of one attribute's value |
   | `:max_token_bytes` | 8 MiB | bytes of one tag, comment, processing instruction or declaration |
-  | `:max_namespaces` | 128 | namespace declarations in scope |
+  | `:max_namespaces` | 128 | namespace declarations in scope; also, times `:max_name_bytes`, the bytes of their prefixes and URIs |
   | `:max_dtd_bytes` | 64 KiB | bytes of the document type declaration |
   | `:max_entities` | 2,500 | entities declared |
   | `:max_entity_expansions` | 500,000 | references to declared entities, nested ones included |
@@ -92,7 +92,8 @@ defmodule BoundedXml do
 
   `limits: :strict` divides the limits in bytes by 8 and rejects document types; `limits: :trusted`
   multiplies every limit by 64. Single limits given along with it come first. A limit is at most 1 GiB,
-  except the last two: nothing is unbounded natively.
+  except the last two: nothing is unbounded natively. The name of an encoding ends within the first 4,096
+  characters of the document, whatever the options.
 
   The defaults are above what 28,148 real documents need, and no higher than what libxml2, expat, the
   JDK, Woodstox and .NET allow.

@@ -111,7 +111,7 @@ defmodule Bounded.Native do
   def xml_close(_parser), do: not_loaded()
   def xml_position(_parser), do: not_loaded()
   def xml_encoding?(_name), do: not_loaded()
-  def xml_longest_call, do: not_loaded()
+  def xml_measured_calls(_threshold), do: not_loaded()
 
   defp not_loaded, do: :erlang.nif_error(:nif_not_loaded)
 end

@@ -93,10 +93,22 @@ defmodule BoundedXml.Parser do
   end
 
   defp parse(ref, {binary, offset, length}, last?, batches) do
-    case Arena.charged(fn -> Native.xml_feed(ref, binary, offset, length, last?) end) do
-      {:ok, {:full, events, _ref}} -> parse(ref, {"", 0, 0}, last?, [events | batches])
-      {:ok, {_more_or_done, events, _ref}} -> {:ok, [events | batches]}
-      {:error, reason} -> {:error, Errors.exception(reason), events(batches)}
+    parsed(fn -> Native.xml_feed(ref, binary, offset, length, last?) end, ref, last?, batches)
+  end
+
+  defp parsed(nif, ref, last?, batches) do
+    case Arena.charged(nif) do
+      {:ok, {:full, events, _ref}} ->
+        parse(ref, {"", 0, 0}, last?, [events | batches])
+
+      {:ok, {{:build, built}, events, _ref}} ->
+        parsed(fn -> Native.xml_build(ref, built) end, ref, last?, [events | batches])
+
+      {:ok, {_more_or_done, events, _ref}} ->
+        {:ok, [events | batches]}
+
+      {:error, reason} ->
+        {:error, Errors.exception(reason), events(batches)}
     end
   end
 

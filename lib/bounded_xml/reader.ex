@@ -7,7 +7,7 @@ defmodule BoundedXml.Reader do
   alias BoundedXml.{Errors, Options, Source}
 
   # `status` is what the parser said last: `:more` wants input, `:full` has events to give without any,
-  # `{:build, terms}` wants back what it has built of a selected element, `:done` is closed.
+  # `{:build, terms}` wants back what it has built of an element, `:done` is closed.
   # The parser is made with the first part, so that a small document takes one call.
   defstruct [:source, :options, :path, parser: nil, status: :more]
 

@@ -3,8 +3,7 @@ defmodule BoundedXml.SamplesTest do
 
   # Real documents: the same events however they are cut, and the same as Python's expat finds.
 
-  alias Bounded.Native
-  alias Bounded.Test.Samples
+  alias Bounded.Test.{Calls, Hostile, Samples}
 
   # Malformed in the wild: a bare `&`.
   @malformed ["iso_3166-2.xml"]
@@ -42,25 +41,15 @@ defmodule BoundedXml.SamplesTest do
 
   @tag skip: skip
   test "no NIF call takes a millisecond of CPU time" do
-    {longest, path} = @corpus |> Enum.map(&{longest_call(&1, 5), Path.basename(&1)}) |> Enum.max()
+    {longest, path} = @corpus |> Enum.map(&{longest_call(&1), Path.basename(&1)}) |> Enum.max()
     IO.puts("samples: the longest NIF call took #{div(longest, 1_000)} us of CPU time (#{path})")
     assert longest < 1_000_000
   end
 
-  # The first touch of fresh memory is the system's time, and unpredictable: a slow call may be
-  # tried again.
-  defp longest_call(path, tries) do
-    Native.xml_longest_call()
-    {:file, path} |> BoundedXml.stream(limits: :trusted) |> Enum.each(fn _event -> :ok end)
-    checked(Native.xml_longest_call(), path, tries)
-  rescue
-    BoundedXml.ParseError -> checked(Native.xml_longest_call(), path, tries)
+  defp longest_call(path) do
+    read = fn -> Hostile.read(BoundedXml.stream({:file, path}, limits: :trusted)) end
+    Calls.measure(fn -> Calls.once(read) end, 5).longest
   end
-
-  defp checked(longest, path, tries) when longest > 1_000_000 and tries > 1,
-    do: longest_call(path, tries - 1)
-
-  defp checked(longest, _path, _tries), do: longest
 
   @tag skip: skip
   @tag :slow

@@ -1,108 +1,113 @@
 defmodule Bench.Calls do
   @moduledoc """
-  The longest call of a NIF, which must stay under 1 ms.
-
-  Calls are traced with timestamps. The same document makes the same calls every time, so of each call
-  the shortest of several rounds counts: that leaves out what the operating system did meanwhile.
+  The longest call of a NIF, which must stay under 1 ms of its thread's CPU time: on documents made to be
+  hard on a single call, on attacks at full size, on values as large as the limits allow, on real documents.
   """
 
-  alias Bench.{Contenders, Document, Node, Report, Speed}
+  alias Bench.{Document, Node, Report}
+  alias Bounded.Test.{Calls, Hostile}
 
-  def run(paths, rounds) do
-    Node.with_node(fn node ->
-      for path <- paths do
-        IO.puts("  #{Path.basename(path)}")
-        {Path.basename(path), Node.call(node, __MODULE__, :durations, [path, rounds])}
-      end
-    end)
+  @groups [:hard, :attacks, :large, :records, :trusted]
+
+  def run(directory, samples, rounds) do
+    for kind <- Document.kinds(), do: Document.write!(kind, 4_000_000, path(directory, kind))
+
+    for group <- @groups ++ [:samples],
+        {name, index} <- Enum.with_index(names(group, directory, samples)) do
+      arguments = [group, index, directory, samples]
+      measured = Calls.measure(fn -> in_fresh_node(arguments) end, rounds)
+      IO.puts("  #{name}: #{div(measured.longest, 1000)} us")
+      Map.put(measured, :name, name)
+    end
   end
 
-  @doc "Documents that are hard on a single call."
-  def hard(directory) do
-    documents = [
-      attributes_250: ["<r>", List.duplicate(["<a ", attributes(250), "/>"], 2_000), "</r>"],
-      references: ["<r>", List.duplicate("&#x41;&amp;&lt;", 300_000), "</r>"],
-      empty_elements: ["<r>", List.duplicate("<a/>", 1_000_000), "</r>"],
-      depth_250: [List.duplicate("<a>", 250), List.duplicate("</a>", 250)],
-      names: ["<r>", for(i <- 1..100_000, do: ["<n", Integer.to_string(i), "/>"]), "</r>"],
-      attribute_3_mib: [~s(<r a="), String.duplicate("x&#10;\n", 450_000), ~s("/>)],
-      comment_3_mib: ["<!--", String.duplicate("x ", 1_500_000), "--><r/>"],
-      utf16: [<<0xFF, 0xFE>>, utf16("<r>" <> String.duplicate("<a>ж</a>", 100_000) <> "</r>")]
+  # Memory that an earlier round had touched would be touched in no time.
+  defp in_fresh_node(arguments),
+    do: Node.with_node(&Node.call(&1, __MODULE__, :measure, arguments))
+
+  def table(results) do
+    heading = [
+      "document",
+      "calls",
+      "longest us",
+      "over 1 ms",
+      "peak KiB",
+      "schedules over 5 ms",
+      ""
     ]
 
+    lines =
+      for measured <- Enum.sort_by(results, &(-&1.longest)) do
+        [
+          measured.name,
+          "#{measured.calls}",
+          Report.number(measured.longest / 1000, 0),
+          Report.number(measured.first / 1000, 0),
+          "#{measured.over}",
+          "#{div(measured.peak, 1024)}",
+          "#{measured.long_schedules}",
+          verdict(measured)
+        ]
+      end
+
+    Report.columns([heading | lines])
+  end
+
+  defp verdict(%{result: same, expected: same}), do: ""
+  defp verdict(%{expected: nil, result: result}), do: inspect(result)
+  defp verdict(%{result: result}), do: "not as it must be: #{inspect(result)}"
+
+  @doc false
+  def measure(group, index, directory, samples) do
+    {_name, read, expected} = Enum.at(documents(group, directory, samples), index)
+    Map.put(Calls.once(fn -> Hostile.read(read.()) end), :expected, expected)
+  end
+
+  defp names(group, directory, samples),
+    do: for({name, _read, _expected} <- documents(group, directory, samples), do: name)
+
+  # Name, what gives a stream of events, and what must become of it where that is known.
+  defp documents(:samples, _directory, samples) do
+    for path <- samples do
+      {Path.basename(path), fn -> BoundedXml.stream({:file, path}) end, nil}
+    end
+  end
+
+  defp documents(:records, _directory, _samples) do
+    for {name, chunks, path, options, verdict} <- Hostile.records() do
+      {name, fn -> BoundedXml.select(chunks, path, options) end, verdict}
+    end
+  end
+
+  defp documents(:hard, directory, _samples) do
     generated =
-      for kind <- Document.kinds() ++ [:text, :cdata] do
-        path = Path.join(directory, "#{kind}.xml")
-        Document.write!(kind, 4_000_000, path)
-        path
+      for kind <- Document.kinds() do
+        {to_string(kind), fn -> BoundedXml.stream({:file, path(directory, kind)}) end, :ok}
       end
 
     generated ++
-      for {name, iodata} <- documents do
-        path = Path.join(directory, "#{name}.xml")
-        File.write!(path, iodata)
-        path
+      for {name, iodata} <- hard() do
+        document = IO.iodata_to_binary(iodata)
+        {to_string(name), fn -> BoundedXml.stream(document) end, :ok}
       end
   end
 
-  def table(results) do
-    lines =
-      for {name, durations} <- Enum.sort_by(results, fn {_, d} -> -Enum.max(d, fn -> 0 end) end) do
-        longest = Enum.max(durations, fn -> 0 end)
-        over = Enum.count(durations, &(&1 > 1_000_000))
-        [name, "#{length(durations)}", Report.number(longest / 1000, 0), "#{over}"]
-      end
-
-    Report.columns([["document", "calls", "longest us", "over 1 ms"] | lines])
-  end
-
-  @doc false
-  def durations(path, rounds) do
-    chunks = Speed.chunks(path)
-    runs = for _ <- 1..rounds, do: traced(fn -> parse(chunks) end)
-    Enum.zip_with(runs, &Enum.min/1)
-  end
-
-  # Malformed documents and those beyond a limit are welcome.
-  defp parse(chunks) do
-    Contenders.Bounded.count(chunks)
-  rescue
-    BoundedXml.ParseError -> :failed
-  end
-
-  defp traced(fun) do
-    tracer = self()
-    {:module, _} = Code.ensure_loaded(Bounded.Native)
-    returns = [{:_, [], [{:return_trace}]}]
-    :erlang.trace_pattern({Bounded.Native, :_, :_}, returns, [:local])
-
-    {pid, monitor} =
-      spawn_monitor(fn ->
-        receive do
-          :go -> fun.()
-        end
-      end)
-
-    :erlang.trace(pid, true, [:call, :monotonic_timestamp, {:tracer, tracer}])
-    send(pid, :go)
-    durations = collect(pid, monitor, [], nil)
-    :erlang.trace_pattern({Bounded.Native, :_, :_}, false, [:local])
-    durations
-  end
-
-  defp collect(pid, monitor, durations, started) do
-    receive do
-      {:trace_ts, ^pid, :call, _call, at} ->
-        collect(pid, monitor, durations, at)
-
-      {:trace_ts, ^pid, :return_from, _function, _result, at} ->
-        took = :erlang.convert_time_unit(at - started, :native, :nanosecond)
-        collect(pid, monitor, [took | durations], nil)
-
-      {:DOWN, ^monitor, :process, ^pid, _reason} ->
-        Enum.reverse(durations)
+  defp documents(group, _directory, _samples) do
+    for {name, chunks, options, verdict} <- apply(Hostile, group, []) do
+      {name, fn -> BoundedXml.stream(chunks, options) end, verdict}
     end
   end
+
+  defp hard do
+    [
+      attributes_250: ["<r>", List.duplicate(["<a ", attributes(250), "/>"], 2_000), "</r>"],
+      references: ["<r>", List.duplicate("&#x41;&amp;&lt;", 300_000), "</r>"],
+      depth_250: [List.duplicate("<a>", 250), List.duplicate("</a>", 250)],
+      utf16: [<<0xFF, 0xFE>>, utf16("<r>" <> String.duplicate("<a>ж</a>", 100_000) <> "</r>")]
+    ]
+  end
+
+  defp path(directory, kind), do: Path.join(directory, "#{kind}.xml")
 
   defp attributes(count), do: for(i <- 1..count, do: [" a", Integer.to_string(i), ~s(="value")])
 

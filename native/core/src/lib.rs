@@ -7,6 +7,7 @@
 
 pub mod charged;
 pub mod external_term;
+mod growing;
 pub mod pool;
 pub mod quota;
 pub mod segments;

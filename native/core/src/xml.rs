@@ -43,6 +43,7 @@ mod places;
 mod plain;
 mod position;
 mod prolog;
+mod qualify;
 mod reference;
 mod run;
 mod scanner;

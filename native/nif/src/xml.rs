@@ -5,13 +5,14 @@
 //!
 //! - `session`: one document, from bytes to terms;
 //! - `events`, `records`: the two things that terms are made of it;
-//! - `batch`, `large`: what bounds a call; `intern`, `terms`: what makes it fast.
+//! - `batch`, `large`, `long_tag`: what bounds a call; `intern`, `terms`: what makes it fast.
 
 mod batch;
 mod config;
 mod events;
 mod intern;
 mod large;
+mod long_tag;
 mod records;
 mod session;
 mod terms;
@@ -93,7 +94,7 @@ fn xml_feed<'a>(
     })
 }
 
-/// Goes on building a selected element from what the call before gave.
+/// Goes on building a selected element, or the attributes of a long tag, from what the call before gave.
 #[rustler::nif]
 fn xml_build<'a>(env: Env<'a>, parser: Term<'a>, built: Term<'a>) -> NifResult<Term<'a>> {
     with_session(env, parser, |session| session.build(env, built))
@@ -103,7 +104,7 @@ fn xml_build<'a>(env: Env<'a>, parser: Term<'a>, built: Term<'a>) -> NifResult<T
 #[rustler::nif]
 fn xml_close(parser: ResourceArc<ParserHandle>) {
     if let Ok(mut state) = parser.0.try_lock() {
-        *state = State::Closed;
+        timing::measured(|| *state = State::Closed);
     }
 }
 
@@ -155,17 +156,19 @@ fn with_session<'a>(
         Ok(state) => state,
         Err(unusable) => return Ok(unusable),
     };
-    let outcome = match &mut *state {
-        State::Open(session) => timing::timed(env, || work(session))?,
-        State::Failed(error) => return Ok(failed(env, error)),
-        State::Closed => return Ok(unusable(env, words::closed())),
-    };
-    match &outcome {
-        Outcome::Events(_, Next::Done) => *state = State::Closed,
-        Outcome::Failed(error) => *state = State::Failed(error.clone()),
-        _ => {}
-    }
-    Ok(answer(env, outcome, parser))
+    timing::timed(env, || {
+        let outcome = match &mut *state {
+            State::Open(session) => work(session)?,
+            State::Failed(error) => return Ok(failed(env, error)),
+            State::Closed => return Ok(unusable(env, words::closed())),
+        };
+        match &outcome {
+            Outcome::Events(_, Next::Done) => *state = State::Closed,
+            Outcome::Failed(error) => *state = State::Failed(error.clone()),
+            _ => {}
+        }
+        Ok(answer(env, outcome, parser))
+    })
 }
 
 /// Two processes at once, or a call that panicked, are errors and never wait.

@@ -69,7 +69,7 @@ defmodule Mix.Tasks.Bench do
 
   defp section("calls", directory, options) do
     samples = if options[:samples], do: Path.wildcard(Path.join(options[:samples], "*")), else: []
-    Calls.table(Calls.run(Calls.hard(directory) ++ samples, options[:rounds]))
+    Calls.table(Calls.run(directory, samples, options[:rounds]))
   end
 
   defp section("crowd", _directory, options), do: Crowd.text(Crowd.run(options[:rounds]))

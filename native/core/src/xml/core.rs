@@ -12,7 +12,7 @@ use super::options::Options;
 use super::position::Position;
 use super::run::Run;
 use super::tag::Tag;
-use crate::charged::ChargedVec;
+use crate::growing::Growing;
 use crate::quota::Account;
 use crate::sync::Arc;
 
@@ -78,7 +78,7 @@ pub(crate) struct Core {
     /// Declarations that were read and are not yet in force.
     pub declared: Option<Dtd>,
     /// A comment or processing instruction that is to be told, as far as it goes.
-    pub aside: ChargedVec<u8>,
+    pub aside: Growing,
     /// Bytes at the front of `aside` that are a target.
     pub target: usize,
 }
@@ -95,16 +95,16 @@ impl Core {
             credit: 0,
             elements: 0,
             standalone: false,
-            run: Run::new(account),
-            tag: Tag::new(account),
+            run: Run::new(account, limits.max_text_bytes as usize),
+            tag: Tag::new(account, limits.max_token_bytes as usize),
             known: KnownNames::new(account),
             open: OpenElements::new(account),
-            namespaces: Namespaces::new(account),
+            namespaces: Namespaces::new(account, limits.namespace_bytes() as usize),
             entities: Entities::new(account),
             expansions: Expansions::new(&limits),
             doctype: Declaration::new(),
             declared: None,
-            aside: ChargedVec::new(account),
+            aside: Growing::new(account, limits.max_token_bytes as usize),
             target: 0,
             limits,
             options,

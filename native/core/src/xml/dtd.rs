@@ -62,6 +62,10 @@ pub struct EntityId(u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ElementId(u32);
 
+/// A declared attribute that has a default value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DefaultId(u32);
+
 /// What a reference to a general entity comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lookup {
@@ -95,6 +99,12 @@ pub struct Notation<'a> {
 struct Span {
     start: usize,
     end: usize,
+}
+
+impl Span {
+    fn range(self) -> Range<usize> {
+        self.start..self.end
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -250,28 +260,29 @@ impl Dtd {
     /// The attributes of an element that have a default value: name and value, references replaced
     /// and white space normalised, in the order of their declarations.
     pub fn defaults(&self, element: ElementId) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.default_places(element)
-            .map(|(name, value)| (&self.text[name], &self.text[value]))
+        let mut next = self.first_default(element);
+        std::iter::from_fn(move || {
+            let (name, value, following) = self.default_place(next?);
+            next = following;
+            Some((&self.text[name], &self.text[value]))
+        })
     }
 
-    /// The same as places in [`Dtd::text`].
-    pub(crate) fn default_places(
+    /// The first of the attributes of an element that have a default value.
+    pub(crate) fn first_default(&self, element: ElementId) -> Option<DefaultId> {
+        let (first, _last) = self.elements[element.0 as usize].defaults?;
+        Some(DefaultId(first))
+    }
+
+    /// Where name and value of such an attribute are in [`Dtd::text`], and the one that follows.
+    pub(crate) fn default_place(
         &self,
-        element: ElementId,
-    ) -> impl Iterator<Item = (Range<usize>, Range<usize>)> {
-        let first = self.elements[element.0 as usize]
-            .defaults
-            .map(|(first, _)| first);
-        std::iter::successors(first, |&id| self.attributes[id as usize].next_default).filter_map(
-            |id| {
-                let attribute = &self.attributes[id as usize];
-                let value = attribute.default?;
-                Some((
-                    attribute.name.start..attribute.name.end,
-                    value.start..value.end,
-                ))
-            },
-        )
+        DefaultId(id): DefaultId,
+    ) -> (Range<usize>, Range<usize>, Option<DefaultId>) {
+        let attribute = &self.attributes[id as usize];
+        let value = attribute.default.map_or(0..0, Span::range);
+        let next = attribute.next_default.map(DefaultId);
+        (attribute.name.range(), value, next)
     }
 
     /// All names and values declared, one behind the other.

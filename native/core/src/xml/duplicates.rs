@@ -15,9 +15,12 @@ const FREE: u32 = u32::MAX;
 /// a tag slow.
 #[derive(Debug)]
 pub(crate) struct Duplicates {
+    /// Indices of attributes. A tag uses as many slots, from the first on, as its attributes ask for.
     slots: ChargedVec<u32>,
-    /// How many attributes are in the table.
-    filled: usize,
+    /// How many slots this tag uses: a power of two, or none yet.
+    used: usize,
+    /// Of the attributes that are in the slots.
+    hashes: ChargedVec<u32>,
     keys: RandomState,
 }
 
@@ -25,7 +28,8 @@ impl Duplicates {
     pub fn new(account: &Arc<Account>) -> Duplicates {
         Duplicates {
             slots: ChargedVec::new(account),
-            filled: 0,
+            used: 0,
+            hashes: ChargedVec::new(account),
             keys: RandomState::new(),
         }
     }
@@ -33,7 +37,8 @@ impl Duplicates {
     /// Begins a new tag.
     #[inline]
     pub fn clear(&mut self) {
-        self.filled = 0;
+        self.used = 0;
+        self.hashes.clear();
     }
 
     /// Whether one of `attributes` has this name.
@@ -59,43 +64,54 @@ impl Duplicates {
         sources: Sources<'_>,
     ) -> Result<bool, Refusal> {
         self.make_room(attributes.len())?;
-        while self.filled < attributes.len() {
-            let new = sources.bytes(&attributes[self.filled].name);
-            let mut place = self.place(new);
-            while self.slots[place] != FREE {
-                place = (place + 1) & (self.slots.len() - 1);
-            }
-            self.slots[place] = self.filled as u32;
-            self.filled += 1;
+        while let Some(new) = attributes.get(self.hashes.len()) {
+            let hash = self.keys.hash_one(sources.bytes(&new.name)) as u32;
+            self.hashes.push(hash)?;
+            self.insert(self.hashes.len() - 1);
         }
-        let mut place = self.place(name);
+        let hash = self.keys.hash_one(name) as u32;
+        let mut place = self.place(hash);
         while let Some(attribute) = attributes.get(self.slots[place] as usize) {
-            if sources.bytes(&attribute.name) == name {
+            let same_hash = self.hashes[self.slots[place] as usize] == hash;
+            if same_hash && sources.bytes(&attribute.name) == name {
                 return Ok(true);
             }
-            place = (place + 1) & (self.slots.len() - 1);
+            place = (place + 1) & (self.used - 1);
         }
         Ok(false)
     }
 
     /// At least half of the slots stay free.
     fn make_room(&mut self, count: usize) -> Result<(), Refusal> {
-        if count * 2 > self.slots.len() {
-            let size = (count * 4).next_power_of_two();
+        if count * 2 <= self.used {
+            return Ok(());
+        }
+        let size = (count * 4).next_power_of_two();
+        if size > self.slots.len() {
             self.slots.reserve(size - self.slots.len())?;
             while self.slots.len() < size {
                 self.slots.push(FREE)?;
             }
-            self.filled = 0;
         }
-        if self.filled == 0 {
-            self.slots.fill(FREE);
+        self.slots[..size].fill(FREE);
+        self.used = size;
+        for index in 0..self.hashes.len() {
+            self.insert(index);
         }
         Ok(())
     }
 
-    fn place(&self, name: &[u8]) -> usize {
-        self.keys.hash_one(name) as usize & (self.slots.len() - 1)
+    /// Puts an attribute whose hash is known in a slot.
+    fn insert(&mut self, index: usize) {
+        let mut place = self.place(self.hashes[index]);
+        while self.slots[place] != FREE {
+            place = (place + 1) & (self.used - 1);
+        }
+        self.slots[place] = index as u32;
+    }
+
+    fn place(&self, hash: u32) -> usize {
+        hash as usize & (self.used - 1)
     }
 }
 
@@ -114,39 +130,46 @@ impl Expanded {
         }
     }
 
-    /// The first key that two of `attributes` share.
-    pub fn first<'a, K: Copy + Eq + Hash>(
+    /// The key of the attribute at `index` if one before it has the same. To be asked of all of them, from
+    /// the first on.
+    #[inline]
+    pub fn twin<'a, K: Copy + Eq + Hash>(
         &mut self,
+        index: usize,
         attributes: &'a [AttributeSpan],
         key: impl Fn(&'a AttributeSpan) -> Option<K>,
     ) -> Result<Option<K>, Refusal> {
-        if attributes.len() <= FEW {
-            let keys = attributes.iter().enumerate();
-            let mut keys = keys.filter_map(|(index, attribute)| Some((index, key(attribute)?)));
-            let twice = keys.find(|(index, new)| {
-                let earlier = attributes[..*index].iter();
-                earlier.filter_map(&key).any(|earlier| earlier == *new)
-            });
-            return Ok(twice.map(|(_, key)| key));
+        let many = attributes.len() > FEW;
+        if many && index == 0 {
+            self.prepare((attributes.len() * 2).next_power_of_two())?;
         }
-        let size = (attributes.len() * 2).next_power_of_two();
+        let Some(new) = key(&attributes[index]) else {
+            return Ok(None);
+        };
+        if !many {
+            let mut earlier = attributes[..index].iter().filter_map(key);
+            return Ok(earlier.any(|earlier| earlier == new).then_some(new));
+        }
+        let last = self.slots.len() - 1;
+        let mut place = self.keys.hash_one(new) as usize & last;
+        while let Some(earlier) = attributes.get(self.slots[place] as usize) {
+            if key(earlier) == Some(new) {
+                return Ok(Some(new));
+            }
+            place = (place + 1) & last;
+        }
+        self.slots[place] = index as u32;
+        Ok(None)
+    }
+
+    /// Frees so many slots.
+    fn prepare(&mut self, size: usize) -> Result<(), Refusal> {
         self.slots.clear();
         self.slots.reserve(size)?;
         while self.slots.len() < size {
             self.slots.push(FREE)?;
         }
-        for (index, attribute) in attributes.iter().enumerate() {
-            let Some(new) = key(attribute) else { continue };
-            let mut place = self.keys.hash_one(new) as usize & (size - 1);
-            while let Some(earlier) = attributes.get(self.slots[place] as usize) {
-                if key(earlier) == Some(new) {
-                    return Ok(Some(new));
-                }
-                place = (place + 1) & (size - 1);
-            }
-            self.slots[place] = index as u32;
-        }
-        Ok(None)
+        Ok(())
     }
 }
 
@@ -196,13 +219,13 @@ mod tests {
         let mut expanded = Expanded::new(&Account::root());
         for count in [2, 16, 17, 500] {
             let attributes: Vec<AttributeSpan> = (0..count).map(attribute).collect();
-            let different = |attribute: &AttributeSpan| Some(attribute.name.start);
-            assert_eq!(expanded.first(&attributes, different).unwrap(), None);
-            let last_is_first =
-                |attribute: &AttributeSpan| Some(attribute.name.start as usize % (count - 1));
-            let found = expanded.first(&attributes, last_is_first).unwrap();
-            assert_eq!(found, (count > 1).then_some(0));
-            assert_eq!(expanded.first(&attributes, |_| None::<u32>).unwrap(), None);
+            let mut first = |key: &dyn Fn(usize) -> Option<usize>| {
+                let key = |attribute: &AttributeSpan| key(attribute.name.start as usize);
+                (0..count).find_map(|index| expanded.twin(index, &attributes, key).unwrap())
+            };
+            assert_eq!(first(&Some), None);
+            assert_eq!(first(&|at| Some(at % (count - 1))), Some(0));
+            assert_eq!(first(&|_| None), None);
         }
     }
 }

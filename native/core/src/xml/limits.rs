@@ -18,7 +18,8 @@ pub struct Limits {
     pub max_depth: u64,
     /// Attributes of one element, declarations of namespaces and defaults included.
     pub max_attributes: u64,
-    /// Bytes of one name: element, attribute, entity, target of a processing instruction.
+    /// Bytes of one name: element, attribute, entity, target of a processing instruction. Prefixes and URIs
+    /// of all namespaces in scope together may have `max_namespaces` times as many.
     pub max_name_bytes: u64,
     /// Bytes of one attribute's value, its references expanded.
     pub max_attribute_bytes: u64,
@@ -103,6 +104,13 @@ impl Limits {
             max_bytes: unless_unlimited(self.max_bytes, &bytes),
             max_elements: unless_unlimited(self.max_elements, &count),
         }
+    }
+
+    /// Bytes of prefixes and URIs in scope at once.
+    pub(crate) fn namespace_bytes(&self) -> u64 {
+        self.max_namespaces
+            .saturating_mul(self.max_name_bytes)
+            .min(MAX_BYTES)
     }
 
     /// The same limits, none of them wider than the parser's own offsets.

@@ -1,7 +1,7 @@
 //! A run of text that is not yet told: what has come of its current piece.
 
 use super::position::Position;
-use crate::charged::ChargedVec;
+use crate::growing::Growing;
 use crate::quota::Account;
 use crate::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct Run {
     /// The current piece.
-    pub text: ChargedVec<u8>,
+    pub text: Growing,
     /// Only white space came so far, all of it written as itself.
     pub only_space: bool,
     /// A piece of the CDATA section being scanned was told.
@@ -20,9 +20,10 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    pub fn new(account: &Arc<Account>) -> Run {
+    /// For pieces of at most `most` bytes.
+    pub fn new(account: &Arc<Account>, most: usize) -> Run {
         Run {
-            text: ChargedVec::new(account),
+            text: Growing::new(account, most),
             only_space: true,
             told: false,
             position: Position::START,

@@ -17,7 +17,9 @@ use super::known::{NameId, Role};
 use super::namespaces::Namespaces;
 use super::scanner::{ATTRIBUTE_COST, Scanner};
 use super::sink::Sink;
+use super::start_element::Stage;
 use crate::charged::ChargedVec;
+use crate::growing::Growing;
 use crate::quota::{Account, Refusal};
 use crate::sync::Arc;
 
@@ -43,9 +45,9 @@ pub(crate) struct Tag {
     pub id: Option<NameId>,
     pub attributes: ChargedVec<AttributeSpan>,
     /// What is in [`Source::Normalised`].
-    pub normalised: ChargedVec<u8>,
+    pub normalised: Growing,
     /// What is in [`Source::Kept`].
-    pub kept: ChargedVec<u8>,
+    pub kept: Growing,
     /// Index where the tag began, while its first byte is there.
     pub start: usize,
     /// The attribute being scanned, as far as it goes.
@@ -63,8 +65,8 @@ pub(crate) struct Tag {
     pub prefix: u32,
     /// Index of the name's namespace.
     pub namespace: u32,
-    /// Defaults were added and prefixes resolved: it only has to be told.
-    pub is_complete: bool,
+    /// What is to be done with the tag once it was scanned.
+    pub stage: Stage,
     pub duplicates: Duplicates,
     /// The same for names with their namespaces.
     pub expanded: Expanded,
@@ -79,14 +81,15 @@ const NO_ATTRIBUTE: AttributeSpan = AttributeSpan {
 };
 
 impl Tag {
-    pub fn new(account: &Arc<Account>) -> Tag {
+    /// For tags of at most `most` bytes.
+    pub fn new(account: &Arc<Account>, most: usize) -> Tag {
         Tag {
             phase: Phase::Name,
             name: Span::EMPTY,
             id: None,
             attributes: ChargedVec::new(account),
-            normalised: ChargedVec::new(account),
-            kept: ChargedVec::new(account),
+            normalised: Growing::new(account, most),
+            kept: Growing::new(account, most),
             start: 0,
             pending: NO_ATTRIBUTE,
             quote: 0,
@@ -96,7 +99,7 @@ impl Tag {
             element: None,
             prefix: 0,
             namespace: Namespaces::NONE,
-            is_complete: false,
+            stage: Stage::Scanned,
             duplicates: Duplicates::new(account),
             expanded: Expanded::new(account),
         }
@@ -109,7 +112,7 @@ impl Tag {
         self.start = start;
         self.level = level;
         self.element = None;
-        self.is_complete = false;
+        self.stage = Stage::Scanned;
         self.attributes.clear();
         self.normalised.clear();
         self.kept.clear();
@@ -156,7 +159,7 @@ impl Tag {
     }
 }
 
-fn keep(span: &mut Span, scanned: &[u8], kept: &mut ChargedVec<u8>) -> Result<(), Refusal> {
+fn keep(span: &mut Span, scanned: &[u8], kept: &mut Growing) -> Result<(), Refusal> {
     if span.source == Source::Scanned {
         let start = kept.len();
         kept.extend_from_slice(&scanned[span.start as usize..span.end as usize])?;

@@ -1,6 +1,6 @@
 //! Documents that are nearly right.
 
-use crate::{Accepted, Case, Malformed};
+use crate::{Accepted, Case, Limit, Malformed};
 
 /// Every document here breaks one rule.
 pub fn cases() -> Vec<Case> {
@@ -76,7 +76,7 @@ pub fn namespaces() -> Vec<Case> {
             "a long URI on many elements",
             format!(
                 "<r xmlns='{}'>{}</r>",
-                "u".repeat(1_000_000),
+                "u".repeat(100_000),
                 "<a/>".repeat(1000)
             ),
         ),
@@ -95,9 +95,13 @@ pub fn namespaces() -> Vec<Case> {
     ];
     let wrong = wrong.map(|document| Case::new(document, document, Malformed));
     let right = right.map(|(name, document)| Case::new(name, document, Accepted));
+    // Names in it would be as long in every batch of events.
+    let huge = format!("<r xmlns='{}'><a/></r>", "u".repeat(1_000_000));
+    let huge = Case::new("a huge URI", huge, Limit("max_name_bytes"));
     wrong
         .into_iter()
         .chain(right)
+        .chain([huge])
         .map(Case::with_namespaces)
         .collect()
 }

@@ -2,9 +2,10 @@
 
 use super::batch::Batch;
 use super::intern::Interner;
-use super::large::{LARGE, LARGE_TOGETHER, LargeValues};
+use super::large::{LARGE, LARGE_TOGETHER, LargeValues, Wait};
+use super::long_tag::{LongTag, MANY};
 use super::terms::{self, RawTerm, Terms};
-use bounded_core::xml::{Attributes, Doctype, Flow, Name, Position, Prolog, Sink};
+use bounded_core::xml::{Attribute, Attributes, Doctype, Flow, Name, Position, Prolog, Sink};
 use rustler::{Atom, Encoder};
 
 /// Turns what the parser tells in one call into terms.
@@ -13,6 +14,7 @@ pub struct EventSink<'a, 'env> {
     pub interner: &'a mut Interner,
     pub batch: &'a mut Batch,
     pub large: &'a mut LargeValues,
+    pub long_tag: &'a mut LongTag,
     /// `{line, column}` of the next event, when places are asked for.
     pub place: Option<RawTerm>,
 }
@@ -67,21 +69,56 @@ impl EventSink<'_, '_> {
         if bytes > LARGE {
             threshold = LARGE_TOGETHER;
             let values = attributes.iter().map(|attribute| attribute.value);
-            if let Err(wait) = self.large.prepare(threshold, values) {
+            // Of a long tag that was begun they are prepared, and some taken.
+            if self.long_tag.unbuilt() == 0
+                && let Err(wait) = self.large.prepare(threshold, values)
+            {
                 self.batch.wait(wait);
                 return None;
             }
         }
+        if attributes.len() > MANY {
+            return self.many_attributes(attributes, threshold);
+        }
         self.batch.count(attributes.len(), bytes);
         let mut list = self.terms.empty_list;
         for attribute in attributes.iter().rev() {
-            let name = self.interner.name(&self.terms, &(&attribute.name).into());
-            let value = if attribute.value.len() > threshold {
-                self.large.take(&self.terms)?
-            } else {
-                self.terms.binary(attribute.value.as_bytes())
-            };
-            list = self.terms.cell(self.terms.tuple([name, value]), list);
+            let pair = self.attribute(&attribute, threshold)?;
+            list = self.terms.cell(pair, list);
+        }
+        Some(list)
+    }
+
+    #[inline]
+    fn attribute(&mut self, attribute: &Attribute<'_>, threshold: usize) -> Option<RawTerm> {
+        let name = self.interner.name(&self.terms, &(&attribute.name).into());
+        let value = if attribute.value.len() > threshold {
+            self.large.take(&self.terms)?
+        } else {
+            self.terms.binary(attribute.value.as_bytes())
+        };
+        Some(self.terms.tuple([name, value]))
+    }
+
+    /// The same in as many calls as it takes.
+    #[cold]
+    fn many_attributes(
+        &mut self,
+        attributes: &Attributes<'_>,
+        threshold: usize,
+    ) -> Option<RawTerm> {
+        let count = attributes.len();
+        let (mut unbuilt, mut list) = self.long_tag.begin(count, self.terms.empty_list);
+        for attribute in attributes.iter().rev().skip(count - unbuilt) {
+            if self.batch.is_full() {
+                self.long_tag.suspend(unbuilt, list);
+                self.batch.wait(Wait::Paused);
+                return None;
+            }
+            self.batch.count(1, attribute.value.len());
+            let pair = self.attribute(&attribute, threshold)?;
+            list = self.terms.cell(pair, list);
+            unbuilt -= 1;
         }
         Some(list)
     }

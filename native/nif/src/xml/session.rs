@@ -5,6 +5,7 @@ use super::config::{self, Config, PathStep};
 use super::events::EventSink;
 use super::intern::Interner;
 use super::large::LargeValues;
+use super::long_tag::LongTag;
 use super::records::{RecordSink, Selection};
 use super::terms::{RawTerm, Terms};
 use bounded_core::quota::{Account, Refusal};
@@ -18,7 +19,7 @@ pub enum Next {
     Input,
     /// Go on without any.
     Again,
-    /// Go on building a record, given what is built so far.
+    /// Go on building a record or a tag, given what is built so far.
     Build(RawTerm),
     /// Nothing: the document is complete.
     Done,
@@ -38,6 +39,7 @@ pub struct Session {
     parser: Parser,
     interner: Interner,
     large: LargeValues,
+    long_tag: LongTag,
     selection: Option<Box<Selection>>,
 }
 
@@ -58,6 +60,7 @@ impl Session {
         Ok(Session {
             interner: Interner::new(config.namespaces(), account),
             large: LargeValues::new(account),
+            long_tag: LongTag::default(),
             selection,
             parser: Parser::new(config.into_options(), account),
         })
@@ -85,16 +88,20 @@ impl Session {
         self.run(env, None, chunk.is_empty())
     }
 
-    /// Goes on building a record, then reads on. Refused, it did nothing.
+    /// Goes on building a record or a tag, then reads on. Refused, it did nothing.
     pub fn build<'env>(&mut self, env: Env<'env>, built: Term<'env>) -> NifResult<Outcome> {
-        if self.unread() == 0 {
+        if self.unread() == 0 || !built.is_list() {
             return Err(rustler::Error::BadArg);
         }
         self.run(env, Some(built), true)
     }
 
+    /// What is left to be built before anything is read: steps of a record, or attributes of a tag.
     fn unread(&self) -> usize {
-        self.selection.as_ref().map_or(0, |it| it.unread())
+        match &self.selection {
+            Some(selection) => selection.unread(),
+            None => self.long_tag.unbuilt(),
+        }
     }
 
     /// One call's share of work. `repeatable` says that nothing was taken yet: only then may a refusal
@@ -110,16 +117,27 @@ impl Session {
         self.interner.begin_call();
         self.large.begin_call();
         let mut next = None;
+        let unread = self.unread();
         let status = match &mut self.selection {
-            None => self.parser.run(&mut EventSink {
-                terms,
-                interner: &mut self.interner,
-                batch: &mut batch,
-                large: &mut self.large,
-                place: None,
-            }),
+            None => {
+                if let Some(built) = built {
+                    self.long_tag.resume(built.as_c_arg());
+                }
+                let status = self.parser.run(&mut EventSink {
+                    terms,
+                    interner: &mut self.interner,
+                    batch: &mut batch,
+                    large: &mut self.large,
+                    long_tag: &mut self.long_tag,
+                    place: None,
+                });
+                if self.long_tag.unbuilt() > 0 {
+                    next = Some(Next::Build(self.long_tag.built()));
+                    repeatable &= self.long_tag.unbuilt() == unread;
+                }
+                status
+            }
             Some(selection) => {
-                let unread = selection.unread();
                 let mut sink = RecordSink {
                     terms,
                     interner: &mut self.interner,

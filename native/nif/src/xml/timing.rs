@@ -1,38 +1,89 @@
-//! How long calls take: for their share of the timeslice, and, when asked for, the longest by CPU time.
+//! How long calls take: for their share of the timeslice, and, when asked for, by CPU time.
 
 use rustler::Env;
 use rustler::schedule::consume_timeslice;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A timeslice is about a millisecond, counted in hundredths.
 const HUNDREDTH_MICROS: u128 = 10;
 
 static MEASURING: AtomicBool = AtomicBool::new(false);
-static LONGEST: AtomicU64 = AtomicU64::new(0);
+static MEASURED: Mutex<Measured> = Mutex::new(Measured::nothing(u64::MAX));
+
+/// So many long calls are kept; those that follow only count.
+const KEPT: usize = 1024;
+
+/// The calls since measuring began.
+struct Measured {
+    /// Nanoseconds from which a call is a long one.
+    threshold: u64,
+    calls: u64,
+    longest: u64,
+    /// The number of each long call, and its nanoseconds.
+    long: [(u64, u64); KEPT],
+    long_calls: usize,
+}
+
+impl Measured {
+    const fn nothing(threshold: u64) -> Measured {
+        Measured {
+            threshold,
+            calls: 0,
+            longest: 0,
+            long: [(0, 0); KEPT],
+            long_calls: 0,
+        }
+    }
+
+    fn add(&mut self, nanoseconds: u64) {
+        if nanoseconds >= self.threshold {
+            if let Some(slot) = self.long.get_mut(self.long_calls) {
+                *slot = (self.calls, nanoseconds);
+            }
+            self.long_calls += 1;
+        }
+        self.calls += 1;
+        self.longest = self.longest.max(nanoseconds);
+    }
+}
 
 /// Runs one call's work and tells the scheduler how long it took.
 pub fn timed<'env, T>(env: Env<'env>, work: impl FnOnce() -> T) -> T {
-    let measured = MEASURING.load(Ordering::Relaxed).then(thread_cpu);
     let started = Instant::now();
-    let result = work();
+    let result = measured(work);
     let hundredths = started.elapsed().as_micros() / HUNDREDTH_MICROS;
     if hundredths > 0 {
         consume_timeslice(env, hundredths.min(100) as i32);
     }
-    if let Some(before) = measured {
-        let took = thread_cpu().saturating_sub(before);
-        LONGEST.fetch_max(took.as_nanos() as u64, Ordering::Relaxed);
-    }
     result
 }
 
-/// From now on every call is measured, which costs it some hundred nanoseconds. Gives the longest one
-/// since the call before, in nanoseconds of its thread's CPU time.
+/// Runs one call's work, and measures it when that was asked for.
+pub fn measured<T>(work: impl FnOnce() -> T) -> T {
+    if !MEASURING.load(Ordering::Relaxed) {
+        return work();
+    }
+    let before = thread_cpu();
+    let result = work();
+    let took = thread_cpu().saturating_sub(before);
+    let mut measured = MEASURED.lock().unwrap_or_else(PoisonError::into_inner);
+    measured.add(took.as_nanos() as u64);
+    result
+}
+
+/// From now on every call is measured, which costs it some hundred nanoseconds. Gives what came since
+/// the call before, in nanoseconds of the threads' CPU time: `{calls, longest, [{number, time}]}`, the
+/// list of the first 1,024 calls that took at least that call's `threshold`.
 #[rustler::nif]
-fn xml_longest_call() -> u64 {
+fn xml_measured_calls(threshold: u64) -> (u64, u64, Vec<(u64, u64)>) {
     MEASURING.store(true, Ordering::Relaxed);
-    LONGEST.swap(0, Ordering::Relaxed)
+    let mut measured = MEASURED.lock().unwrap_or_else(PoisonError::into_inner);
+    let long = &measured.long[..measured.long_calls.min(KEPT)];
+    let result = (measured.calls, measured.longest, long.to_vec());
+    *measured = Measured::nothing(threshold);
+    result
 }
 
 #[cfg(unix)]

@@ -31,7 +31,7 @@ fn attributes<T>(pairs: &[(&str, &str)], with: impl FnOnce(&Attributes<'_>) -> T
     with(&Attributes {
         spans: &spans,
         sources: Sources([b"", &bytes, b"", b""]),
-        namespaces: &Namespaces::new(&Account::root()),
+        namespaces: &Namespaces::new(&Account::root(), 0),
     })
 }
 

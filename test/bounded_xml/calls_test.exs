@@ -1,0 +1,94 @@
+defmodule BoundedXml.CallsTest do
+  use ExUnit.Case, async: false
+
+  # What one NIF call may take, on documents made to be hard on it, and what comes of these documents.
+
+  alias Bounded.Test.{Calls, Hostile}
+
+  @mib 1024 * 1024
+  @rounds 5
+
+  # Long enough for every limit there is; `mix bench calls` makes them as long as they can be.
+  @attack_bytes 20_000_000
+
+  @tag :slow
+  @tag timeout: 600_000
+  test "attacks get their verdict in short calls and little memory" do
+    for {name, chunks, options, verdict} <- Hostile.attacks(@attack_bytes) do
+      measured = measure(name, fn -> BoundedXml.stream(chunks, options) end, verdict)
+      assert measured.peak < 16 * @mib, "#{name}: #{measured.peak} bytes"
+    end
+  end
+
+  @tag :slow
+  @tag timeout: 600_000
+  test "large values and long tags are read in short calls" do
+    for {name, chunks, options, verdict} <- Hostile.large() do
+      measure(name, fn -> BoundedXml.stream(chunks, options) end, verdict)
+    end
+
+    for {name, chunks, path, options, verdict} <- Hostile.records() do
+      measure(name, fn -> BoundedXml.select(chunks, path, options) end, verdict)
+    end
+  end
+
+  @tag :slow
+  test "with wider limits, more attributes and longer values are read as well" do
+    for {name, chunks, options, verdict} <- Hostile.trusted() do
+      assert Hostile.read(BoundedXml.stream(chunks, options)) == verdict, name
+    end
+  end
+
+  defp measure(name, stream, verdict) do
+    measured = Calls.measure(fn -> Calls.once(fn -> Hostile.read(stream.()) end) end, @rounds)
+    figures = "#{div(measured.longest, 1000)} us, #{div(measured.peak, 1024)} KiB"
+    IO.puts("calls: #{String.pad_trailing(name, 50)} #{figures}")
+    assert measured.result == verdict, "#{name}: #{inspect(measured.result)}"
+    assert measured.over == 0, "#{name}: #{figures}"
+    measured
+  end
+
+  # More than a call makes terms of, values of all sizes among them.
+  @count 5_000
+
+  defp value(n) when rem(n, 1_000) == 0, do: String.duplicate("long", 75_000)
+  defp value(n), do: "value#{n}"
+
+  defp long_tag do
+    attributes = for n <- 1..@count, do: {"a#{n}", value(n)}
+    written = for {name, value} <- attributes, do: " #{name}='#{value}'"
+
+    {IO.iodata_to_binary(["<r><!-- x -->text<e", written, "/>", "<f", written, "/></r>"]),
+     attributes}
+  end
+
+  test "a tag of thousands of attributes is the same as any other" do
+    {document, attributes} = long_tag()
+
+    expected = [
+      {:start_document, []},
+      {:start_element, {"r", []}},
+      {:characters, "text"},
+      {:start_element, {"e", attributes}},
+      {:end_element, "e"},
+      {:start_element, {"f", attributes}},
+      {:end_element, "f"},
+      {:end_element, "r"},
+      {:end_document, {}}
+    ]
+
+    assert Enum.to_list(BoundedXml.stream(document, limits: :trusted)) == expected
+
+    {:ok, parser} = BoundedXml.Parser.new(limits: :trusted)
+    {:ok, events} = BoundedXml.Parser.feed(parser, document)
+    {:ok, last} = BoundedXml.Parser.finish(parser)
+    assert events ++ last == expected
+  end
+
+  test "a tag of thousands of attributes has the place where it begins" do
+    {document, attributes} = long_tag()
+    events = BoundedXml.stream(document, limits: :trusted, positions: true)
+
+    assert {{:start_element, {"e", ^attributes}}, {1, 18}} = Enum.at(events, 3)
+  end
+end
