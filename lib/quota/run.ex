@@ -87,6 +87,11 @@ defmodule Quota.Run do
       fn -> Worker.start(account, granted, fun, context, plan) end,
       monitor: [alias: :reply_demonitor]
     )
+  rescue
+    # There are as many processes as there can be. What a pool promised goes back now, not with the caller's garbage.
+    error ->
+      Native.account_close(run.account)
+      reraise error, __STACKTRACE__
   end
 
   # Bytes that this run is held to: what was asked for, or what the quota that it runs in has left. The

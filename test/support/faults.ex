@@ -47,6 +47,34 @@ defmodule Bounded.Test.Faults do
     for(i <- 1..more, do: :"planted_#{i}") |> length()
   end
 
+  @doc "Runs in a pool when no process can be started: what came of it, and what the pool then says."
+  def run_without_processes do
+    {:ok, _} = Quota.Pool.start_link(name: :crowded, size: 16 * @mib)
+    crowd = crowd([])
+
+    outcome =
+      try do
+        Quota.run(@mib, fn -> :ok end, pool: :crowded)
+      rescue
+        error -> error.__struct__
+      end
+
+    info = Quota.Pool.info(:crowded)
+    Enum.each(crowd, &Process.exit(&1, :kill))
+    {outcome, info}
+  end
+
+  defp crowd(pids) do
+    started =
+      try do
+        spawn(fn -> Process.sleep(:infinity) end)
+      rescue
+        SystemLimitError -> nil
+      end
+
+    if started, do: crowd([started | pids]), else: pids
+  end
+
   def orphan do
     spawn_ready(fn ready ->
       Process.put(

@@ -63,7 +63,7 @@ defmodule Quota.Pool.Server do
         promised = Ledger.promised_by_others(name)
 
         with {:ok, resolved} <- Size.resolve(size, promised, resident(before), Cgroup.find()) do
-          Logger.info(Size.note(name, resolved))
+          Logger.info(Size.note(name, resolved, Overshoot.percent()))
           {:ok, sized(before, resolved.bytes)}
         end
     end

@@ -66,7 +66,7 @@ defmodule Quota.Pool.Size do
   defp wanted(bytes, _size), do: "#{Text.bytes(bytes)} asked for"
 
   @doc "What the log says once: how the size came about, and how to have the VM take the memory up front."
-  def note(name, size) do
+  def note(name, size, percent) do
     # Megabytes; everything that the VM allocates for itself and the work must fit.
     super_carrier = div(size.bytes + size.held, 1024 * 1024) + 1
 
@@ -75,6 +75,7 @@ defmodule Quota.Pool.Size do
         %{limit: nil} -> "; how much memory this node may use cannot be seen"
         _ -> " of #{Text.bytes(size.limit)} (#{whose(size.source)})"
       end <>
+      "; a limit takes #{percent} % of itself, which it may pass before it is stopped" <>
       ". To take the memory up front rather than when it is needed, start the VM with " <>
       "+MMscs #{super_carrier} +MMsco true"
   end

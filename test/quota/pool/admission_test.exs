@@ -1,6 +1,8 @@
 defmodule Quota.Pool.AdmissionTest do
   use Quota.PoolCase, async: false
 
+  alias Bounded.Test.{Faults, Peer}
+
   describe "admission" do
     test "charges the limit and what it may be passed by, and gives it back" do
       %{name: name} = start()
@@ -42,6 +44,13 @@ defmodule Quota.Pool.AdmissionTest do
       kill(caller)
       empty(name)
       assert Pool.info(name).admitted == 7
+    end
+
+    test "when no process can be started" do
+      peer = Peer.start(["+P", "1024"])
+      {outcome, info} = Peer.call(peer, Faults, :run_without_processes, [])
+      assert outcome == SystemLimitError
+      assert %{reserved: 0, running: 0, admitted: 1} = info
     end
 
     test "bytes that outlive the work stay in use until they are gone" do

@@ -42,7 +42,7 @@ defmodule Quota.Pool.SizeTest do
 
   test "where nothing can be seen, bytes are believed and fractions refused" do
     assert {:ok, %{bytes: 1_000_000, limit: nil} = size} = resolve(1_000_000, 0, 0, "missing")
-    assert Size.note(:pool, size) =~ "cannot be seen"
+    assert Size.note(:pool, size, 150) =~ "cannot be seen"
     assert {:error, "cannot see" <> _} = resolve({:fraction, 0.5}, 0, 0, "missing")
   end
 
