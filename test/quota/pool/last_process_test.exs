@@ -35,9 +35,13 @@ defmodule Quota.Pool.LastProcessTest do
     assert_receive {:worker, worker, account}, 2_000
     assert_receive {:first, first}, 2_000
     guard = eventually_guard(account)
-    # Counted with an account of its own: watched.
-    eventually(fn -> assert Native.account_spawned(account) == [] end)
+    eventually(fn -> assert watched?(first) end)
     %{caller: caller, worker: worker, guard: guard, first: first}
+  end
+
+  defp watched?(pid) do
+    {:monitored_by, watchers} = Process.info(pid, :monitored_by)
+    Enum.any?(watchers, &is_pid/1)
   end
 
   defp eventually_guard(account) do
