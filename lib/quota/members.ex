@@ -35,14 +35,13 @@ defmodule Quota.Members do
 
   @doc "Watches the processes that the tracer has reported since."
   def adopt(account) do
-    for {pid, member} <- Native.account_spawned(account), do: watch(member, pid, self())
+    for {pid, member} <- Native.account_spawned(account), do: Member.start(pid, member, self())
     :ok
   end
 
   @doc "Counts `pid` from now on. Says whether it is alive."
-  def add(account, pid, guard), do: watch(Native.account_member(account), pid, guard)
-
-  defp watch(member, pid, guard) do
+  def add(account, pid, guard) do
+    member = Native.account_member(account)
     alive = Native.account_attach(member, pid)
     if alive, do: Member.start(pid, member, guard)
     alive
@@ -109,7 +108,7 @@ defmodule Quota.Members do
 
   @doc "Kills every one of them, and what they start meanwhile. Returns when all are dead."
   def kill(account) do
-    for {pid, member} <- Native.account_spawned(account), do: Native.account_attach(member, pid)
+    Native.account_spawned(account)
 
     case Native.account_members(account) do
       [] ->

@@ -194,13 +194,13 @@ fn category(category: Category) -> Atom {
     }
 }
 
-/// `{pid, account}` of the processes that the account's work has started since this was last asked.
+/// So many processes are watched in one call, the rest at the next look.
+const WATCHED: usize = 500;
+
+/// Attaches the processes that the account's work has started since this was last asked: `{pid, account}` of those alive.
 #[rustler::nif]
-fn account_spawned(account: ResourceArc<Quota>) -> Vec<(LocalPid, ResourceArc<Quota>)> {
-    let spawned = account.take_spawned().into_iter();
-    spawned
-        .map(|(pid, member)| (LocalPid::from_c_arg(pid), member))
-        .collect()
+fn account_spawned(env: Env, account: ResourceArc<Quota>) -> Vec<(LocalPid, ResourceArc<Quota>)> {
+    account.watch_spawned(env, WATCHED)
 }
 
 /// Every process that counts towards the account, but its own.

@@ -103,21 +103,24 @@ impl Quota {
         // The guard, which would have watched what the work has started, may be gone with it. What nobody
         // watches would keep the account open for ever.
         if head.account.has_ended() {
-            for (pid, member) in head.take_spawned() {
-                attach(env, member, LocalPid::from_c_arg(pid));
-            }
+            head.watch_spawned(env, usize::MAX);
         }
         pool::wake(env, &self.account);
     }
 
-    /// Processes that the work has started since this was last asked, with their accounts. Those that run in a
-    /// quota of their own by now are watched by its guard.
-    pub fn take_spawned(&self) -> Vec<(ErlNifPid, ResourceArc<Quota>)> {
+    /// From now on the deaths of processes that the work has started are told, `most` of those since this was last
+    /// asked: those that live, with their accounts. Those that run in a quota of their own by now are watched by its guard.
+    pub fn watch_spawned(&self, env: Env, most: usize) -> Vec<(LocalPid, ResourceArc<Quota>)> {
         let mut spawned = self.spawned.lock().unwrap_or_else(PoisonError::into_inner);
-        let spawned = std::mem::take(&mut *spawned).into_iter();
-        let with_accounts = spawned.filter_map(|pid| Some((pid, registry::find(pid)?)));
+        let most = most.min(spawned.len());
+        let taken: Vec<_> = spawned.drain(..most).collect();
+        drop(spawned);
+        let with_accounts = taken
+            .into_iter()
+            .filter_map(|pid| Some((LocalPid::from_c_arg(pid), registry::find(pid)?)));
         with_accounts
             .filter(|(_, member)| member.counts_towards(self))
+            .filter(|(pid, member)| attach(env, member.clone(), *pid))
             .collect()
     }
 
