@@ -88,7 +88,8 @@ defmodule Quota do
     * `:shared_binaries` - `false` leaves binaries that others hold as well to them. They are told apart where
       the guard decides, by listing what the work refers to, unless it holds too many binaries for that; the
       VM's own limit does then not count binaries at all
-    * `:mode` - `:observe` never kills and refuses nothing: a breach is an event with `enforced: false`
+    * `:mode` - `:observe` never kills and refuses nothing, but for a result that would take more than a
+      quarter of the memory that this node may use: a breach is an event with `enforced: false`
 
   ## Raises
 
@@ -135,8 +136,9 @@ defmodule Quota do
 
   Choose limits from these figures: a limit holds for the footprint, garbage and the copy that a
   collection makes included, so for `peak` rather than for `live`. Peaks of the VM's memory are those that
-  somebody saw, so leave room. Raises what `fun` raises, and `ArgumentError` unless it is a function of no
-  arguments.
+  somebody saw, so leave room. Raises what `fun` raises, `ArgumentError` unless it is a function of no
+  arguments, and `Quota.ExceededError` (category `:result`) for a result that would take more than a quarter of
+  the memory that this node may use, once copied to the caller.
 
       iex> {sum, usage} = Quota.measure(fn -> Enum.sum(Enum.to_list(1..100_000)) end)
       iex> {sum, usage.peak > 1_000_000, usage.live < usage.peak}

@@ -6,6 +6,7 @@ defmodule Quota.FlatSize do
   #
   # Bytes of binaries outside the heap are not counted: they are not copied.
 
+  alias Bounded.Cgroup
   alias Quota.Vm
 
   import Bitwise, only: [<<<: 2]
@@ -14,6 +15,14 @@ defmodule Quota.FlatSize do
   # A binary of more than 64 bytes, or part of one, takes up to so many words where it is referred to.
   @binary_words 11
   @heap_binary_bytes 64
+
+  # The part of the node's memory that one answer may take: it arrives as a message, and is collected with that.
+  @part 4
+  # Where the memory cannot be seen.
+  @unseen 1 <<< 34
+
+  @doc "Bytes of the largest answer that is sent where no limit is enforced: more would end the node."
+  def deliverable, do: div(Cgroup.memory(Cgroup.find()).limit || @unseen, @part)
 
   @doc "Whether the term takes at most `limit` bytes where it is sent to."
   def at_most?(term, limit) do

@@ -2,16 +2,12 @@ defmodule Quota.Measure do
   @moduledoc false
   # `Quota.measure/1`: a run that is only observed, in which the work looks at itself last.
 
-  alias Quota.{Figures, Options, Run, Usage}
-
-  import Bitwise, only: [<<<: 2]
-
-  # Larger than any memory, and small enough for the VM's sums of words.
-  @limit 1 <<< 50
+  alias Quota.{Figures, FlatSize, Options, Run, Usage}
 
   def run(fun) do
     Options.function!(fun)
-    Run.run(@limit, fn -> measured(fun) end, mode: :observe)
+    # What is not enforced still bounds the walk through the result.
+    Run.run(FlatSize.deliverable(), fn -> measured(fun) end, mode: :observe)
   end
 
   defp measured(fun) do

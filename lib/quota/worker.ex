@@ -32,7 +32,10 @@ defmodule Quota.Worker do
       reply
     else
       Native.account_breach_result(account)
-      if plan.enforce, do: :breach, else: {:observed_breach, reply}
+
+      if plan.enforce or not FlatSize.at_most?(reply, FlatSize.deliverable()),
+        do: :breach,
+        else: {:observed_breach, reply}
     end
   end
 

@@ -87,6 +87,25 @@ defmodule Quota.LimitTest do
       assert Quota.run(@mib, fn -> length(Enum.to_list(1..500_000)) end, mode: :observe) ==
                500_000
     end
+
+    # Walking a quarter of the node's memory takes seconds.
+    @tag :slow
+    @tag timeout: 300_000
+    test "refuses nothing but a result that the node has no memory for" do
+      # 640 bytes, and 16 TiB once copied.
+      shared = fn -> Enum.reduce(1..40, [], fn _, shared -> [shared | shared] end) end
+      assert %{category: :result} = error = catch_error(Quota.measure(shared))
+      assert error.limit > @mib
+
+      assert {:error, %{category: :result, limit: @mib}} =
+               Quota.try_run(@mib, shared, mode: :observe)
+
+      # Over its limit, but not over that.
+      large = fn -> Enum.reduce(1..18, [], fn _, shared -> [shared | shared] end) end
+      assert {[[_ | _] | _], usage} = Quota.measure(large)
+      assert usage.peak > 0
+      assert [[_ | _] | _] = Quota.run(@mib, large, mode: :observe)
+    end
   end
 
   describe "count: [:ets]" do
