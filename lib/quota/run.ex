@@ -24,6 +24,7 @@ defmodule Quota.Run do
     Sweeper,
     Telemetry,
     TimeoutError,
+    Vm,
     Worker
   }
 
@@ -39,6 +40,7 @@ defmodule Quota.Run do
 
   def run(limit, fun, opts) do
     options = Options.validate!(limit, fun, opts)
+    Vm.prepare()
     granted = settle(limit, options.mode)
 
     run = %__MODULE__{

@@ -4,6 +4,12 @@ defmodule Quota.Vm do
 
   @word :erlang.system_info(:wordsize)
 
+  @doc "Has everything loaded that quotas need, once, and in the calling process."
+  def prepare do
+    release()
+    :ok
+  end
+
   @doc "The OTP release, such as 27."
   def release do
     case :persistent_term.get(__MODULE__, nil) do
@@ -20,10 +26,11 @@ defmodule Quota.Vm do
   end
 
   # Outside of releases modules are loaded when first called. A guard that had to wait for that would look
-  # at its first balloon too late. By name: this module stands below them.
+  # at its first balloon too late, and to work that had to, it would count. By name: this module stands below them.
   defp load do
     modules =
-      ~w(Binaries Breach ExceededError Figures Guard Member Members Plan Sweeper Tables Telemetry)
+      ~w(Binaries Breach Context ExceededError Figures FlatSize Guard Member Members Plan Sweeper Tables Telemetry
+         Tracer Worker)
 
     :code.ensure_modules_loaded(Enum.map(modules, &:"Elixir.Quota.#{&1}"))
   end
