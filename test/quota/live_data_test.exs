@@ -1,0 +1,65 @@
+defmodule Quota.LiveDataTest do
+  # Work that stays within its limit is never killed, however long it runs and whatever it throws away.
+  use ExUnit.Case, async: false
+
+  @mib 1_048_576
+
+  defp churn(until, turns) do
+    if System.monotonic_time(:millisecond) < until do
+      garbage = {Enum.to_list(1..65_000), :binary.copy(<<0>>, 1_000_000)}
+      churn(until, turns + min(tuple_size(garbage), 1))
+    else
+      turns
+    end
+  end
+
+  defp held(milliseconds) do
+    list = Enum.to_list(1..1_250_000)
+    binaries = for _ <- 1..20, do: :binary.copy(<<1>>, 1_000_000)
+    turns = churn(System.monotonic_time(:millisecond) + milliseconds, 0)
+    {turns, length(list), length(binaries)}
+  end
+
+  @tag :slow
+  @tag timeout: 120_000
+  test "20 MB of list, 20 MB of binaries and garbage of 1 MB for a minute pass under 128 MiB" do
+    assert {:ok, {turns, 1_250_000, 20}} = Quota.try_run(128 * @mib, fn -> held(60_000) end)
+
+    assert turns > 100
+  end
+
+  test "they do for two seconds" do
+    assert {:ok, {_, 1_250_000, 20}} = Quota.try_run(128 * @mib, fn -> held(2_000) end)
+  end
+
+  test "and not under 32 MiB" do
+    assert {:error, %Quota.ExceededError{}} = Quota.try_run(32 * @mib, fn -> held(2_000) end)
+  end
+
+  # From OTP 26 on the VM decides, which counts every reference in full.
+  if String.to_integer(System.otp_release()) < 26 do
+    test "200 references to a binary of 1 MiB pass under 64 MiB" do
+      work = fn ->
+        worker = self()
+
+        # A message of another process brings a reference of its own; taking a part of a binary does not.
+        spawn(fn ->
+          binary = :binary.copy(<<1>>, @mib)
+          for n <- 1..200, do: send(worker, {n, binary})
+        end)
+
+        references = for n <- 1..200, do: receive(do: ({^n, reference} -> reference))
+        # Long enough to be looked at.
+        churn(System.monotonic_time(:millisecond) + 500, 0)
+        {:garbage_collection_info, info} = Process.info(self(), :garbage_collection_info)
+        counted = 8 * (info[:bin_vheap_size] + info[:bin_old_vheap_size])
+        {counted, Enum.sum(Enum.map(references, &byte_size/1))}
+      end
+
+      {:ok, {counted, bytes}} = Quota.try_run(64 * @mib, work)
+      assert bytes == 200 * @mib
+      # What the VM counts is over the limit.
+      assert counted > 64 * @mib
+    end
+  end
+end
