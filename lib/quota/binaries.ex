@@ -35,7 +35,9 @@ defmodule Quota.Binaries do
   then the VM copies it, and for that moment it exists twice.
   """
   def room(pid, heap, counted, limit, seen) do
-    with true <- counted > div(limit, 4) and div(heap, @held) * @listed * @cheap <= limit,
+    # Asking takes a timeslice of the work, for which there has to be room.
+    with true <- counted > div(limit, 2) and (seen != nil or counted <= limit - div(limit, 8)),
+         true <- div(heap, @held) * @listed * @cheap <= limit,
          {:binary, binaries} <- Process.info(pid, :binary) do
       sizes = for {_, size, _} <- binaries, do: size
 
@@ -52,7 +54,7 @@ defmodule Quota.Binaries do
   end
 
   # Up to OTP 25 the list leaves it out.
-  defp appended(unlisted, _, _, limit, seen) when unlisted > div(limit, 4) do
+  defp appended(unlisted, _, _, limit, seen) when unlisted > div(limit, 2) do
     case seen do
       {:unlisted, ^unlisted, @finished} -> {0, seen}
       {:unlisted, ^unlisted, looks} -> {div(unlisted, 2), {:unlisted, unlisted, looks + 1}}
@@ -62,7 +64,7 @@ defmodule Quota.Binaries do
 
   # Later it is listed with all that it may grow to, and known by that.
   defp appended(_, n, largest, limit, {n, grows, last})
-       when (largest > last or (largest == last and grows)) and largest > div(limit, 4),
+       when (largest > last or (largest == last and grows)) and largest > div(limit, 2),
        do: {div(largest, 3), {n, true, largest}}
 
   defp appended(_, n, largest, _, _), do: {0, {n, false, largest}}

@@ -3,7 +3,7 @@ defmodule Quota.AppendTest do
 
   alias Quota.{Binaries, Figures}
 
-  @limit Quota.mib(16)
+  @limit Quota.mib(24)
 
   # Does as it is told, and keeps one binary.
   defp holder(binary) do
@@ -30,11 +30,11 @@ defmodule Quota.AppendTest do
 
   test "there is room for a binary that is being appended to, until it does not grow any more" do
     pid = spawn_link(fn -> holder(<<>>) end)
-    grow(pid, 5_000_000)
+    grow(pid, 13_000_000)
     {_, seen} = room(pid, nil)
     grow(pid, 5_000_000)
     {room, seen} = room(pid, seen)
-    assert room in 3_000_000..7_000_000
+    assert room in 8_000_000..11_000_000
 
     if Quota.Vm.release() < 26 do
       {0, _} = Enum.reduce(1..5, {room, seen}, fn _, {_, seen} -> room(pid, seen) end)
@@ -42,7 +42,7 @@ defmodule Quota.AppendTest do
   end
 
   test "there is none for binaries that only are there, however large" do
-    pid = spawn_link(fn -> holder(:binary.copy(<<0>>, 12_000_000)) end)
+    pid = spawn_link(fn -> holder(:binary.copy(<<0>>, 18_000_000)) end)
     {0, seen} = room(pid, nil)
     assert {0, _} = room(pid, seen)
   end

@@ -99,7 +99,8 @@ fn account_poll<'a>(
     };
     let mut pace = account.pace.lock().unwrap_or_else(PoisonError::into_inner);
     let pace = pace.get_or_insert_with(|| Pace::new(&CROWD));
-    let near = pace.passes(terms.limit / 2, filled);
+    // Asking for its stack takes a timeslice of the work, for which there has to be room.
+    let near = pace.passes(terms.limit / 2, filled) && has_room(total, terms.limit);
     let wait_ms = pace.next(look);
     if softly_over(judged, total, terms.soft_limit) {
         (atoms::soft(), wait_ms).encode(env)
@@ -108,6 +109,11 @@ fn account_poll<'a>(
     } else {
         wait_ms.encode(env)
     }
+}
+
+/// Whether `limit` leaves an eighth of itself.
+fn has_room(total: u64, limit: u64) -> bool {
+    total <= limit - limit / 8
 }
 
 /// Whether `total` has just passed the soft limit; armed again under half of it.
