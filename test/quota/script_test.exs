@@ -13,7 +13,7 @@ defmodule Quota.ScriptTest do
   @work """
   grow = fn grow, list -> grow.(grow, [list | list]) end
   run = fn ->
-    :done = Quota.run(65_536, fn -> :done end)
+    :done = Quota.run(1_000_000, fn -> :done end)
     {:error, %{category: :heap}} = Quota.try_run(1_000_000, fn -> grow.(grow, []) end)
     {:error, %Quota.TimeoutError{}} = Quota.try_run(1_000_000, fn -> Process.sleep(:infinity) end, timeout: 5)
   end
