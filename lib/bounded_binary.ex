@@ -17,7 +17,7 @@ defmodule BoundedBinary do
   | make a binary of unknown size | `concat/1`, `read_file/2`, `inflate/2` |
   | decode `:erlang.term_to_binary/1` | `to_term/2` |
 
-  A result of at most 64 bytes lives in the heap of its process; a copy of at most 128 KiB is an ordinary
+  A result of at most 64 bytes lives in the heap of its process; a copy of at most 512 KiB is an ordinary
   binary, which the VM counts by itself in every process that holds it. What is larger is charged. No call
   holds a scheduler for more than a millisecond: copies over 1 MiB are made in steps of 256 KiB.
 
@@ -29,7 +29,7 @@ defmodule BoundedBinary do
   alias BoundedBinary.{Compact, Concat, Copy, Filling, Inflate, Retained, Terms}
 
   # `slice::PLAIN_MAX` of the core.
-  @plain_max 128 * 1024
+  @plain_max 512 * 1024
 
   @default_max_bytes 64 * 1024 * 1024
 

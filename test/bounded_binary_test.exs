@@ -14,12 +14,10 @@ defmodule BoundedBinaryTest do
     64,
     65,
     4_096,
-    131_071,
-    131_072,
-    131_073,
-    262_143,
     262_144,
-    262_145,
+    524_287,
+    524_288,
+    524_289,
     1_048_576,
     1_048_577
   ]
@@ -47,14 +45,14 @@ defmodule BoundedBinaryTest do
       end
     end
 
-    test "charges more than 128 KiB to the account of the caller, until the last reference goes" do
+    test "charges more than 512 KiB to the account of the caller, until the last reference goes" do
       in_account(10_000_000, fn account ->
-        plain = BoundedBinary.copy(:rand.bytes(131_072))
+        plain = BoundedBinary.copy(:rand.bytes(524_288))
         assert reserved(account) == 0
-        charged = BoundedBinary.copy(:rand.bytes(131_073))
+        charged = BoundedBinary.copy(:rand.bytes(524_289))
         stepped = BoundedBinary.copy(:rand.bytes(2_000_000))
-        assert reserved(account) in 2_131_073..2_132_000
-        assert byte_size(plain) + byte_size(charged) + byte_size(stepped) == 2_262_145
+        assert reserved(account) in 2_524_289..2_525_000
+        assert byte_size(plain) + byte_size(charged) + byte_size(stepped) == 3_048_577
       end)
       |> assert_refunded()
     end
@@ -162,11 +160,11 @@ defmodule BoundedBinaryTest do
     test "charges the result" do
       in_account(10_000_000, fn account ->
         binary =
-          BoundedBinary.concat([:binary.copy("a", 70_000), ?b | :binary.copy("c", 300_000)])
+          BoundedBinary.concat([:binary.copy("a", 70_000), ?b | :binary.copy("c", 600_000)])
 
-        assert byte_size(binary) == 370_001
+        assert byte_size(binary) == 670_001
         assert {_, _, _, total, _} = Native.account_usage(account)
-        assert total >= 370_001
+        assert total >= 670_001
       end)
       |> assert_refunded()
     end

@@ -6,7 +6,7 @@ defmodule BoundedBinary.Copy do
   alias BoundedBinary.Filling
 
   # `slice::PLAIN_MAX` and `slice::COPY_MAX` of the core.
-  @plain_max 128 * 1024
+  @plain_max 512 * 1024
   @copy_max 1024 * 1024
 
   def run(binary) when byte_size(binary) <= @plain_max, do: :binary.copy(binary)

@@ -27,10 +27,10 @@ defmodule BoundedBinary.AccountTest do
   test "a charge outlives its maker in :persistent_term and in parts" do
     account = Native.account_new(self(), 10_000_000)
     maker = start(account)
-    ask(maker, {:make, 1, 200_000})
+    ask(maker, {:make, 1, 600_000})
     ask(maker, {:run, fn held -> :persistent_term.put(__MODULE__, held[1]) end})
     kill(maker)
-    assert eventually(fn -> sum?(account, %{term: [{1, 200_000}]}) end)
+    assert eventually(fn -> sum?(account, %{term: [{1, 600_000}]}) end)
 
     holder = start(account)
 
@@ -41,7 +41,7 @@ defmodule BoundedBinary.AccountTest do
     )
 
     :persistent_term.erase(__MODULE__)
-    assert sum?(account, %{part: [{1, 200_000}]})
+    assert sum?(account, %{part: [{1, 600_000}]})
     ask(holder, {:run, fn _ -> Process.delete(:part) end})
     ask(holder, :collect)
     # What was erased goes once the VM has looked at every process.
@@ -54,11 +54,11 @@ defmodule BoundedBinary.AccountTest do
     before = orphaned()
 
     Quota.run(10_000_000, fn ->
-      send(holder, BoundedBinary.copy(:rand.bytes(500_000)))
+      send(holder, BoundedBinary.copy(:rand.bytes(600_000)))
       :ok
     end)
 
-    assert eventually(fn -> (orphaned() - before) in 500_000..(500_000 + @overhead) end)
+    assert eventually(fn -> (orphaned() - before) in 600_000..(600_000 + @overhead) end)
     Process.unlink(holder)
     kill(holder)
     assert eventually(fn -> orphaned() == before end)
@@ -93,7 +93,7 @@ defmodule BoundedBinary.AccountTest do
   end
 
   defp make(model, pid, id) do
-    size = 131_073 + :rand.uniform(400_000)
+    size = 524_289 + :rand.uniform(400_000)
     ask(pid, {:make, id, size})
     Map.update!(model, pid, &[{id, size} | &1])
   end

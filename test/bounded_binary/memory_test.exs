@@ -22,7 +22,7 @@ defmodule BoundedBinary.MemoryTest do
   end
 
   test "charged binaries take a tenth and 64 KiB more than they are charged for at most" do
-    for sizes <- [List.duplicate(131_073, 400), Enum.to_list(140_000..2_000_000//93_000)] do
+    for sizes <- [List.duplicate(524_289, 100), Enum.to_list(530_000..2_000_000//93_000)] do
       body = :rand.bytes(Enum.max(sizes))
 
       in_account(200 * @mib, fn account ->

@@ -20,6 +20,9 @@ defmodule Bench.Binary do
     64 * @kib,
     128 * @kib,
     256 * @kib,
+    384 * @kib,
+    512 * @kib,
+    640 * @kib,
     @mib,
     16 * @mib
   ]
