@@ -94,7 +94,7 @@ fn is_known_difference(
             ..
         }) => true,
         Some(Rejection {
-            code: code::INVALID_TOKEN,
+            code: code::INVALID_TOKEN | code::SYNTAX,
             ..
         }) => ours.error.is_none() && (has_wide_name(ours) || is_about_names(document, namespaces)),
         _ => false,

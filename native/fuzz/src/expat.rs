@@ -7,6 +7,7 @@ pub const SEPARATOR: char = '\x0C';
 
 /// Error codes that the comparison knows by name, from `expat.h`.
 pub mod code {
+    pub const SYNTAX: i32 = 2;
     pub const INVALID_TOKEN: i32 = 4;
     pub const UNKNOWN_ENCODING: i32 = 18;
     pub const AMPLIFICATION_LIMIT_BREACH: i32 = 43;
