@@ -164,7 +164,7 @@ defmodule Quota.ChaosTest do
   end
 
   # Smaller ones are the VM's own.
-  defp copy(kept), do: copy([BoundedBinary.copy(:binary.copy(<<1>>, 140_000)) | kept])
+  defp copy(kept), do: copy([BoundedBinary.copy(:binary.copy(<<1>>, 600_000)) | kept])
 
   # Somebody else, who kills at once or a little later.
   defp killer do

@@ -138,8 +138,9 @@ defmodule Quota.PoolStressTest do
 
   # What is returned outlives the work, until it is collected.
   defp act(6, limit, options) do
-    binary = Quota.run(limit, fn -> BoundedBinary.copy(:binary.copy("x", 10_000)) end, options)
-    10_000 = byte_size(binary)
+    limit = max(limit, Quota.mib(2))
+    binary = Quota.run(limit, fn -> BoundedBinary.copy(:binary.copy("x", 600_000)) end, options)
+    600_000 = byte_size(binary)
     :orphan
   end
 
