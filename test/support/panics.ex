@@ -25,10 +25,10 @@ defmodule Bounded.Test.Panics do
   defp name(place), do: File.write!(System.fetch_env!("BOUNDED_FAULT"), place)
 
   # Smaller ones are the VM's own.
-  defp use_of("binary_copy"), do: BoundedBinary.copy(:binary.copy("x", 200_000))
+  defp use_of("binary_copy"), do: BoundedBinary.copy(:binary.copy("x", 600_000))
   defp use_of("xml_feed"), do: ["<a>", "</a>"] |> BoundedXml.stream() |> Enum.to_list()
   defp use_of("account_poll"), do: Quota.run(@mib, fn -> Process.sleep(:infinity) end)
-  defp use_of("destructor"), do: spawned(fn -> BoundedBinary.copy(:binary.copy("x", 200_000)) end)
+  defp use_of("destructor"), do: spawned(fn -> BoundedBinary.copy(:binary.copy("x", 600_000)) end)
   defp use_of("drop"), do: spawned(fn -> Quota.run(@mib, fn -> :ok end) end)
   defp use_of("down"), do: spawned(fn -> Quota.run(@mib, fn -> Process.sleep(5) end) end)
 

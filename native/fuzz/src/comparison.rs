@@ -119,6 +119,8 @@ fn is_about_names(document: &[u8], namespaces: bool) -> bool {
         // UTF-16 or Latin 1: too much to write again for the sake of its names.
         return true;
     };
+    // A byte order mark is a character that names may have, but it is none.
+    let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
     let plain: String = text
         .chars()
         .map(|char| match is_name_char(char.into()) && !char.is_ascii() {
