@@ -42,7 +42,10 @@ defmodule Bounded.PanicTest do
 
     assert {:error, :nif_panicked} = at.("binary_copy")
     assert {:error, :nif_panicked} = at.("xml_feed")
-    assert {:exit, {{:guard_died, {:nif_panicked, _}}, {Quota, :run, _}}} = at.("account_poll")
+
+    # Its reason is lost where another process had to start the guard.
+    assert {:exit, {{:guard_died, reason}, {Quota, :run, _}}} = at.("account_poll")
+    assert reason == :noproc or match?({:nif_panicked, _}, reason)
 
     # Nothing told why the VM killed it.
     for place <- ["enabled", "trace"] do

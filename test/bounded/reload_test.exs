@@ -2,6 +2,9 @@ defmodule Bounded.ReloadTest do
   # Alone, because it loads a module that all others use.
   use ExUnit.Case, async: false
 
+  # Loading waits for modules to be left, and the schedulers are busy.
+  @moduletag timeout: 300_000
+
   import ExUnit.CaptureLog
   alias Bounded.Native
   alias Bounded.Test.{Churn, Peer}
@@ -33,7 +36,7 @@ defmodule Bounded.ReloadTest do
     peer = Peer.start()
     assert Peer.call(peer, Churn, :works?, [])
     :ok = Peer.call(peer, Churn, :start, [6])
-    assert Peer.call(peer, Churn, :reload, [@modules, 50]) == :ok
+    assert Peer.call(peer, Churn, :reload, [@modules, 20]) == :ok
     assert Peer.call(peer, Churn, :reload_native, [50]) == :ok
     assert Peer.call(peer, Churn, :works?, [])
   end

@@ -2,7 +2,7 @@ defmodule Bounded.Test.Churn do
   @moduledoc false
   # Quotas of every kind that begin and end all the time, in a VM that tests do their worst to.
 
-  @limit 4 * 1024 * 1024
+  @mib 1024 * 1024
 
   @doc "Starts `count` processes that go on for good. Whatever their quotas end with is right."
   def start(count) do
@@ -45,19 +45,19 @@ defmodule Bounded.Test.Churn do
 
   @doc "Every kind of quota, once, with its right outcome."
   def works? do
-    {:error, %{category: :heap}} = Quota.try_run(@limit, fn -> grow([]) end)
-    {:ok, 600_000} = Quota.try_run(@limit, fn -> work(1) end)
-    {:ok, [_ | _]} = Quota.try_run(@limit, fn -> work(2) end)
-    {:ok, _} = Quota.try_run(2 * @limit, fn -> work(3) end, count: [:children])
+    {:error, %{category: :heap}} = Quota.try_run(@mib, fn -> grow([]) end)
+    {:ok, 200_000} = Quota.try_run(@mib, fn -> work(1) end)
+    {:ok, [_ | _]} = Quota.try_run(@mib, fn -> work(2) end)
+    {:ok, _} = Quota.try_run(8 * @mib, fn -> work(3) end, count: [:children])
     true
   end
 
   defp loop(n) do
     try do
       case rem(n, 4) do
-        0 -> Quota.try_run(@limit, fn -> grow([]) end)
-        3 -> Quota.run(2 * @limit, fn -> work(3) end, count: [:children])
-        kind -> Quota.run(@limit, fn -> work(kind) end)
+        0 -> Quota.try_run(@mib, fn -> grow([]) end)
+        3 -> Quota.run(8 * @mib, fn -> work(3) end, count: [:children])
+        kind -> Quota.run(@mib, fn -> work(kind) end)
       end
     catch
       _, _ -> :ok
@@ -68,8 +68,7 @@ defmodule Bounded.Test.Churn do
 
   defp work(1) do
     Process.sleep(2)
-    # Large enough to be charged.
-    byte_size(BoundedBinary.copy(:binary.copy("x", 600_000)))
+    byte_size(BoundedBinary.copy(:binary.copy("x", 200_000)))
   end
 
   defp work(2), do: "<a><b>text</b></a>" |> BoundedXml.stream() |> Enum.to_list()
