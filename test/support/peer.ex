@@ -45,7 +45,7 @@ defmodule Bounded.Test.Peer do
   defp bundled_epmd, do: Path.wildcard("#{:code.root_dir()}/erts-*/bin/epmd") |> hd()
 
   def call(peer, module, function, arguments) do
-    :peer.call(peer, module, function, arguments, 60_000)
+    :peer.call(peer, module, function, arguments, 300_000)
   end
 
   defp start_link(options, flags, code) do
