@@ -67,8 +67,13 @@ defmodule Quota.PoolCase do
   @doc "A process that keeps a megabyte made by work that has ended."
   def keep(name, limit) do
     keeper = spawn(fn -> receive do: ({:keep, _binary} -> Process.sleep(:infinity)) end)
-    make = fn -> BoundedBinary.copy(:binary.copy("x", 1_000_000)) end
-    Quota.run(limit, fn -> send(keeper, {:keep, make.()}) && :ok end, pool: name)
+
+    work = fn ->
+      send(keeper, {:keep, BoundedBinary.copy(:binary.copy("x", 1_000_000))})
+      :ok
+    end
+
+    :ok = Quota.run(limit, work, pool: name)
     keeper
   end
 
