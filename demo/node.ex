@@ -49,11 +49,14 @@ defmodule Demo.Node do
   end
 
   @doc "The exit status of a node that has ended by itself, else nil. 137 is the kernel's SIGKILL."
-  def exit_status(%{port: port}) do
+  def exit_status(%{port: port, os_pid: os_pid}) do
+    # A node that was killed has no memory any more a moment before its end is told.
+    patience = if Demo.Memory.resident(os_pid), do: 0, else: 5_000
+
     receive do
       {^port, {:exit_status, status}} -> status
     after
-      0 -> nil
+      patience -> nil
     end
   end
 
