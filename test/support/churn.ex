@@ -13,22 +13,19 @@ defmodule Bounded.Test.Churn do
 
   @doc "Loads the modules anew, `times` times, old code purged as it goes."
   def reload(modules, times) do
-    for _ <- 1..times, module <- modules do
-      :code.purge(module)
-      {:module, ^module} = :code.load_file(module)
-    end
-
+    for _ <- 1..times, module <- modules, do: {:module, ^module} = load_anew(module)
     :ok
   end
 
   @doc "Tries to do so with the module of the NIFs."
   def reload_native(times) do
-    for _ <- 1..times do
-      :code.purge(Bounded.Native)
-      {:error, :on_load_failure} = :code.load_file(Bounded.Native)
-    end
-
+    for _ <- 1..times, do: {:error, :on_load_failure} = load_anew(Bounded.Native)
     :ok
+  end
+
+  defp load_anew(module) do
+    :code.purge(module)
+    :code.load_file(module)
   end
 
   @doc "Takes the module of the NIFs away, again and again."

@@ -27,10 +27,7 @@ const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
 pub struct NameId(NonZeroU16);
 
 impl NameId {
-    /// How many there can be.
-    pub const COUNT: usize = MAX_NAMES;
-
-    /// Below [`NameId::COUNT`].
+    /// Counts from 0 on; a document has few.
     #[inline]
     pub fn index(self) -> usize {
         usize::from(self.0.get()) - 1
