@@ -97,21 +97,26 @@ impl<'a> Attributes<'a> {
         self.spans.iter().map(|span| span.value.len()).sum()
     }
 
-    /// The attributes, from either end.
-    #[inline]
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Attribute<'a>> + ExactSizeIterator {
-        // By reference: copying the sources right after they were written would stall on every tag.
-        self.spans.iter().map(move |span| {
-            let qualified = utf8::text(self.sources.bytes(&span.name));
-            Attribute {
-                name: Name {
-                    qualified,
-                    local: &qualified[span.prefix as usize..],
-                    id: span.id,
-                    namespace: self.namespaces.get(span.namespace),
-                },
-                value: utf8::text(self.sources.bytes(&span.value)),
-            }
+    /// The attribute at `index`.
+    // In line, as what is returned would be loaded right after it was stored: that would stall on every one.
+    #[inline(always)]
+    pub fn get(&self, index: usize) -> Option<Attribute<'a>> {
+        let span = self.spans.get(index)?;
+        let qualified = utf8::text(self.sources.bytes(&span.name));
+        Some(Attribute {
+            name: Name {
+                qualified,
+                local: &qualified[span.prefix as usize..],
+                id: span.id,
+                namespace: self.namespaces.get(span.namespace),
+            },
+            value: utf8::text(self.sources.bytes(&span.value)),
         })
+    }
+
+    /// The attributes, from either end.
+    #[inline(always)]
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Attribute<'a>> {
+        (0..self.len()).filter_map(|index| self.get(index))
     }
 }

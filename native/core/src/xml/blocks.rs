@@ -22,6 +22,15 @@ pub(crate) fn text_end(bytes: &[u8], from: usize) -> usize {
 /// The first index from `from` that may end a plain value, `quote`, `<`, `&` or a control, or the length.
 #[inline(always)]
 pub(crate) fn value_end(bytes: &[u8], from: usize, quote: u8) -> usize {
+    match quote {
+        // Its masks are constants.
+        b'"' => value_end_before(bytes, from, b'"'),
+        quote => value_end_before(bytes, from, quote),
+    }
+}
+
+#[inline(always)]
+fn value_end_before(bytes: &[u8], from: usize, quote: u8) -> usize {
     let plain = |byte: u8| byte != quote && byte != b'<' && byte != b'&' && byte >= b' ';
     find(bytes, from, |block| masks::value(block, quote), plain)
 }

@@ -20,6 +20,9 @@ const MAX_NAME_BYTES: usize = 128;
 const MAX_PROBES: usize = 8;
 const FIRST_SLOTS: usize = 64;
 
+/// Bytes around an attribute's name as it is mostly written: a space, an equals sign and a quote.
+const AROUND_ATTRIBUTE: usize = 3;
+
 const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// The number of a name: the same for the same name, as long as its parser lives.
@@ -50,6 +53,8 @@ pub(crate) enum Role {
 struct Known {
     /// Its first bytes, and zeros.
     head: [u8; BLOCK],
+    /// How an attribute of this name is mostly written, up to its value, and zeros: see [`introduction`].
+    introduction: [u8; BLOCK],
     len: u16,
     /// The names that came next, by [`Role`].
     next: [Option<NameId>; 2],
@@ -85,7 +90,7 @@ impl KnownNames {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn bytes(&self, id: NameId) -> &[u8] {
         let known = &self.names[id.index()];
         let len = usize::from(known.len);
@@ -105,6 +110,22 @@ impl KnownNames {
         }
         self.move_to(Some(id));
         Some((id, end))
+    }
+
+    /// Where the value begins if what is at `from` introduces the expected attribute: one space, its name,
+    /// an equals sign and a double quote.
+    #[inline(always)]
+    pub fn introduced(&mut self, text: &[u8], from: usize) -> Option<(NameId, usize)> {
+        let id = self.next[Role::Attribute as usize]?;
+        let known = &self.names[id.index()];
+        let len = usize::from(known.len) + AROUND_ATTRIBUTE;
+        let block = text.get(from..)?.first_chunk()?;
+        if common(block, &known.introduction) < len {
+            return None;
+        }
+        self.last = Some(id);
+        self.next = known.next;
+        Some((id, from + len))
     }
 
     /// Where the name ends if it is what is at `from`, whatever comes behind it.
@@ -191,6 +212,7 @@ impl KnownNames {
         self.names
             .push(Known {
                 head,
+                introduction: introduction(name),
                 len: name.len() as u16,
                 next: [None; 2],
                 hash,
@@ -225,6 +247,19 @@ impl KnownNames {
         let mask = self.slots.len().wrapping_sub(1);
         (0..MAX_PROBES).map(move |probe| (hash as usize + probe) & mask)
     }
+}
+
+/// ` name="` and zeros; nothing but zeros if that is longer than a block.
+fn introduction(name: &[u8]) -> [u8; BLOCK] {
+    let mut block = [0; BLOCK];
+    if let Some([space, rest @ ..]) = block.get_mut(..name.len() + AROUND_ATTRIBUTE)
+        && let Some((middle, end)) = rest.split_at_mut_checked(name.len())
+    {
+        *space = b' ';
+        middle.copy_from_slice(name);
+        end.copy_from_slice(b"=\"");
+    }
+    block
 }
 
 #[inline]

@@ -191,18 +191,24 @@ impl Namespaces {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn get(&self, index: u32) -> Option<Namespace<'_>> {
+        match index {
+            Namespaces::NONE => None,
+            index => Some(self.declared(index)),
+        }
+    }
+
+    fn declared(&self, index: u32) -> Namespace<'_> {
         let (id, uri) = match index {
-            Namespaces::NONE => return None,
             Namespaces::XML => (XML_ID, XML_URI),
             Namespaces::XMLNS => (XMLNS_ID, XMLNS_URI),
             index => (self.bindings[index as usize].id, self.uri(index as usize)),
         };
-        Some(Namespace {
+        Namespace {
             id,
             uri: utf8::text(uri),
-        })
+        }
     }
 
     fn prefix(&self, index: usize) -> &[u8] {

@@ -46,7 +46,7 @@ impl<S: Sink> Scanner<'_, S> {
     }
 
     /// Reads plain tokens up to one that is not, or outside of the root element.
-    #[inline]
+    #[inline(never)]
     pub fn plain_tokens(&mut self) -> Result<(), Halt> {
         let text = self.text;
         loop {
@@ -148,7 +148,7 @@ impl<S: Sink> Scanner<'_, S> {
     }
 
     /// Reads the start tag at `at`, its attributes into the scanner's own; `None` if it is not plain.
-    #[inline]
+    #[inline(always)]
     fn read_start_tag(&mut self) -> Result<Option<StartTag>, Halt> {
         let room = self.core.limits.max_token_bytes.min(MAX_TAG as u64) as usize;
         let text = &self.text[..self.text.len().min(self.at + room)];
@@ -156,8 +156,8 @@ impl<S: Sink> Scanner<'_, S> {
         let max_value = self.core.limits.max_attribute_bytes as usize;
         let max_attributes = self.core.limits.max_attributes.min(MAX_ATTRIBUTES as u64) as usize;
         let known = &mut self.core.known;
-        known.begin_tag();
         let attributes = &mut self.core.tag.attributes;
+        known.begin_tag();
         attributes.clear();
         let Some((id, name_end)) = plain_name(known, text, self.at + 1, max_name, Role::Element)
         else {
@@ -165,42 +165,35 @@ impl<S: Sink> Scanner<'_, S> {
         };
         let mut at = name_end;
         loop {
-            let spaces = at;
-            // Mostly it is one space.
-            at += usize::from(text.get(at) == Some(&b' '));
-            if let Some(b' ' | b'\t' | b'\r' | b'\n') = text.get(at) {
-                at = class::skip(text, at, SPACE);
-            }
             let (end, empty) = match text[at..] {
                 [b'>', ..] => (at + 1, false),
                 [b'/', b'>', ..] => (at + 2, true),
                 _ => {
-                    let Some((id, stop)) = plain_name(known, text, at, max_name, Role::Attribute)
-                    else {
-                        return Ok(None);
+                    let Some(start) = plain_attribute(known, text, at, max_name) else {
+                        // White space before the tag's end, or not plain.
+                        at = class::skip(text, at, SPACE);
+                        match text[at..] {
+                            [b'>', ..] | [b'/', b'>', ..] => continue,
+                            _ => return Ok(None),
+                        }
                     };
-                    let [b'=', quote @ (b'"' | b'\''), ..] = text[stop..] else {
-                        return Ok(None);
-                    };
-                    let name = &text[at..stop];
-                    let value = stop + 2;
-                    let value_end = value_end(text, value, quote);
-                    let is_new = match id {
+                    let name = &text[start.name..start.name_end];
+                    let value_end = value_end(text, start.value, start.quote);
+                    let is_new = match start.id {
                         Some(id) => !known.is_repeated(id),
                         None => !attributes.iter().any(|it| is_named(it, text, name)),
                     };
-                    let is_plain = text.get(value_end) == Some(&quote)
-                        && value_end - value <= max_value
-                        && spaces < at
+                    let is_plain = text.get(value_end) == Some(&start.quote)
+                        && value_end - start.value <= max_value
                         && attributes.len() < max_attributes
                         && is_new;
                     if !is_plain {
                         return Ok(None);
                     }
                     attributes.push(AttributeSpan {
-                        name: Span::new(Source::Scanned, at, stop),
-                        value: Span::new(Source::Scanned, value, value_end),
-                        id,
+                        name: Span::new(Source::Scanned, start.name, start.name_end),
+                        value: Span::new(Source::Scanned, start.value, value_end),
+                        id: start.id,
                         prefix: 0,
                         namespace: Namespaces::NONE,
                     })?;
@@ -215,6 +208,49 @@ impl<S: Sink> Scanner<'_, S> {
                 empty,
             }));
         }
+    }
+}
+
+/// An attribute up to its value.
+struct AttributeStart {
+    id: Option<NameId>,
+    name: usize,
+    name_end: usize,
+    value: usize,
+    quote: u8,
+}
+
+/// Reads an attribute behind `from` up to its value, white space before it included.
+#[inline(always)]
+fn plain_attribute(
+    known: &mut KnownNames,
+    text: &[u8],
+    from: usize,
+    max_name: usize,
+) -> Option<AttributeStart> {
+    if let Some((id, value)) = known.introduced(text, from) {
+        return Some(AttributeStart {
+            id: Some(id),
+            name: from + 1,
+            name_end: value - 2,
+            value,
+            quote: b'"',
+        });
+    }
+    let name = class::skip(text, from, SPACE);
+    if name == from {
+        return None;
+    }
+    let (id, name_end) = plain_name(known, text, name, max_name, Role::Attribute)?;
+    match text[name_end..] {
+        [b'=', quote @ (b'"' | b'\''), ..] => Some(AttributeStart {
+            id,
+            name,
+            name_end,
+            value: name_end + 2,
+            quote,
+        }),
+        _ => None,
     }
 }
 
