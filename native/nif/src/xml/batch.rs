@@ -8,49 +8,48 @@ use std::mem::MaybeUninit;
 /// Events, attributes and steps of the tape of one call.
 const MAX_WORK: usize = 1536;
 
-/// Bytes of strings copied in one call.
-const MAX_BYTES: usize = 192 * 1024;
+/// As many bytes of strings are copied in the time that one of them takes.
+const WORK_BYTES: usize = 128;
 
 /// The events of one call, on the stack: nothing to allocate, nothing to charge.
 pub struct Batch {
     events: [MaybeUninit<RawTerm>; MAX_WORK],
     len: usize,
-    work: usize,
-    bytes: usize,
-    paused: bool,
+    /// What the call may still do, in bytes copied.
+    ///
+    /// One counter: two of them that lie side by side, the compiler would add up together, and load
+    /// together what was just stored apart, for which the processor waits.
+    room: usize,
     refusal: Option<Refusal>,
 }
 
 impl Batch {
-    #[inline]
+    #[inline(always)]
     pub fn new() -> Batch {
         Batch {
             events: [const { MaybeUninit::uninit() }; MAX_WORK],
             len: 0,
-            work: 0,
-            bytes: 0,
-            paused: false,
+            room: MAX_WORK * WORK_BYTES,
             refusal: None,
         }
     }
 
     /// Whether the call has done its share, or must wait.
-    #[inline]
+    #[inline(always)]
     pub fn is_full(&self) -> bool {
-        self.work >= MAX_WORK || self.bytes >= MAX_BYTES || self.paused
+        self.room == 0
     }
 
     /// Counts work: the event itself, each of its parts, and bytes copied.
-    #[inline]
+    #[inline(always)]
     pub fn count(&mut self, work: usize, bytes: usize) {
-        self.work += work;
-        self.bytes += bytes;
+        self.room = self.room.saturating_sub(work * WORK_BYTES + bytes);
     }
 
     /// Adds an event; there is room whenever the batch is not full.
-    #[inline]
+    #[inline(always)]
     pub fn push(&mut self, event: RawTerm) {
-        self.work += 1;
+        self.count(1, 0);
         if let Some(slot) = self.events.get_mut(self.len) {
             slot.write(event);
             self.len += 1;
@@ -60,7 +59,7 @@ impl Batch {
     /// Nothing more in this call.
     #[cold]
     pub fn wait(&mut self, wait: Wait) {
-        self.paused = true;
+        self.room = 0;
         if let Wait::Refused(refusal) = wait {
             self.refusal = Some(refusal);
         }

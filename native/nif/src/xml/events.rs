@@ -7,6 +7,10 @@ use super::long_tag::{LongTag, MANY};
 use super::terms::{self, RawTerm, Terms};
 use bounded_core::xml::{Attribute, Attributes, Doctype, Flow, Name, Position, Prolog, Sink};
 use rustler::{Atom, Encoder};
+use std::mem::MaybeUninit;
+
+/// Lists of up to so many attributes are made in one go.
+const FEW: usize = 16;
 
 /// Turns what the parser tells in one call into terms.
 pub struct EventSink<'a, 'env> {
@@ -20,7 +24,7 @@ pub struct EventSink<'a, 'env> {
 }
 
 impl EventSink<'_, '_> {
-    #[inline]
+    #[inline(always)]
     fn push(&mut self, event: RawTerm) -> Flow {
         let event = match self.place {
             Some(place) => self.terms.tuple([event, place]),
@@ -63,6 +67,7 @@ impl EventSink<'_, '_> {
         self.push(event)
     }
 
+    #[inline(always)]
     fn attributes(&mut self, attributes: &Attributes<'_>) -> Option<RawTerm> {
         let bytes = attributes.value_bytes();
         let mut threshold = LARGE;
@@ -81,23 +86,34 @@ impl EventSink<'_, '_> {
             return self.many_attributes(attributes, threshold);
         }
         self.batch.count(attributes.len(), bytes);
-        let mut list = self.terms.empty_list;
-        for attribute in attributes.iter().rev() {
-            let pair = self.attribute(&attribute, threshold)?;
-            list = self.terms.cell(pair, list);
+        let mut pairs = [MaybeUninit::uninit(); FEW];
+        let Some(pairs) = pairs.get_mut(..attributes.len()) else {
+            let mut list = self.terms.empty_list;
+            for attribute in attributes.iter().rev() {
+                let pair = self.attribute(&attribute, threshold)?;
+                list = self.terms.cell(pair, list);
+            }
+            return Some(list);
+        };
+        for (index, pair) in pairs.iter_mut().enumerate().rev() {
+            let attribute = attributes.get(index)?;
+            pair.write(self.attribute(&attribute, threshold)?);
         }
-        Some(list)
+        // SAFETY: there are as many as there are attributes, and each was written.
+        let pairs = unsafe { pairs.assume_init_ref() };
+        Some(self.terms.list(pairs))
     }
 
-    #[inline]
+    #[inline(always)]
     fn attribute(&mut self, attribute: &Attribute<'_>, threshold: usize) -> Option<RawTerm> {
-        let name = self.interner.name(&self.terms, &(&attribute.name).into());
-        let value = if attribute.value.len() > threshold {
-            self.large.take(&self.terms)?
-        } else {
-            self.terms.binary(attribute.value.as_bytes())
-        };
-        Some(self.terms.tuple([name, value]))
+        let name = attribute.name.into();
+        if attribute.value.len() > threshold {
+            let name = self.interner.name(&self.terms, name);
+            let value = self.large.take(&self.terms)?;
+            return Some(self.terms.tuple([name, value]));
+        }
+        let value = attribute.value.as_bytes();
+        Some(self.interner.attribute(&self.terms, name, value))
     }
 
     /// The same in as many calls as it takes.
@@ -156,46 +172,46 @@ impl Sink for EventSink<'_, '_> {
         self.push(terms.tuple([terms::start_document().as_c_arg(), prolog]))
     }
 
-    #[inline]
+    #[inline(always)]
     fn start_element(&mut self, name: Name<'_>, attributes: &Attributes<'_>) -> Flow {
         if self.batch.is_full() {
             return Flow::Again;
         }
         let event = if attributes.is_empty() {
-            self.interner.start_event(&self.terms, &(&name).into())
+            self.interner.start_event(&self.terms, name.into())
         } else {
             let Some(attributes) = self.attributes(attributes) else {
                 return Flow::Again;
             };
-            let name = self.interner.name(&self.terms, &(&name).into());
+            let name = self.interner.name(&self.terms, name.into());
             let element = self.terms.tuple([name, attributes]);
             self.terms.tuple([self.terms.start_element, element])
         };
         self.push(event)
     }
 
-    #[inline]
+    #[inline(always)]
     fn end_element(&mut self, name: Name<'_>) -> Flow {
         if self.batch.is_full() {
             return Flow::Again;
         }
-        let event = self.interner.end_event(&self.terms, &(&name).into());
+        let event = self.interner.end_event(&self.terms, name.into());
         self.push(event)
     }
 
-    #[inline]
+    #[inline(always)]
     fn characters(&mut self, text: &str) -> Flow {
         if self.batch.is_full() {
             return Flow::Again;
         }
-        let event = match self.interner.space_event(&self.terms, text) {
-            Some(event) => event,
-            None => {
-                let Some(text) = self.string(text) else {
-                    return Flow::Again;
-                };
-                self.terms.tuple([self.terms.characters, text])
-            }
+        let event = if text.len() > LARGE {
+            let Some(text) = self.large_string(text) else {
+                return Flow::Again;
+            };
+            self.terms.tuple([self.terms.characters, text])
+        } else {
+            self.batch.count(0, text.len());
+            self.interner.text_event(&self.terms, text.as_bytes())
         };
         self.push(event)
     }

@@ -4,6 +4,7 @@
 //! and a tuple, and heap words per event fall by nearly half. The parser numbers its names; terms are
 //! valid within their call only.
 
+use super::short::{Found, Luck, ShortStrings};
 use super::terms::{self, RawTerm, Terms};
 use bounded_core::charged::ChargedVec;
 use bounded_core::quota::Account;
@@ -14,6 +15,9 @@ use std::sync::Arc;
 const MAX_SPACE: usize = 32;
 
 const NO_NAMESPACE: u32 = u32::MAX;
+
+/// The kind of short strings that are texts. A call makes fewer entries, each a kind of its own.
+const TEXT: u16 = u16::MAX;
 
 /// URIs of the namespaces last seen, by the low bits of their ids.
 const URIS: usize = 16;
@@ -27,6 +31,9 @@ struct Entry {
     name: RawTerm,
     start_event: Option<RawTerm>,
     end_event: Option<RawTerm>,
+    /// Attributes of this name, as a kind of short strings, and whether their values repeat.
+    kind: u16,
+    values: Luck,
 }
 
 /// What was made of the white space of one length.
@@ -53,9 +60,9 @@ pub struct RawName<'a> {
     pub namespace: Option<(u32, &'a [u8])>,
 }
 
-impl<'a> From<&Name<'a>> for RawName<'a> {
-    #[inline]
-    fn from(name: &Name<'a>) -> RawName<'a> {
+impl<'a> From<Name<'a>> for RawName<'a> {
+    #[inline(always)]
+    fn from(name: Name<'a>) -> RawName<'a> {
         RawName {
             id: name.id,
             local: name.local.as_bytes(),
@@ -72,6 +79,11 @@ pub struct Interner {
     entries: ChargedVec<Entry>,
     /// By the texts' lengths.
     spaces: ChargedVec<Space>,
+    short: ShortStrings,
+    /// Of the entries made in this call.
+    kinds: u16,
+    /// Whether texts repeat.
+    texts: Luck,
     uris: [Option<Uri>; URIS],
 }
 
@@ -82,6 +94,9 @@ impl Interner {
             call: 0,
             entries: ChargedVec::new(account),
             spaces: ChargedVec::new(account),
+            short: ShortStrings::new(account),
+            kinds: 0,
+            texts: Luck::NEW,
             uris: [None; URIS],
         }
     }
@@ -89,44 +104,89 @@ impl Interner {
     /// Another call: every term made so far is gone.
     pub fn begin_call(&mut self) {
         self.call += 1;
+        self.kinds = 0;
+        self.texts = Luck::NEW;
     }
 
     /// A name: a binary, or `{uri, local}`.
-    #[inline]
-    pub fn name(&mut self, terms: &Terms, name: &RawName) -> RawTerm {
+    #[inline(always)]
+    pub fn name(&mut self, terms: &Terms, name: RawName) -> RawTerm {
         match self.entry(terms, name) {
-            Some(entry) => entry.name,
+            Some(index) => self.entries[index].name,
             None => self.make_name(terms, name),
         }
     }
 
+    /// `{name, value}`.
+    #[inline(always)]
+    pub fn attribute(&mut self, terms: &Terms, name: RawName, value: &[u8]) -> RawTerm {
+        let make = |name| terms.tuple([name, terms.binary(value)]);
+        let call = self.call;
+        let Some(index) = self.entry(terms, name) else {
+            return make(self.make_name(terms, name));
+        };
+        let entry = &mut self.entries[index];
+        match self.short.get(call, entry.kind, value, &mut entry.values) {
+            Found::Term(pair) => pair,
+            Found::No => make(entry.name),
+            Found::NotYet(key) => {
+                let pair = make(entry.name);
+                self.short.put(key, pair);
+                pair
+            }
+        }
+    }
+
     /// `{:start_element, {name, []}}`.
-    #[inline]
-    pub fn start_event(&mut self, terms: &Terms, name: &RawName) -> RawTerm {
+    #[inline(always)]
+    pub fn start_event(&mut self, terms: &Terms, name: RawName) -> RawTerm {
         let make = |name| {
             let element = terms.tuple([name, terms.empty_list]);
             terms.tuple([terms.start_element, element])
         };
         match self.entry(terms, name) {
-            Some(entry) => *entry.start_event.get_or_insert_with(|| make(entry.name)),
+            Some(index) => {
+                let entry = &mut self.entries[index];
+                *entry.start_event.get_or_insert_with(|| make(entry.name))
+            }
             None => make(self.make_name(terms, name)),
         }
     }
 
     /// `{:end_element, name}`.
-    #[inline]
-    pub fn end_event(&mut self, terms: &Terms, name: &RawName) -> RawTerm {
+    #[inline(always)]
+    pub fn end_event(&mut self, terms: &Terms, name: RawName) -> RawTerm {
         let make = |name| terms.tuple([terms.end_element, name]);
         match self.entry(terms, name) {
-            Some(entry) => *entry.end_event.get_or_insert_with(|| make(entry.name)),
+            Some(index) => {
+                let entry = &mut self.entries[index];
+                *entry.end_event.get_or_insert_with(|| make(entry.name))
+            }
             None => make(self.make_name(terms, name)),
         }
     }
 
-    /// `{:characters, text}` for a text that is likely to come again: short white space.
-    #[inline]
-    pub fn space_event(&mut self, terms: &Terms, text: &str) -> Option<RawTerm> {
-        let text = text.as_bytes();
+    /// `{:characters, text}`.
+    #[inline(always)]
+    pub fn text_event(&mut self, terms: &Terms, text: &[u8]) -> RawTerm {
+        if let Some(event) = self.space_event(terms, text) {
+            return event;
+        }
+        let make = || terms.tuple([terms.characters, terms.binary(text)]);
+        match self.short.get(self.call, TEXT, text, &mut self.texts) {
+            Found::Term(event) => event,
+            Found::No => make(),
+            Found::NotYet(key) => {
+                let event = make();
+                self.short.put(key, event);
+                event
+            }
+        }
+    }
+
+    /// The same for the white space between tags.
+    #[inline(always)]
+    fn space_event(&mut self, terms: &Terms, text: &[u8]) -> Option<RawTerm> {
         if text.len() > MAX_SPACE || !is_space(*text.first()?) {
             return None;
         }
@@ -163,23 +223,23 @@ impl Interner {
         Some(event)
     }
 
-    /// The entry of a name that has a number, its term made in this call.
-    #[inline]
-    fn entry(&mut self, terms: &Terms, name: &RawName) -> Option<&mut Entry> {
+    /// Where the entry of a name is that has a number, its term made in this call.
+    #[inline(always)]
+    fn entry(&mut self, terms: &Terms, name: RawName) -> Option<usize> {
         let index = name.id?.index();
         let namespace = name.namespace.map_or(NO_NAMESPACE, |(id, _)| id);
         match self.entries.get(index) {
             Some(entry) if entry.call == self.call && entry.namespace == namespace => {}
             _ => self.make_entry(terms, name, index, namespace)?,
         }
-        Some(&mut self.entries[index])
+        Some(index)
     }
 
     #[inline(never)]
     fn make_entry(
         &mut self,
         terms: &Terms,
-        name: &RawName,
+        name: RawName,
         index: usize,
         namespace: u32,
     ) -> Option<()> {
@@ -189,7 +249,10 @@ impl Interner {
             name: self.make_name(terms, name),
             start_event: None,
             end_event: None,
+            kind: self.kinds,
+            values: Luck::NEW,
         };
+        self.kinds = self.kinds.wrapping_add(1) % TEXT;
         while self.entries.len() <= index {
             let none = Entry { call: 0, ..made };
             self.entries.push(none).ok()?;
@@ -198,7 +261,7 @@ impl Interner {
         Some(())
     }
 
-    fn make_name(&mut self, terms: &Terms, name: &RawName) -> RawTerm {
+    fn make_name(&mut self, terms: &Terms, name: RawName) -> RawTerm {
         let local = terms.binary(name.local);
         if !self.namespaces {
             return local;

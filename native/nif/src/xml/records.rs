@@ -203,7 +203,7 @@ impl<'env> RecordSink<'_, 'env> {
             local: &local,
             namespace: namespace.as_ref().map(|(id, uri)| (*id, &**uri)),
         };
-        self.interner.name(&self.terms, &name)
+        self.interner.name(&self.terms, name)
     }
 
     /// What the tape's answer means for the parser.
