@@ -4,23 +4,31 @@ defmodule BoundedXml.Reader do
   # Behind the `Enumerable` of `BoundedXml.Stream`.
 
   alias Bounded.{Arena, Native}
-  alias BoundedXml.{Errors, Options, Source}
+  alias BoundedXml.{Errors, Nursery, Options, Source}
 
   # `status` is what the parser said last: `:more` wants input, `:full` has events to give without any,
   # `{:build, terms}` wants back what it has built of an element, `:done` is closed.
   # The parser is made with the first part, so that a small document takes one call.
-  defstruct [:source, :options, :path, parser: nil, status: :more]
+  # `read` counts the bytes read since the heap was collected.
+  defstruct [:source, :options, :path, :nursery, parser: nil, status: :more, read: 0]
+
+  # Consumed events are collected at the latest when so much was read.
+  @collect_bytes 32_768
 
   @doc "Opens the source in the calling process."
   def open(source, options, path) do
-    %__MODULE__{source: Source.open(source), options: options, path: path}
+    %__MODULE__{source: Source.open(source), options: options, path: path, nursery: Nursery.new()}
   end
 
   @doc "Folds the whole document with a function that never halts."
   def fold(reader, acc, fun) do
     case next(reader) do
-      {events, reader} -> fold(reader, fold_events(reader, events, acc, fun), fun)
-      :done -> {:done, acc}
+      {events, reader} ->
+        acc = fold_events(reader, events, acc, fun)
+        fold(consumed(reader), acc, fun)
+
+      :done ->
+        {:done, acc}
     end
   end
 
@@ -42,7 +50,7 @@ defmodule BoundedXml.Reader do
         :erlang.raise(kind, reason, __STACKTRACE__)
     else
       {:cont, acc} ->
-        case next(reader) do
+        case next(consumed(reader)) do
           {events, reader} -> reduce(reader, events, {:cont, acc}, fun)
           :done -> {:done, acc}
         end
@@ -56,6 +64,7 @@ defmodule BoundedXml.Reader do
   end
 
   def reduce(reader, events, {:suspend, acc}, fun) do
+    reader = %{reader | nursery: Nursery.leave(reader.nursery)}
     {:suspended, acc, &reduce(reader, events, &1, fun)}
   end
 
@@ -74,13 +83,25 @@ defmodule BoundedXml.Reader do
     end
   end
 
+  defp consumed(%{status: status, read: read} = reader)
+       when status == :full or read >= @collect_bytes,
+       do: %{reader | nursery: Nursery.collect(reader.nursery), read: 0}
+
+  defp consumed(reader), do: reader
+
   # The next batch that is not empty. Whatever it raises, everything is closed.
-  defp next(%{status: :done}), do: :done
+  defp next(%{status: :done} = reader) do
+    Nursery.leave(reader.nursery)
+    :done
+  end
 
   defp next(%{status: :more} = reader) do
     case read(reader) do
-      {part, last?, source} -> feed(%{reader | source: source}, part, last?)
-      :eof -> feed(%{reader | source: :eof}, {"", 0, 0}, true)
+      {{_, _, length} = part, last?, source} ->
+        feed(%{reader | source: source, read: reader.read + length}, part, last?)
+
+      :eof ->
+        feed(%{reader | source: :eof}, {"", 0, 0}, true)
     end
   end
 
@@ -130,7 +151,8 @@ defmodule BoundedXml.Reader do
   end
 
   # The native side closes the parser of a document that ends.
-  defp close(%{source: source, parser: parser, status: status}) do
+  defp close(%{source: source, parser: parser, status: status, nursery: nursery}) do
+    Nursery.leave(nursery)
     if parser != nil and status != :done, do: Native.xml_close(parser)
     Source.close(source)
   end
