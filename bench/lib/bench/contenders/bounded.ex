@@ -2,6 +2,9 @@ defmodule Bench.Contenders.Bounded do
   @moduledoc false
   @behaviour Bench.Contender
 
+  alias Bench.Tally
+  require Tally
+
   @impl true
   def available?, do: true
 
@@ -12,10 +15,11 @@ defmodule Bench.Contenders.Bounded do
   def count(chunks, options \\ []) do
     chunks
     |> BoundedXml.stream(options)
-    |> Enum.reduce({0, 0}, fn
-      {:characters, text}, {events, bytes} -> {events + 1, bytes + byte_size(text)}
-      _event, {events, bytes} -> {events + 1, bytes}
+    |> Enum.reduce(Tally.new(), fn
+      {:characters, text}, tally -> Tally.text(tally, byte_size(text))
+      _event, tally -> Tally.event(tally)
     end)
+    |> Tally.counted()
   end
 end
 

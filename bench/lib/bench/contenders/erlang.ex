@@ -2,6 +2,9 @@ defmodule Bench.Contenders.Xmerl do
   @moduledoc false
   @behaviour Bench.Contender
 
+  alias Bench.Tally
+  require Tally
+
   @impl true
   def available?, do: Code.ensure_loaded?(:xmerl_sax_parser)
 
@@ -10,28 +13,28 @@ defmodule Bench.Contenders.Xmerl do
 
   @impl true
   def count([first | rest]) do
-    {:ok, counted, _unread} =
+    {:ok, tally, _unread} =
       :xmerl_sax_parser.stream(first,
         continuation_fun: &next/1,
         continuation_state: rest,
         event_fun: &event/3,
-        event_state: {0, 0}
+        event_state: Tally.new()
       )
 
-    counted
+    Tally.counted(tally)
   end
 
   defp next([chunk | rest]), do: {chunk, rest}
   defp next([]), do: {"", []}
 
-  defp event({:characters, text}, _location, counted), do: text(text, counted)
-  defp event({:ignorableWhitespace, text}, _location, counted), do: text(text, counted)
+  defp event({:characters, text}, _location, tally), do: text(text, tally)
+  defp event({:ignorableWhitespace, text}, _location, tally), do: text(text, tally)
   # Namespaces are extra events here.
-  defp event({:startPrefixMapping, _, _}, _location, counted), do: counted
-  defp event({:endPrefixMapping, _}, _location, counted), do: counted
-  defp event(_event, _location, {events, bytes}), do: {events + 1, bytes}
+  defp event({:startPrefixMapping, _, _}, _location, tally), do: tally
+  defp event({:endPrefixMapping, _}, _location, tally), do: tally
+  defp event(_event, _location, tally), do: Tally.event(tally)
 
-  defp text(text, {events, bytes}), do: {events + 1, utf8_bytes(text, bytes)}
+  defp text(text, tally), do: Tally.text(tally, utf8_bytes(text, 0))
 
   # The text is a list of code points.
   defp utf8_bytes([c | rest], n) when c < 0x80, do: utf8_bytes(rest, n + 1)
@@ -45,6 +48,9 @@ defmodule Bench.Contenders.Erlsom do
   @moduledoc false
   @behaviour Bench.Contender
 
+  alias Bench.Tally
+  require Tally
+
   @impl true
   def available?, do: Code.ensure_loaded?(:erlsom)
 
@@ -54,19 +60,19 @@ defmodule Bench.Contenders.Erlsom do
   @impl true
   def count([first | rest]) do
     options = [{:continuation_function, &next/2, rest}, output_encoding: :utf8]
-    {:ok, counted, _unread} = apply(:erlsom, :parse_sax, [first, {0, 0}, &event/2, options])
-    counted
+    {:ok, tally, _unread} = apply(:erlsom, :parse_sax, [first, Tally.new(), &event/2, options])
+    Tally.counted(tally)
   end
 
   defp next(unread, [chunk | rest]), do: {unread <> chunk, rest}
   defp next(unread, []), do: {unread, []}
 
-  defp event({:characters, text}, {events, bytes}), do: {events + 1, bytes + byte_size(text)}
+  defp event({:characters, text}, tally), do: Tally.text(tally, byte_size(text))
 
-  defp event({:ignorableWhitespace, text}, {events, bytes}),
-    do: {events + 1, bytes + IO.iodata_length(text)}
+  defp event({:ignorableWhitespace, text}, tally),
+    do: Tally.text(tally, IO.iodata_length(text))
 
-  defp event({:startPrefixMapping, _, _}, counted), do: counted
-  defp event({:endPrefixMapping, _}, counted), do: counted
-  defp event(_event, {events, bytes}), do: {events + 1, bytes}
+  defp event({:startPrefixMapping, _, _}, tally), do: tally
+  defp event({:endPrefixMapping, _}, tally), do: tally
+  defp event(_event, tally), do: Tally.event(tally)
 end

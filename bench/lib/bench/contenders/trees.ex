@@ -3,14 +3,17 @@ defmodule Bench.Contenders.Trees do
   # Counts a tree of `{:xmlel, name, attributes, children}`, the form of fast_xml and of exml: two events
   # an element, one a text.
 
-  def count({:xmlel, _name, _attributes, children}, {events, bytes}),
-    do: children(children, {events + 2, bytes})
+  alias Bench.Tally
+  require Tally
 
-  def count({:xmlcdata, text}, {events, bytes}), do: {events + 1, bytes + byte_size(text)}
-  def count({:xmlcdata, text, _style}, counted), do: count({:xmlcdata, text}, counted)
+  def count({:xmlel, _name, _attributes, children}, tally),
+    do: children(children, Tally.event(tally, 2))
 
-  defp children([child | rest], counted), do: children(rest, count(child, counted))
-  defp children([], counted), do: counted
+  def count({:xmlcdata, text}, tally), do: Tally.text(tally, byte_size(text))
+  def count({:xmlcdata, text, _style}, tally), do: count({:xmlcdata, text}, tally)
+
+  defp children([child | rest], tally), do: children(rest, count(child, tally))
+  defp children([], tally), do: tally
 end
 
 defmodule Bench.Contenders.FastXml do
@@ -18,6 +21,8 @@ defmodule Bench.Contenders.FastXml do
   @behaviour Bench.Contender
 
   alias Bench.Contenders.Trees
+  alias Bench.Tally
+  require Tally
 
   @impl true
   def available?, do: match?({:ok, _}, Application.ensure_all_started(:fast_xml))
@@ -29,24 +34,24 @@ defmodule Bench.Contenders.FastXml do
   def count(chunks) do
     parser = apply(:fxml_stream, :new, [self(), :infinity, [:no_gen_server]])
 
-    {parser, counted} =
-      Enum.reduce(chunks, {parser, {0, 0}}, fn chunk, {parser, counted} ->
-        {apply(:fxml_stream, :parse, [parser, chunk]), received(counted)}
+    {parser, tally} =
+      Enum.reduce(chunks, {parser, Tally.new()}, fn chunk, {parser, tally} ->
+        {apply(:fxml_stream, :parse, [parser, chunk]), received(tally)}
       end)
 
     apply(:fxml_stream, :close, [parser])
-    received(counted)
+    Tally.counted(received(tally))
   end
 
-  defp received({events, bytes} = counted) do
+  defp received(tally) do
     receive do
-      {:xmlstreamstart, _name, _attributes} -> received({events + 1, bytes})
-      {:xmlstreamend, _name} -> received({events + 1, bytes})
-      {:xmlstreamelement, element} -> received(Trees.count(element, counted))
-      {:xmlstreamcdata, text} -> received({events + 1, bytes + byte_size(text)})
+      {:xmlstreamstart, _name, _attributes} -> received(Tally.event(tally))
+      {:xmlstreamend, _name} -> received(Tally.event(tally))
+      {:xmlstreamelement, element} -> received(Trees.count(element, tally))
+      {:xmlstreamcdata, text} -> received(Tally.text(tally, byte_size(text)))
       {:xmlstreamerror, reason} -> raise "fast_xml: #{inspect(reason)}"
     after
-      0 -> counted
+      0 -> tally
     end
   end
 end
@@ -56,6 +61,8 @@ defmodule Bench.Contenders.Exml do
   @behaviour Bench.Contender
 
   alias Bench.Contenders.Trees
+  alias Bench.Tally
+  require Tally
 
   @impl true
   def available?, do: Code.ensure_loaded?(:exml_stream)
@@ -67,17 +74,17 @@ defmodule Bench.Contenders.Exml do
   def count(chunks) do
     {:ok, parser} = apply(:exml_stream, :new_parser, [])
 
-    {_parser, counted} =
-      Enum.reduce(chunks, {parser, {0, 0}}, fn chunk, {parser, counted} ->
+    {_parser, tally} =
+      Enum.reduce(chunks, {parser, Tally.new()}, fn chunk, {parser, tally} ->
         case apply(:exml_stream, :parse, [parser, chunk]) do
-          {:ok, parser, elements} -> {parser, Enum.reduce(elements, counted, &element/2)}
+          {:ok, parser, elements} -> {parser, Enum.reduce(elements, tally, &element/2)}
           {:error, reason} -> raise "exml: #{inspect(reason)}"
         end
       end)
 
-    counted
+    Tally.counted(tally)
   end
 
-  defp element({:xmlel, _, _, _} = element, counted), do: Trees.count(element, counted)
-  defp element(_root, {events, bytes}), do: {events + 1, bytes}
+  defp element({:xmlel, _, _, _} = element, tally), do: Trees.count(element, tally)
+  defp element(_root, tally), do: Tally.event(tally)
 end
