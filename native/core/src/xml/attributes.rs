@@ -74,6 +74,7 @@ impl<'a> Sources<'a> {
 }
 
 /// The attributes of a start tag, in document order, defaulted ones last.
+#[derive(Clone, Copy)]
 pub struct Attributes<'a> {
     pub(crate) spans: &'a [AttributeSpan],
     pub(crate) sources: Sources<'a>,
@@ -98,25 +99,35 @@ impl<'a> Attributes<'a> {
     }
 
     /// The attribute at `index`.
-    // In line, as what is returned would be loaded right after it was stored: that would stall on every one.
     #[inline(always)]
     pub fn get(&self, index: usize) -> Option<Attribute<'a>> {
         let span = self.spans.get(index)?;
-        let qualified = utf8::text(self.sources.bytes(&span.name));
         Some(Attribute {
-            name: Name {
-                qualified,
-                local: &qualified[span.prefix as usize..],
-                id: span.id,
-                namespace: self.namespaces.get(span.namespace),
-            },
-            value: utf8::text(self.sources.bytes(&span.value)),
+            name: self.name(span),
+            value: self.value(span),
         })
     }
 
     /// The attributes, from either end.
     #[inline(always)]
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = Attribute<'a>> {
-        (0..self.len()).filter_map(|index| self.get(index))
+        let attributes = *self;
+        (0..self.len()).filter_map(move |index| attributes.get(index))
+    }
+
+    #[inline(always)]
+    fn name(&self, span: &AttributeSpan) -> Name<'a> {
+        let qualified = utf8::text(self.sources.bytes(&span.name));
+        Name {
+            qualified,
+            local: &qualified[span.prefix as usize..],
+            id: span.id,
+            namespace: self.namespaces.get(span.namespace),
+        }
+    }
+
+    #[inline(always)]
+    fn value(&self, span: &AttributeSpan) -> &'a str {
+        utf8::text(self.sources.bytes(&span.value))
     }
 }

@@ -1,8 +1,8 @@
 //! The names of a document, each known by a number.
 //!
 //! A document is made of a few names that come in the same order again and again. Behind one of them,
-//! that one is expected which came there the last time: comparing sixteen bytes then tells that it is a
-//! name, which one, and where it ends. Whoever makes something of names can keep it by the number.
+//! those are expected which came there the last two times: comparing sixteen bytes then tells that it is
+//! a name, which one, and where it ends. Whoever makes something of names can keep it by the number.
 
 use super::blocks::{BLOCK, common};
 use super::class::{self, NAME};
@@ -49,6 +49,9 @@ pub(crate) enum Role {
     Attribute,
 }
 
+/// The name that came last, and the one that came before it.
+type Candidates = [Option<NameId>; 2];
+
 #[derive(Clone, Copy, Debug)]
 struct Known {
     /// Its first bytes, and zeros.
@@ -57,7 +60,7 @@ struct Known {
     introduction: [u8; BLOCK],
     len: u16,
     /// The names that came next, by [`Role`].
-    next: [Option<NameId>; 2],
+    next: [Candidates; 2],
     hash: u32,
     /// Where it lies in `bytes` if it is longer than its head.
     start: u32,
@@ -72,9 +75,9 @@ pub(crate) struct KnownNames {
     bytes: ChargedVec<u8>,
     /// A power of two of them.
     slots: ChargedVec<Option<NameId>>,
-    /// The name read last, and what came next the time before.
+    /// The name read last, and what came next the times before.
     last: Option<NameId>,
-    next: [Option<NameId>; 2],
+    next: [Candidates; 2],
     tag: u32,
 }
 
@@ -85,7 +88,7 @@ impl KnownNames {
             bytes: ChargedVec::new(account),
             slots: ChargedVec::new(account),
             last: None,
-            next: [None; 2],
+            next: [[None; 2]; 2],
             tag: 0,
         }
     }
@@ -100,23 +103,43 @@ impl KnownNames {
         }
     }
 
-    /// Reads the name at `from` if it is the expected one and more follows it; says where it ends.
+    /// Reads the name at `from` if it is an expected one and more follows it; says where it ends.
     #[inline(always)]
     pub fn expected(&mut self, text: &[u8], from: usize, role: Role) -> Option<(NameId, usize)> {
-        let id = self.next[role as usize]?;
-        let end = self.end(text, from, id)?;
-        if class::is(*text.get(end)?, NAME) {
-            return None;
+        let [first, second] = self.next[role as usize];
+        let first = first?;
+        if let Some(end) = self.whole(text, from, first) {
+            self.move_to(Some(first));
+            return Some((first, end));
         }
-        self.move_to(Some(id));
-        Some((id, end))
+        let second = second?;
+        let end = self.whole(text, from, second)?;
+        self.follow(role, second);
+        self.move_to(Some(second));
+        Some((second, end))
+    }
+
+    /// Where the name ends if it is what is at `from`, and something else follows it.
+    #[inline(always)]
+    fn whole(&self, text: &[u8], from: usize, id: NameId) -> Option<usize> {
+        let end = self.end(text, from, id)?;
+        (!class::is(*text.get(end)?, NAME)).then_some(end)
+    }
+
+    /// Behind the name read last, this one came.
+    #[inline]
+    fn follow(&mut self, role: Role, id: NameId) {
+        if let Some(last) = self.last {
+            let candidates = &mut self.names[last.index()].next[role as usize];
+            *candidates = [Some(id), candidates[0]];
+        }
     }
 
     /// Where the value begins if what is at `from` introduces the expected attribute: one space, its name,
     /// an equals sign and a double quote.
     #[inline(always)]
     pub fn introduced(&mut self, text: &[u8], from: usize) -> Option<(NameId, usize)> {
-        let id = self.next[Role::Attribute as usize]?;
+        let id = self.next[Role::Attribute as usize][0]?;
         let known = &self.names[id.index()];
         let len = usize::from(known.len) + AROUND_ATTRIBUTE;
         let block = text.get(from..)?.first_chunk()?;
@@ -145,8 +168,8 @@ impl KnownNames {
     #[inline]
     pub fn learn(&mut self, name: &[u8], role: Role) -> Option<NameId> {
         let id = self.find(name);
-        if let Some(last) = self.last {
-            self.names[last.index()].next[role as usize] = id;
+        if let Some(id) = id {
+            self.follow(role, id);
         }
         self.move_to(id);
         id
@@ -155,7 +178,7 @@ impl KnownNames {
     #[inline(always)]
     fn move_to(&mut self, id: Option<NameId>) {
         self.last = id;
-        self.next = id.map_or([None; 2], |id| self.names[id.index()].next);
+        self.next = id.map_or([[None; 2]; 2], |id| self.names[id.index()].next);
     }
 
     /// A start tag begins.
@@ -214,7 +237,7 @@ impl KnownNames {
                 head,
                 introduction: introduction(name),
                 len: name.len() as u16,
-                next: [None; 2],
+                next: [[None; 2]; 2],
                 hash,
                 start,
                 tag: self.tag.wrapping_sub(1),

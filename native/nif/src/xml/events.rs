@@ -67,9 +67,35 @@ impl EventSink<'_, '_> {
         self.push(event)
     }
 
+    /// A list of pairs, `None` when it has to wait.
     #[inline(always)]
     fn attributes(&mut self, attributes: &Attributes<'_>) -> Option<RawTerm> {
-        let bytes = attributes.value_bytes();
+        let (count, bytes) = (attributes.len(), attributes.value_bytes());
+        let mut pairs = [MaybeUninit::uninit(); FEW];
+        let Some(pairs) = pairs.get_mut(..count).filter(|_| bytes <= LARGE) else {
+            return self.more_attributes(*attributes, bytes);
+        };
+        self.batch.count(count, bytes);
+        for (index, pair) in pairs.iter_mut().enumerate() {
+            pair.write(self.attribute(&attributes.get(index)?));
+        }
+        // SAFETY: there are as many as there are attributes, and each was written.
+        let pairs = unsafe { pairs.assume_init_ref() };
+        Some(self.terms.list(pairs))
+    }
+
+    /// `{name, value}`.
+    #[inline(always)]
+    fn attribute(&mut self, attribute: &Attribute<'_>) -> RawTerm {
+        let value = attribute.value.as_bytes();
+        self.interner
+            .attribute(&self.terms, attribute.name.into(), value)
+    }
+
+    /// The same of more attributes, or of larger ones.
+    #[cold]
+    fn more_attributes(&mut self, attributes: Attributes<'_>, bytes: usize) -> Option<RawTerm> {
+        let count = attributes.len();
         let mut threshold = LARGE;
         if bytes > LARGE {
             threshold = LARGE_TOGETHER;
@@ -82,47 +108,20 @@ impl EventSink<'_, '_> {
                 return None;
             }
         }
-        if attributes.len() > MANY {
+        if count > MANY {
             return self.many_attributes(attributes, threshold);
         }
-        self.batch.count(attributes.len(), bytes);
-        let mut pairs = [MaybeUninit::uninit(); FEW];
-        let Some(pairs) = pairs.get_mut(..attributes.len()) else {
-            let mut list = self.terms.empty_list;
-            for attribute in attributes.iter().rev() {
-                let pair = self.attribute(&attribute, threshold)?;
-                list = self.terms.cell(pair, list);
-            }
-            return Some(list);
-        };
-        for (index, pair) in pairs.iter_mut().enumerate().rev() {
-            let attribute = attributes.get(index)?;
-            pair.write(self.attribute(&attribute, threshold)?);
+        self.batch.count(count, bytes);
+        let mut list = self.terms.empty_list;
+        for attribute in attributes.iter().rev() {
+            let pair = self.any_attribute(&attribute, threshold)?;
+            list = self.terms.cell(pair, list);
         }
-        // SAFETY: there are as many as there are attributes, and each was written.
-        let pairs = unsafe { pairs.assume_init_ref() };
-        Some(self.terms.list(pairs))
-    }
-
-    #[inline(always)]
-    fn attribute(&mut self, attribute: &Attribute<'_>, threshold: usize) -> Option<RawTerm> {
-        let name = attribute.name.into();
-        if attribute.value.len() > threshold {
-            let name = self.interner.name(&self.terms, name);
-            let value = self.large.take(&self.terms)?;
-            return Some(self.terms.tuple([name, value]));
-        }
-        let value = attribute.value.as_bytes();
-        Some(self.interner.attribute(&self.terms, name, value))
+        Some(list)
     }
 
     /// The same in as many calls as it takes.
-    #[cold]
-    fn many_attributes(
-        &mut self,
-        attributes: &Attributes<'_>,
-        threshold: usize,
-    ) -> Option<RawTerm> {
+    fn many_attributes(&mut self, attributes: Attributes<'_>, threshold: usize) -> Option<RawTerm> {
         let count = attributes.len();
         let (mut unbuilt, mut list) = self.long_tag.begin(count, self.terms.empty_list);
         for attribute in attributes.iter().rev().skip(count - unbuilt) {
@@ -132,11 +131,21 @@ impl EventSink<'_, '_> {
                 return None;
             }
             self.batch.count(1, attribute.value.len());
-            let pair = self.attribute(&attribute, threshold)?;
+            let pair = self.any_attribute(&attribute, threshold)?;
             list = self.terms.cell(pair, list);
             unbuilt -= 1;
         }
         Some(list)
+    }
+
+    /// One whose value, if it is longer than `threshold`, is the last one prepared.
+    fn any_attribute(&mut self, attribute: &Attribute<'_>, threshold: usize) -> Option<RawTerm> {
+        if attribute.value.len() <= threshold {
+            return Some(self.attribute(attribute));
+        }
+        let name = self.interner.name(&self.terms, attribute.name.into());
+        let value = self.large.take(&self.terms)?;
+        Some(self.terms.tuple([name, value]))
     }
 
     /// `{key, value}` pairs for those that are there.

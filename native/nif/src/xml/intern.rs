@@ -105,7 +105,7 @@ impl Interner {
     pub fn begin_call(&mut self) {
         self.call += 1;
         self.kinds = 0;
-        self.texts = Luck::NEW;
+        self.texts = self.texts.another_call();
     }
 
     /// A name: a binary, or `{uri, local}`.
@@ -250,11 +250,18 @@ impl Interner {
             start_event: None,
             end_event: None,
             kind: self.kinds,
-            values: Luck::NEW,
+            values: self
+                .entries
+                .get(index)
+                .map_or(Luck::NEW, |it| it.values.another_call()),
         };
         self.kinds = self.kinds.wrapping_add(1) % TEXT;
         while self.entries.len() <= index {
-            let none = Entry { call: 0, ..made };
+            let none = Entry {
+                call: 0,
+                values: Luck::NEW,
+                ..made
+            };
             self.entries.push(none).ok()?;
         }
         self.entries[index] = made;

@@ -30,7 +30,7 @@ struct Slot {
     term: RawTerm,
 }
 
-/// How often strings of one kind were found. The start of a call is given the benefit of the doubt.
+/// How often strings of one kind were found.
 #[derive(Clone, Copy)]
 pub struct Luck(i8);
 
@@ -39,6 +39,14 @@ impl Luck {
     const MOST: i8 = 16;
     /// Making the terms costs about four times a look-up.
     const FOUND: i8 = 4;
+
+    /// Each call tries again.
+    const TRIES: i8 = 3;
+
+    /// None is found at first in another call.
+    pub fn another_call(self) -> Luck {
+        Luck(self.0.max(Luck::TRIES))
+    }
 
     #[inline]
     fn lasts(self) -> bool {

@@ -44,9 +44,7 @@ impl<'env> Terms<'env> {
     /// A binary of its own, never a part of the input: a short title must not keep a chunk alive.
     #[inline]
     pub fn binary(&self, bytes: &[u8]) -> RawTerm {
-        self.binary_of(bytes.len(), |target| {
-            target.write_copy_of_slice(bytes);
-        })
+        self.binary_of(bytes.len(), |target| copy(target, bytes))
     }
 
     /// A binary of `len` bytes, which `write` must all write.
@@ -110,5 +108,30 @@ impl<'env> Terms<'env> {
     pub fn wrap(&self, term: RawTerm) -> Term<'env> {
         // SAFETY: the term is of this environment.
         unsafe { Term::new(self.env, term) }
+    }
+}
+
+/// Copies `bytes` to a target as long as they are. Most strings are so short that calling for it takes
+/// longer than doing it: two words that overlap.
+#[inline(always)]
+fn copy(target: &mut [MaybeUninit<u8>], bytes: &[u8]) {
+    match bytes.len() {
+        8..=16 => copy_ends::<8>(target, bytes),
+        4..8 => copy_ends::<4>(target, bytes),
+        _ => {
+            target.write_copy_of_slice(bytes);
+        }
+    }
+}
+
+#[inline(always)]
+fn copy_ends<const N: usize>(target: &mut [MaybeUninit<u8>], bytes: &[u8]) {
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<N>(), bytes.last_chunk::<N>()) {
+        if let Some(target) = target.first_chunk_mut::<N>() {
+            target.write_copy_of_slice(first);
+        }
+        if let Some(target) = target.last_chunk_mut::<N>() {
+            target.write_copy_of_slice(last);
+        }
     }
 }
