@@ -5,45 +5,60 @@ defmodule BoundedXml.Nursery do
   # the batch is being made, which it then copies, and makes the heap as large as what survived, so that
   # the next one does not fit either. That was a fifth of the time of a dense document.
   #
+  # Where more is alive (events that are kept, a large process dictionary, a full mailbox), collecting takes
+  # longer than it saves: after a long collection the VM is left to itself for a while, after another one
+  # for eight times as long.
+  #
   # The process is somebody else's: it has its own heap size back whenever control returns to it.
 
   # The largest batches of real documents take about 12,000 words.
   @words 16_384
 
-  # What a limit on the heap is worth, a batch must be small in comparison.
+  # Of a process whose heap is limited, a batch must take but a small part.
   @least_limit 8 * @words
 
   # Small documents are not worth the trouble.
   @batches 3
 
-  # Batches so far, or what the process had as its `min_heap_size`.
-  @type t :: non_neg_integer | {:kept, non_neg_integer}
+  # How many batches to wait after a long collection, at first.
+  @patience 24
 
-  @doc "Of an enumeration that begins, or begins again."
-  @spec new() :: t
-  def new, do: 0
+  # With nothing alive it takes 1 to 2 us, and copying a whole batch 15 to 30 us.
+  @long_us 10
+
+  # `wait` counts batches down to the next collection; `patience` is how many to wait after a long one;
+  # `own` is the process's `min_heap_size`, once that was changed.
+  defstruct wait: @batches, patience: @patience, own: nil
 
   @doc "Makes room for the next batch, the last one being consumed."
-  @spec collect(t) :: t
-  def collect(batches) when is_integer(batches) and batches < @batches, do: batches + 1
+  def collect(%{wait: wait} = nursery) when wait > 0, do: %{nursery | wait: wait - 1}
 
-  def collect(batches) when is_integer(batches) do
-    if limited?(), do: batches, else: collect({:kept, enlarge()})
+  def collect(%{own: nil} = nursery) do
+    if limited?(),
+      do: wait(nursery),
+      else: collect(%{nursery | own: enlarge()})
   end
 
-  def collect({:kept, _words} = nursery) do
-    :erlang.garbage_collect(self(), type: :minor)
-    nursery
+  def collect(nursery) do
+    if collection_us() < @long_us, do: %{nursery | patience: @patience}, else: wait(nursery)
   end
 
   @doc "Gives the process its own heap size back."
-  @spec leave(t) :: t
-  def leave({:kept, words}) do
+  def leave(%{own: nil} = nursery), do: nursery
+
+  def leave(%{own: words} = nursery) do
     Process.flag(:min_heap_size, words)
-    new()
+    %{nursery | own: nil}
   end
 
-  def leave(batches), do: batches
+  defp wait(%{patience: patience} = nursery),
+    do: %{nursery | wait: patience, patience: 8 * patience}
+
+  defp collection_us do
+    started = System.monotonic_time()
+    :erlang.garbage_collect(self(), type: :minor)
+    System.convert_time_unit(System.monotonic_time() - started, :native, :microsecond)
+  end
 
   defp enlarge do
     words = Process.flag(:min_heap_size, @words)

@@ -17,7 +17,7 @@ defmodule BoundedXml.Reader do
 
   @doc "Opens the source in the calling process."
   def open(source, options, path) do
-    %__MODULE__{source: Source.open(source), options: options, path: path, nursery: Nursery.new()}
+    %__MODULE__{source: Source.open(source), options: options, path: path, nursery: %Nursery{}}
   end
 
   @doc "Folds the whole document with a function that never halts."
