@@ -15,11 +15,17 @@ pub(crate) fn common(a: &[u8; BLOCK], b: &[u8; BLOCK]) -> usize {
     masks::equal(a, b).trailing_ones() as usize
 }
 
-/// The first index from `from` that may end plain text, `<`, `&`, `]` or a CR, or the length.
+/// The first index from `from` where plain text ends, `<`, `&`, a CR or the `>` of `]]>`, or the length.
+///
+/// Text has more brackets than it has `>`, which most writers escape.
 #[inline(always)]
 pub(crate) fn text_end(bytes: &[u8], from: usize) -> usize {
-    let plain = |byte: u8| !matches!(byte, b'<' | b'&' | b']' | b'\r');
-    find(bytes, from, masks::text, plain)
+    let plain = |byte: u8| !matches!(byte, b'<' | b'&' | b'>' | b'\r');
+    let mut end = find(bytes, from, masks::text, plain);
+    while bytes.get(end) == Some(&b'>') && !bytes[from..end].ends_with(b"]]") {
+        end = find(bytes, end + 1, masks::text, plain);
+    }
+    end
 }
 
 /// The first index from `from` that may end a plain value, `quote`, `<`, `&` or a control, or the length.
@@ -140,7 +146,7 @@ mod masks {
         unsafe {
             let bytes = _mm_loadu_si128(block.as_ptr().cast());
             let markup = _mm_or_si128(is(bytes, b'<'), is(bytes, b'&'));
-            let others = _mm_or_si128(is(bytes, b']'), is(bytes, b'\r'));
+            let others = _mm_or_si128(is(bytes, b'>'), is(bytes, b'\r'));
             _mm_movemask_epi8(_mm_or_si128(markup, others)) as u32
         }
     }
@@ -197,7 +203,7 @@ mod masks {
     }
 
     pub fn text(block: &[u8; BLOCK]) -> u32 {
-        bits(block, |byte| matches!(byte, b'<' | b'&' | b']' | b'\r'))
+        bits(block, |byte| matches!(byte, b'<' | b'&' | b'>' | b'\r'))
     }
 
     pub fn value(block: &[u8; BLOCK], quote: u8) -> u32 {
@@ -243,7 +249,7 @@ mod tests {
 
     #[test]
     fn searches_stop_at_the_first_byte_that_is_not_plain() {
-        check(text_end, |byte| !matches!(byte, b'<' | b'&' | b']' | b'\r'));
+        check(text_end, |byte| !matches!(byte, b'<' | b'&' | b'\r'));
         check(name_end, |byte| {
             byte.is_ascii_alphanumeric() || b"_:-.".contains(&byte)
         });
@@ -252,6 +258,15 @@ mod tests {
                 |text, from| value_end(text, from, quote),
                 |byte| byte >= 0x20 && byte != quote && !matches!(byte, b'<' | b'&'),
             );
+        }
+    }
+
+    #[test]
+    fn text_ends_before_what_it_may_not_contain() {
+        for before in 0..40 {
+            let text = format!("{}]>]] >]]]>]]>", ">".repeat(before));
+            assert_eq!(text_end(text.as_bytes(), 0), before + 9, "{text}");
+            assert_eq!(text_end(text.as_bytes(), before + 8), before + 12, "{text}");
         }
     }
 

@@ -1,8 +1,8 @@
 //! The fast path: runs of plain tokens, each of them complete in the text at hand.
 //!
 //! Plain are tags without white space or references to normalise, with ASCII names and within every
-//! limit, and text without references. That is most of most documents. Whatever else comes is left to the
-//! scanner proper, from the start of its token: nothing here reports an error or waits for input.
+//! limit, and text without references to entities other than the predefined ones. That is most of most
+//! documents. Whatever else comes is left to the scanner proper, from the start of its token: nothing here reports an error or waits for input.
 
 use super::attributes::{AttributeSpan, Attributes, Source, Sources, Span};
 use super::blocks::{name_end, text_end, value_end};
@@ -55,7 +55,7 @@ impl<S: Sink> Scanner<'_, S> {
             }
             let read = match text[self.at..] {
                 [b'<', b'/', ..] => self.plain_end_tag()?,
-                [b'<', b'!' | b'?', ..] | [b'<'] | [b'&', ..] | [] => false,
+                [b'<', b'!' | b'?', ..] | [b'<'] | [] => false,
                 [b'<', ..] => self.plain_start_tag()?,
                 _ => self.plain_text()?,
             };
@@ -68,13 +68,13 @@ impl<S: Sink> Scanner<'_, S> {
     #[inline]
     fn plain_text(&mut self) -> Result<bool, Halt> {
         let end = text_end(self.text, self.at);
-        // Comments, CDATA sections and instructions may not end the run.
-        let is_whole = match self.text[end..] {
-            [b'<', next, ..] => next != b'!' && next != b'?',
-            _ => false,
-        };
+        match self.text[end..] {
+            [b'<', next, ..] if !matches!(next, b'!' | b'?') => {}
+            [b'&' | b'\r', ..] => return self.gather(),
+            _ => return Ok(false),
+        }
         let text = &self.text[self.at..end];
-        if !is_whole || text.len() > self.piece_room() {
+        if text.len() > self.piece_room() {
             return Ok(false);
         }
         if !(self.core.options.skip_whitespace && class::skip(text, 0, SPACE) == text.len()) {
