@@ -20,7 +20,7 @@ use super::utf8;
 const MAX_ATTRIBUTES: usize = 16;
 
 /// A longer tag is left to the scanner: one that the sink wants told again is read again from here.
-const MAX_TAG: usize = 16 * 1024;
+pub(crate) const MAX_TAG: usize = 16 * 1024;
 
 /// A start tag that was read.
 struct StartTag {
@@ -33,7 +33,7 @@ struct StartTag {
 impl<S: Sink> Scanner<'_, S> {
     /// Whether tokens may be read here: inside the root element, with nothing to look up or to place.
     #[inline]
-    pub fn may_be_plain(&self) -> bool {
+    fn may_be_plain(&self) -> bool {
         let core = &*self.core;
         let options = &core.options;
         self.level == 0
@@ -45,16 +45,33 @@ impl<S: Sink> Scanner<'_, S> {
             && !options.namespaces
     }
 
-    /// Reads plain tokens up to one that is not, or outside of the root element.
+    /// Reads tokens up to one that is not plain, or outside of the root element.
     #[inline]
-    pub fn plain_tokens(&mut self) -> Result<(), Halt> {
+    pub fn plain(&mut self) -> Result<(), Halt> {
+        while self.may_be_plain() {
+            let is_all = self.core.attention.is_all();
+            match is_all {
+                true => self.plain_tokens()?,
+                false if self.drops_text() => self.skim_tokens()?,
+                false => {}
+            }
+            if self.core.attention.is_all() == is_all {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The same as long as everything is wanted.
+    #[inline]
+    fn plain_tokens(&mut self) -> Result<(), Halt> {
         let text = self.text;
         loop {
             if self.core.credit == 0 || self.sink.is_full() {
                 return Err(Halt::Full);
             }
             let read = match text[self.at..] {
-                [b'<', b'/', ..] => self.plain_end_tag()?,
+                [b'<', b'/', ..] => self.plain_end_tag()? && self.core.attention.is_all(),
                 [b'<', b'!' | b'?', ..] | [b'<'] | [] => false,
                 [b'<', ..] => self.plain_start_tag()?,
                 _ => self.plain_text()?,
@@ -86,7 +103,7 @@ impl<S: Sink> Scanner<'_, S> {
     }
 
     #[inline]
-    fn plain_end_tag(&mut self) -> Result<bool, Halt> {
+    pub fn plain_end_tag(&mut self) -> Result<bool, Halt> {
         let from = self.at + 2;
         let end = match self.core.open.innermost_id() {
             Some(id) => self.core.known.end(self.text, from, id),
@@ -106,7 +123,7 @@ impl<S: Sink> Scanner<'_, S> {
     }
 
     #[inline]
-    fn plain_start_tag(&mut self) -> Result<bool, Halt> {
+    pub fn plain_start_tag(&mut self) -> Result<bool, Halt> {
         let (text, at) = (self.text, self.at);
         let depth = self.core.open.depth() as u64;
         let limits = &self.core.limits;
@@ -220,7 +237,7 @@ impl<S: Sink> Scanner<'_, S> {
 
 /// Where the name at `from` ends, within the text: one that is known, or an ASCII name within its limit.
 #[inline(always)]
-fn plain_name(
+pub(crate) fn plain_name(
     known: &mut KnownNames,
     text: &[u8],
     from: usize,

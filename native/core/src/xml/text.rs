@@ -21,7 +21,11 @@ impl<S: Sink> Scanner<'_, S> {
         if self.core.open.depth() == 0 {
             return self.space_outside();
         }
-        if self.may_be_gathered() && self.gather()? {
+        let is_read = match self.drops_text() && self.level == 0 {
+            true => self.skim_text()?,
+            false => self.may_be_gathered() && self.gather()?,
+        };
+        if is_read {
             return Ok(());
         }
         let rest = &self.text[self.at..];
@@ -156,6 +160,10 @@ impl<S: Sink> Scanner<'_, S> {
     }
 
     pub fn tell_text_as_it_is(&mut self, text: &[u8]) -> Result<(), Halt> {
+        if !self.is_told() {
+            self.skimmed(1);
+            return Ok(());
+        }
         if self.core.options.positions {
             let position = self.position_here();
             self.sink.position(position);
@@ -211,6 +219,9 @@ impl<S: Sink> Scanner<'_, S> {
     /// Adds as much of `bytes` to the run as its piece takes, at least a character. A full piece is told
     /// when more comes.
     fn add(&mut self, bytes: &[u8], written: Written) -> Result<usize, Halt> {
+        if self.drops_text() {
+            return Ok(bytes.len());
+        }
         let room = self.piece_room() - self.core.run.text.len();
         let mut taken = utf8::floor(bytes, room);
         if taken == 0 {
@@ -260,11 +271,13 @@ impl<S: Sink> Scanner<'_, S> {
     /// Tells what has come of the piece, and begins another one.
     pub fn tell_piece(&mut self) -> Result<(), Halt> {
         let cdata = self.in_emitted_cdata();
+        let is_told = self.is_told();
         let run = &mut self.core.run;
         if let (true, false, Some(position)) = (cdata, run.told, self.core.token) {
             run.position = position;
         }
-        if cdata || !(self.core.options.skip_whitespace && run.only_space) {
+        let is_wanted = cdata || !(self.core.options.skip_whitespace && run.only_space);
+        if is_wanted && is_told {
             if self.core.options.positions {
                 self.sink.position(run.position);
             }
