@@ -47,7 +47,8 @@ fn an_element_of_which_nothing_is_wanted_may_be_the_root() {
 }
 
 /// In an element that nobody wants, and beside one that somebody does.
-const FAULTS: [&str; 40] = [
+const FAULTS: [&str; 41] = [
+    "text\r",
     "<b></c>",
     "</b>",
     "<b",
@@ -105,6 +106,7 @@ fn every_fault_is_found_where_it_is_wherever_it_is() {
     for fault in FAULTS {
         for document in [
             format!("<other>\n{fault}\n</other>"),
+            format!("<other>\n{fault}"),
             format!("<names>\n{fault}<all>t</all>{fault}</names>"),
             format!("<names><other>t&lt;<x a='&gt;'/></other><other>\n{fault}</other></names>"),
         ] {

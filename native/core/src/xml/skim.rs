@@ -65,7 +65,7 @@ impl<S: Sink> Scanner<'_, S> {
                     self.at = end;
                     return Ok(true);
                 }
-                [b'\r', ..] => end + 1,
+                [b'\r', _, ..] => end + 1,
                 [b'&', ..] => match reference_end(text, end, max_name) {
                     Some(next) => next,
                     None => return Ok(false),
