@@ -31,12 +31,16 @@ impl<S: Sink> Scanner<'_, S> {
     #[inline(never)]
     pub fn skim_tokens(&mut self) -> Result<(), Halt> {
         loop {
-            if self.core.credit == 0 || self.sink.is_full() {
+            let asks = self.core.attention.interest == Interest::Names;
+            if self.core.credit == 0 || asks && self.sink.is_full() {
                 return Err(Halt::Full);
             }
             self.skimmed(1);
             let read = match self.text[self.at..] {
-                [b'<', b'/', ..] => self.plain_end_tag()?,
+                [b'<', b'/', ..] => match self.is_deep() {
+                    true => self.skim_end_tag(),
+                    false => self.plain_end_tag()?,
+                },
                 [b'<', b'!' | b'?', ..] | [b'<'] | [] => false,
                 [b'<', ..] => self.skim_start_tag()?,
                 _ => self.skim_text()?,
@@ -80,6 +84,32 @@ impl<S: Sink> Scanner<'_, S> {
         }
     }
 
+    /// Whether the innermost element is in one of which nothing is wanted.
+    #[inline(always)]
+    fn is_deep(&self) -> bool {
+        let Attention { interest, floor } = self.core.attention;
+        interest == Interest::Nothing && self.core.open.depth() > floor + 1
+    }
+
+    /// Reads over an end tag that changes nothing. False: it is not plain.
+    #[inline(always)]
+    fn skim_end_tag(&mut self) -> bool {
+        let open = &mut self.core.open;
+        let from = self.at + 2;
+        let end = match open.innermost_id() {
+            Some(id) => self.core.known.end(self.text, from, id),
+            None => None,
+        };
+        match end {
+            Some(end) if self.text.get(end) == Some(&b'>') => {
+                open.pop();
+                self.at = end + 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Reads over a start tag. False: it is not plain, or it was told since it is wanted.
     #[inline]
     fn skim_start_tag(&mut self) -> Result<bool, Halt> {
@@ -116,6 +146,11 @@ impl<S: Sink> Scanner<'_, S> {
         let Some((end, empty)) = self.skim_attributes(text, name_end) else {
             return Ok(false);
         };
+        if empty && attention.interest == Interest::Nothing {
+            self.core.elements += 1;
+            self.at = end;
+            return Ok(true);
+        }
         let open = &mut self.core.open;
         open.push(qualified.as_bytes(), Open::new(Some(id)))?;
         if attention.interest == Interest::Names {
