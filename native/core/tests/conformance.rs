@@ -103,6 +103,7 @@ fn whatever_is_not_wanted_is_checked_alike() {
     };
     let names: choosy::Choice = |name| match name.len() % 3 {
         0 => Interest::All,
+        1 => Interest::Within,
         _ => Interest::Names,
     };
     for test in &tests {

@@ -193,6 +193,7 @@ proptest! {
 fn wanted(name: &str) -> Interest {
     match name {
         "r" | "d" => Interest::Names,
+        "b" | "c" => Interest::Within,
         "a" | "é" => Interest::Nothing,
         _ => Interest::All,
     }

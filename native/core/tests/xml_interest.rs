@@ -6,9 +6,10 @@ mod support;
 use bounded_core::xml::{Interest, Limits, Options, TextMode};
 use support::choosy::{self, Choice, How, told};
 
-/// Of "names" the names, of "all" everything, of everything else nothing.
+/// Of "names" the names, of "within" what is in it, of "all" everything, of everything else nothing.
 const BY_NAME: Choice = |name| match name {
     "names" => Interest::Names,
+    "within" => Interest::Within,
     "all" => Interest::All,
     _ => Interest::Nothing,
 };
@@ -27,10 +28,11 @@ fn events(document: &str) -> Vec<String> {
 #[test]
 fn what_is_wanted_is_told_and_nothing_else() {
     let document = "<names a='1'>text<all b='2'>t<other c='3'>&lt;</other></all>\
-                    <other d='4'>x<all/></other><names/>y<all e='5'/>&amp;</names>";
+                    <other d='4'>x<all/></other><names/>y<all e='5'/>\
+                    <within f='4'>x<within/><all/></within>&amp;</names>";
     let told = events(document);
     let has = |what: &str| told.iter().any(|event| event.contains(what));
-    assert_eq!(told.len(), 14, "{told:#?}");
+    assert_eq!(told.len(), 16, "{told:#?}");
     for part in ["\"1\"", "\"4\"", "\"text\"", "\"x\"", "\"y\"", "\"&\""] {
         assert!(!has(part), "{part}: {told:#?}");
     }
@@ -108,6 +110,7 @@ fn every_fault_is_found_where_it_is_wherever_it_is() {
             format!("<other>\n{fault}\n</other>"),
             format!("<other>\n{fault}"),
             format!("<names>\n{fault}<all>t</all>{fault}</names>"),
+            format!("<within><within>{fault}</within><all>t</all>\n{fault}</within>"),
             format!("<names><other>t&lt;<x a='&gt;'/></other><other>\n{fault}</other></names>"),
         ] {
             for namespaces in [false, true] {

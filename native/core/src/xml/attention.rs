@@ -11,17 +11,25 @@ pub(crate) struct Attention {
 }
 
 impl Attention {
-    /// Outside of all elements: of each that opens, the sink is asked.
-    pub const OUTSIDE: Attention = Attention::new(Interest::Names, 0);
+    /// Of each element that opens, the sink is asked.
+    pub const OUTSIDE: Attention = Attention {
+        interest: Interest::Within,
+        floor: 0,
+    };
 
     /// In an element in which the sink has this interest, with `floor` elements around it.
-    pub const fn new(interest: Interest, floor: usize) -> Attention {
-        let floor = match interest {
-            // Around it the sink is asked as well.
-            Interest::Names => 0,
-            Interest::All | Interest::Nothing => floor,
-        };
-        Attention { interest, floor }
+    pub fn new(interest: Interest, floor: usize) -> Attention {
+        match interest {
+            // It is asked again, as it was around it.
+            Interest::Names | Interest::Within => Attention::OUTSIDE,
+            Interest::All | Interest::Nothing => Attention { interest, floor },
+        }
+    }
+
+    /// Whether the sink is asked what it wants of an element that opens.
+    #[inline(always)]
+    pub fn is_open(&self) -> bool {
+        matches!(self.interest, Interest::Within)
     }
 
     #[inline(always)]

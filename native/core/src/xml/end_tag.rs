@@ -5,7 +5,7 @@ use super::class::{self, NAME, SPACE};
 use super::core::{Core, Region, State};
 use super::halt::{Halt, malformed, shown};
 use super::scanner::Scanner;
-use super::sink::{Interest, Sink};
+use super::sink::Sink;
 
 impl<S: Sink> Scanner<'_, S> {
     /// Scans an end tag: its name, mostly the one expected, and mostly all of it.
@@ -47,7 +47,7 @@ impl<S: Sink> Scanner<'_, S> {
     /// Tells that the innermost element ends; scanning goes on at `end`.
     #[inline(always)]
     pub fn close(&mut self, end: usize) -> Result<(), Halt> {
-        if self.core.attention.interest != Interest::Nothing {
+        if self.core.open.is_told() {
             self.tell_end()?;
         }
         let outside = self.core.open.pop();

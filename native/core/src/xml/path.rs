@@ -72,9 +72,12 @@ impl Selector {
     /// What is wanted of an element: all of it when it is selected.
     #[inline]
     pub fn interest(&mut self, name: &Name<'_>) -> Interest {
-        self.asked = self.advance(self.reached.last().copied().unwrap_or(1), name);
+        let around = self.reached.last().copied().unwrap_or(1);
+        self.asked = self.advance(around, name);
         match self.asked {
             0 => Interest::Nothing,
+            // Nothing changes, so nothing has to be kept for it.
+            asked if asked == around => Interest::Within,
             _ if self.is_selected() => Interest::All,
             _ => Interest::Names,
         }
@@ -156,15 +159,21 @@ mod tests {
         let mut selector = Selector::new(steps, &Account::root()).unwrap();
         let mut found = String::new();
         let mut inside = 0;
+        let mut told = Vec::new();
         for token in document.chars() {
             match token {
                 ')' if inside > 0 => inside -= 1,
-                ')' => selector.leave(),
+                ')' if told.pop() == Some(true) => selector.leave(),
+                ')' => {}
                 _ if inside > 0 => inside += 1,
                 local => {
                     let mut buffer = [0; 4];
                     match selector.interest(&name(local.encode_utf8(&mut buffer))) {
-                        Interest::Names => selector.enter().unwrap(),
+                        Interest::Names => {
+                            selector.enter().unwrap();
+                            told.push(true);
+                        }
+                        Interest::Within => told.push(false),
                         Interest::Nothing => inside = 1,
                         Interest::All => {
                             found.push(local);

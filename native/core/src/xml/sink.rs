@@ -22,6 +22,8 @@ pub enum Interest {
     All,
     /// Its tags, without attributes, and of the elements in it what it wants of each. Nothing else.
     Names,
+    /// Not its tags, but of the elements in it what it wants of each: as if it were not there.
+    Within,
     /// Neither its tags nor anything in it.
     Nothing,
 }
@@ -34,7 +36,7 @@ pub trait Sink {
     fn position(&mut self, _position: Position) {}
 
     /// What it wants to be told of an element of this name. Asked before the element's start tag is told
-    /// and perhaps more than once, for root elements and for those in elements of which it wanted names.
+    /// and perhaps more than once, for root elements and those in elements around which it was not decided yet.
     fn interest(&mut self, _name: &Name<'_>) -> Interest {
         Interest::All
     }

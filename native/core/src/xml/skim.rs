@@ -31,15 +31,15 @@ impl<S: Sink> Scanner<'_, S> {
     #[inline(never)]
     pub fn skim_tokens(&mut self) -> Result<(), Halt> {
         loop {
-            let asks = self.core.attention.interest == Interest::Names;
-            if self.core.credit == 0 || asks && self.sink.is_full() {
+            let is_open = self.core.attention.is_open();
+            if self.core.credit == 0 || is_open && self.sink.is_full() {
                 return Err(Halt::Full);
             }
             self.skimmed(1);
             let read = match self.text[self.at..] {
-                [b'<', b'/', ..] => match self.is_deep() {
-                    true => self.skim_end_tag(),
-                    false => self.plain_end_tag()?,
+                [b'<', b'/', ..] => match self.is_told_end() {
+                    true => self.plain_end_tag()?,
+                    false => self.skim_end_tag(),
                 },
                 [b'<', b'!' | b'?', ..] | [b'<'] | [] => false,
                 [b'<', ..] => self.skim_start_tag()?,
@@ -84,11 +84,11 @@ impl<S: Sink> Scanner<'_, S> {
         }
     }
 
-    /// Whether the innermost element is in one of which nothing is wanted.
+    /// Whether the end of the innermost element is told, or changes what is.
     #[inline(always)]
-    fn is_deep(&self) -> bool {
-        let Attention { interest, floor } = self.core.attention;
-        interest == Interest::Nothing && self.core.open.depth() > floor + 1
+    fn is_told_end(&self) -> bool {
+        let open = &self.core.open;
+        open.is_told() || open.depth() <= self.core.attention.floor + 1
     }
 
     /// Reads over an end tag that changes nothing. False: it is not plain.
@@ -136,8 +136,10 @@ impl<S: Sink> Scanner<'_, S> {
             namespace: None,
         };
         let mut attention = self.core.attention;
-        if attention.interest == Interest::Names {
-            attention = Attention::new(self.sink.interest(&name), depth);
+        let mut interest = attention.interest;
+        if attention.is_open() {
+            interest = self.sink.interest(&name);
+            attention = Attention::new(interest, depth);
         }
         if attention.is_all() {
             self.core.known.go_back(place);
@@ -146,14 +148,18 @@ impl<S: Sink> Scanner<'_, S> {
         let Some((end, empty)) = self.skim_attributes(text, name_end) else {
             return Ok(false);
         };
-        if empty && attention.interest == Interest::Nothing {
+        let told = interest == Interest::Names;
+        if empty && !told {
             self.core.elements += 1;
             self.at = end;
             return Ok(true);
         }
-        let open = &mut self.core.open;
-        open.push(qualified.as_bytes(), Open::new(Some(id)))?;
-        if attention.interest == Interest::Names {
+        let open = Open {
+            told,
+            ..Open::new(Some(id))
+        };
+        self.core.open.push(qualified.as_bytes(), open)?;
+        if told {
             let attributes = Attributes::none(&self.core.namespaces);
             let flow = self.sink.start_element(name, &attributes);
             if flow == Flow::Again {

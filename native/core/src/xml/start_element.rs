@@ -103,15 +103,13 @@ impl<S: Sink> Scanner<'_, S> {
         let tag = &self.core.tag;
         let sources = tag.sources(self.text, self.dtd);
         let qualified = sources.bytes(&tag.name);
-        let open = Open {
+        let mut open = Open {
             prefix: tag.prefix,
             namespace: tag.namespace,
             outside: outside as u32,
             inside: self.core.namespaces.len() as u32,
             ..Open::new(tag.id)
         };
-        let depth = self.core.open.depth();
-        self.core.open.push(qualified, open)?;
         let qualified = utf8::text(qualified);
         let name = Name {
             qualified,
@@ -120,10 +118,14 @@ impl<S: Sink> Scanner<'_, S> {
             namespace: self.core.namespaces.get(tag.namespace),
         };
         let mut attention = self.core.attention;
-        if attention.interest == Interest::Names {
-            attention = Attention::new(self.sink.interest(&name), depth);
+        let mut interest = attention.interest;
+        if attention.is_open() {
+            interest = self.sink.interest(&name);
+            attention = Attention::new(interest, self.core.open.depth());
         }
-        if attention.interest == Interest::Nothing {
+        open.told = matches!(interest, Interest::All | Interest::Names);
+        self.core.open.push(name.qualified.as_bytes(), open)?;
+        if !open.told {
             self.core.attention = attention;
             self.skimmed(1);
             return Ok(());

@@ -45,7 +45,7 @@ impl Choosy {
 
     fn tell_inside(&mut self, event: String) -> Flow {
         match self.open.last() {
-            Some(Interest::Names | Interest::Nothing) => Flow::Taken,
+            Some(Interest::Names | Interest::Within | Interest::Nothing) => Flow::Taken,
             Some(Interest::All) | None => self.tell(event),
         }
     }
@@ -71,7 +71,7 @@ impl Sink for Choosy {
         let mut event = format!("<{name:?}");
         let interest = match (self.alone, self.open.last()) {
             (false, _) => Interest::All,
-            (true, None | Some(Interest::Names)) => (self.choice)(name.local),
+            (true, None | Some(Interest::Names | Interest::Within)) => (self.choice)(name.local),
             (true, Some(interest)) => *interest,
         };
         if interest == Interest::All {
@@ -80,7 +80,7 @@ impl Sink for Choosy {
             }
         }
         let flow = match interest {
-            Interest::Nothing => Flow::Taken,
+            Interest::Nothing | Interest::Within => Flow::Taken,
             Interest::All | Interest::Names => self.tell(event),
         };
         if self.alone && flow == Flow::Taken {
@@ -91,7 +91,7 @@ impl Sink for Choosy {
 
     fn end_element(&mut self, name: Name<'_>) -> Flow {
         let flow = match self.open.last() {
-            Some(Interest::Nothing) => Flow::Taken,
+            Some(Interest::Nothing | Interest::Within) => Flow::Taken,
             _ => self.tell(format!("</{name:?}")),
         };
         if flow == Flow::Taken {
