@@ -190,12 +190,18 @@ impl<'env> RecordSink<'_, 'env> {
             }
         }
         self.batch.count(0, step.len());
+        if let Some(text) = tape.whole(step) {
+            return Ok(self.terms.binary(text));
+        }
         Ok(self.terms.binary_from(step.len(), tape.text(step, 0)))
     }
 
     fn name(&mut self, step: &TapeStep) -> RawTerm {
         let tape = &self.selection.tape;
-        let local = joined(tape.text(step, 0));
+        let local = match tape.known_name(step) {
+            Some(local) => Cow::Borrowed(local),
+            None => joined(tape.text(step, 0)),
+        };
         let namespace = step.namespace().and_then(|index| tape.namespace(index));
         let namespace = namespace.map(|(id, uri)| (id, joined(uri)));
         let name = RawName {
@@ -301,7 +307,7 @@ impl Sink for RecordSink<'_, '_> {
     }
 }
 
-/// Names lie in one block of the tape, but for one in thousands.
+/// What lies in one block of the tape, but for one in thousands.
 fn joined<'a>(mut slices: impl Iterator<Item = &'a [u8]>) -> Cow<'a, [u8]> {
     let first = slices.next().unwrap_or_default();
     match slices.next() {
