@@ -70,8 +70,9 @@ impl<T> ChargedVec<T> {
         })
     }
 
-    /// Adds one item at the end.
-    #[inline]
+    /// Adds one item at the end. Inlined, since an item that was just put together would stall the
+    /// processor when it is copied by more bytes than it was written by.
+    #[inline(always)]
     pub fn push(&mut self, item: T) -> Result<(), Refusal> {
         self.reserve(1)?;
         self.items.push(item);

@@ -53,9 +53,30 @@ impl<T: Copy> Segments<T> {
     }
 
     /// Adds one item, or, refused, nothing.
-    #[inline]
+    #[inline(always)]
     pub fn push(&mut self, item: T) -> Result<(), Refusal> {
-        self.extend(&[item]).map(|_| ())
+        match self.blocks.last_mut() {
+            Some(last) if last.len() < last.capacity() && last.len() < Self::BLOCK => {
+                last.push(item)?;
+                self.len += 1;
+                Ok(())
+            }
+            _ => self.extend(&[item]).map(|_| ()),
+        }
+    }
+
+    /// Adds all of `items` if there is room for them in the current block; says where they are.
+    #[inline(always)]
+    pub fn append(&mut self, items: &[T]) -> Option<usize> {
+        let last = self.blocks.last_mut()?;
+        let room = last.capacity().min(Self::BLOCK) - last.len();
+        if items.len() > room {
+            return None;
+        }
+        last.extend_from_slice(items).ok()?;
+        let start = self.len;
+        self.len += items.len();
+        Some(start)
     }
 
     /// Adds as many of `items` as the current block has room for, at least one; says how many.
@@ -77,6 +98,15 @@ impl<T: Copy> Segments<T> {
         block.extend_from_slice(&items[..count])?;
         self.len += count;
         Ok(count)
+    }
+
+    /// `len` items from `start` on, if they are all in one block.
+    #[inline(always)]
+    pub fn slice(&self, start: usize, len: usize) -> Option<&[T]> {
+        let from = start % Self::BLOCK;
+        self.blocks
+            .get(start / Self::BLOCK)?
+            .get(from..from.checked_add(len)?)
     }
 
     /// The items from `start` on, `len` of them at most, block by block.
@@ -124,8 +154,35 @@ mod tests {
         assert_eq!(collected(&segments, 0, bytes.len()), bytes);
         assert_eq!(collected(&segments, 65_530, 70_000), bytes[65_530..135_530]);
         assert_eq!(collected(&segments, 199_999, 10), bytes[199_999..]);
+        assert_eq!(segments.slice(65_530, 6), Some(&bytes[65_530..65_536]));
+        assert_eq!(segments.slice(65_530, 7), None);
+        assert_eq!(segments.slice(65_536, 7), Some(&bytes[65_536..65_543]));
+        assert_eq!(segments.slice(199_999, 2), None);
         assert_eq!(segments.get(131_072), Some(&bytes[131_072]));
         assert_eq!(segments.get(200_000), None);
+    }
+
+    #[test]
+    fn appends_where_there_is_room_for_all() {
+        let root = Account::root();
+        let mut segments = Segments::new(&root);
+        assert_eq!(segments.append(b"abc"), None);
+        let mut expected = Vec::new();
+        for n in 0..100_000u32 {
+            let part = n.to_le_bytes();
+            match segments.append(&part) {
+                Some(start) => assert_eq!(start, expected.len()),
+                None => {
+                    let count = segments.extend(&part).unwrap();
+                    for &byte in &part[count..] {
+                        segments.push(byte).unwrap();
+                    }
+                }
+            }
+            expected.extend(part);
+        }
+        assert_eq!(segments.len(), expected.len());
+        assert_eq!(collected(&segments, 0, usize::MAX), expected);
     }
 
     #[test]

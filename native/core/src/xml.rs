@@ -15,6 +15,7 @@
 //! between 0.46 and 0.76 of its CPU time on the five kinds of documents (`examples/scan_speed.rs`). It is
 //! the oracle of `tests/quick_xml.rs`: what is accepted here, it reads alike.
 
+mod attention;
 mod attributes;
 mod blocks;
 pub mod chars;
@@ -48,6 +49,7 @@ mod reference;
 mod run;
 mod scanner;
 mod sink;
+mod skim;
 mod start_element;
 mod tag;
 mod tape;
@@ -64,7 +66,7 @@ pub use options::{DoctypePolicy, Emit, Options, Roots, TextMode};
 pub use parser::{Parser, Status};
 pub use path::{NamespaceTest, Selector, Step};
 pub use position::Position;
-pub use sink::{Attribute, Doctype, Flow, Name, Namespace, Prolog, Sink};
+pub use sink::{Attribute, Doctype, Flow, Interest, Name, Namespace, Prolog, Sink};
 pub use tape::{StepKind, Tape, TapeStep, TapeStop};
 
 /// The most bytes of text in one piece.

@@ -7,8 +7,8 @@ use bounded_core::quota::Account;
 use bounded_core::segments::Segments;
 use bounded_core::slice::{PLAN_PIECES, Piece, Plan, STEP};
 use bounded_core::xml::{
-    Attributes, Flow, Name, NamespaceTest, Options, Parser, Prolog, Selector, Sink, Status, Step,
-    Tape, TapeStop,
+    Attributes, Flow, Interest, Name, NamespaceTest, Options, Parser, Prolog, Selector, Sink,
+    Status, Step, Tape, TapeStop,
 };
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -124,8 +124,13 @@ impl Sink for Records {
         Flow::Taken
     }
 
+    fn interest(&mut self, name: &Name<'_>) -> Interest {
+        self.selector.interest(name)
+    }
+
     fn start_element(&mut self, name: Name<'_>, attributes: &Attributes<'_>) -> Flow {
-        if !self.tape.is_recording() && !self.selector.enter(&name).expect("the account has room") {
+        if !self.tape.is_recording() && !self.selector.is_selected() {
+            self.selector.enter().expect("the account has room");
             return Flow::Taken;
         }
         flow(self.tape.open(&name, attributes).map(|()| false))
@@ -145,9 +150,6 @@ impl Sink for Records {
     }
 
     fn characters(&mut self, text: &str) -> Flow {
-        if !self.tape.is_recording() {
-            return Flow::Taken;
-        }
         flow(self.tape.characters(text).map(|()| false))
     }
 

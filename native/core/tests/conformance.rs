@@ -6,10 +6,10 @@
 
 mod support;
 
-use bounded_core::xml::{Limits, Options};
+use bounded_core::xml::{Interest, Limits, Options};
 use std::fs;
 use std::path::PathBuf;
-use support::{canonical, parse, parse_by, parse_pieces};
+use support::{canonical, choosy, parse, parse_by, parse_pieces};
 
 struct Test {
     id: String,
@@ -93,6 +93,30 @@ fn every_core_test_at_every_chunk_size() {
         wrong.len(),
         wrong.join("\n")
     );
+}
+
+#[test]
+fn whatever_is_not_wanted_is_checked_alike() {
+    let Some(tests) = tests() else {
+        println!("the W3C suite is not here: nothing tested");
+        return;
+    };
+    let names: choosy::Choice = |name| match name.len() % 3 {
+        0 => Interest::All,
+        1 => Interest::Within,
+        _ => Interest::Names,
+    };
+    for test in &tests {
+        for choice in [choosy::NOTHING, names] {
+            for positions in [false, true] {
+                let options = Options {
+                    positions,
+                    ..options(test)
+                };
+                choosy::check(&test.document, &options, choice, &[1, 7]);
+            }
+        }
+    }
 }
 
 #[test]

@@ -4,9 +4,9 @@
 mod support;
 
 use bounded_core::quota::Account;
-use bounded_core::xml::{Emit, Error, Options, Parser, Status, TextMode};
+use bounded_core::xml::{Emit, Error, Interest, Options, Parser, Status, TextMode};
 use proptest::prelude::*;
-use support::{Outcome, Recorder, parse, parse_pieces};
+use support::{Outcome, Recorder, choosy, parse, parse_pieces};
 
 /// Pieces that documents are made of, well-formed and not.
 const PIECES: [&str; 44] = [
@@ -186,6 +186,27 @@ proptest! {
         let whole = parse(&document, &options);
         let (outcome, _) = parse_refused(&document, size, &options);
         prop_assert_eq!(outcome, whole);
+    }
+}
+
+/// Of what may be in an element named so.
+fn wanted(name: &str) -> Interest {
+    match name {
+        "r" | "d" => Interest::Names,
+        "b" | "c" => Interest::Within,
+        "a" | "é" => Interest::Nothing,
+        _ => Interest::All,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_is_not_wanted(document in document(), options in options(), size in 1..50_usize) {
+        for choice in [choosy::NOTHING, wanted] {
+            choosy::check(&document, &options, choice, &[1, size]);
+        }
     }
 }
 

@@ -1,7 +1,10 @@
-//! Searches in text, sixteen bytes at a time.
+//! Searches in text, sixteen bytes at a time, and one over all of it, with the widest vectors there are.
 //!
 //! Most tokens are shorter than a call of memchr costs; looked up in a table byte by byte, they would
-//! take twice as long. The only unsafe code here calls instructions that every x86-64 has.
+//! take twice as long. The only unsafe code here calls instructions that every x86-64 has, or that were
+//! found to be there.
+
+use super::class::is_control;
 
 /// How many bytes are looked at together.
 pub(crate) const BLOCK: usize = 16;
@@ -12,11 +15,17 @@ pub(crate) fn common(a: &[u8; BLOCK], b: &[u8; BLOCK]) -> usize {
     masks::equal(a, b).trailing_ones() as usize
 }
 
-/// The first index from `from` that may end plain text, `<`, `&`, `]` or a CR, or the length.
+/// The first index from `from` where plain text ends, `<`, `&`, a CR or the `>` of `]]>`, or the length.
+///
+/// Text has more brackets than it has `>`, which most writers escape.
 #[inline(always)]
 pub(crate) fn text_end(bytes: &[u8], from: usize) -> usize {
-    let plain = |byte: u8| !matches!(byte, b'<' | b'&' | b']' | b'\r');
-    find(bytes, from, masks::text, plain)
+    let plain = |byte: u8| !matches!(byte, b'<' | b'&' | b'>' | b'\r');
+    let mut end = find(bytes, from, masks::text, plain);
+    while bytes.get(end) == Some(&b'>') && !bytes[from..end].ends_with(b"]]") {
+        end = find(bytes, end + 1, masks::text, plain);
+    }
+    end
 }
 
 /// The first index from `from` that may end a plain value, `quote`, `<`, `&` or a control, or the length.
@@ -65,6 +74,64 @@ fn find(
     at
 }
 
+/// What is somewhere in a text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Survey {
+    /// A control character that no document may hold.
+    pub control: bool,
+    /// A byte that U+FFFE and U+FFFF begin with.
+    pub noncharacter: bool,
+    /// A CR.
+    pub returns: bool,
+}
+
+impl Survey {
+    pub fn of(text: &[u8]) -> Survey {
+        wide::survey(text)
+    }
+}
+
+/// Compiled for the vectors of whoever calls it.
+#[inline(always)]
+fn survey(text: &[u8]) -> Survey {
+    // Bytes, not truth values: those would take four times as many instructions.
+    let (mut control, mut noncharacter, mut returns) = (0, 0, 0);
+    for &byte in text {
+        control |= u8::from(is_control(byte));
+        noncharacter |= u8::from(byte == 0xEF);
+        returns |= u8::from(byte == b'\r');
+    }
+    Survey {
+        control: control > 0,
+        noncharacter: noncharacter > 0,
+        returns: returns > 0,
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)]
+mod wide {
+    use super::Survey;
+
+    pub fn survey(text: &[u8]) -> Survey {
+        if is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor has what it was compiled for.
+            return unsafe { with_avx2(text) };
+        }
+        super::survey(text)
+    }
+
+    #[target_feature(enable = "avx2")]
+    fn with_avx2(text: &[u8]) -> Survey {
+        super::survey(text)
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+mod wide {
+    pub use super::survey;
+}
+
 /// One bit for each byte of a block that is not plain.
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
@@ -88,7 +155,7 @@ mod masks {
         unsafe {
             let bytes = _mm_loadu_si128(block.as_ptr().cast());
             let markup = _mm_or_si128(is(bytes, b'<'), is(bytes, b'&'));
-            let others = _mm_or_si128(is(bytes, b']'), is(bytes, b'\r'));
+            let others = _mm_or_si128(is(bytes, b'>'), is(bytes, b'\r'));
             _mm_movemask_epi8(_mm_or_si128(markup, others)) as u32
         }
     }
@@ -145,7 +212,7 @@ mod masks {
     }
 
     pub fn text(block: &[u8; BLOCK]) -> u32 {
-        bits(block, |byte| matches!(byte, b'<' | b'&' | b']' | b'\r'))
+        bits(block, |byte| matches!(byte, b'<' | b'&' | b'>' | b'\r'))
     }
 
     pub fn value(block: &[u8; BLOCK], quote: u8) -> u32 {
@@ -191,7 +258,7 @@ mod tests {
 
     #[test]
     fn searches_stop_at_the_first_byte_that_is_not_plain() {
-        check(text_end, |byte| !matches!(byte, b'<' | b'&' | b']' | b'\r'));
+        check(text_end, |byte| !matches!(byte, b'<' | b'&' | b'\r'));
         check(name_end, |byte| {
             byte.is_ascii_alphanumeric() || b"_:-.".contains(&byte)
         });
@@ -200,6 +267,15 @@ mod tests {
                 |text, from| value_end(text, from, quote),
                 |byte| byte >= 0x20 && byte != quote && !matches!(byte, b'<' | b'&'),
             );
+        }
+    }
+
+    #[test]
+    fn text_ends_before_what_it_may_not_contain() {
+        for before in 0..40 {
+            let text = format!("{}]>]] >]]]>]]>", ">".repeat(before));
+            assert_eq!(text_end(text.as_bytes(), 0), before + 9, "{text}");
+            assert_eq!(text_end(text.as_bytes(), before + 8), before + 12, "{text}");
         }
     }
 
@@ -219,5 +295,24 @@ mod tests {
     fn beyond_the_end_there_is_nothing() {
         assert_eq!(text_end(b"", 0), 0);
         assert_eq!(name_end(b"abc", 3), 3);
+    }
+
+    #[test]
+    fn tells_of_every_byte_wherever_it_stands() {
+        for byte in 0..=u8::MAX {
+            let expected = Survey {
+                control: byte < b' ' && !b"\t\n\r".contains(&byte),
+                noncharacter: byte == 0xEF,
+                returns: byte == b'\r',
+            };
+            for len in [1, 31, 100, 300] {
+                for at in (0..len).step_by(7) {
+                    let mut text = vec![b'x'; len];
+                    text[at] = byte;
+                    assert_eq!(Survey::of(&text), expected, "{byte} at {at} of {len}");
+                }
+            }
+        }
+        assert_eq!(Survey::of(b""), Survey::default());
     }
 }

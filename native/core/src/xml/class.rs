@@ -1,4 +1,6 @@
-//! What a byte can be, looked up in one table, and the search for bytes that no document may hold.
+//! What a byte can be, looked up in one table, and the search for characters that no document may hold.
+
+use super::blocks::Survey;
 
 /// May stand in a name. Bytes beyond ASCII may; which characters they form is checked once per name.
 pub(crate) const NAME: u8 = 1;
@@ -51,31 +53,24 @@ pub(crate) fn skip(bytes: &[u8], from: usize, mask: u8) -> usize {
     at
 }
 
-/// Where the first character stands that no document may contain, in text known to be UTF-8.
-///
-/// Runs over every byte of every document: blocks without such a byte cost a few vector instructions.
-pub(crate) fn first_illegal(text: &[u8]) -> Option<usize> {
-    let control = first_control(text);
+/// Where the first character stands that no document may contain, in text known to be UTF-8, of whose
+/// bytes `survey` tells: where it tells of none that could be one, nothing is looked at.
+pub(crate) fn first_illegal(text: &[u8], survey: Survey) -> Option<usize> {
+    let control = match survey.control {
+        true => text.iter().position(|&byte| is_control(byte)),
+        false => None,
+    };
     let before = &text[..control.unwrap_or(text.len())];
-    first_noncharacter(before).or(control)
+    match survey.noncharacter {
+        true => first_noncharacter(before).or(control),
+        false => control,
+    }
 }
 
-/// The first control character, tab and line ends excepted.
-fn first_control(text: &[u8]) -> Option<usize> {
-    const BLOCK: usize = 128;
-    let is_control = |byte: u8| (byte < b' ') & (byte != b'\t') & (byte != b'\n') & (byte != b'\r');
-    let mut clean = 0;
-    for block in text.chunks_exact(BLOCK) {
-        let found = block
-            .iter()
-            .fold(false, |found, &byte| found | is_control(byte));
-        if found {
-            break;
-        }
-        clean += BLOCK;
-    }
-    let rest = text[clean..].iter().position(|&byte| is_control(byte))?;
-    Some(clean + rest)
+/// Whether no document may hold this character: white space may be.
+#[inline(always)]
+pub(crate) fn is_control(byte: u8) -> bool {
+    (byte < b' ') & (byte != b'\t') & (byte != b'\n') & (byte != b'\r')
 }
 
 /// The first U+FFFE or U+FFFF.
@@ -109,6 +104,10 @@ mod tests {
         }
     }
 
+    fn illegal(text: &str) -> Option<usize> {
+        first_illegal(text.as_bytes(), Survey::of(text.as_bytes()))
+    }
+
     #[test]
     fn finds_illegal_characters_at_any_distance() {
         for bad in ["\0", "\u{1F}", "\u{FFFE}", "\u{FFFF}"] {
@@ -117,10 +116,10 @@ mod tests {
                 text += bad;
                 text += "\u{FFFD}\u{E000}\t\r\n\u{7F}";
                 text += &"y".repeat(200);
-                assert_eq!(first_illegal(text.as_bytes()), Some(before), "{bad:?}");
+                assert_eq!(illegal(&text), Some(before), "{bad:?}");
             }
         }
-        assert_eq!(first_illegal("\u{FFFD}é\u{F000}\t\r\n".as_bytes()), None);
-        assert_eq!(first_illegal("\u{FFFE}\0".as_bytes()), Some(0));
+        assert_eq!(illegal("\u{FFFD}é\u{F000}\t\r\n"), None);
+        assert_eq!(illegal("\u{FFFE}\0"), Some(0));
     }
 }

@@ -1,5 +1,6 @@
 //! What the scanner knows between two calls.
 
+use super::attention::Attention;
 use super::doctype::Declaration;
 use super::dtd::Dtd;
 use super::entities::Entities;
@@ -71,6 +72,7 @@ pub(crate) struct Core {
     pub tag: Tag,
     pub known: KnownNames,
     pub open: OpenElements,
+    pub attention: Attention,
     pub namespaces: Namespaces,
     pub entities: Entities,
     pub expansions: Expansions,
@@ -99,6 +101,7 @@ impl Core {
             tag: Tag::new(account, limits.max_token_bytes as usize),
             known: KnownNames::new(account),
             open: OpenElements::new(account),
+            attention: Attention::OUTSIDE,
             namespaces: Namespaces::new(account, limits.namespace_bytes() as usize),
             entities: Entities::new(account),
             expansions: Expansions::new(&limits),

@@ -1,5 +1,6 @@
 //! End tags.
 
+use super::attention::Attention;
 use super::class::{self, NAME, SPACE};
 use super::core::{Core, Region, State};
 use super::halt::{Halt, malformed, shown};
@@ -46,6 +47,24 @@ impl<S: Sink> Scanner<'_, S> {
     /// Tells that the innermost element ends; scanning goes on at `end`.
     #[inline(always)]
     pub fn close(&mut self, end: usize) -> Result<(), Halt> {
+        if self.core.open.is_told() {
+            self.tell_end()?;
+        }
+        let outside = self.core.open.pop();
+        self.core.namespaces.truncate(outside);
+        self.core.state = State::Between;
+        if self.core.open.depth() <= self.core.attention.floor {
+            self.core.attention = Attention::OUTSIDE;
+            if self.core.open.depth() == 0 {
+                self.core.region = Region::Epilog;
+            }
+        }
+        self.at = end;
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn tell_end(&mut self) -> Result<(), Halt> {
         self.tell_position();
         let Core {
             open,
@@ -53,18 +72,13 @@ impl<S: Sink> Scanner<'_, S> {
             namespaces,
             ..
         } = &*self.core;
-        if let Some(name) = open.innermost_name(known, namespaces) {
-            let flow = self.sink.end_element(name);
-            self.told(flow)?;
+        match open.innermost_name(known, namespaces) {
+            Some(name) => {
+                let flow = self.sink.end_element(name);
+                self.told(flow)
+            }
+            None => Ok(()),
         }
-        let outside = self.core.open.pop();
-        self.core.namespaces.truncate(outside);
-        self.core.state = State::Between;
-        if self.core.open.depth() == 0 {
-            self.core.region = Region::Epilog;
-        }
-        self.at = end;
-        Ok(())
     }
 
     /// The end tag is not that of the innermost element.

@@ -60,12 +60,14 @@ impl<S: Sink> Scanner<'_, S> {
             Lookup::Internal(entity) => self.enter(entity, self.at, end),
             Lookup::External | Lookup::Skipped => {
                 self.end_run()?;
-                if self.core.options.positions {
-                    let position = self.position_here();
-                    self.sink.position(position);
+                if self.is_told() {
+                    if self.core.options.positions {
+                        let position = self.position_here();
+                        self.sink.position(position);
+                    }
+                    let flow = self.sink.skipped_entity(utf8::text(name));
+                    self.told(flow)?;
                 }
-                let flow = self.sink.skipped_entity(utf8::text(name));
-                self.told(flow)?;
                 self.at = end;
                 Ok(())
             }

@@ -1,5 +1,6 @@
 //! The text of the document that was fed and not yet scanned.
 
+use super::blocks::Survey;
 use super::class;
 use super::encoding::{Decoder, EncodingError, Failure};
 use super::error::{ErrorKind, ExceededLimit};
@@ -25,7 +26,7 @@ pub(crate) struct Input {
     valid: usize,
     /// Why nothing beyond `valid` will ever be.
     end: Option<End>,
-    /// The valid text has a CR in it.
+    /// The valid text, scanned text at its front included, may have a CR in it.
     pub has_cr: bool,
     /// Bytes of the original that were fed.
     fed: u64,
@@ -144,10 +145,11 @@ impl Input {
 
     fn discard(&mut self, places: &mut Places) {
         if self.at > 0 {
-            places.discard(&self.text, self.at);
+            places.discard(&self.text, self.at, self.has_cr);
             self.text.drain_front(self.at);
             self.valid -= self.at;
             self.at = 0;
+            self.has_cr = self.has_cr && memchr::memchr(b'\r', self.text()).is_some();
         }
     }
 
@@ -169,7 +171,8 @@ impl Input {
                 });
             }
         }
-        if let Some(at) = class::first_illegal(&new[..valid]) {
+        let survey = Survey::of(&new[..valid]);
+        if let Some(at) = class::first_illegal(&new[..valid], survey) {
             valid = at;
             let code = super::chars::decode(&new[at..]).map_or(0, |(code, _)| code);
             self.end = Some(End {
@@ -180,7 +183,7 @@ impl Input {
             });
         }
         self.valid += valid;
-        self.has_cr = memchr::memchr(b'\r', &self.text[self.at..self.valid]).is_some();
+        self.has_cr |= survey.returns;
     }
 
     fn too_long(&self) -> End {

@@ -181,6 +181,18 @@ impl KnownNames {
         self.next = id.map_or([[None; 2]; 2], |id| self.names[id.index()].next);
     }
 
+    /// What came last, to go back to.
+    #[inline(always)]
+    pub fn place(&self) -> Option<NameId> {
+        self.last
+    }
+
+    /// Names are read again from a place on.
+    #[inline]
+    pub fn go_back(&mut self, place: Option<NameId>) {
+        self.move_to(place);
+    }
+
     /// A start tag begins.
     #[inline]
     pub fn begin_tag(&mut self) {

@@ -58,7 +58,8 @@ impl<S: Sink> Scanner<'_, S> {
     pub fn comment(&mut self) -> Result<(), Halt> {
         self.within_token(|scanner, end| {
             let (stop, found) = find(&scanner.text[..end], scanner.at, b"--");
-            if scanner.core.options.emit.comments {
+            let is_told = scanner.core.options.emit.comments && scanner.is_told();
+            if is_told {
                 scanner.add_aside(stop)?;
             }
             scanner.at = stop;
@@ -67,7 +68,7 @@ impl<S: Sink> Scanner<'_, S> {
                 (true, Some(_)) => return malformed(stop, "no '--' is allowed in a comment"),
                 _ => return Err(Halt::Starved),
             }
-            if scanner.core.options.emit.comments {
+            if is_told {
                 scanner.tell_position();
                 let flow = scanner.sink.comment(utf8::text(&scanner.core.aside));
                 scanner.told(flow)?;
@@ -102,7 +103,7 @@ impl<S: Sink> Scanner<'_, S> {
                 return malformed(start, "with namespaces, no target has a name with a colon");
             }
             scanner.core.aside.clear();
-            if scanner.core.options.emit.processing_instructions {
+            if scanner.tells_instructions() {
                 scanner.core.aside.extend_from_slice(target)?;
             }
             scanner.core.target = scanner.core.aside.len();
@@ -132,7 +133,7 @@ impl<S: Sink> Scanner<'_, S> {
     pub fn instruction_data(&mut self) -> Result<(), Halt> {
         self.within_token(|scanner, end| {
             let (stop, found) = find(&scanner.text[..end], scanner.at, b"?>");
-            if scanner.core.options.emit.processing_instructions {
+            if scanner.tells_instructions() {
                 scanner.add_aside(stop)?;
             }
             scanner.at = stop;
@@ -143,8 +144,12 @@ impl<S: Sink> Scanner<'_, S> {
         })
     }
 
+    fn tells_instructions(&self) -> bool {
+        self.core.options.emit.processing_instructions && self.is_told()
+    }
+
     fn finish_instruction(&mut self, end: usize) -> Result<(), Halt> {
-        if self.core.options.emit.processing_instructions {
+        if self.tells_instructions() {
             self.tell_position();
             let (target, data) = self.core.aside.split_at(self.core.target);
             let flow = self

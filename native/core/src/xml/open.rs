@@ -23,6 +23,8 @@ pub(crate) struct Open {
     pub inside: u32,
     /// Where its name starts on the byte stack, if it has no number.
     pub start: u32,
+    /// Its start tag was told, and so will be its end tag.
+    pub told: bool,
 }
 
 impl Open {
@@ -36,6 +38,7 @@ impl Open {
             outside: 0,
             inside: 0,
             start: 0,
+            told: true,
         }
     }
 }
@@ -63,6 +66,12 @@ impl OpenElements {
     #[inline]
     pub fn innermost_id(&self) -> Option<NameId> {
         self.stack.last()?.id
+    }
+
+    /// Whether the innermost open element was told.
+    #[inline(always)]
+    pub fn is_told(&self) -> bool {
+        self.stack.last().is_some_and(|open| open.told)
     }
 
     /// The name of the innermost open element.

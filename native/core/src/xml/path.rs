@@ -1,9 +1,10 @@
 //! Which elements a path such as `rss/channel/item` or `//item` selects.
 //!
 //! A path is a small automaton: a set of steps reached is kept for every open element that can still
-//! lead to a match, one bit a step. Below an element that cannot, only the depth is counted.
+//! lead to a match, one bit a step. Of an element that cannot, the parser tells nothing.
 
-use super::sink::Name;
+use super::known::NameId;
+use super::sink::{Interest, Name};
 use crate::charged::ChargedVec;
 use crate::quota::{Account, Refusal};
 use crate::sync::Arc;
@@ -46,8 +47,10 @@ pub struct Selector {
     steps: Box<[Step]>,
     /// For every open element that can lead to a match: bit `n` says that `n` steps are matched.
     reached: ChargedVec<u64>,
-    /// Elements open below one that cannot.
-    hopeless: u64,
+    /// The same for the element asked about last.
+    asked: u64,
+    /// The numbers of the names that steps were seen to accept.
+    ids: [Option<NameId>; Selector::MAX_STEPS],
 }
 
 impl Selector {
@@ -61,41 +64,58 @@ impl Selector {
             .then(|| Selector {
                 steps: steps.into(),
                 reached: ChargedVec::new(account),
-                hopeless: 0,
+                asked: 0,
+                ids: [None; Selector::MAX_STEPS],
             })
     }
 
-    /// An element opens. When it is selected, the caller follows it to its end: neither it nor what is
-    /// in it is told to the selector.
+    /// What is wanted of an element: all of it when it is selected.
     #[inline]
-    pub fn enter(&mut self, name: &Name<'_>) -> Result<bool, Refusal> {
-        if self.hopeless > 0 {
-            self.hopeless += 1;
-            return Ok(false);
+    pub fn interest(&mut self, name: &Name<'_>) -> Interest {
+        let around = self.reached.last().copied().unwrap_or(1);
+        self.asked = self.advance(around, name);
+        match self.asked {
+            0 => Interest::Nothing,
+            // Nothing changes, so nothing has to be kept for it.
+            asked if asked == around => Interest::Within,
+            _ if self.is_selected() => Interest::All,
+            _ => Interest::Names,
         }
-        let reached = self.advance(self.reached.last().copied().unwrap_or(1), name);
-        if reached >> self.steps.len() & 1 == 1 {
-            return Ok(true);
-        }
-        if reached == 0 {
-            self.hopeless = 1;
-        } else {
-            self.reached.push(reached)?;
-        }
-        Ok(false)
     }
 
-    /// An element closes that was not selected.
+    /// Whether the element asked about last is selected. The caller follows it to its end: neither it
+    /// nor what is in it is told to the selector.
+    #[inline]
+    pub fn is_selected(&self) -> bool {
+        self.asked >> self.steps.len() & 1 == 1
+    }
+
+    /// The element asked about last opens, of which names are wanted.
+    #[inline]
+    pub fn enter(&mut self) -> Result<(), Refusal> {
+        self.reached.push(self.asked)
+    }
+
+    /// It closes.
     #[inline]
     pub fn leave(&mut self) {
-        if self.hopeless > 0 {
-            self.hopeless -= 1;
-        } else {
-            self.reached.pop();
-        }
+        self.reached.pop();
     }
 
-    fn advance(&self, mut from: u64, name: &Name<'_>) -> u64 {
+    fn accepts(&mut self, step: usize, name: &Name<'_>) -> bool {
+        let known = self.ids[step];
+        if known.is_some() && name.id.is_some() && name.namespace.is_none() {
+            return known == name.id;
+        }
+        let accepts = self.steps[step].accepts(name);
+        let is_only = self.steps[step].local.is_some() && name.namespace.is_none();
+        if accepts && is_only && name.local.len() == name.qualified.len() {
+            self.ids[step] = name.id;
+        }
+        accepts
+    }
+
+    fn advance(&mut self, mut from: u64, name: &Name<'_>) -> u64 {
         let mut to = 0;
         while from != 0 {
             let step = from.trailing_zeros() as usize;
@@ -103,7 +123,7 @@ impl Selector {
             if self.steps[step].descendant {
                 to |= 1 << step;
             }
-            if self.steps[step].accepts(name) {
+            if self.accepts(step, name) {
                 to |= 1 << (step + 1);
             }
         }
@@ -139,24 +159,31 @@ mod tests {
         let mut selector = Selector::new(steps, &Account::root()).unwrap();
         let mut found = String::new();
         let mut inside = 0;
+        let mut told = Vec::new();
         for token in document.chars() {
             match token {
                 ')' if inside > 0 => inside -= 1,
-                ')' => selector.leave(),
+                ')' if told.pop() == Some(true) => selector.leave(),
+                ')' => {}
                 _ if inside > 0 => inside += 1,
                 local => {
                     let mut buffer = [0; 4];
-                    if selector
-                        .enter(&name(local.encode_utf8(&mut buffer)))
-                        .unwrap()
-                    {
-                        found.push(local);
-                        inside = 1;
+                    match selector.interest(&name(local.encode_utf8(&mut buffer))) {
+                        Interest::Names => {
+                            selector.enter().unwrap();
+                            told.push(true);
+                        }
+                        Interest::Within => told.push(false),
+                        Interest::Nothing => inside = 1,
+                        Interest::All => {
+                            found.push(local);
+                            inside = 1;
+                        }
                     }
                 }
             }
         }
-        assert!(selector.reached.is_empty() && selector.hopeless == 0);
+        assert!(selector.reached.is_empty());
         found
     }
 

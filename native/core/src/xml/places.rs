@@ -27,6 +27,10 @@ impl Counter {
         if self.after_cr || memchr(b'\r', text).is_some() {
             return self.advance_over_returns(text, last);
         }
+        self.advance_over_lines(text);
+    }
+
+    fn advance_over_lines(&mut self, text: &[u8]) {
         match memrchr(b'\n', text) {
             None => self.column += characters(text),
             Some(end) => {
@@ -112,10 +116,17 @@ impl Places {
         }
     }
 
-    /// The first `count` bytes of the buffer go away; nothing before them is asked for again.
-    pub fn discard(&mut self, text: &[u8], count: usize) {
+    /// The first `count` bytes of the buffer go away; nothing before them is asked for again. Among
+    /// them may be CRs, or it is known that there are none.
+    pub fn discard(&mut self, text: &[u8], count: usize, may_have_cr: bool) {
         if self.mark < count {
-            self.move_to(text, count);
+            let passed = &text[self.mark..count];
+            match may_have_cr || self.counter.after_cr {
+                true => self.counter.advance(passed),
+                false => self.counter.advance_over_lines(passed),
+            }
+            self.decoder.discard(passed);
+            self.mark = count;
         }
         self.mark -= count;
     }
@@ -173,7 +184,7 @@ mod tests {
     fn discarding_text_keeps_the_place() {
         let text = b"one\ntwo\nthree";
         let mut places = places();
-        places.discard(text, 5);
+        places.discard(text, 5, false);
         let position = places.position(&text[5..], 4);
         assert_eq!((position.line, position.column), (3, 2));
         assert_eq!(position.byte_offset, 9);

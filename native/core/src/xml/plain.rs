@@ -1,8 +1,8 @@
 //! The fast path: runs of plain tokens, each of them complete in the text at hand.
 //!
 //! Plain are tags without white space or references to normalise, with ASCII names and within every
-//! limit, and text without references. That is most of most documents. Whatever else comes is left to the
-//! scanner proper, from the start of its token: nothing here reports an error or waits for input.
+//! limit, and text without references to entities other than the predefined ones. That is most of most
+//! documents. Whatever else comes is left to the scanner proper, from the start of its token: nothing here reports an error or waits for input.
 
 use super::attributes::{AttributeSpan, Attributes, Source, Sources, Span};
 use super::blocks::{name_end, text_end, value_end};
@@ -20,7 +20,7 @@ use super::utf8;
 const MAX_ATTRIBUTES: usize = 16;
 
 /// A longer tag is left to the scanner: one that the sink wants told again is read again from here.
-const MAX_TAG: usize = 16 * 1024;
+pub(crate) const MAX_TAG: usize = 16 * 1024;
 
 /// A start tag that was read.
 struct StartTag {
@@ -33,7 +33,7 @@ struct StartTag {
 impl<S: Sink> Scanner<'_, S> {
     /// Whether tokens may be read here: inside the root element, with nothing to look up or to place.
     #[inline]
-    pub fn may_be_plain(&self) -> bool {
+    fn may_be_plain(&self) -> bool {
         let core = &*self.core;
         let options = &core.options;
         self.level == 0
@@ -45,17 +45,34 @@ impl<S: Sink> Scanner<'_, S> {
             && !options.namespaces
     }
 
-    /// Reads plain tokens up to one that is not, or outside of the root element.
+    /// Reads tokens up to one that is not plain, or outside of the root element.
+    #[inline]
+    pub fn plain(&mut self) -> Result<(), Halt> {
+        while self.may_be_plain() {
+            let is_all = self.core.attention.is_all();
+            match is_all {
+                true => self.plain_tokens()?,
+                false if self.drops_text() => self.skim_tokens()?,
+                false => {}
+            }
+            if self.core.attention.is_all() == is_all {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The same as long as everything is wanted.
     #[inline(never)]
-    pub fn plain_tokens(&mut self) -> Result<(), Halt> {
+    fn plain_tokens(&mut self) -> Result<(), Halt> {
         let text = self.text;
         loop {
             if self.core.credit == 0 || self.sink.is_full() {
                 return Err(Halt::Full);
             }
             let read = match text[self.at..] {
-                [b'<', b'/', ..] => self.plain_end_tag()?,
-                [b'<', b'!' | b'?', ..] | [b'<'] | [b'&', ..] | [] => false,
+                [b'<', b'/', ..] => self.plain_end_tag()? && self.core.attention.is_all(),
+                [b'<', b'!' | b'?', ..] | [b'<'] | [] => false,
                 [b'<', ..] => self.plain_start_tag()?,
                 _ => self.plain_text()?,
             };
@@ -68,13 +85,13 @@ impl<S: Sink> Scanner<'_, S> {
     #[inline]
     fn plain_text(&mut self) -> Result<bool, Halt> {
         let end = text_end(self.text, self.at);
-        // Comments, CDATA sections and instructions may not end the run.
-        let is_whole = match self.text[end..] {
-            [b'<', next, ..] => next != b'!' && next != b'?',
-            _ => false,
-        };
+        match self.text[end..] {
+            [b'<', next, ..] if !matches!(next, b'!' | b'?') => {}
+            [b'&' | b'\r', ..] => return self.gather(),
+            _ => return Ok(false),
+        }
         let text = &self.text[self.at..end];
-        if !is_whole || text.len() > self.piece_room() {
+        if text.len() > self.piece_room() {
             return Ok(false);
         }
         if !(self.core.options.skip_whitespace && class::skip(text, 0, SPACE) == text.len()) {
@@ -86,7 +103,7 @@ impl<S: Sink> Scanner<'_, S> {
     }
 
     #[inline]
-    fn plain_end_tag(&mut self) -> Result<bool, Halt> {
+    pub fn plain_end_tag(&mut self) -> Result<bool, Halt> {
         let from = self.at + 2;
         let end = match self.core.open.innermost_id() {
             Some(id) => self.core.known.end(self.text, from, id),
@@ -106,7 +123,7 @@ impl<S: Sink> Scanner<'_, S> {
     }
 
     #[inline]
-    fn plain_start_tag(&mut self) -> Result<bool, Halt> {
+    pub fn plain_start_tag(&mut self) -> Result<bool, Halt> {
         let (text, at) = (self.text, self.at);
         let depth = self.core.open.depth() as u64;
         let limits = &self.core.limits;
@@ -256,7 +273,7 @@ fn plain_attribute(
 
 /// Where the name at `from` ends, within the text: one that is known, or an ASCII name within its limit.
 #[inline(always)]
-fn plain_name(
+pub(crate) fn plain_name(
     known: &mut KnownNames,
     text: &[u8],
     from: usize,

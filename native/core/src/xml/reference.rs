@@ -31,26 +31,83 @@ pub(crate) fn read(
     max: usize,
     namespaces: bool,
 ) -> Result<Reference<'_>, Halt> {
-    let rest = &text[at + 1..];
-    let predefined = match rest {
-        [b'l', b't', b';', ..] => Some(('<', 4)),
-        [b'g', b't', b';', ..] => Some(('>', 4)),
-        [b'a', b'm', b'p', b';', ..] => Some(('&', 5)),
-        [b'q', b'u', b'o', b't', b';', ..] => Some(('"', 6)),
-        [b'a', b'p', b'o', b's', b';', ..] => Some(('\'', 6)),
-        _ => None,
-    };
-    if let Some((char, len)) = predefined {
+    if let Some((byte, len)) = predefined(&text[at..]) {
         return Ok(Reference {
-            target: Target::Char(char),
+            target: Target::Char(char::from(byte)),
             end: at + len,
         });
     }
+    let rest = &text[at + 1..];
     match rest {
         [] => Err(Halt::Starved),
         [b'#', ..] => character(text, at, max),
         _ => entity(text, at, max, namespaces),
     }
+}
+
+/// A reference to one of the five predefined entities.
+struct Predefined {
+    /// As written, and as much of eight bytes as that is.
+    written: u64,
+    mask: u64,
+    len: usize,
+    byte: u8,
+}
+
+/// By what the two bytes behind the '&' differ in: no two have the same there. Looked up, as no processor
+/// guesses which one comes next.
+static PREDEFINED: [Predefined; 16] = {
+    const NONE: Predefined = Predefined {
+        written: u64::MAX,
+        mask: 0,
+        len: 0,
+        byte: 0,
+    };
+    let mut table = [NONE; 16];
+    let all: [(&[u8], u8); 5] = [
+        (b"&lt;", b'<'),
+        (b"&gt;", b'>'),
+        (b"&amp;", b'&'),
+        (b"&quot;", b'"'),
+        (b"&apos;", b'\''),
+    ];
+    let mut index = 0;
+    while index < all.len() {
+        let (name, byte) = all[index];
+        let (mut written, mut mask, mut at) = (0, 0, 0);
+        while at < name.len() {
+            written |= (name[at] as u64) << (8 * at);
+            mask |= 0xFF << (8 * at);
+            at += 1;
+        }
+        table[slot(name[1], name[2])] = Predefined {
+            written,
+            mask,
+            len: name.len(),
+            byte,
+        };
+        index += 1;
+    }
+    table
+};
+
+const fn slot(first: u8, second: u8) -> usize {
+    (first ^ second) as usize % 16
+}
+
+/// The character and the length of the reference at the start of `text`, if it is a predefined one.
+#[inline(always)]
+pub(crate) fn predefined(text: &[u8]) -> Option<(u8, usize)> {
+    let word = match text.first_chunk() {
+        Some(word) => *word,
+        None => {
+            let mut word = [0; 8];
+            word[..text.len()].copy_from_slice(text);
+            word
+        }
+    };
+    let found = &PREDEFINED[slot(word[1], word[2])];
+    (u64::from_le_bytes(word) & found.mask == found.written).then_some((found.byte, found.len))
 }
 
 #[cold]

@@ -48,9 +48,7 @@ impl<S: Sink> Scanner<'_, S> {
             }
             match self.core.state {
                 State::Between => {
-                    if self.may_be_plain() {
-                        self.plain_tokens()?;
-                    }
+                    self.plain()?;
                     self.token()?
                 }
                 State::StartTag => self.start_tag()?,
@@ -173,6 +171,12 @@ impl<S: Sink> Scanner<'_, S> {
             );
         }
         Ok(colon as u32 + 1)
+    }
+
+    /// Whether the sink is told of what is here, tags apart.
+    #[inline]
+    pub fn is_told(&self) -> bool {
+        self.core.attention.is_all() || self.core.open.depth() == 0
     }
 
     /// Pays for something; without credit left the call ends before it.

@@ -15,12 +15,31 @@ pub enum Flow {
     Again,
 }
 
+/// What a sink wants to be told of an element. Whatever it is not told is checked all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interest {
+    /// Its tags and all that is in it.
+    All,
+    /// Its tags, without attributes, and of the elements in it what it wants of each. Nothing else.
+    Names,
+    /// Not its tags, but of the elements in it what it wants of each: as if it were not there.
+    Within,
+    /// Neither its tags nor anything in it.
+    Nothing,
+}
+
 /// Receives the events of a document, in document order.
 ///
 /// Everything borrowed is valid during the call only.
 pub trait Sink {
     /// Where the next event begins. Called before each event, and only with `Options::positions`.
     fn position(&mut self, _position: Position) {}
+
+    /// What it wants to be told of an element of this name. Asked before the element's start tag is told
+    /// and perhaps more than once, for root elements and those in elements around which it was not decided yet.
+    fn interest(&mut self, _name: &Name<'_>) -> Interest {
+        Interest::All
+    }
 
     fn start_document(&mut self, prolog: &Prolog<'_>) -> Flow;
 

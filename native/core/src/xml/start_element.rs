@@ -1,5 +1,6 @@
 //! A start tag that was scanned to its end: defaults, namespaces, and telling it.
 
+use super::attention::Attention;
 use super::attributes::{AttributeSpan, Attributes, Source, Sources, Span};
 use super::core::State;
 use super::dtd::{DefaultId, Dtd};
@@ -8,7 +9,7 @@ use super::known::Role;
 use super::namespaces::Namespaces;
 use super::open::Open;
 use super::scanner::{ATTRIBUTE_COST, Scanner};
-use super::sink::{Flow, Name, Sink};
+use super::sink::{Flow, Interest, Name, Sink};
 use super::tag::Tag;
 use super::utf8;
 
@@ -102,17 +103,13 @@ impl<S: Sink> Scanner<'_, S> {
         let tag = &self.core.tag;
         let sources = tag.sources(self.text, self.dtd);
         let qualified = sources.bytes(&tag.name);
-        let open = Open {
+        let mut open = Open {
             prefix: tag.prefix,
             namespace: tag.namespace,
             outside: outside as u32,
             inside: self.core.namespaces.len() as u32,
             ..Open::new(tag.id)
         };
-        self.core.open.push(qualified, open)?;
-        if let (true, Some(position)) = (self.core.options.positions, self.core.token) {
-            self.sink.position(position);
-        }
         let qualified = utf8::text(qualified);
         let name = Name {
             qualified,
@@ -120,16 +117,38 @@ impl<S: Sink> Scanner<'_, S> {
             id: tag.id,
             namespace: self.core.namespaces.get(tag.namespace),
         };
-        let attributes = Attributes {
-            spans: &tag.attributes,
-            sources,
-            namespaces: &self.core.namespaces,
-        };
-        let flow = self.sink.start_element(name, &attributes);
-        if flow == Flow::Again {
-            self.core.open.pop();
+        let mut attention = self.core.attention;
+        let mut interest = attention.interest;
+        if attention.is_open() {
+            interest = self.sink.interest(&name);
+            attention = Attention::new(interest, self.core.open.depth());
         }
-        self.told(flow)
+        open.told = matches!(interest, Interest::All | Interest::Names);
+        self.core.open.push(name.qualified.as_bytes(), open)?;
+        if !open.told {
+            self.core.attention = attention;
+            self.skimmed(1);
+            return Ok(());
+        }
+        if let (true, Some(position)) = (self.core.options.positions, self.core.token) {
+            self.sink.position(position);
+        }
+        let attributes = match attention.is_all() {
+            true => Attributes {
+                spans: &tag.attributes,
+                sources,
+                namespaces: &self.core.namespaces,
+            },
+            false => Attributes::none(&self.core.namespaces),
+        };
+        match self.sink.start_element(name, &attributes) {
+            Flow::Taken => self.core.attention = attention,
+            Flow::Again => {
+                self.core.open.pop();
+                return Err(Halt::Full);
+            }
+        }
+        self.told(Flow::Taken)
     }
 
     /// Adds an attribute that the document type declares, unless the tag has it; returns the next one.

@@ -3,6 +3,9 @@
 //! The tape is read from its end: a list of the VM is built from its last cell, so every child is in
 //! place when it is needed, and reading can stop and go on at any step.
 
+mod names;
+
+use self::names::Names;
 use super::attributes::Attributes;
 use super::known::NameId;
 use super::sink::{Name, Namespace};
@@ -86,6 +89,9 @@ pub struct Tape {
     steps: Segments<TapeStep>,
     bytes: Segments<u8>,
     uris: Segments<Uri>,
+    names: Names,
+    /// Bytes of all names on the tape that are in `names`, each as often as it is on the tape.
+    named: u64,
     limit: u64,
     depth: usize,
     deepest: usize,
@@ -106,6 +112,8 @@ impl Tape {
             steps: Segments::new(account),
             bytes: Segments::new(account),
             uris: Segments::new(account),
+            names: Names::new(account),
+            named: 0,
             limit: limit.min(u32::MAX.into()),
             depth: 0,
             deepest: 0,
@@ -151,7 +159,19 @@ impl Tape {
         self.steps.get(index)
     }
 
-    /// The bytes of a step's string from `offset` on, in a few slices.
+    /// The string of a step that is a name with a number.
+    #[inline]
+    pub fn known_name(&self, step: &TapeStep) -> Option<&[u8]> {
+        self.names.get(step.id?)
+    }
+
+    /// The bytes of any other step's string, where they are in one piece.
+    #[inline]
+    pub fn whole(&self, step: &TapeStep) -> Option<&[u8]> {
+        self.bytes.slice(step.start as usize, step.len())
+    }
+
+    /// The same from `offset` on, in a few slices.
     #[inline]
     pub fn text(&self, step: &TapeStep, offset: usize) -> impl Iterator<Item = &[u8]> {
         self.bytes.slices(
@@ -175,12 +195,7 @@ impl Tape {
         self.put_name(StepKind::Open, name)?;
         for attribute in attributes.iter() {
             self.put_name(StepKind::AttributeName, &attribute.name)?;
-            self.put(
-                StepKind::AttributeValue,
-                None,
-                NO_NAMESPACE,
-                attribute.value,
-            )?;
+            self.put(StepKind::AttributeValue, NO_NAMESPACE, attribute.value)?;
         }
         self.depth += 1;
         self.deepest = self.deepest.max(self.depth);
@@ -209,13 +224,14 @@ impl Tape {
         self.steps.clear();
         self.bytes.clear();
         self.uris.clear();
+        self.named = 0;
         self.depth = 0;
         self.deepest = 0;
     }
 
     fn one(&mut self, kind: StepKind, text: &str) -> Result<(), TapeStop> {
         self.told = 0;
-        self.put(kind, None, NO_NAMESPACE, text)?;
+        self.put(kind, NO_NAMESPACE, text)?;
         self.kept = 0;
         Ok(())
     }
@@ -226,7 +242,38 @@ impl Tape {
             Some(namespace) if self.told >= self.kept => self.put_uri(namespace)?,
             _ => NO_NAMESPACE,
         };
-        self.put(kind, name.id, namespace, name.local)
+        match name.id {
+            Some(id) => self.put_known(kind, id, namespace, name),
+            None => self.put(kind, namespace, name.local),
+        }
+    }
+
+    /// Writes a name of which only the number has to be on the tape.
+    #[inline]
+    fn put_known(
+        &mut self,
+        kind: StepKind,
+        id: NameId,
+        namespace: u32,
+        name: &Name<'_>,
+    ) -> Result<(), TapeStop> {
+        self.told += 1;
+        if self.told <= self.kept {
+            return Ok(());
+        }
+        let len = name.local.len();
+        self.check(len)?;
+        self.names.keep(id, name)?;
+        self.steps.push(TapeStep {
+            kind,
+            id: Some(id),
+            namespace,
+            start: 0,
+            len: len as u32,
+        })?;
+        self.named += len as u64;
+        self.kept += 1;
+        Ok(())
     }
 
     fn put_uri(&mut self, namespace: Namespace<'_>) -> Result<u32, TapeStop> {
@@ -257,19 +304,30 @@ impl Tape {
 
     /// Writes one string of the event, unless an earlier telling has.
     #[inline]
-    fn put(
-        &mut self,
-        kind: StepKind,
-        id: Option<NameId>,
-        namespace: u32,
-        text: &str,
-    ) -> Result<(), TapeStop> {
+    fn put(&mut self, kind: StepKind, namespace: u32, text: &str) -> Result<(), TapeStop> {
         self.told += 1;
         if self.told <= self.kept {
             return Ok(());
         }
         if self.begun == 0 {
             self.check(text.len())?;
+            if text.len() <= self.budget
+                && kind != StepKind::Text
+                && let Some(start) = self.bytes.append(text.as_bytes())
+            {
+                self.begun = text.len();
+                self.budget -= text.len();
+                self.steps.push(TapeStep {
+                    kind,
+                    id: None,
+                    namespace,
+                    start: start as u32,
+                    len: text.len() as u32,
+                })?;
+                self.kept += 1;
+                self.begun = 0;
+                return Ok(());
+            }
         }
         while self.begun < text.len() {
             let rest = &text.as_bytes()[self.begun..];
@@ -292,7 +350,7 @@ impl Tape {
             }
             _ => self.steps.push(TapeStep {
                 kind,
-                id,
+                id: None,
                 namespace,
                 start,
                 len: text.len() as u32,
@@ -306,7 +364,7 @@ impl Tape {
     #[inline]
     fn check(&self, more: usize) -> Result<(), TapeStop> {
         let steps = (self.steps.len() as u64 + 1) * size_of::<TapeStep>() as u64;
-        let needed = steps + (self.bytes.len() + more) as u64;
+        let needed = steps + self.named + (self.bytes.len() + more) as u64;
         if needed > self.limit {
             return Err(TapeStop::TooLarge(needed));
         }

@@ -4,11 +4,12 @@
 //! pieces end depends on the document alone.
 
 use super::TEXT_PIECE;
+use super::blocks::text_end;
 use super::class::{self, SPACE};
 use super::core::State;
 use super::halt::{Halt, exceeded, malformed};
 use super::options::TextMode;
-use super::reference::{self, Target};
+use super::reference::{self, Reference, Target, predefined};
 use super::scanner::{LINE_END_COST, REFERENCE_COST, Scanner};
 use super::sink::Sink;
 use super::utf8;
@@ -19,6 +20,13 @@ impl<S: Sink> Scanner<'_, S> {
     pub fn characters(&mut self) -> Result<(), Halt> {
         if self.core.open.depth() == 0 {
             return self.space_outside();
+        }
+        let is_read = match self.drops_text() && self.level == 0 {
+            true => self.skim_text()?,
+            false => self.may_be_gathered() && self.gather()?,
+        };
+        if is_read {
+            return Ok(());
         }
         let rest = &self.text[self.at..];
         let mut from = 0;
@@ -55,6 +63,93 @@ impl<S: Sink> Scanner<'_, S> {
         stopped
     }
 
+    /// Whether a run has been begun that can be read on with by [`Scanner::gather`].
+    #[inline]
+    fn may_be_gathered(&self) -> bool {
+        self.level == 0
+            && !self.core.run.text.is_empty()
+            && !self.core.options.positions
+            && self.core.state == State::Between
+    }
+
+    /// Gathers a run up to the tag that ends it, and tells it. False: before that comes something else
+    /// than text, line ends and references to characters, or the end of a piece. What was read up to
+    /// there is in the run.
+    pub fn gather(&mut self) -> Result<bool, Halt> {
+        let text = self.text;
+        loop {
+            let end = text_end(text, self.at);
+            let next = match text[end..] {
+                [b'&', ..] => match predefined(&text[end..]) {
+                    Some((byte, len)) => {
+                        self.gather_part(end, &[byte], Written::AsReference, end + len)?
+                    }
+                    None => self.gather_character(end)?,
+                },
+                [b'<', next, ..] if !matches!(next, b'!' | b'?') => {
+                    if self.gather_part(end, b"", Written::Plainly, end)? {
+                        self.end_run()?;
+                        return Ok(true);
+                    }
+                    false
+                }
+                [b'\r', b'\n', ..] => self.gather_part(end, b"\n", Written::Plainly, end + 2)?,
+                [b'\r', _, ..] => self.gather_part(end, b"\n", Written::Plainly, end + 1)?,
+                _ => false,
+            };
+            if !next {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Adds the text up to the character reference at `end`, and what that stands for.
+    fn gather_character(&mut self, end: usize) -> Result<bool, Halt> {
+        let max = self.core.limits.max_name_bytes as usize;
+        match reference::read(self.text, end, max, false) {
+            Ok(Reference {
+                target: Target::Char(char),
+                end: next,
+            }) => {
+                let mut utf8 = [0; 4];
+                let char = char.encode_utf8(&mut utf8).as_bytes();
+                self.gather_part(end, char, Written::AsReference, next)
+            }
+            // Whatever it is, it is read again.
+            _ => Ok(false),
+        }
+    }
+
+    /// Adds the text up to `end` and `then`, what follows it and was written up to `next`: both, or
+    /// neither where the piece has no room for them.
+    #[inline(always)]
+    fn gather_part(
+        &mut self,
+        end: usize,
+        then: &[u8],
+        written: Written,
+        next: usize,
+    ) -> Result<bool, Halt> {
+        let plain = &self.text[self.at..end];
+        let more = plain.len() + then.len();
+        if self.core.run.text.len() + more > self.piece_room() {
+            return Ok(false);
+        }
+        self.core.run.text.reserve(more)?;
+        if !then.is_empty() {
+            self.spend(written.cost())?;
+        }
+        let run = &mut self.core.run;
+        run.text.extend_from_slice(plain)?;
+        match *then {
+            [byte] => run.text.push(byte)?,
+            _ => run.text.extend_from_slice(then)?,
+        }
+        run.only_space = run.only_space && written == Written::Plainly && is_space(plain);
+        self.at = next;
+        Ok(true)
+    }
+
     /// Whether text that ends before `rest` is a whole run: nothing came before, and no more follows.
     #[inline]
     pub fn is_whole_run(&self, rest: &[u8]) -> bool {
@@ -65,6 +160,10 @@ impl<S: Sink> Scanner<'_, S> {
     }
 
     pub fn tell_text_as_it_is(&mut self, text: &[u8]) -> Result<(), Halt> {
+        if !self.is_told() {
+            self.skimmed(1);
+            return Ok(());
+        }
         if self.core.options.positions {
             let position = self.position_here();
             self.sink.position(position);
@@ -120,6 +219,9 @@ impl<S: Sink> Scanner<'_, S> {
     /// Adds as much of `bytes` to the run as its piece takes, at least a character. A full piece is told
     /// when more comes.
     fn add(&mut self, bytes: &[u8], written: Written) -> Result<usize, Halt> {
+        if self.drops_text() {
+            return Ok(bytes.len());
+        }
         let room = self.piece_room() - self.core.run.text.len();
         let mut taken = utf8::floor(bytes, room);
         if taken == 0 {
@@ -169,11 +271,13 @@ impl<S: Sink> Scanner<'_, S> {
     /// Tells what has come of the piece, and begins another one.
     pub fn tell_piece(&mut self) -> Result<(), Halt> {
         let cdata = self.in_emitted_cdata();
+        let is_told = self.is_told();
         let run = &mut self.core.run;
         if let (true, false, Some(position)) = (cdata, run.told, self.core.token) {
             run.position = position;
         }
-        if cdata || !(self.core.options.skip_whitespace && run.only_space) {
+        let is_wanted = cdata || !(self.core.options.skip_whitespace && run.only_space);
+        if is_wanted && is_told {
             if self.core.options.positions {
                 self.sink.position(run.position);
             }
@@ -225,6 +329,16 @@ impl<S: Sink> Scanner<'_, S> {
 enum Written {
     Plainly,
     AsReference,
+}
+
+impl Written {
+    /// What it costs when it is not the character itself.
+    fn cost(self) -> usize {
+        match self {
+            Written::Plainly => LINE_END_COST,
+            Written::AsReference => REFERENCE_COST,
+        }
+    }
 }
 
 fn is_space(text: &[u8]) -> bool {

@@ -1,6 +1,8 @@
 //! A sink that writes down everything it is told, and ways to feed a document to a parser.
 #![allow(dead_code, clippy::expect_used)]
 
+pub mod choosy;
+
 use bounded_core::quota::Account;
 use bounded_core::xml::{
     Attributes, Doctype, DocumentError, Emit, Error, Flow, Limits, Name, Options, Parser, Position,

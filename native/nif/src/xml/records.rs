@@ -11,8 +11,8 @@ use super::terms::{self, RawTerm, Terms};
 use bounded_core::charged::ChargedVec;
 use bounded_core::quota::Account;
 use bounded_core::xml::{
-    Attributes, Error, ExceededLimit, Flow, Name, Parser, Prolog, Selector, Sink, Status, StepKind,
-    Tape, TapeStep, TapeStop,
+    Attributes, Error, ExceededLimit, Flow, Interest, Name, Parser, Prolog, Selector, Sink, Status,
+    StepKind, Tape, TapeStep, TapeStop,
 };
 use rustler::{NifResult, Term};
 use std::borrow::Cow;
@@ -190,12 +190,18 @@ impl<'env> RecordSink<'_, 'env> {
             }
         }
         self.batch.count(0, step.len());
+        if let Some(text) = tape.whole(step) {
+            return Ok(self.terms.binary(text));
+        }
         Ok(self.terms.binary_from(step.len(), tape.text(step, 0)))
     }
 
     fn name(&mut self, step: &TapeStep) -> RawTerm {
         let tape = &self.selection.tape;
-        let local = joined(tape.text(step, 0));
+        let local = match tape.known_name(step) {
+            Some(local) => Cow::Borrowed(local),
+            None => joined(tape.text(step, 0)),
+        };
         let namespace = step.namespace().and_then(|index| tape.namespace(index));
         let namespace = namespace.map(|(id, uri)| (id, joined(uri)));
         let name = RawName {
@@ -234,17 +240,21 @@ impl Sink for RecordSink<'_, '_> {
     }
 
     #[inline]
+    fn interest(&mut self, name: &Name<'_>) -> Interest {
+        self.selection.selector.interest(name)
+    }
+
+    #[inline]
     fn start_element(&mut self, name: Name<'_>, attributes: &Attributes<'_>) -> Flow {
         if self.batch.is_full() {
             return Flow::Again;
         }
         let selection = &mut *self.selection;
-        if !selection.tape.is_recording() {
-            match selection.selector.enter(&name) {
-                Ok(true) => {}
-                Ok(false) => return Flow::Taken,
-                Err(refusal) => return self.flow(Err(refusal.into())),
-            }
+        if !selection.tape.is_recording() && !selection.selector.is_selected() {
+            return match selection.selector.enter() {
+                Ok(()) => Flow::Taken,
+                Err(refusal) => self.flow(Err(refusal.into())),
+            };
         }
         let recorded = selection.tape.open(&name, attributes);
         self.flow(recorded)
@@ -272,9 +282,6 @@ impl Sink for RecordSink<'_, '_> {
 
     #[inline]
     fn characters(&mut self, text: &str) -> Flow {
-        if !self.selection.tape.is_recording() {
-            return Flow::Taken;
-        }
         if self.batch.is_full() {
             return Flow::Again;
         }
@@ -283,9 +290,6 @@ impl Sink for RecordSink<'_, '_> {
     }
 
     fn skipped_entity(&mut self, name: &str) -> Flow {
-        if !self.selection.tape.is_recording() {
-            return Flow::Taken;
-        }
         if self.batch.is_full() {
             return Flow::Again;
         }
@@ -303,7 +307,7 @@ impl Sink for RecordSink<'_, '_> {
     }
 }
 
-/// Names lie in one block of the tape, but for one in thousands.
+/// What lies in one block of the tape, but for one in thousands.
 fn joined<'a>(mut slices: impl Iterator<Item = &'a [u8]>) -> Cow<'a, [u8]> {
     let first = slices.next().unwrap_or_default();
     match slices.next() {

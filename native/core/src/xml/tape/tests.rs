@@ -1,4 +1,5 @@
 use super::super::attributes::{AttributeSpan, Source, Sources, Span};
+use super::super::known::{KnownNames, Role};
 use super::super::namespaces::Namespaces;
 use super::*;
 
@@ -154,4 +155,24 @@ fn namespaces_are_kept_once() {
     assert_eq!(id, 8);
     assert_eq!(uri.flatten().copied().collect::<Vec<_>>(), b"urn:u");
     assert!(tape.namespace(2).is_none());
+}
+
+#[test]
+fn a_name_with_a_number_is_kept_once_and_counted_each_time() {
+    let (_root, mut tape) = tape(100);
+    let mut known = KnownNames::new(&Account::root());
+    let mut named = |local: &'static str| Name {
+        id: known.learn(local.as_bytes(), Role::Element),
+        ..name(local)
+    };
+    let (long, other) = (named("a-long-name"), named("b"));
+    for name in [&long, &other, &long] {
+        attributes(&[], |attributes| tape.open(name, attributes)).unwrap();
+    }
+    let names: Vec<_> = (0..3)
+        .map(|index| tape.known_name(tape.step(index).unwrap()).unwrap())
+        .collect();
+    assert_eq!(names, [&b"a-long-name"[..], b"b", b"a-long-name"]);
+    let over = attributes(&[("x", "1")], |attributes| tape.open(&long, attributes));
+    assert_eq!(over, Err(TapeStop::TooLarge(5 * 16 + 11 + 1 + 11 + 11 + 1)));
 }

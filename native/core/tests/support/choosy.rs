@@ -1,0 +1,205 @@
+//! A sink that does not want everything, and one that is told everything and keeps what the other wants.
+
+use bounded_core::quota::Account;
+use bounded_core::xml::{
+    Attributes, Doctype, DocumentError, Error, Flow, Interest, Name, Options, Parser, Position,
+    Prolog, Sink, Status,
+};
+
+/// What is wanted of the elements of a name.
+pub type Choice = fn(&str) -> Interest;
+
+/// Nothing, whatever it is.
+pub const NOTHING: Choice = |_| Interest::Nothing;
+
+/// Events, and where they began.
+pub type Told = (Vec<(Option<Position>, String)>, Option<DocumentError>);
+
+pub struct Choosy {
+    choice: Choice,
+    /// It is told everything, and chooses by itself.
+    alone: bool,
+    /// What it wants of the elements that are open, when it chooses by itself.
+    open: Vec<Interest>,
+    position: Option<Position>,
+    told: Vec<(Option<Position>, String)>,
+    /// Every event is wanted twice.
+    ask_twice: bool,
+    asked: Option<String>,
+    /// Full after this many events of one call; 0 is never.
+    per_call: usize,
+    seen: usize,
+}
+
+impl Choosy {
+    fn tell(&mut self, event: String) -> Flow {
+        if self.ask_twice && self.asked.as_ref() != Some(&event) {
+            self.asked = Some(event);
+            return Flow::Again;
+        }
+        self.asked = None;
+        self.seen += 1;
+        self.told.push((self.position.take(), event));
+        Flow::Taken
+    }
+
+    fn tell_inside(&mut self, event: String) -> Flow {
+        match self.open.last() {
+            Some(Interest::Names | Interest::Within | Interest::Nothing) => Flow::Taken,
+            Some(Interest::All) | None => self.tell(event),
+        }
+    }
+}
+
+impl Sink for Choosy {
+    fn position(&mut self, position: Position) {
+        self.position = Some(position);
+    }
+
+    fn interest(&mut self, name: &Name<'_>) -> Interest {
+        match self.alone {
+            true => Interest::All,
+            false => (self.choice)(name.local),
+        }
+    }
+
+    fn start_document(&mut self, prolog: &Prolog<'_>) -> Flow {
+        self.tell(format!("{prolog:?}"))
+    }
+
+    fn start_element(&mut self, name: Name<'_>, attributes: &Attributes<'_>) -> Flow {
+        let mut event = format!("<{name:?}");
+        let interest = match (self.alone, self.open.last()) {
+            (false, _) => Interest::All,
+            (true, None | Some(Interest::Names | Interest::Within)) => (self.choice)(name.local),
+            (true, Some(interest)) => *interest,
+        };
+        if interest == Interest::All {
+            for attribute in attributes.iter() {
+                event += &format!(" {attribute:?}");
+            }
+        }
+        let flow = match interest {
+            Interest::Nothing | Interest::Within => Flow::Taken,
+            Interest::All | Interest::Names => self.tell(event),
+        };
+        if self.alone && flow == Flow::Taken {
+            self.open.push(interest);
+        }
+        flow
+    }
+
+    fn end_element(&mut self, name: Name<'_>) -> Flow {
+        let flow = match self.open.last() {
+            Some(Interest::Nothing | Interest::Within) => Flow::Taken,
+            _ => self.tell(format!("</{name:?}")),
+        };
+        if flow == Flow::Taken {
+            self.open.pop();
+        }
+        flow
+    }
+
+    fn characters(&mut self, text: &str) -> Flow {
+        self.tell_inside(format!("text {text:?}"))
+    }
+
+    fn cdata(&mut self, text: &str) -> Flow {
+        self.tell_inside(format!("cdata {text:?}"))
+    }
+
+    fn comment(&mut self, text: &str) -> Flow {
+        self.tell_inside(format!("comment {text:?}"))
+    }
+
+    fn processing_instruction(&mut self, target: &str, data: &str) -> Flow {
+        self.tell_inside(format!("instruction {target:?} {data:?}"))
+    }
+
+    fn doctype(&mut self, doctype: &Doctype<'_>) -> Flow {
+        self.tell(format!("{doctype:?}"))
+    }
+
+    fn skipped_entity(&mut self, name: &str) -> Flow {
+        self.tell_inside(format!("skipped {name}"))
+    }
+
+    fn end_document(&mut self) -> Flow {
+        self.tell("end".into())
+    }
+
+    fn is_full(&self) -> bool {
+        self.per_call > 0 && self.seen >= self.per_call
+    }
+}
+
+/// Which events are told of those that are wanted, and the error.
+pub fn told<'a>(
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+    options: &Options,
+    choice: Choice,
+    how: How,
+) -> Told {
+    let account = Account::root();
+    let mut parser = Parser::new(options.clone(), &account);
+    let mut sink = Choosy {
+        choice,
+        alone: how == How::Alone,
+        open: Vec::new(),
+        position: None,
+        told: Vec::new(),
+        ask_twice: how == How::Twice,
+        asked: None,
+        per_call: usize::from(how == How::EventByEvent),
+        seen: 0,
+    };
+    let mut pieces = pieces.into_iter();
+    let error = loop {
+        sink.seen = 0;
+        match parser.run(&mut sink) {
+            Ok(Status::Full) => {}
+            Ok(Status::Done) => break None,
+            Ok(Status::NeedInput) => match pieces.next() {
+                Some(piece) => parser.feed(piece).expect("a root account refuses nothing"),
+                None => parser.finish(),
+            },
+            Err(Error::Document(error)) => break Some(*error),
+            Err(Error::Refused(refusal)) => panic!("{refusal:?}"),
+        }
+    };
+    drop(parser);
+    assert_eq!(account.reserved(), 0);
+    (sink.told, error)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// Told everything.
+    Alone,
+    /// Told what it wants, and that in as few calls as may be.
+    AtOnce,
+    EventByEvent,
+    Twice,
+}
+
+/// Whatever is not wanted, the error is the same at the same place, and so is every event that is.
+pub fn check(document: &[u8], options: &Options, choice: Choice, sizes: &[usize]) {
+    let expected = told([document], options, choice, How::Alone);
+    let show = || String::from_utf8_lossy(&document[..document.len().min(2000)]).into_owned();
+    for how in [How::AtOnce, How::EventByEvent, How::Twice] {
+        let found = told([document], options, choice, how);
+        assert!(
+            found == expected,
+            "{how:?}\n{found:?}\n{expected:?}\n{}",
+            show()
+        );
+    }
+    for &size in sizes {
+        let found = told(document.chunks(size), options, choice, How::AtOnce);
+        assert!(
+            found == expected,
+            "by {size}\n{found:?}\n{expected:?}\n{}",
+            show()
+        );
+    }
+}

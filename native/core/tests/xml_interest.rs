@@ -1,0 +1,148 @@
+//! What a sink does not want is not told, and checked all the same.
+#![allow(clippy::expect_used)]
+
+mod support;
+
+use bounded_core::xml::{Interest, Limits, Options, TextMode};
+use support::choosy::{self, Choice, How, told};
+
+/// Of "names" the names, of "within" what is in it, of "all" everything, of everything else nothing.
+const BY_NAME: Choice = |name| match name {
+    "names" => Interest::Names,
+    "within" => Interest::Within,
+    "all" => Interest::All,
+    _ => Interest::Nothing,
+};
+
+fn events(document: &str) -> Vec<String> {
+    let (events, error) = told(
+        [document.as_bytes()],
+        &Options::default(),
+        BY_NAME,
+        How::AtOnce,
+    );
+    assert_eq!(error, None);
+    events.into_iter().map(|(_, event)| event).collect()
+}
+
+#[test]
+fn what_is_wanted_is_told_and_nothing_else() {
+    let document = "<names a='1'>text<all b='2'>t<other c='3'>&lt;</other></all>\
+                    <other d='4'>x<all/></other><names/>y<all e='5'/>\
+                    <within f='4'>x<within/><all/></within>&amp;</names>";
+    let told = events(document);
+    let has = |what: &str| told.iter().any(|event| event.contains(what));
+    assert_eq!(told.len(), 16, "{told:#?}");
+    for part in ["\"1\"", "\"4\"", "\"text\"", "\"x\"", "\"y\"", "\"&\""] {
+        assert!(!has(part), "{part}: {told:#?}");
+    }
+    for part in ["\"2\"", "\"3\"", "\"5\"", "\"t\"", "\"<\""] {
+        assert!(has(part), "{part}: {told:#?}");
+    }
+}
+
+#[test]
+fn an_element_of_which_nothing_is_wanted_may_be_the_root() {
+    assert_eq!(events("<other>x<all>y</all></other>").len(), 2);
+    assert_eq!(events("<other/>").len(), 2);
+    assert_eq!(events("<all>x</all>").len(), 5);
+}
+
+/// In an element that nobody wants, and beside one that somebody does.
+const FAULTS: [&str; 41] = [
+    "text\r",
+    "<b></c>",
+    "</b>",
+    "<b",
+    "<b>",
+    "<b a='1' a='2'/>",
+    "<b a='1' a='2' b='3'>x</b>",
+    "<b a='1'b='2'/>",
+    "<b a=1/>",
+    "<b a/>",
+    "<b a='<'/>",
+    "<b a='&x;'/>",
+    "<b a='&#0;'/>",
+    "<b a='&amp'/>",
+    "<b a='&lt;&#65;\t\r\n&quot;' b=\"'\"/>",
+    "<b a='1234567890123456789012345678901'/>",
+    "<b a='&amp;&amp;&amp;&amp;&amp;&amp;&amp;&amp;'/>",
+    "<b a='' c='' d='' e='' f=''/>",
+    "<1/>",
+    "<b:c:d/>",
+    "<é è='ê'>ë</é>",
+    "<\u{D7}/>",
+    "<b><b><b><b/></b></b></b>",
+    "<b/><b/><b/><b/><b/><b/><b/><b/><b/>",
+    "<a-name-that-is-much-too-long/>",
+    "<b></b ><b\n></b\r\n>",
+    "text &amp; &#x41; &#65;\r\n\r and > and ]] and ]>",
+    "]]>",
+    "]]]>",
+    "&lt;]]>",
+    "&unknown;",
+    "&#xFFFE;",
+    "& ",
+    "&#65",
+    "&a-reference-that-is-much-too-long;",
+    "\u{1}",
+    "<!-- c --><![CDATA[x]]><?p i?>",
+    "<!-- -- -->",
+    "<![CDATA[x",
+    "<?xml version='1.0'?>",
+    "<!DOCTYPE a>",
+];
+
+#[test]
+fn every_fault_is_found_where_it_is_wherever_it_is() {
+    let limits = Limits {
+        max_depth: 5,
+        max_elements: 9,
+        max_attributes: 4,
+        max_attribute_bytes: 30,
+        max_name_bytes: 20,
+        max_token_bytes: 120,
+        max_text_bytes: 60,
+        ..Limits::default()
+    };
+    for fault in FAULTS {
+        for document in [
+            format!("<other>\n{fault}\n</other>"),
+            format!("<other>\n{fault}"),
+            format!("<names>\n{fault}<all>t</all>{fault}</names>"),
+            format!("<within><within>{fault}</within><all>t</all>\n{fault}</within>"),
+            format!("<names><other>t&lt;<x a='&gt;'/></other><other>\n{fault}</other></names>"),
+        ] {
+            for namespaces in [false, true] {
+                for text in [TextMode::Pieces, TextMode::Joined] {
+                    let options = Options {
+                        limits: limits.clone(),
+                        namespaces,
+                        text,
+                        ..Options::default()
+                    };
+                    let sizes: Vec<usize> = (1..document.len()).collect();
+                    choosy::check(document.as_bytes(), &options, BY_NAME, &sizes);
+                }
+            }
+        }
+    }
+}
+
+/// Names beyond the number of those that are numbered, and tags with more attributes than a few.
+#[test]
+fn what_is_not_plain_is_checked_alike() {
+    let many = |tag: &dyn Fn(usize) -> String| -> String { (0..700).map(tag).collect() };
+    for body in [
+        many(&|n| format!("<n{n} a{n}='{n}'/>")),
+        many(&|n| format!("<n{n}>&#{};</n{n}>", n + 32)),
+        format!("<b {}/>", many(&|n| format!(" a{n}='{n}'"))),
+        format!("<b {} a7='twice'/>", many(&|n| format!(" a{n}='{n}'"))),
+        format!("<b>{}</b>", "text ".repeat(40_000)),
+        format!("<b a='{}'/>", "value ".repeat(10_000)),
+    ] {
+        let document = format!("<names><other>{body}</other><all>{body}</all></names>");
+        let options = Options::default();
+        choosy::check(document.as_bytes(), &options, BY_NAME, &[1000, 65_536]);
+    }
+}
