@@ -187,12 +187,11 @@ impl<S: Sink> Scanner<'_, S> {
                 [b'/', b'>', ..] => (at + 2, true),
                 _ => {
                     let Some(start) = plain_attribute(known, text, at, max_name) else {
-                        // White space before the tag's end, or not plain.
-                        at = class::skip(text, at, SPACE);
-                        match text[at..] {
-                            [b'>', ..] | [b'/', b'>', ..] => continue,
-                            _ => return Ok(None),
+                        match space_before_end(text, at) {
+                            Some(end) => at = end,
+                            None => return Ok(None),
                         }
+                        continue;
                     };
                     let name = &text[start.name..start.name_end];
                     let value_end = value_end(text, start.value, start.quote);
@@ -229,17 +228,17 @@ impl<S: Sink> Scanner<'_, S> {
 }
 
 /// An attribute up to its value.
-struct AttributeStart {
-    id: Option<NameId>,
-    name: usize,
-    name_end: usize,
-    value: usize,
-    quote: u8,
+pub(crate) struct AttributeStart {
+    pub id: Option<NameId>,
+    pub name: usize,
+    pub name_end: usize,
+    pub value: usize,
+    pub quote: u8,
 }
 
 /// Reads an attribute behind `from` up to its value, white space before it included.
 #[inline(always)]
-fn plain_attribute(
+pub(crate) fn plain_attribute(
     known: &mut KnownNames,
     text: &[u8],
     from: usize,
@@ -269,6 +268,13 @@ fn plain_attribute(
         }),
         _ => None,
     }
+}
+
+/// Where a tag ends at the end of the white space at `from`, if it does.
+#[inline(always)]
+pub(crate) fn space_before_end(text: &[u8], from: usize) -> Option<usize> {
+    let at = class::skip(text, from, SPACE);
+    matches!(text[at..], [b'>', ..] | [b'/', b'>', ..]).then_some(at)
 }
 
 /// Where the name at `from` ends, within the text: one that is known, or an ASCII name within its limit.

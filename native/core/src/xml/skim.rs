@@ -5,13 +5,12 @@
 use super::attention::Attention;
 use super::attributes::Attributes;
 use super::blocks::{text_end, value_end};
-use super::class::{self, SPACE};
 use super::core::State;
 use super::halt::Halt;
 use super::known::Role;
 use super::open::Open;
 use super::options::TextMode;
-use super::plain::{MAX_TAG, plain_name};
+use super::plain::{MAX_TAG, plain_attribute, plain_name, space_before_end};
 use super::reference::{self, Reference, Target, predefined};
 use super::scanner::Scanner;
 use super::sink::{Flow, Interest, Name, Sink};
@@ -200,28 +199,20 @@ impl<S: Sink> Scanner<'_, S> {
         let mut at = from;
         let mut count = 0;
         loop {
-            let spaces = at;
-            // Mostly it is one space.
-            at += usize::from(text.get(at) == Some(&b' '));
-            if let Some(b' ' | b'\t' | b'\r' | b'\n') = text.get(at) {
-                at = class::skip(text, at, SPACE);
-            }
             match text[at..] {
                 [b'>', ..] => break Some((at + 1, false)),
                 [b'/', b'>', ..] => break Some((at + 2, true)),
                 _ => {}
             }
-            let (id, stop) = plain_name(known, text, at, max_name, Role::Attribute)?;
-            let [b'=', quote @ (b'"' | b'\''), ..] = text[stop..] else {
-                return None;
+            let Some(start) = plain_attribute(known, text, at, max_name) else {
+                at = space_before_end(text, at)?;
+                continue;
             };
-            let value = stop + 2;
-            let end = skim_value(text, value, quote, max_name)?;
+            let end = skim_value(text, start.value, start.quote, max_name)?;
             count += 1;
             // Those whose names have no numbers are compared elsewhere.
-            if known.is_repeated(id?)
-                || end - value > max_value
-                || spaces == at
+            if known.is_repeated(start.id?)
+                || end - start.value > max_value
                 || count > max_attributes
             {
                 return None;
