@@ -25,7 +25,7 @@ defmodule BoundedBinary do
   counterpart in the standard library does.
   """
 
-  alias Bounded.{Arena, Native}
+  alias Bounded.Native
   alias BoundedBinary.{Compact, Concat, Copy, Filling, Inflate, Retained, Terms}
 
   # `slice::PLAIN_MAX` of the core.
@@ -258,13 +258,16 @@ defmodule BoundedBinary do
   end
 
   defp cut(binary, positions, shared) do
-    size = byte_size(binary)
-
-    case Arena.charged(fn -> Native.binary_slices(binary, size, positions, shared) end) do
-      {:ok, slices} -> slices
-      :large when shared -> binary |> parts(positions) |> share()
-      :large -> for {position, length} <- positions, do: slice(binary, position, length)
+    case Native.binary_slices(binary, byte_size(binary), positions, shared) do
+      :large -> cut_large(binary, positions, shared)
+      slices -> slices
     end
+  end
+
+  defp cut_large(binary, positions, true), do: binary |> parts(positions) |> share()
+
+  defp cut_large(binary, positions, false) do
+    for {position, length} <- positions, do: slice(binary, position, length)
   end
 
   # Parts of `binary`, which keep it alive for the moment.
