@@ -44,6 +44,22 @@ defmodule BoundedBinary.PropertyTest do
     end)
   end
 
+  test "slices/3 cuts small fields that lie near each other or far, of any binary" do
+    check(300, fn ->
+      body = :rand.bytes(200_000 + :rand.uniform(200_000))
+      skipped = :rand.uniform(8) - 1
+      <<_::size(skipped), shifted::binary>> = <<0::size(skipped), body::binary>>
+      reach = Enum.random([1_000, byte_size(body)])
+      from = :rand.uniform(byte_size(body) - reach + 1) - 1
+      fields = for _ <- 1..:rand.uniform(60), do: field(from, reach)
+      expected = for {at, len} <- fields, do: :binary.part(body, at, len)
+
+      for binary <- [body, shifted], shared <- [false, true] do
+        assert BoundedBinary.slices(binary, fields, shared: shared) == expected
+      end
+    end)
+  end
+
   test "concat/1 equals IO.iodata_to_binary/1" do
     check(200, fn ->
       iodata = iodata(4, 100_000)
@@ -126,6 +142,13 @@ defmodule BoundedBinary.PropertyTest do
   defp allow_all, do: {true, true, true}
 
   defp random_term, do: term(4, fn -> bytes(200) end)
+
+  # Some are heap binaries and some are not; some are given from their end.
+  defp field(from, reach) do
+    length = min(:rand.uniform(Enum.random([64, 300])) - 1, reach)
+    start = from + :rand.uniform(reach - length + 1) - 1
+    Enum.random([{start, length}, {start + length, -length}])
+  end
 
   defp any(size), do: :rand.uniform(size + 3) - 2
 

@@ -26,6 +26,10 @@ fn binary_slices<'a>(
     shared: bool,
 ) -> NifResult<Term<'a>> {
     let _measured = timing::measure();
+    // A bitstring has parts too.
+    if !binary.is_binary() {
+        return Err(Error::BadArg);
+    }
     let mut plan = Plan::new();
     let few = read(&mut plan, size, positions)?;
     let extent = plan.extent();
@@ -62,10 +66,6 @@ impl<'a> Source<'a> {
             }
             let bytes = binary.decode()?;
             return Ok(Some(Source { bytes, start: 0 }));
-        }
-        // A bitstring has parts too.
-        if !binary.is_binary() {
-            return Err(Error::BadArg);
         }
         let bytes = super::sub_binary(binary, span.start, span.len).decode()?;
         let start = span.start;
