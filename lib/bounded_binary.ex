@@ -33,6 +33,9 @@ defmodule BoundedBinary do
 
   @default_max_bytes 64 * 1024 * 1024
 
+  # More than any machine has, and few enough to be multiplied.
+  @absurd Bitwise.bsl(1, 60)
+
   # Of `compact/2`.
   @ratio 2
   @bytes 64
@@ -225,7 +228,7 @@ defmodule BoundedBinary do
       iex> {compact == row, :binary.referenced_byte_size(compact.name)}
       {true, 200}
   """
-  @spec compact(term, ratio: number, bytes: non_neg_integer) :: term
+  @spec compact(term, ratio: number, bytes: pos_integer) :: term
   def compact(term, opts \\ [])
   def compact(term, []), do: Compact.run(term, {@ratio, @bytes})
 
@@ -233,7 +236,7 @@ defmodule BoundedBinary do
     opts = Keyword.validate!(opts, ratio: @ratio, bytes: @bytes)
     ratio = option!(opts, :ratio, &(is_number(&1) and &1 >= 1), "a number of at least 1")
     bytes = option!(opts, :bytes, &(is_integer(&1) and &1 > 0), "a positive number of bytes")
-    Compact.run(term, {ratio, bytes})
+    Compact.run(term, {min(ratio, @absurd), bytes})
   end
 
   @doc """
@@ -266,13 +269,20 @@ defmodule BoundedBinary do
 
   defp cut_large(binary, positions, true), do: binary |> parts(positions) |> share()
 
-  defp cut_large(binary, positions, false) do
-    for {position, length} <- positions, do: slice(binary, position, length)
-  end
+  defp cut_large(binary, positions, false), do: each(positions, &slice(binary, &1, &2))
 
   # Parts of `binary`, which keep it alive for the moment.
-  defp parts(binary, positions) do
-    for {position, length} <- positions, do: binary_part(binary, position, length)
+  defp parts(binary, positions), do: each(positions, &binary_part(binary, &1, &2))
+
+  defp each([{position, length} | positions], cut) do
+    [cut.(position, length) | each(positions, cut)]
+  end
+
+  defp each([], _cut), do: []
+
+  defp each(other, _cut) do
+    raise ArgumentError,
+          "expected a list of {position, length}, found: #{inspect(other, limit: 3)}"
   end
 
   defp share(parts), do: parts |> concat() |> part_again(parts, 0)
@@ -290,7 +300,8 @@ defmodule BoundedBinary do
   end
 
   defp allowed!(kinds) do
-    unless is_list(kinds) and kinds -- [:function, :reference, :port] == [] do
+    unless is_list(kinds) and not List.improper?(kinds) and
+             kinds -- [:function, :reference, :port] == [] do
       raise ArgumentError,
             "allow: expected a list of :function, :reference and :port, got: #{inspect(kinds)}"
     end

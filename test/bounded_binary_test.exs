@@ -39,6 +39,17 @@ defmodule BoundedBinaryTest do
       end
     end
 
+    test "refuses odd positions behind more than one call cuts" do
+      many = List.duplicate({0, 1}, 2_000)
+
+      for rest <- [:a, [:a], [{:a, 1}], [{0, 4}], [{0, 1}, 1], [{0, 1} | {0, 1}], [{1 <<< 70, 1}]],
+          shared <- [false, true] do
+        assert_raise ArgumentError, fn ->
+          BoundedBinary.slices("abc", many ++ rest, shared: shared)
+        end
+      end
+    end
+
     test "refuses what is no binary" do
       for term <- [<<1::3>>, :atom, 1, ~c"list"] do
         assert_raise ArgumentError, fn -> BoundedBinary.copy(term) end
@@ -184,6 +195,12 @@ defmodule BoundedBinaryTest do
       assert_raise ArgumentError, ~r/shared: expected a boolean, got: 1/, fn ->
         BoundedBinary.slices("abc", [], shared: 1)
       end
+    end
+  end
+
+  test "more than the system has is refused, and the node goes on" do
+    for n <- [1 <<< 45, 1 <<< 60, 1 <<< 80] do
+      assert_raise Quota.ExceededError, fn -> BoundedBinary.copy("ab", n) end
     end
   end
 
