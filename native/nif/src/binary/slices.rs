@@ -16,7 +16,7 @@ use std::ptr;
 const _: () = assert!(slice::STEP <= slice::PLAIN_MAX);
 
 /// The pieces of `binary` in a list of their own, each a binary of its own or, when `shared`, all parts of
-/// one block; `:large` when that is too much for one call.
+/// one block; `:large` when that is too much for one call. Nothing is refused here, so there is no `:ok` around it.
 #[rustler::nif]
 fn binary_slices<'a>(
     env: Env<'a>,
