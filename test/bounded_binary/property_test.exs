@@ -6,6 +6,8 @@ defmodule BoundedBinary.PropertyTest do
 
   # Random input of our own on every release; terms of PropEr's making as well where it is installed.
   @compile {:no_warn_undefined, [:proper, :proper_types]}
+  # From Elixir 1.15 on, Mix hides what the project does not name.
+  for path <- Path.wildcard("#{:code.lib_dir()}/proper-*/ebin"), do: Code.append_path(path)
   @proper? Code.ensure_loaded?(:proper)
 
   defp check(times, property) do
