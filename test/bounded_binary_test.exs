@@ -39,6 +39,17 @@ defmodule BoundedBinaryTest do
       end
     end
 
+    test "refuses odd positions behind more than one call cuts" do
+      many = List.duplicate({0, 1}, 2_000)
+
+      for rest <- [:a, [:a], [{:a, 1}], [{0, 4}], [{0, 1}, 1], [{0, 1} | {0, 1}], [{1 <<< 70, 1}]],
+          shared <- [false, true] do
+        assert_raise ArgumentError, fn ->
+          BoundedBinary.slices("abc", many ++ rest, shared: shared)
+        end
+      end
+    end
+
     test "refuses what is no binary" do
       for term <- [<<1::3>>, :atom, 1, ~c"list"] do
         assert_raise ArgumentError, fn -> BoundedBinary.copy(term) end
@@ -141,11 +152,42 @@ defmodule BoundedBinaryTest do
       end
     end
 
+    test "keeps small pieces in the heap, beside a block or without one" do
+      body = :rand.bytes(500_000)
+      positions = [{7, 64}, {400_000, 65}, {9, 0}, {20, 100}]
+      [small, large, "", _] = BoundedBinary.slices(body, positions, shared: true)
+      assert BoundedBinary.retained(small).kept <= 64
+      assert BoundedBinary.retained(large).kept in 165..200
+      assert BoundedBinary.slices(body, [{7, 64}, {1, 3}], shared: true) |> kept() <= 67
+      assert BoundedBinary.slices(body, [], shared: true) == []
+    end
+
     test "refuses what is no list of positions" do
-      for positions <- [:a, [{1, 2} | :a], [{1}], [1], [{:a, 1}], [{1, 1 <<< 70}], [{0, 4}]] do
-        assert_raise ArgumentError, fn -> BoundedBinary.slices("abc", positions) end
+      no_lists = [:a, {0, 1}, [{1, 2} | :a], [{0, 1} | {0, 1}]]
+      no_pairs = [[1], [{}], [{1}], [{0, 1, 2}], [[0, 1]], [{0, 1}, nil]]
+      no_integers = [[{:a, 1}], [{0, 1.0}], [{0, []}], [{self(), 1}], [{"0", "1"}]]
+      outside = [[{0, 300_001}], [{-1, 1}], [{1, -2}], [{1, 1 <<< 59}], [{-1 <<< 59, 1}]]
+      outside = outside ++ [[{1, 1 <<< 70}], [{1 <<< 64, 1}], [{-1 <<< 63, -1}], [{1 <<< 60, 0}]]
+
+      for positions <- no_lists ++ no_pairs ++ no_integers ++ outside,
+          binary <- [huge(), "abc"],
+          shared <- [false, true] do
+        assert_raise ArgumentError, fn ->
+          BoundedBinary.slices(binary, positions, shared: shared)
+        end
       end
 
+      assert_raise ArgumentError, fn -> BoundedBinary.slices("abc", [{0, 4}]) end
+    end
+
+    test "refuses what is no binary" do
+      for no_binary <- [:a, [1], <<1::12>>, <<huge()::binary, 1::1>>],
+          positions <- [[], [{0, 1}], [{0, 1}, {280_000, 10}], for(_ <- 1..2_000, do: {0, 1})] do
+        assert_raise ArgumentError, fn -> BoundedBinary.slices(no_binary, positions) end
+      end
+    end
+
+    test "refuses unknown options and what is no boolean" do
       assert_raise ArgumentError, ~r/unknown keys \[:share\]/, fn ->
         BoundedBinary.slices("abc", [], share: true)
       end
@@ -153,6 +195,12 @@ defmodule BoundedBinaryTest do
       assert_raise ArgumentError, ~r/shared: expected a boolean, got: 1/, fn ->
         BoundedBinary.slices("abc", [], shared: 1)
       end
+    end
+  end
+
+  test "more than the system has is refused, and the node goes on" do
+    for n <- [1 <<< 45, 1 <<< 60, 1 <<< 80] do
+      assert_raise Quota.ExceededError, fn -> BoundedBinary.copy("ab", n) end
     end
   end
 
@@ -175,4 +223,9 @@ defmodule BoundedBinaryTest do
       end
     end
   end
+
+  # Larger than what a call looks at whole.
+  defp huge, do: :binary.copy("x", 300_000)
+
+  defp kept(term), do: BoundedBinary.retained(term).kept
 end

@@ -42,8 +42,8 @@ defmodule BoundedBinary.Terms do
     end
   end
 
-  defp limit(:infinity), do: Bitwise.bsl(1, 63)
-  defp limit(max_bytes), do: max_bytes
+  # What a call takes; any number is smaller than `:infinity`.
+  defp limit(max_bytes), do: min(max_bytes, Bitwise.bsl(1, 63))
 
   # `[:safe]` creates no atoms.
   defp to_term(binary) do

@@ -51,6 +51,26 @@ defmodule Bounded.DoctorTest do
     assert findings(peer, root) == []
   end
 
+  test "collects and traces no process", %{root: root} do
+    idle = spawn_link(fn -> idle(Enum.to_list(1..1_000)) end)
+    send(idle, {:ready, self()})
+    assert_receive :ready
+    before = Process.info(idle, [:garbage_collection, :total_heap_size])
+    assert %{findings: _} = Doctor.examine_below(root)
+    assert Process.info(idle, [:garbage_collection, :total_heap_size]) == before
+    assert {:flags, []} = :erlang.trace_info(idle, :flags)
+    Process.unlink(idle)
+    Process.exit(idle, :kill)
+  end
+
+  defp idle(held) do
+    receive do
+      {:ready, pid} -> send(pid, :ready)
+    end
+
+    idle(held)
+  end
+
   describe "faults of processes, tables and allocators:" do
     test "a leaking router", %{root: root} do
       assert [%{id: :binary_leak, figure: figure} = finding] = plant(root, :leaking_router)

@@ -57,6 +57,8 @@ defmodule BoundedBinary.CompactTest do
     assert [5_000, 10_000] = Enum.map(compact([half, more]), &source/1)
     assert [5_000, 5_001] = Enum.map(compact([half, more], ratio: 1), &source/1)
     assert [10_000, 10_000] = Enum.map(compact([half, more], bytes: 5_001), &source/1)
+    assert [10_000] = Enum.map(compact([half], ratio: 1.0e308), &source/1)
+    assert [10_000] = Enum.map(compact([half], ratio: 10 ** 400, bytes: 10 ** 400), &source/1)
     assert_raise ArgumentError, ~r/ratio: expected/, fn -> compact(half, ratio: 0.5) end
     assert_raise ArgumentError, ~r/bytes: expected/, fn -> compact(half, bytes: 0) end
   end

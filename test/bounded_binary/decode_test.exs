@@ -2,6 +2,7 @@ defmodule BoundedBinary.DecodeTest do
   use ExUnit.Case, async: true
 
   alias BoundedBinary.DecodeError
+  import Bitwise, only: [<<<: 2]
   import Bounded.Test.Accounts
 
   defp decode_error(fun), do: assert_raise(DecodeError, fun)
@@ -122,8 +123,22 @@ defmodule BoundedBinary.DecodeTest do
 
       assert BoundedBinary.to_term(:erlang.term_to_binary(self())) == self()
 
-      assert_raise ArgumentError, ~r/allow: expected/, fn ->
-        BoundedBinary.to_term("", allow: [:atom])
+      for allow <- [[:atom], :port, [:port | :function], nil] do
+        assert_raise ArgumentError, ~r/allow: expected/, fn ->
+          BoundedBinary.to_term("", allow: allow)
+        end
+      end
+    end
+
+    test "takes any limit" do
+      binary = :erlang.term_to_binary([1])
+
+      for max_bytes <- [1 <<< 64, 1 <<< 100, :infinity] do
+        assert BoundedBinary.to_term(binary, max_bytes: max_bytes) == [1]
+      end
+
+      assert_raise ArgumentError, ~r/max_bytes: expected/, fn ->
+        BoundedBinary.to_term(binary, max_bytes: -1)
       end
     end
 
@@ -170,6 +185,20 @@ defmodule BoundedBinary.DecodeTest do
       assert {:error, :efbig} = BoundedBinary.read_file("/proc/self/comm", max_bytes: 3)
       assert {:error, :enoent} = BoundedBinary.read_file(Path.join(dir, "none"))
       assert {:error, :eisdir} = BoundedBinary.read_file(dir)
+    end
+
+    test "refuses a file that is larger than any memory", %{tmp_dir: dir} do
+      path = Path.join(dir, "sparse")
+      {:ok, file} = :file.open(path, [:write, :raw])
+      # Whoever copies the tree would copy terabytes.
+      on_exit(fn -> File.rm!(path) end)
+      # Nearly all of it is a hole. Not every file system has room for one.
+      if :file.pwrite(file, 8 * 1024 ** 4, "x") == :ok do
+        assert_raise Quota.ExceededError, fn -> BoundedBinary.read_file(path) end
+        assert {:error, :efbig} = BoundedBinary.read_file(path, max_bytes: 1_000_000)
+      end
+
+      :file.close(file)
     end
 
     test "charges the whole file before it is read", %{tmp_dir: dir} do

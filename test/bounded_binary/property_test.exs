@@ -6,6 +6,8 @@ defmodule BoundedBinary.PropertyTest do
 
   # Random input of our own on every release; terms of PropEr's making as well where it is installed.
   @compile {:no_warn_undefined, [:proper, :proper_types]}
+  # From Elixir 1.15 on, Mix hides what the project does not name.
+  for path <- Path.wildcard("#{:code.lib_dir()}/proper-*/ebin"), do: Code.append_path(path)
   @proper? Code.ensure_loaded?(:proper)
 
   defp check(times, property) do
@@ -41,6 +43,21 @@ defmodule BoundedBinary.PropertyTest do
       parts = for {at, len} <- valid, do: :binary.part(binary, at, len)
       assert BoundedBinary.slices(binary, valid) == parts
       assert BoundedBinary.slices(binary, valid, shared: true) == parts
+    end)
+  end
+
+  test "slices/3 cuts small fields that lie near each other or far, of any binary" do
+    check(300, fn ->
+      body = :rand.bytes(200_000 + :rand.uniform(200_000))
+      <<_::3, shifted::binary>> = <<0::3, body::binary>>
+      reach = Enum.random([1_000, byte_size(body)])
+      from = :rand.uniform(byte_size(body) - reach + 1) - 1
+      fields = for _ <- 1..:rand.uniform(60), do: field(from, reach)
+      expected = for {at, len} <- fields, do: :binary.part(body, at, len)
+
+      for binary <- [body, shifted], shared <- [false, true] do
+        assert BoundedBinary.slices(binary, fields, shared: shared) == expected
+      end
     end)
   end
 
@@ -126,6 +143,13 @@ defmodule BoundedBinary.PropertyTest do
   defp allow_all, do: {true, true, true}
 
   defp random_term, do: term(4, fn -> bytes(200) end)
+
+  # Some are heap binaries and some are not; some are given from their end.
+  defp field(from, reach) do
+    length = min(:rand.uniform(Enum.random([64, 300])) - 1, reach)
+    start = from + :rand.uniform(reach - length + 1) - 1
+    Enum.random([{start, length}, {start + length, -length}])
+  end
 
   defp any(size), do: :rand.uniform(size + 3) - 2
 

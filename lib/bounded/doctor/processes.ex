@@ -67,11 +67,11 @@ defmodule Bounded.Doctor.Processes do
 
   defp binaries({_, {pid, memory}}) do
     case Process.info(pid, :binary) do
-      {:binary, binaries} ->
+      {:binary, [_ | _] = binaries} ->
         unique = Enum.uniq_by(binaries, &elem(&1, 0))
         [{unique |> Enum.map(&elem(&1, 1)) |> Enum.sum(), length(unique), memory, pid}]
 
-      nil ->
+      _none_or_dead ->
         []
     end
   end

@@ -6,6 +6,13 @@
 //! more                             one charged binary, filled in steps of at most STEP
 //! ```
 
+mod few;
+
+pub use few::Few;
+
+/// A binary of at most this many bytes lives in the heap of its process.
+pub const HEAP_MAX: usize = 64;
+
 /// A binary of at most this many bytes is made by the VM, which counts its own in the process that holds
 /// them. A charged one costs 0.3 us more, mostly for its destructor, which the VM runs as scheduler work:
 /// 3 times `:binary.copy/1` at 1 KiB, 1.5 times at 16 KiB, 1.3 times at 140 KB, 1.1 to 1.25 times at 256 KiB, as
@@ -34,7 +41,7 @@ const STEP_PERCENT: usize = 50;
 pub const PLAN_PIECES: usize = 1024;
 
 /// Part of a binary.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Piece {
     pub start: usize,
     pub len: usize,
@@ -43,6 +50,7 @@ pub struct Piece {
 impl Piece {
     /// The piece that `:binary.part/3` takes of a binary of `size` bytes: a negative `length` is the
     /// bytes before `position`.
+    #[inline]
     pub fn of(size: usize, position: i64, length: i64) -> Option<Piece> {
         let end = position.checked_add(length)?;
         let (start, end) = (position.min(end), position.max(end));
@@ -55,6 +63,7 @@ impl Piece {
     }
 
     /// The piece as a range of indices.
+    #[inline]
     pub fn range(self) -> std::ops::Range<usize> {
         self.start..self.start + self.len
     }
@@ -63,34 +72,65 @@ impl Piece {
 /// Pieces of one binary that are cut in one call.
 #[derive(Debug, Default)]
 pub struct Plan {
-    pieces: Vec<Piece>,
-    total: usize,
+    pieces: Few<Piece>,
 }
 
 impl Plan {
-    /// An empty plan with room for the usual number of fields.
+    /// An empty plan.
+    #[inline]
     pub fn new() -> Plan {
-        Plan {
-            pieces: Vec::with_capacity(32),
-            total: 0,
-        }
+        Plan::default()
     }
 
-    /// Adds a piece; says whether the plan is still one call's work.
+    /// Adds a piece; says whether the plan is still one call's work, as far as its number tells.
+    #[inline]
     pub fn push(&mut self, piece: Piece) -> bool {
-        self.total = self.total.saturating_add(piece.len);
         self.pieces.push(piece);
-        self.total <= STEP && self.pieces.len() <= PLAN_PIECES
+        self.pieces.len() <= PLAN_PIECES
     }
 
     /// The pieces in the order in which they were added.
+    #[inline]
     pub fn pieces(&self) -> &[Piece] {
-        &self.pieces
+        self.pieces.as_slice()
     }
 
-    /// Bytes of all pieces: what one block shared by all of them takes.
-    pub fn total(&self) -> usize {
-        self.total
+    /// What all of them come to. Found in one go: it would slow down the reading of every piece.
+    #[inline]
+    pub fn extent(&self) -> Extent {
+        let mut extent = Extent::default();
+        let (mut start, mut end) = (usize::MAX, 0);
+        for piece in self.pieces() {
+            start = start.min(piece.start);
+            end = end.max(piece.range().end);
+            extent.total = extent.total.saturating_add(piece.len);
+            if piece.len > HEAP_MAX {
+                extent.block = extent.block.saturating_add(piece.len);
+            }
+        }
+        extent.span = Piece {
+            start: start.min(end),
+            len: end.saturating_sub(start),
+        };
+        extent
+    }
+}
+
+/// What the pieces of a plan come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extent {
+    /// From the first byte of any piece to the last.
+    pub span: Piece,
+    /// Bytes of all pieces.
+    pub total: usize,
+    /// Bytes of the pieces that are no heap binaries: what one block shared by all of them takes.
+    pub block: usize,
+}
+
+impl Extent {
+    /// Whether it is still one call's work.
+    pub fn fits(&self) -> bool {
+        self.total <= STEP
     }
 }
 
@@ -129,20 +169,44 @@ mod tests {
         }
     }
 
+    fn plan(pieces: &[(usize, usize)]) -> Plan {
+        let mut plan = Plan::new();
+        for &(start, len) in pieces {
+            plan.push(Piece { start, len });
+        }
+        plan
+    }
+
     #[test]
     fn a_plan_ends_where_one_call_has_enough_to_do() {
-        let mut plan = Plan::new();
-        assert!(plan.push(Piece {
-            start: 7,
-            len: STEP
-        }));
-        assert!(!plan.push(Piece { start: 0, len: 1 }));
-        assert_eq!(plan.total(), STEP + 1);
+        assert!(plan(&[(7, STEP)]).extent().fits());
+        assert!(!plan(&[(7, STEP), (0, 1)]).extent().fits());
+        assert!(!plan(&[(0, usize::MAX), (0, usize::MAX)]).extent().fits());
 
         let mut plan = Plan::new();
-        let nothing = Piece { start: 0, len: 0 };
+        let nothing = Piece::default();
         assert!((0..PLAN_PIECES).all(|_| plan.push(nothing)));
         assert!(!plan.push(nothing));
+        assert!(plan.extent().fits());
+    }
+
+    #[test]
+    fn the_extent_of_a_plan_spans_its_pieces_in_any_order() {
+        let extent = plan(&[(500, 100), (20, 64), (30, 65), (590, 20)]).extent();
+        assert_eq!(
+            extent,
+            Extent {
+                span: Piece {
+                    start: 20,
+                    len: 590
+                },
+                total: 249,
+                block: 165,
+            }
+        );
+        assert_eq!(plan(&[]).extent(), Extent::default());
+        let empty = Piece { start: 9, len: 0 };
+        assert_eq!(plan(&[(9, 0)]).extent().span, empty);
     }
 
     proptest::proptest! {
@@ -160,6 +224,18 @@ mod tests {
                     proptest::prop_assert_eq!(piece.range().end as i128, end);
                 }
             }
+        }
+
+        #[test]
+        fn every_piece_lies_within_the_span(pieces in proptest::collection::vec((0..STEP, 0..STEP), 0..100)) {
+            let plan = plan(&pieces);
+            let extent = plan.extent();
+            proptest::prop_assert_eq!(plan.pieces().len(), pieces.len());
+            for piece in plan.pieces() {
+                let (within, around) = (piece.range(), extent.span.range());
+                proptest::prop_assert!(around.start <= within.start && within.end <= around.end);
+            }
+            proptest::prop_assert!(extent.block <= extent.total);
         }
     }
 }

@@ -20,11 +20,11 @@ use rustler::sys::{
 use rustler::{Encoder, Env, Term};
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-static TYPE: AtomicPtr<ErlNifResourceType> = AtomicPtr::new(std::ptr::null_mut());
+static TYPE: AtomicPtr<ErlNifResourceType> = AtomicPtr::new(ptr::null_mut());
 
 /// What stands before the payload of every charged binary; dropped, it refunds.
 struct Header {
@@ -36,6 +36,9 @@ const ALIGNMENT: usize = 64;
 
 /// What a charged binary takes besides its payload.
 const OVERHEAD: usize = size_of::<Header>() + ALIGNMENT - 1;
+
+/// From this size on the system is asked first, which takes microseconds: the VM aborts when it refuses.
+const ASKED_FROM: usize = 1 << 30;
 
 /// A binary being written: charged, allocated, and not yet a term.
 pub struct ChargedBinary {
@@ -54,6 +57,13 @@ impl ChargedBinary {
             Kind::Binary,
             (len as u64).saturating_add(OVERHEAD as u64),
         )?;
+        if len >= ASKED_FROM && !would_grant(len) {
+            return Err(Refusal {
+                requested: len as u64,
+                limit: physical_memory(),
+                used: account.reserved(),
+            });
+        }
         // SAFETY: the type was opened when the library was loaded. The VM aborts rather than return null.
         let resource = unsafe {
             let resource = enif_alloc_resource(TYPE.load(Ordering::Acquire), OVERHEAD + len);
@@ -118,6 +128,41 @@ impl Drop for ChargedBinary {
     }
 }
 
+/// Whether the system grants `bytes` now. Somebody else may take them next, but what no machine has is told.
+#[cfg(unix)]
+fn would_grant(bytes: usize) -> bool {
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    let kind = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    // SAFETY: a new mapping, wherever the system likes, which nothing ever refers to.
+    unsafe {
+        let address = libc::mmap(ptr::null_mut(), bytes, access, kind, -1, 0);
+        address != libc::MAP_FAILED && libc::munmap(address, bytes) == 0
+    }
+}
+
+#[cfg(not(unix))]
+fn would_grant(_bytes: usize) -> bool {
+    true
+}
+
+/// Bytes that the machine has, or that can be addressed where it does not tell.
+fn physical_memory() -> u64 {
+    #[cfg(unix)]
+    // SAFETY: asks for two numbers.
+    let sizes = unsafe {
+        [
+            libc::sysconf(libc::_SC_PHYS_PAGES),
+            libc::sysconf(libc::_SC_PAGESIZE),
+        ]
+    };
+    #[cfg(not(unix))]
+    let sizes = [-1, -1];
+    match sizes.map(u64::try_from) {
+        [Ok(pages), Ok(size)] => pages.saturating_mul(size),
+        _ => u64::MAX,
+    }
+}
+
 /// A binary of `bytes`, charged to `account`.
 pub fn copy<'env>(
     env: Env<'env>,
@@ -140,8 +185,8 @@ pub fn refused<'env>(env: Env<'env>, refusal: &Refusal) -> Term<'env> {
 pub fn open_resource_type(env: Env) -> bool {
     let init = ErlNifResourceTypeInit {
         dtor: destructor as *const _,
-        stop: std::ptr::null(),
-        down: std::ptr::null(),
+        stop: ptr::null(),
+        down: ptr::null(),
     };
     let mut tried = MaybeUninit::uninit();
     // SAFETY: called within the library's load callback, with a literal name and a full init record.

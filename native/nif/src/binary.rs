@@ -1,5 +1,6 @@
 //! NIFs of `BoundedBinary`: charged copies, made in one call or filled in steps.
 
+mod integers;
 mod slices;
 mod term;
 mod timing;

@@ -1,16 +1,22 @@
 //! Many fields of one binary, cut in one call.
 
+use super::integers::Integers;
 use super::timing;
-use crate::arena::{self, ChargedBinary};
-use crate::{atoms, registry};
-use bounded_core::quota::Refusal;
-use bounded_core::slice::{self, Piece, Plan};
-use rustler::sys::{ErlNifTerm, enif_get_tuple, enif_make_list_from_array};
+use crate::atoms;
+use bounded_core::slice::{self, Few, Piece, Plan};
+use rustler::sys::{
+    ErlNifTerm, enif_get_list_cell, enif_get_tuple, enif_make_list_from_array,
+    enif_make_new_binary, enif_make_sub_binary,
+};
 use rustler::{Binary, Encoder, Env, Error, NewBinary, NifResult, Term};
+use std::mem::MaybeUninit;
 use std::ptr;
 
-/// `{:ok, pieces}` of `binary`, each a binary of its own or, when `shared`, all parts of one block;
-/// `:large` when that is too much for one call.
+/// What one call cuts is never charged: the VM counts it.
+const _: () = assert!(slice::STEP <= slice::PLAIN_MAX);
+
+/// The pieces of `binary` in a list of their own, each a binary of its own or, when `shared`, all parts of
+/// one block; `:large` when that is too much for one call. Nothing is refused here, so there is no `:ok` around it.
 #[rustler::nif]
 fn binary_slices<'a>(
     env: Env<'a>,
@@ -20,108 +26,130 @@ fn binary_slices<'a>(
     shared: bool,
 ) -> NifResult<Term<'a>> {
     let _measured = timing::measure();
-    if !super::is_usable(binary, size) {
+    // A bitstring has parts too.
+    if !binary.is_binary() {
+        return Err(Error::BadArg);
+    }
+    let mut plan = Plan::new();
+    let few = read(&mut plan, size, positions)?;
+    let extent = plan.extent();
+    if !few || !extent.fits() {
         return Ok(atoms::large().encode(env));
     }
-    let bytes: Binary = binary.decode()?;
-    let Some(plan) = plan(bytes.len(), positions)? else {
+    let Some(source) = Source::new(binary, size, extent.span)? else {
         return Ok(atoms::large().encode(env));
     };
     super::use_timeslice(
         env,
-        plan.total() + plan.pieces().len() * slice::STEP / slice::PLAN_PIECES,
+        extent.total + plan.pieces().len() * slice::STEP / slice::PLAN_PIECES,
     );
-    let cut = if shared {
-        cut_shared(env, &bytes, &plan)
+    Ok(if shared && extent.block > 0 {
+        cut_shared(env, &source, &plan, extent.block)
     } else {
-        cut(env, &bytes, &plan)
-    };
-    Ok(match cut {
-        Ok(pieces) => (atoms::ok(), list(env, &pieces)).encode(env),
-        Err(refusal) => arena::refused(env, &refusal),
+        cut(env, &source, &plan)
     })
 }
 
-/// The pieces to cut, or nothing when they are too many for one call.
-fn plan(size: usize, mut positions: Term) -> NifResult<Option<Plan>> {
-    let mut plan = Plan::new();
-    // One question per cell: only what is no cell is asked whether it is the end.
-    while let Ok((position, rest)) = positions.list_get_cell() {
-        if !plan.push(piece(size, position)?) {
-            return Ok(None);
+/// What is cut: the bytes from `start` on.
+struct Source<'a> {
+    bytes: Binary<'a>,
+    start: usize,
+}
+
+impl<'a> Source<'a> {
+    /// The part of `binary` that the pieces lie in; nothing when looking at it might copy it, which is too
+    /// much for one call. Whether a binary is one that the VM shows as a copy costs more than to look at a part.
+    fn new(binary: Term<'a>, size: usize, span: Piece) -> NifResult<Option<Source<'a>>> {
+        if size <= slice::STEP || span.len > slice::STEP {
+            if !super::is_usable(binary, size) {
+                return Ok(None);
+            }
+            let bytes = binary.decode()?;
+            return Ok(Some(Source { bytes, start: 0 }));
         }
-        positions = rest;
+        let bytes = super::sub_binary(binary, span.start, span.len).decode()?;
+        let start = span.start;
+        Ok(Some(Source { bytes, start }))
     }
-    if positions.is_empty_list() {
-        Ok(Some(plan))
+
+    #[inline]
+    fn bytes(&self, piece: &Piece) -> &[u8] {
+        let start = piece.start - self.start;
+        &self.bytes[start..start + piece.len]
+    }
+}
+
+/// Reads the pieces to cut; says whether they are few enough for one call.
+fn read(plan: &mut Plan, size: usize, positions: Term) -> NifResult<bool> {
+    let env = positions.get_env();
+    let integers = Integers::new(env);
+    let (mut position, mut rest) = (ErlNifTerm::default(), positions.as_c_arg());
+    // One question per cell: only what is no cell is asked whether it is the end.
+    // SAFETY: the terms live in `env`, and the VM writes to both places when it says that there is a cell.
+    while unsafe { enif_get_list_cell(env.as_c_arg(), rest, &mut position, &mut rest) } == 1 {
+        if !plan.push(piece(env, size, position, integers)?) {
+            return Ok(false);
+        }
+    }
+    // SAFETY: a term of `env`, as above.
+    if unsafe { Term::new(env, rest) }.is_empty_list() {
+        Ok(true)
     } else {
         Err(Error::BadArg)
     }
 }
 
-fn piece(size: usize, term: Term) -> NifResult<Piece> {
-    let env = term.get_env();
+#[inline]
+fn piece(env: Env, size: usize, pair: ErlNifTerm, integers: Integers) -> NifResult<Piece> {
     let mut arity = 0;
     let mut elements = ptr::null();
     // SAFETY: a tuple's elements are an array of `arity` terms that lives as long as its environment.
-    let pair = unsafe {
-        let is_tuple =
-            enif_get_tuple(env.as_c_arg(), term.as_c_arg(), &mut arity, &mut elements) == 1;
+    let (position, length) = unsafe {
+        let is_tuple = enif_get_tuple(env.as_c_arg(), pair, &mut arity, &mut elements) == 1;
         if !is_tuple || arity != 2 {
             return Err(Error::BadArg);
         }
-        [Term::new(env, *elements), Term::new(env, *elements.add(1))]
+        (Term::new(env, *elements), Term::new(env, *elements.add(1)))
     };
-    Piece::of(size, pair[0].decode()?, pair[1].decode()?).ok_or(Error::BadArg)
+    Piece::of(size, integers.get(position)?, integers.get(length)?).ok_or(Error::BadArg)
 }
 
-fn cut(env: Env, bytes: &[u8], plan: &Plan) -> Result<Vec<ErlNifTerm>, Refusal> {
-    plan.pieces()
-        .iter()
-        .map(|piece| own_copy(env, &bytes[piece.range()]).map(|copy| copy.as_c_arg()))
-        .collect()
-}
-
-fn own_copy<'a>(env: Env<'a>, bytes: &[u8]) -> Result<Term<'a>, Refusal> {
-    if bytes.len() <= slice::PLAIN_MAX {
-        Ok(NewBinary::from_slice(env, bytes).into())
-    } else {
-        arena::copy(env, &registry::own_account(env), bytes)
-    }
-}
-
-fn cut_shared(env: Env, bytes: &[u8], plan: &Plan) -> Result<Vec<ErlNifTerm>, Refusal> {
-    let block = block(env, bytes, plan)?;
-    let mut start = 0;
-    let pieces = plan.pieces().iter().map(|piece| {
-        let part = super::sub_binary(block, start, piece.len);
-        start += piece.len;
-        part.as_c_arg()
-    });
-    Ok(pieces.collect())
-}
-
-/// All pieces, one after the other.
-fn block<'a>(env: Env<'a>, bytes: &[u8], plan: &Plan) -> Result<Term<'a>, Refusal> {
-    if plan.total() <= slice::PLAIN_MAX {
-        let mut block = NewBinary::new(env, plan.total());
-        let mut room = block.as_mut_slice();
-        for piece in plan.pieces() {
-            let (part, rest) = room.split_at_mut(piece.len);
-            part.copy_from_slice(&bytes[piece.range()]);
-            room = rest;
-        }
-        return Ok(block.into());
-    }
-    let mut block = ChargedBinary::new(&registry::own_account(env), plan.total())?;
-    let mut room = block.payload();
+fn cut<'a>(env: Env<'a>, source: &Source, plan: &Plan) -> Term<'a> {
+    let mut copies = Few::new();
     for piece in plan.pieces() {
-        let (part, rest) = room.split_at_mut(piece.len);
-        part.write_copy_of_slice(&bytes[piece.range()]);
-        room = rest;
+        copies.push(copy(env, source.bytes(piece)));
     }
-    // SAFETY: the pieces add up to the total, so the loop wrote the whole payload.
-    Ok(unsafe { block.into_term(env) })
+    list(env, copies.as_slice())
+}
+
+/// Parts of a block of `len` bytes, which all pieces that are no heap binaries add up to. Each is made when its
+/// bytes have been copied: the processor does one while it waits for the other.
+fn cut_shared<'a>(env: Env<'a>, source: &Source, plan: &Plan, len: usize) -> Term<'a> {
+    let mut block = ErlNifTerm::default();
+    // SAFETY: gives a binary in `env` and where its bytes lie, which are ours to write until this call ends.
+    let room = unsafe {
+        let start = enif_make_new_binary(env.as_c_arg(), len, &mut block);
+        std::slice::from_raw_parts_mut(start.cast::<MaybeUninit<u8>>(), len)
+    };
+    let mut written = 0;
+    let mut parts = Few::new();
+    for piece in plan.pieces() {
+        let bytes = source.bytes(piece);
+        if piece.len <= slice::HEAP_MAX {
+            parts.push(copy(env, bytes));
+        } else {
+            room[written..written + piece.len].write_copy_of_slice(bytes);
+            // SAFETY: the part lies within the block, which is a term of `env`, or the line above had panicked.
+            parts.push(unsafe { enif_make_sub_binary(env.as_c_arg(), block, written, piece.len) });
+            written += piece.len;
+        }
+    }
+    list(env, parts.as_slice())
+}
+
+fn copy(env: Env, bytes: &[u8]) -> ErlNifTerm {
+    let copy: Term = NewBinary::from_slice(env, bytes).into();
+    copy.as_c_arg()
 }
 
 fn list<'a>(env: Env<'a>, terms: &[ErlNifTerm]) -> Term<'a> {
