@@ -21,8 +21,8 @@ defmodule BoundedBinary do
   binary, which the VM counts by itself in every process that holds it. What is larger is charged. No call
   holds a scheduler for more than a millisecond: copies over 1 MiB are made in steps of 256 KiB.
 
-  Every function raises `Quota.ExceededError` when the charge is refused, or when the system has not that much memory, and `ArgumentError` where its
-  counterpart in the standard library does.
+  Every function raises `Quota.ExceededError` when the charge is refused, or when the system has not that much
+  memory, and `ArgumentError` where its counterpart in the standard library does.
   """
 
   alias Bounded.Native

@@ -95,7 +95,7 @@ defmodule Bench.Binary do
       [
         {"slices/3, 20 of #{size}", 1.0, fn -> BoundedBinary.slices(body, positions) end,
          one_by_one},
-        {"slices/3, 20 of #{size}, shared", 0.33,
+        {"slices/3, 20 of #{size}, shared", 1 / 3,
          fn -> BoundedBinary.slices(body, positions, shared: true) end, one_by_one}
       ]
     end)

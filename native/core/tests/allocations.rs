@@ -120,6 +120,8 @@ fn flow(recorded: Result<bool, TapeStop>) -> Flow {
 }
 
 impl Sink for Records {
+    const SELECTS: bool = true;
+
     fn start_document(&mut self, _prolog: &Prolog<'_>) -> Flow {
         Flow::Taken
     }

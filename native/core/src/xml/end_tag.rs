@@ -47,17 +47,18 @@ impl<S: Sink> Scanner<'_, S> {
     /// Tells that the innermost element ends; scanning goes on at `end`.
     #[inline(always)]
     pub fn close(&mut self, end: usize) -> Result<(), Halt> {
-        if self.core.open.is_told() {
+        if !S::SELECTS || self.core.open.is_told() {
             self.tell_end()?;
         }
         let outside = self.core.open.pop();
         self.core.namespaces.truncate(outside);
         self.core.state = State::Between;
-        if self.core.open.depth() <= self.core.attention.floor {
+        let depth = self.core.open.depth();
+        if S::SELECTS && depth <= self.core.attention.floor {
             self.core.attention = Attention::OUTSIDE;
-            if self.core.open.depth() == 0 {
-                self.core.region = Region::Epilog;
-            }
+        }
+        if depth == 0 {
+            self.core.region = Region::Epilog;
         }
         self.at = end;
         Ok(())

@@ -2,7 +2,8 @@
 //!
 //! Plain are tags without white space or references to normalise, with ASCII names and within every
 //! limit, and text without references to entities other than the predefined ones. That is most of most
-//! documents. Whatever else comes is left to the scanner proper, from the start of its token: nothing here reports an error or waits for input.
+//! documents. Whatever else comes is left to the scanner proper, from the start of its token: nothing here
+//! reports an error or waits for input.
 
 use super::attributes::{AttributeSpan, Attributes, Source, Sources, Span};
 use super::blocks::{name_end, text_end, value_end};
@@ -49,13 +50,13 @@ impl<S: Sink> Scanner<'_, S> {
     #[inline]
     pub fn plain(&mut self) -> Result<(), Halt> {
         while self.may_be_plain() {
-            let is_all = self.core.attention.is_all();
-            match is_all {
+            let wants_all = self.wants_all();
+            match wants_all {
                 true => self.plain_tokens()?,
                 false if self.drops_text() => self.skim_tokens()?,
                 false => {}
             }
-            if self.core.attention.is_all() == is_all {
+            if self.wants_all() == wants_all {
                 break;
             }
         }
@@ -71,7 +72,7 @@ impl<S: Sink> Scanner<'_, S> {
                 return Err(Halt::Full);
             }
             let read = match text[self.at..] {
-                [b'<', b'/', ..] => self.plain_end_tag()? && self.core.attention.is_all(),
+                [b'<', b'/', ..] => self.plain_end_tag()? && self.wants_all(),
                 [b'<', b'!' | b'?', ..] | [b'<'] | [] => false,
                 [b'<', ..] => self.plain_start_tag()?,
                 _ => self.plain_text()?,

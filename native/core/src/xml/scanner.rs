@@ -176,7 +176,13 @@ impl<S: Sink> Scanner<'_, S> {
     /// Whether the sink is told of what is here, tags apart.
     #[inline]
     pub fn is_told(&self) -> bool {
-        self.core.attention.is_all() || self.core.open.depth() == 0
+        self.wants_all() || self.core.open.depth() == 0
+    }
+
+    /// Whether the sink is told of everything there is.
+    #[inline(always)]
+    pub fn wants_all(&self) -> bool {
+        !S::SELECTS || self.core.attention.is_all()
     }
 
     /// Pays for something; without credit left the call ends before it.

@@ -32,6 +32,9 @@ pub enum Interest {
 ///
 /// Everything borrowed is valid during the call only.
 pub trait Sink {
+    /// Whether it may want less than everything: only then it is asked for its interest.
+    const SELECTS: bool = false;
+
     /// Where the next event begins. Called before each event, and only with `Options::positions`.
     fn position(&mut self, _position: Position) {}
 

@@ -23,7 +23,7 @@ impl<S: Sink> Scanner<'_, S> {
     /// Whether text is dropped as soon as it is checked. Joined it has a limit: then it is gathered.
     #[inline]
     pub fn drops_text(&self) -> bool {
-        !self.core.attention.is_all() && self.core.options.text == TextMode::Pieces
+        !self.wants_all() && self.core.options.text == TextMode::Pieces
     }
 
     /// Reads over plain tokens up to one that is not, or that is wanted.

@@ -118,8 +118,11 @@ impl<S: Sink> Scanner<'_, S> {
             namespace: self.core.namespaces.get(tag.namespace),
         };
         let mut attention = self.core.attention;
-        let mut interest = attention.interest;
-        if attention.is_open() {
+        let mut interest = match S::SELECTS {
+            true => attention.interest,
+            false => Interest::All,
+        };
+        if S::SELECTS && attention.is_open() {
             interest = self.sink.interest(&name);
             attention = Attention::new(interest, self.core.open.depth());
         }
@@ -133,7 +136,7 @@ impl<S: Sink> Scanner<'_, S> {
         if let (true, Some(position)) = (self.core.options.positions, self.core.token) {
             self.sink.position(position);
         }
-        let attributes = match attention.is_all() {
+        let attributes = match interest == Interest::All {
             true => Attributes {
                 spans: &tag.attributes,
                 sources,

@@ -75,6 +75,7 @@ impl<S: Sink> Scanner<'_, S> {
     /// Gathers a run up to the tag that ends it, and tells it. False: before that comes something else
     /// than text, line ends and references to characters, or the end of a piece. What was read up to
     /// there is in the run.
+    #[inline(never)]
     pub fn gather(&mut self) -> Result<bool, Halt> {
         let text = self.text;
         loop {

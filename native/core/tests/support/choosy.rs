@@ -52,6 +52,8 @@ impl Choosy {
 }
 
 impl Sink for Choosy {
+    const SELECTS: bool = true;
+
     fn position(&mut self, position: Position) {
         self.position = Some(position);
     }

@@ -235,6 +235,8 @@ impl<'env> RecordSink<'_, 'env> {
 }
 
 impl Sink for RecordSink<'_, '_> {
+    const SELECTS: bool = true;
+
     fn start_document(&mut self, _prolog: &Prolog<'_>) -> Flow {
         Flow::Taken
     }
