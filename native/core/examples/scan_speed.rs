@@ -16,10 +16,13 @@ use std::time::Instant;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Reads a document in one way.
+type Count = fn(&[u8]) -> Result<Counted, Box<dyn Error>>;
+
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let usage = "usage: scan_speed quick_xml|bounded|names|nothing FILE TIMES";
-    let count: fn(&[u8]) -> Result<Counted, Box<dyn Error>> = match arguments.next().as_deref() {
+    let count: Count = match arguments.next().as_deref() {
         Some("quick_xml") => with_quick_xml,
         Some("bounded") => |document: &[u8]| with_bounded(document, Interest::All),
         Some("names") => |document: &[u8]| with_bounded(document, Interest::Names),
