@@ -15,6 +15,7 @@ mod large;
 mod long_tag;
 mod records;
 mod session;
+mod spaces;
 mod terms;
 pub mod timing;
 

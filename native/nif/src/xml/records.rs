@@ -7,6 +7,7 @@
 use super::batch::Batch;
 use super::intern::{Interner, RawName};
 use super::large::{LARGE, LargeValues, Wait};
+use super::spaces::Spaces;
 use super::terms::{self, RawTerm, Terms};
 use bounded_core::charged::ChargedVec;
 use bounded_core::quota::Account;
@@ -64,6 +65,7 @@ pub struct RecordSink<'a, 'env> {
     pub batch: &'a mut Batch,
     pub large: &'a mut LargeValues,
     pub selection: &'a mut Selection,
+    pub spaces: Spaces,
     /// Attributes of the element that building has come to. A term of this call.
     pub attributes: RawTerm,
 }
@@ -137,7 +139,7 @@ impl<'env> RecordSink<'_, 'env> {
                 self.batch.count(1, 0);
             }
             StepKind::Text => {
-                let text = self.string(&step)?;
+                let text = self.text(&step)?;
                 self.add_child(text);
             }
             StepKind::SkippedEntity => {
@@ -177,6 +179,14 @@ impl<'env> RecordSink<'_, 'env> {
         self.batch.count(1, 0);
         if let Some(list) = self.selection.children.last_mut() {
             *list = self.terms.cell(child, *list);
+        }
+    }
+
+    fn text(&mut self, step: &TapeStep) -> Result<RawTerm, Wait> {
+        let text = self.selection.tape.whole(step);
+        match text.and_then(|text| self.spaces.binary(&self.terms, text)) {
+            Some(space) => Ok(space),
+            None => self.string(step),
         }
     }
 

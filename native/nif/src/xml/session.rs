@@ -7,6 +7,7 @@ use super::intern::Interner;
 use super::large::LargeValues;
 use super::long_tag::LongTag;
 use super::records::{RecordSink, Selection};
+use super::spaces::Spaces;
 use super::terms::{RawTerm, Terms};
 use bounded_core::quota::{Account, Refusal};
 use bounded_core::xml::{DocumentError, Error, ErrorKind, Parser, Position, Status};
@@ -144,6 +145,7 @@ impl Session {
                     batch: &mut batch,
                     large: &mut self.large,
                     selection,
+                    spaces: Spaces::new(),
                     attributes: terms.empty_list,
                 };
                 let status = sink.run(&mut self.parser, built)?;
