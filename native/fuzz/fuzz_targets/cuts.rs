@@ -1,4 +1,5 @@
-//! Any bytes, any options, any cuts: no panic, little memory, the same events and the same error as uncut.
+//! Any bytes, any options, any cuts: no panic, little memory, the same events and the same error as uncut,
+//! and the same error where not everything is wanted.
 #![no_main]
 
 use bounded_fuzz::events::Outcome;
@@ -16,4 +17,6 @@ fuzz_target!(|bytes: &[u8]| {
         case.cuts.chunks(case.document),
     );
     assert_eq!(whole, cut, "{:?} cut as {:?}", case.options, case.cuts);
+    let some = Outcome::of_some(&case.options, case.cuts.chunks(case.document));
+    assert_eq!(whole.error, some.error, "{:?} unwanted", case.options);
 });

@@ -151,9 +151,11 @@ fn told(outcome: &Outcome, namespaces: bool) -> Vec<Told> {
             Event::Characters(text) | Event::Cdata(text) => {
                 expat::push(&mut events, Told::Text(text));
             }
-            Event::Comment(text) => expat::push(&mut events, Told::Comment(text)),
+            Event::Comment(text) => {
+                expat::push(&mut events, Told::Comment(line_ends(&text)));
+            }
             Event::Instruction(target, data) => {
-                expat::push(&mut events, Told::Instruction(target, data));
+                expat::push(&mut events, Told::Instruction(target, line_ends(&data)));
             }
             // It has no event for the first three, and passes over an external entity in silence.
             Event::StartDocument(..)
@@ -163,6 +165,12 @@ fn told(outcome: &Outcome, namespaces: bool) -> Vec<Told> {
         }
     }
     events
+}
+
+/// A CR that a character reference put into an entity is a CR wherever the entity is used. In comments and
+/// instructions expat takes it for a line end.
+fn line_ends(text: &str) -> String {
+    text.replace("\r\n", "\n").replace('\r', "\n")
 }
 
 /// Expat keeps declarations of namespaces to itself.

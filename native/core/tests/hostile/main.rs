@@ -12,7 +12,7 @@ mod measure;
 mod streamed;
 mod syntax;
 
-use bounded_core::xml::{ErrorKind, Limits, Options};
+use bounded_core::xml::{ErrorKind, Interest, Limits, Options};
 use measure::{Measured, parse};
 
 /// No document needs more native memory than this.
@@ -68,14 +68,15 @@ impl Case {
 /// Parses a document, and again where a call took too long: interrupts count as a thread's CPU time.
 fn measure<C: AsRef<[u8]>, I: IntoIterator<Item = C>>(
     options: &Options,
+    interest: Interest,
     chunks: impl Fn() -> I,
 ) -> Measured {
-    let mut measured = parse(options, chunks());
+    let mut measured = parse(options, interest, chunks());
     for _ in 0..REPEATS {
         if measured.longest_call_ns() < LONGEST_CALL_NS {
             break;
         }
-        measured.steady(&parse(options, chunks()));
+        measured.steady(&parse(options, interest, chunks()));
     }
     measured
 }
@@ -106,7 +107,9 @@ fn failures(cases: &[Case]) -> (Vec<String>, (u64, &str)) {
             if size < 1 << 16 && case.document.len() > 100_000 {
                 continue;
             }
-            let measured = measure(&options, || case.document.chunks(size));
+            let chunks = || case.document.chunks(size);
+            let measured = measure(&options, Interest::All, chunks);
+            let unwanted = measure(&options, Interest::Nothing, chunks);
             let (name, found) = (&case.name, verdict(&measured));
             if found != case.verdict {
                 let error = measured.error.as_ref().map(ToString::to_string);
@@ -118,7 +121,13 @@ fn failures(cases: &[Case]) -> (Vec<String>, (u64, &str)) {
             if measured.peak >= MEMORY {
                 failures.push(format!("{name}: {} bytes", measured.peak));
             }
-            longest = longest.max((measured.longest_call_ns(), &case.name[..]));
+            if unwanted.error != measured.error || unwanted.peak > measured.peak {
+                let (error, peak) = (&unwanted.error, unwanted.peak);
+                failures.push(format!("{name}, unwanted: {error:?}, {peak} bytes"));
+            }
+            for measured in [measured, unwanted] {
+                longest = longest.max((measured.longest_call_ns(), &case.name[..]));
+            }
         }
     }
     (failures, longest)
@@ -195,7 +204,9 @@ fn endless_documents_take_little_memory_and_short_calls() {
     let mut failures = Vec::new();
     let mut longest = (0, "");
     for stream in streamed::all() {
-        let measured = measure(&options, || stream.chunks(megabytes() << 20));
+        let chunks = || stream.chunks(megabytes() << 20);
+        let measured = measure(&options, Interest::All, chunks);
+        let unwanted = measure(&options, Interest::Nothing, chunks);
         let found = verdict(&measured);
         let (peak, longest_call_ns) = (measured.peak, measured.longest_call_ns());
         println!(
@@ -215,7 +226,15 @@ fn endless_documents_take_little_memory_and_short_calls() {
         if peak >= MEMORY {
             failures.push(format!("{}: {peak} bytes", stream.name));
         }
+        if unwanted.error != measured.error || unwanted.peak > peak {
+            let (error, peak) = (&unwanted.error, unwanted.peak);
+            failures.push(format!(
+                "{}, unwanted: {error:?}, {peak} bytes",
+                stream.name
+            ));
+        }
         longest = longest.max((longest_call_ns, stream.name));
+        longest = longest.max((unwanted.longest_call_ns(), stream.name));
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
     assert_short(longest.1, longest.0);
@@ -232,7 +251,8 @@ fn time_grows_with_the_input_and_no_faster() {
     };
     for stream in streamed::all() {
         let time = |bytes: u64| {
-            let best = (0..3).map(|_| parse(&options, stream.chunks(bytes)).total_ns());
+            let best =
+                (0..3).map(|_| parse(&options, Interest::All, stream.chunks(bytes)).total_ns());
             best.min().unwrap_or(0)
         };
         let (short, long) = (time(SHORT), time(4 * SHORT));

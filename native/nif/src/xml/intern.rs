@@ -41,7 +41,7 @@ struct Entry {
 struct Space {
     call: u64,
     text: [u8; MAX_SPACE],
-    event: RawTerm,
+    made: RawTerm,
 }
 
 #[derive(Clone, Copy)]
@@ -169,45 +169,58 @@ impl Interner {
     /// `{:characters, text}`.
     #[inline(always)]
     pub fn text_event(&mut self, terms: &Terms, text: &[u8]) -> RawTerm {
-        if let Some(event) = self.space_event(terms, text) {
-            return event;
+        self.repeated(text, |text| {
+            terms.tuple([terms.characters, terms.binary(text)])
+        })
+    }
+
+    /// A text as it is. A session makes either this or events.
+    #[inline(always)]
+    pub fn text(&mut self, terms: &Terms, text: &[u8]) -> RawTerm {
+        self.repeated(text, |text| terms.binary(text))
+    }
+
+    /// What `make` makes of a text, or has made of the same one.
+    #[inline(always)]
+    fn repeated(&mut self, text: &[u8], make: impl Fn(&[u8]) -> RawTerm) -> RawTerm {
+        if let Some(made) = self.space(text, &make) {
+            return made;
         }
-        let make = || terms.tuple([terms.characters, terms.binary(text)]);
         match self.short.get(self.call, TEXT, text, &mut self.texts) {
-            Found::Term(event) => event,
-            Found::No => make(),
+            Found::Term(made) => made,
+            Found::No => make(text),
             Found::NotYet(key) => {
-                let event = make();
-                self.short.put(key, event);
-                event
+                let made = make(text);
+                self.short.put(key, made);
+                made
             }
         }
     }
 
-    /// The same for the white space between tags.
+    /// The same of the white space between tags.
     #[inline(always)]
-    fn space_event(&mut self, terms: &Terms, text: &[u8]) -> Option<RawTerm> {
+    fn space(&mut self, text: &[u8], make: impl Fn(&[u8]) -> RawTerm) -> Option<RawTerm> {
         if text.len() > MAX_SPACE || !is_space(*text.first()?) {
             return None;
         }
         match self.spaces.get(text.len()) {
             Some(space) if space.call == self.call && space.text[..text.len()] == *text => {
-                Some(space.event)
+                Some(space.made)
             }
-            _ => self.make_space(terms, text),
+            _ => self.make_space(text, make),
         }
     }
 
     #[inline(never)]
-    fn make_space(&mut self, terms: &Terms, text: &[u8]) -> Option<RawTerm> {
+    fn make_space(&mut self, text: &[u8], make: impl Fn(&[u8]) -> RawTerm) -> Option<RawTerm> {
         if !text.iter().copied().all(is_space) {
             return None;
         }
-        let event = terms.tuple([terms.characters, terms.binary(text)]);
+        let made = make(text);
         let mut space = Space {
             call: 0,
             text: [0; MAX_SPACE],
-            event,
+            made,
         };
         // Memory for this is a convenience: refused, the document is read without.
         if self
@@ -220,7 +233,7 @@ impl Interner {
             space.text[..text.len()].copy_from_slice(text);
             self.spaces[text.len()] = space;
         }
-        Some(event)
+        Some(made)
     }
 
     /// Where the entry of a name is that has a number, its term made in this call.

@@ -137,7 +137,7 @@ impl<'env> RecordSink<'_, 'env> {
                 self.batch.count(1, 0);
             }
             StepKind::Text => {
-                let text = self.string(&step)?;
+                let text = self.text(&step)?;
                 self.add_child(text);
             }
             StepKind::SkippedEntity => {
@@ -146,10 +146,8 @@ impl<'env> RecordSink<'_, 'env> {
                 self.add_child(self.terms.tuple([tag, name]));
             }
             StepKind::AttributeValue | StepKind::AttributeName => {
-                let value = self.string(&step)?;
                 if let Some(&name) = self.selection.tape.step(last.wrapping_sub(1)) {
-                    let name = self.name(&name);
-                    let pair = self.terms.tuple([name, value]);
+                    let pair = self.attribute(&name, &step)?;
                     self.attributes = self.terms.cell(pair, self.attributes);
                 }
                 self.batch.count(1, 0);
@@ -180,6 +178,37 @@ impl<'env> RecordSink<'_, 'env> {
         }
     }
 
+    fn text(&mut self, step: &TapeStep) -> Result<RawTerm, Wait> {
+        match self.selection.tape.whole(step) {
+            Some(text) if text.len() <= LARGE => {
+                self.batch.count(0, text.len());
+                Ok(self.interner.text(&self.terms, text))
+            }
+            _ => self.string(step),
+        }
+    }
+
+    fn attribute(&mut self, name: &TapeStep, value: &TapeStep) -> Result<RawTerm, Wait> {
+        let RecordSink {
+            selection,
+            interner,
+            terms,
+            ..
+        } = self;
+        match selection.tape.whole(value) {
+            Some(value) if value.len() <= LARGE => {
+                self.batch.count(0, value.len());
+                let pair = |name: RawName<'_>| interner.attribute(terms, name, value);
+                Ok(with_name(&selection.tape, name, pair))
+            }
+            _ => {
+                let (value, name) = (self.string(value)?, self.name(name));
+                Ok(self.terms.tuple([name, value]))
+            }
+        }
+    }
+
+    /// A string of any length, wherever it lies.
     fn string(&mut self, step: &TapeStep) -> Result<RawTerm, Wait> {
         let tape = &self.selection.tape;
         if step.len() > LARGE {
@@ -190,26 +219,17 @@ impl<'env> RecordSink<'_, 'env> {
             }
         }
         self.batch.count(0, step.len());
-        if let Some(text) = tape.whole(step) {
-            return Ok(self.terms.binary(text));
-        }
         Ok(self.terms.binary_from(step.len(), tape.text(step, 0)))
     }
 
     fn name(&mut self, step: &TapeStep) -> RawTerm {
-        let tape = &self.selection.tape;
-        let local = match tape.known_name(step) {
-            Some(local) => Cow::Borrowed(local),
-            None => joined(tape.text(step, 0)),
-        };
-        let namespace = step.namespace().and_then(|index| tape.namespace(index));
-        let namespace = namespace.map(|(id, uri)| (id, joined(uri)));
-        let name = RawName {
-            id: step.id,
-            local: &local,
-            namespace: namespace.as_ref().map(|(id, uri)| (*id, &**uri)),
-        };
-        self.interner.name(&self.terms, name)
+        let RecordSink {
+            selection,
+            interner,
+            terms,
+            ..
+        } = self;
+        with_name(&selection.tape, step, |name| interner.name(terms, name))
     }
 
     /// What the tape's answer means for the parser.
@@ -307,6 +327,22 @@ impl Sink for RecordSink<'_, '_> {
     fn is_full(&self) -> bool {
         self.batch.is_full() || self.selection.unread > 0
     }
+}
+
+/// What `make` makes of the name of a step.
+#[inline(always)]
+fn with_name(tape: &Tape, step: &TapeStep, make: impl FnOnce(RawName<'_>) -> RawTerm) -> RawTerm {
+    let local = match tape.known_name(step) {
+        Some(local) => Cow::Borrowed(local),
+        None => joined(tape.text(step, 0)),
+    };
+    let namespace = step.namespace().and_then(|index| tape.namespace(index));
+    let namespace = namespace.map(|(id, uri)| (id, joined(uri)));
+    make(RawName {
+        id: step.id,
+        local: &local,
+        namespace: namespace.as_ref().map(|(id, uri)| (*id, &**uri)),
+    })
 }
 
 /// What lies in one block of the tape, but for one in thousands.
