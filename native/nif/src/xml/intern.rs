@@ -11,13 +11,11 @@ use bounded_core::quota::Account;
 use bounded_core::xml::{Name, NameId};
 use std::sync::Arc;
 
-/// Longer white space between two tags is unlikely to come again.
-const MAX_SPACE: usize = 32;
-
 const NO_NAMESPACE: u32 = u32::MAX;
 
-/// The kind of short strings that are texts. A call makes fewer entries, each a kind of its own.
+/// The kinds of short strings that are texts. A call makes fewer entries, each a kind of its own.
 const TEXT: u16 = u16::MAX;
+const SPACE: u16 = TEXT - 1;
 
 /// URIs of the namespaces last seen, by the low bits of their ids.
 const URIS: usize = 16;
@@ -34,14 +32,6 @@ struct Entry {
     /// Attributes of this name, as a kind of short strings, and whether their values repeat.
     kind: u16,
     values: Luck,
-}
-
-/// What was made of the white space of one length.
-#[derive(Clone, Copy)]
-struct Space {
-    call: u64,
-    text: [u8; MAX_SPACE],
-    made: RawTerm,
 }
 
 #[derive(Clone, Copy)]
@@ -77,13 +67,12 @@ pub struct Interner {
     call: u64,
     /// By the names' numbers.
     entries: ChargedVec<Entry>,
-    /// By the texts' lengths.
-    spaces: ChargedVec<Space>,
     short: ShortStrings,
     /// Of the entries made in this call.
     kinds: u16,
-    /// Whether texts repeat.
+    /// Whether texts repeat, and those that begin with white space.
     texts: Luck,
+    spaces: Luck,
     uris: [Option<Uri>; URIS],
 }
 
@@ -93,10 +82,10 @@ impl Interner {
             namespaces,
             call: 0,
             entries: ChargedVec::new(account),
-            spaces: ChargedVec::new(account),
             short: ShortStrings::new(account),
             kinds: 0,
             texts: Luck::NEW,
+            spaces: Luck::NEW,
             uris: [None; URIS],
         }
     }
@@ -106,6 +95,7 @@ impl Interner {
         self.call += 1;
         self.kinds = 0;
         self.texts = self.texts.another_call();
+        self.spaces = self.spaces.another_call();
     }
 
     /// A name: a binary, or `{uri, local}`.
@@ -183,10 +173,12 @@ impl Interner {
     /// What `make` makes of a text, or has made of the same one.
     #[inline(always)]
     fn repeated(&mut self, text: &[u8], make: impl Fn(&[u8]) -> RawTerm) -> RawTerm {
-        if let Some(made) = self.space(text, &make) {
-            return made;
-        }
-        match self.short.get(self.call, TEXT, text, &mut self.texts) {
+        // Whether the white space between tags repeats says nothing about what is in them.
+        let (kind, luck) = match text {
+            [b' ' | b'\t' | b'\n' | b'\r', ..] => (SPACE, &mut self.spaces),
+            _ => (TEXT, &mut self.texts),
+        };
+        match self.short.get(self.call, kind, text, luck) {
             Found::Term(made) => made,
             Found::No => make(text),
             Found::NotYet(key) => {
@@ -195,45 +187,6 @@ impl Interner {
                 made
             }
         }
-    }
-
-    /// The same of the white space between tags.
-    #[inline(always)]
-    fn space(&mut self, text: &[u8], make: impl Fn(&[u8]) -> RawTerm) -> Option<RawTerm> {
-        if text.len() > MAX_SPACE || !is_space(*text.first()?) {
-            return None;
-        }
-        match self.spaces.get(text.len()) {
-            Some(space) if space.call == self.call && space.text[..text.len()] == *text => {
-                Some(space.made)
-            }
-            _ => self.make_space(text, make),
-        }
-    }
-
-    #[inline(never)]
-    fn make_space(&mut self, text: &[u8], make: impl Fn(&[u8]) -> RawTerm) -> Option<RawTerm> {
-        if !text.iter().copied().all(is_space) {
-            return None;
-        }
-        let made = make(text);
-        let mut space = Space {
-            call: 0,
-            text: [0; MAX_SPACE],
-            made,
-        };
-        // Memory for this is a convenience: refused, the document is read without.
-        if self
-            .spaces
-            .reserve(MAX_SPACE + 1 - self.spaces.len())
-            .is_ok()
-        {
-            while self.spaces.len() <= MAX_SPACE && self.spaces.push(space).is_ok() {}
-            space.call = self.call;
-            space.text[..text.len()].copy_from_slice(text);
-            self.spaces[text.len()] = space;
-        }
-        Some(made)
     }
 
     /// Where the entry of a name is that has a number, its term made in this call.
@@ -268,7 +221,7 @@ impl Interner {
                 .get(index)
                 .map_or(Luck::NEW, |it| it.values.another_call()),
         };
-        self.kinds = self.kinds.wrapping_add(1) % TEXT;
+        self.kinds = self.kinds.wrapping_add(1) % SPACE;
         while self.entries.len() <= index {
             let none = Entry {
                 call: 0,
@@ -305,9 +258,4 @@ impl Interner {
             }
         }
     }
-}
-
-#[inline]
-fn is_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }

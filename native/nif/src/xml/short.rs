@@ -12,7 +12,7 @@ use std::sync::Arc;
 const SLOTS: usize = 128;
 
 /// Strings up to this length are looked up.
-const MAX_BYTES: usize = 16;
+const MAX_BYTES: usize = 32;
 
 const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -21,7 +21,7 @@ const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
 pub struct Key {
     /// The call, the kind and the length.
     tag: u64,
-    words: [u64; 2],
+    words: [u128; 2],
 }
 
 #[derive(Clone, Copy)]
@@ -66,7 +66,7 @@ impl ShortStrings {
     }
 
     /// What was made of `text`, or what it is to be kept by; neither if it is not worth looking up.
-    #[inline]
+    #[inline(always)]
     pub fn get(&self, call: u64, kind: u16, text: &[u8], luck: &mut Luck) -> Found {
         if text.len() > MAX_BYTES || !luck.lasts() {
             return Found::No;
@@ -113,26 +113,30 @@ pub enum Found {
 }
 
 impl Key {
-    #[inline]
+    #[inline(always)]
     fn slot(&self) -> usize {
         let [first, last] = self.words;
-        let mixed = (first ^ last.rotate_left(32) ^ self.tag).wrapping_mul(MIX);
+        let folded = first ^ last.rotate_left(64) ^ first >> 64 ^ last;
+        let mixed = (folded as u64 ^ self.tag).wrapping_mul(MIX);
         (mixed >> 32) as usize % SLOTS
     }
 }
 
-/// The first and the last bytes: all there are, up to sixteen, for a given length.
-#[inline]
-fn words(text: &[u8]) -> [u64; 2] {
+/// The first and the last bytes: all there are, up to thirty-two, for a given length.
+#[inline(always)]
+fn words(text: &[u8]) -> [u128; 2] {
     if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
-        return [u64::from_le_bytes(*first), u64::from_le_bytes(*last)];
+        return [first, last].map(|half| u128::from_le_bytes(*half));
     }
     if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
-        return [first, last].map(|half| u64::from(u32::from_le_bytes(*half)));
+        return [first, last].map(|half| u64::from_le_bytes(*half).into());
+    }
+    if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
+        return [first, last].map(|half| u32::from_le_bytes(*half).into());
     }
     match *text {
         [] => [0, 0],
         [only] => [only.into(), 0],
-        [first, .., last] => [first.into(), u64::from(last) << 8 | u64::from(text[1])],
+        [first, .., last] => [first.into(), u128::from(last) << 8 | u128::from(text[1])],
     }
 }
