@@ -1,6 +1,6 @@
 //! NIFs of `Quota.Guard`: what it has to hold the work to, when to look next, and why it killed.
 
-use crate::quota::{Quota, bytes, detailed, head};
+use crate::quota::{Quota, bytes, carriers, detailed, head};
 use crate::{fault, registry};
 use bounded_core::quota::{Breach, Category, Crowd, Look, Pace};
 use rustler::{Atom, Binary, Encoder, Env, LocalPid, ResourceArc, Term};
@@ -77,6 +77,7 @@ fn account_poll<'a>(
 ) -> Term<'a> {
     fault::point("account_poll");
     account.account.observe(heap, binaries);
+    carriers::looked(&account);
     let judged = head(&account);
     let terms = Terms::of(judged);
     let total = judged.account.usage().total;

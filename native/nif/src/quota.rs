@@ -9,6 +9,8 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
+pub mod carriers;
+
 mod atoms {
     rustler::atoms! { unlimited }
 }
@@ -38,6 +40,7 @@ pub struct Quota {
     pub untraced: AtomicBool,
     /// When a guard last looked, more was in use than may be.
     pub seen_over: AtomicBool,
+    pub leftovers: carriers::Leftovers,
     /// The soft limit has been passed, and usage has not fallen under half of it since.
     pub softly_over: AtomicBool,
     /// In the external term format: terms do not outlive their process here.
@@ -65,6 +68,7 @@ impl Quota {
             pace: Mutex::default(),
             untraced: AtomicBool::new(false),
             seen_over: AtomicBool::new(false),
+            leftovers: carriers::Leftovers::default(),
             softly_over: AtomicBool::new(false),
             label: OnceLock::new(),
         }
