@@ -143,7 +143,21 @@ defmodule Quota.Guard do
   end
 
   defp over(guard, :over) do
-    if Figures.sure?(guard.account), do: guard |> noted() |> breach_of_sum(), else: judge(guard)
+    if Figures.sure?(guard.account),
+      do: guard |> stop_working() |> noted() |> breach_of_sum(),
+      else: judge(guard)
+  end
+
+  # Without waiting for it: of all that is asked next, the answers come after one timeslice of the work, and
+  # not one for each.
+  defp stop_working(%{plan: %{children: true}} = guard), do: guard
+
+  defp stop_working(guard) do
+    :erlang.suspend_process(guard.pid, [:asynchronous])
+    guard
+  rescue
+    # It is dead.
+    ArgumentError -> guard
   end
 
   # Fair before fatal: binaries that are referred to more than once, and what nobody has collected yet.
