@@ -8,7 +8,7 @@ defmodule Quota.Guard do
   # has started have watchers of their own (`Quota.Member`), so that none of them hides another.
 
   alias Bounded.Native
-  alias Quota.{Binaries, Breach, Figures, Member, Members, Plan, Tables}
+  alias Quota.{Binaries, Breach, Figures, Member, Members, Plan, Tables, Vm}
 
   defstruct [
     :pid,
@@ -151,6 +151,7 @@ defmodule Quota.Guard do
   # Without waiting for it: of all that is asked next, the answers come after one timeslice of the work, and
   # not one for each.
   defp stop_working(%{plan: %{children: true}} = guard), do: guard
+  defp stop_working(%{plan: %{enforce: false}} = guard), do: guard
 
   defp stop_working(guard) do
     :erlang.suspend_process(guard.pid, [:asynchronous])
@@ -162,7 +163,7 @@ defmodule Quota.Guard do
 
   # Fair before fatal: binaries that are referred to more than once, and what nobody has collected yet.
   # Every question waits for the end of the work's timeslice, in which it can take tens of megabytes, so
-  # it is suspended meanwhile. Should the guard die, the VM resumes it.
+  # it is suspended meanwhile, where that is safe. Should the guard die, the VM resumes it.
   defp judge(guard) do
     if suspend(guard.pid), do: guard |> noted() |> recount(), else: wait(guard, :infinity)
   end
@@ -182,8 +183,9 @@ defmodule Quota.Guard do
     end
   end
 
+  # Says whether it is alive.
   defp suspend(pid) do
-    :erlang.suspend_process(pid)
+    if Vm.resumes?(), do: :erlang.suspend_process(pid), else: Process.alive?(pid)
   rescue
     # It is dead.
     ArgumentError -> false
