@@ -29,8 +29,8 @@ defmodule Quota.Vm do
   # at its first balloon too late, and to work that had to, it would count. By name: this module stands below them.
   defp load do
     modules =
-      ~w(Binaries Breach Context ExceededError Figures FlatSize Guard Member Members Plan Sweeper Tables Telemetry
-         Tracer Worker)
+      ~w(Binaries Breach Context ExceededError Figures FlatSize Guard Member Members Plan Survey Sweeper Tables
+         Telemetry Tracer Worker)
 
     :code.ensure_modules_loaded(Enum.map(modules, &:"Elixir.Quota.#{&1}"))
   end

@@ -16,7 +16,7 @@ use std::sync::atomic::Ordering;
 mod atoms {
     rustler::atoms! {
         ok, trace, discard, trace_status, gc_max_heap_size, gc_minor_end, gc_major_end, spawn, spawned, extra,
-        guard = "Elixir.Quota.Guard", member = "Elixir.Quota.Member", members = "Elixir.Quota.Members", sweeper = "Elixir.Quota.Sweeper", tracer = "Elixir.Quota.Tracer",
+        guard = "Elixir.Quota.Guard", member = "Elixir.Quota.Member", members = "Elixir.Quota.Members", survey = "Elixir.Quota.Survey", sweeper = "Elixir.Quota.Sweeper", tracer = "Elixir.Quota.Tracer",
         heap_block_size, old_heap_block_size, mbuf_size, bin_vheap_size, bin_old_vheap_size,
     }
 }
@@ -81,6 +81,7 @@ fn is_ours(opts: Term) -> bool {
         atoms::guard(),
         atoms::member(),
         atoms::members(),
+        atoms::survey(),
         atoms::sweeper(),
         atoms::tracer(),
     ]

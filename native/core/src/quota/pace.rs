@@ -14,7 +14,7 @@ const GROWTH: u64 = 8 << 20;
 /// It may pass the limit by 1 / 4 of it.
 const BURST: u64 = 4;
 /// Running work waits at most this many milliseconds for the next look.
-const BUSY_MS: u64 = 10;
+pub(super) const BUSY_MS: u64 = 10;
 /// Idle work waits this long in the end, unless so many are idle that it must be longer.
 const IDLE_MS: u64 = 100;
 /// Long waits end together, at multiples of this many milliseconds: waking a scheduler that sleeps costs
@@ -28,11 +28,12 @@ const IDLE_SHARE: u64 = 25;
 /// Answering a look costs the process itself a few reductions: fewer than this is idle.
 const IDLE_WORK: u64 = 100;
 
-/// How many processes of the node are watched closely and rarely.
+/// How many processes of the node are watched closely, rarely, and together with others.
 #[derive(Debug, Default)]
 pub struct Crowd {
     busy: AtomicUsize,
     idle: AtomicUsize,
+    pub(super) surveyed: AtomicUsize,
 }
 
 impl Crowd {
@@ -40,6 +41,7 @@ impl Crowd {
         Crowd {
             busy: AtomicUsize::new(0),
             idle: AtomicUsize::new(0),
+            surveyed: AtomicUsize::new(0),
         }
     }
 
@@ -66,6 +68,15 @@ pub struct Look {
     pub headroom: u64,
     /// Work done so far, in reductions.
     pub work: u64,
+}
+
+impl Look {
+    /// Bytes per millisecond.
+    pub(super) fn growth_since(&self, last: &Look) -> u64 {
+        let grown = self.total.saturating_sub(last.total);
+        let elapsed = self.at_us.saturating_sub(last.at_us).max(100);
+        grown * 1_000 / elapsed
+    }
 }
 
 /// The watching of one process. Counts in its crowd as long as it lives.
@@ -101,9 +112,7 @@ impl Pace {
             look.work.saturating_sub(last.work) < IDLE_WORK && look.total <= last.total
         });
         if let Some(last) = self.last {
-            let grown = look.total.saturating_sub(last.total);
-            let elapsed = look.at_us.saturating_sub(last.at_us).max(100);
-            self.growth = self.growth.max(grown * 1_000 / elapsed);
+            self.growth = self.growth.max(look.growth_since(&last));
         }
         self.last = Some(look);
         self.become_idle(idle);
