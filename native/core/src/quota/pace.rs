@@ -22,8 +22,8 @@ const IDLE_MS: u64 = 100;
 const TOGETHER_MS: u64 = 64;
 /// What one look costs all in all, in nanoseconds: asking, answering, both being scheduled.
 const LOOK_NS: u64 = 15_000;
-/// Looks at running work take at most 1 / 8 of a core, at idle work at most 1 / 25.
-const BUSY_SHARE: u64 = 8;
+/// Looks at running work take at most 1 / 12 of a core, at idle work at most 1 / 25.
+const BUSY_SHARE: u64 = 12;
 const IDLE_SHARE: u64 = 25;
 /// Answering a look costs the process itself a few reductions: fewer than this is idle.
 const IDLE_WORK: u64 = 100;
@@ -220,7 +220,7 @@ mod tests {
     fn a_crowd_is_looked_at_more_slowly_and_is_forgotten_with_its_last() {
         static CROWD: Crowd = Crowd::new();
         let mut paces: Vec<Pace> = (0..1_000).map(|_| Pace::new(&CROWD)).collect();
-        assert_eq!(paces[0].next(look(0, 63 * MIB, 0)), 120);
+        assert_eq!(paces[0].next(look(0, 63 * MIB, 0)), 180);
         for pace in &mut paces {
             pace.next(look(1, MIB, 0));
             pace.next(look(2, MIB, 0));
