@@ -71,7 +71,12 @@ defmodule Bounded.Native do
   def account_breach_result(_account), do: not_loaded()
   def account_stack(_account, _stack), do: not_loaded()
   def account_cause(_account), do: not_loaded()
-  def account_spawned(_account), do: not_loaded()
+  def account_spawned(_account, _most), do: not_loaded()
+  def account_observe(_account, _heap, _binaries), do: not_loaded()
+  def account_surveyed(_account, _surveyed, _taken), do: not_loaded()
+  def account_surveyable(_account), do: not_loaded()
+  def account_watched(_account), do: not_loaded()
+  def account_dead(_account, _pid), do: not_loaded()
   def account_members(_account), do: not_loaded()
   def account_counted(_account), do: not_loaded()
 

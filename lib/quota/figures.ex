@@ -28,6 +28,24 @@ defmodule Quota.Figures do
 
   defp copied(info, binaries), do: min(Vm.bytes(Keyword.fetch!(info, :heap_size)), binaries)
 
+  @doc """
+  `{heap, binaries}` of one of many without asking it: `:runs` where that cannot be, nil when it is dead. The mailbox
+  is left out, since what is on its way there would have to be waited for.
+  """
+  def glance(pid) do
+    case Process.info(pid, :status) do
+      {:status, status} when status in [:running, :garbage_collecting] ->
+        :runs
+
+      {:status, _} ->
+        with {:garbage_collection_info, info} <- Process.info(pid, :garbage_collection_info),
+             do: {heap(pid, info, 0), binaries(info)}
+
+      nil ->
+        nil
+    end
+  end
+
   defp seen(pid, copied) do
     case Process.info(pid, @items) do
       nil ->

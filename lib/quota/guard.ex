@@ -5,10 +5,12 @@ defmodule Quota.Guard do
   #
   # Asking a process for its figures waits until it can answer. A guard that waits loses nothing: its
   # process is in a call that does not yield, in which no kill would reach it. Processes that the work
-  # has started have watchers of their own (`Quota.Member`), so that none of them hides another.
+  # has started have watchers of their own (`Quota.Member`), so that none of them hides another, or are
+  # watched together where they are many (`Quota.Survey`). Where one of these watchers is killed, so is the
+  # guard's work: nothing goes on unwatched.
 
   alias Bounded.Native
-  alias Quota.{Binaries, Breach, Figures, Member, Members, Plan, Tables}
+  alias Quota.{Binaries, Breach, Figures, Member, Members, Plan, Survey, Tables, Vm}
 
   defstruct [
     :pid,
@@ -18,6 +20,8 @@ defmodule Quota.Guard do
     :tables,
     :scout,
     :largest,
+    members: 0,
+    survey: false,
     slack: 0,
     reported: false
   ]
@@ -28,6 +32,8 @@ defmodule Quota.Guard do
   @patience 10
   # Milliseconds between looks for tables and for tasks, where children count.
   @tick 5
+  # With so many counted processes each of their watchers looks less often than that, and no more are started.
+  @many 40
 
   @doc "Starts watching `pid` for `caller`, unless someone else does already. `{guard, monitor}`."
   def start_monitor(pid, caller, account, plan) do
@@ -54,9 +60,9 @@ defmodule Quota.Guard do
     if Native.account_guarded(account, self()) do
       Process.monitor(caller)
       Process.monitor(pid)
+      guard = %__MODULE__{pid: pid, caller: caller, account: account, plan: plan}
       # Where children count, the guard asks nobody: all the while they could go on unseen.
-      if plan.children, do: Member.start(pid, account, self())
-      look(%__MODULE__{pid: pid, caller: caller, account: account, plan: plan})
+      look(if plan.children, do: alone(guard, pid, account), else: guard)
       # A guard that dies without having said this was killed, and so is what it watched.
       Native.account_guard_done(account)
     end
@@ -66,7 +72,11 @@ defmodule Quota.Guard do
     receive do
       {:DOWN, _, _, ^pid, reason} -> ended(guard, reason)
       {:DOWN, _, _, ^caller, _} -> kill(guard)
+      {:DOWN, _, _, _, :normal} -> wait(%{guard | members: guard.members - 1}, milliseconds)
+      {:DOWN, _, _, _, reason} -> watcher_died(guard, reason, milliseconds)
       :spawned -> guard |> adopt() |> wait(milliseconds)
+      {:counted, pid, member} -> guard |> counted(pid, member) |> wait(milliseconds)
+      {:runs, pid, member} -> guard |> alone(pid, member) |> wait(milliseconds)
       {:over, how} -> over(guard, how)
       :soft -> guard |> softly_over() |> wait(milliseconds)
       {:garbage_collect, _, _} -> wait(guard, 1)
@@ -92,11 +102,48 @@ defmodule Quota.Guard do
 
   defp tables(guard), do: guard
 
-  defp members(guard), do: %{adopt(guard) | scout: Members.scout(guard.scout, guard.account)}
+  defp members(guard) do
+    guard = adopt(guard)
+    %{guard | scout: Members.scout(guard.scout, guard.account)}
+  end
 
-  defp adopt(guard) do
-    Members.adopt(guard.account)
-    guard
+  # The rest are left to the survey.
+  defp adopt(%{members: members} = guard) when members >= @many, do: survey(guard)
+
+  defp adopt(%{members: members} = guard) do
+    spawned = Native.account_spawned(guard.account, @many - members)
+    Enum.reduce(spawned, guard, fn {pid, member}, guard -> alone(guard, pid, member) end)
+  end
+
+  defp counted(%{members: members} = guard, _pid, _member) when members >= @many,
+    do: survey(guard)
+
+  defp counted(guard, pid, member), do: alone(guard, pid, member)
+
+  defp alone(guard, pid, member) do
+    if Native.account_watched(member) do
+      Member.start_monitor(pid, member, self(), guard.plan.enforce)
+      %{guard | members: guard.members + 1}
+    else
+      guard
+    end
+  end
+
+  defp survey(%{survey: false} = guard) do
+    Survey.start_monitor(guard.account, self(), guard.plan.enforce)
+    %{guard | survey: true}
+  end
+
+  defp survey(guard), do: guard
+
+  # Work that is only observed goes on, here as when the guard is killed.
+  defp watcher_died(%{plan: %{enforce: false}} = guard, _reason, milliseconds),
+    do: wait(guard, milliseconds)
+
+  # Whoever sees to the work of a guard that is killed sees to this.
+  defp watcher_died(guard, reason, _milliseconds) do
+    Members.exit_all(guard.account)
+    exit({:watcher_died, reason})
   end
 
   defp poll(%{pid: pid, account: account} = guard) do
@@ -143,12 +190,27 @@ defmodule Quota.Guard do
   end
 
   defp over(guard, :over) do
-    if Figures.sure?(guard.account), do: guard |> noted() |> breach_of_sum(), else: judge(guard)
+    if Figures.sure?(guard.account),
+      do: guard |> stop_working() |> noted() |> breach_of_sum(),
+      else: judge(guard)
+  end
+
+  # Without waiting for it: of all that is asked next, the answers come after one timeslice of the work, and
+  # not one for each.
+  defp stop_working(%{plan: %{children: true}} = guard), do: guard
+  defp stop_working(%{plan: %{enforce: false}} = guard), do: guard
+
+  defp stop_working(guard) do
+    :erlang.suspend_process(guard.pid, [:asynchronous])
+    guard
+  rescue
+    # It is dead.
+    ArgumentError -> guard
   end
 
   # Fair before fatal: binaries that are referred to more than once, and what nobody has collected yet.
   # Every question waits for the end of the work's timeslice, in which it can take tens of megabytes, so
-  # it is suspended meanwhile. Should the guard die, the VM resumes it.
+  # it is suspended meanwhile, where that is safe. Should the guard die, the VM resumes it.
   defp judge(guard) do
     if suspend(guard.pid), do: guard |> noted() |> recount(), else: wait(guard, :infinity)
   end
@@ -168,8 +230,9 @@ defmodule Quota.Guard do
     end
   end
 
+  # Says whether it is alive.
   defp suspend(pid) do
-    :erlang.suspend_process(pid)
+    if Vm.resumes?(), do: :erlang.suspend_process(pid), else: Process.alive?(pid)
   rescue
     # It is dead.
     ArgumentError -> false

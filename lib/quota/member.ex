@@ -1,29 +1,29 @@
 defmodule Quota.Member do
   @moduledoc false
   # Watches one process that counts towards the quota of another, and tells the guard when the sum is
-  # over the limit. Dies with either; should the guard be killed, the process dies as well.
+  # over the limit. Ends with either; should the guard be killed, the process dies as well, unless it is only
+  # observed.
 
   alias Bounded.Native
   alias Quota.{Breach, Figures}
 
-  def start(pid, account, guard) do
-    :erlang.spawn_opt(__MODULE__, :watch, [pid, account, guard],
-      priority: :high,
-      fullsweep_after: 0
-    )
-  end
+  @options [:monitor, priority: :high, fullsweep_after: 0]
+
+  @doc "Starts it for `guard`: `{member, monitor}`."
+  def start_monitor(pid, account, guard, enforce),
+    do: :erlang.spawn_opt(__MODULE__, :watch, [pid, account, guard, enforce], @options)
 
   @doc false
-  def watch(pid, account, guard) do
+  def watch(pid, account, guard, enforce) do
     Process.monitor(pid)
     Process.monitor(guard)
-    look({pid, account, guard})
+    if look({pid, account, guard}) != :normal and enforce, do: Process.exit(pid, :kill)
   end
 
   defp wait({pid, _, guard} = member, milliseconds) do
     receive do
-      {:DOWN, _, _, ^guard, _} -> Process.exit(pid, :kill)
-      {:DOWN, _, _, ^pid, _} -> :ok
+      {:DOWN, _, _, ^guard, reason} -> reason
+      {:DOWN, _, _, ^pid, _} -> :normal
     after
       milliseconds -> look(member)
     end

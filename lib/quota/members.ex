@@ -7,10 +7,10 @@ defmodule Quota.Members do
   # has to be attached.
 
   alias Bounded.Native
-  alias Quota.Member
-
   # Milliseconds between looks for tasks that supervisors have started.
   @scouting 25
+  # More than there can be.
+  @all 0xFFFF_FFFF
   # Looks, a millisecond apart, at those that ran.
   @looks 3
 
@@ -33,17 +33,11 @@ defmodule Quota.Members do
     end
   end
 
-  @doc "Watches the processes that the tracer has reported since."
-  def adopt(account) do
-    for {pid, member} <- Native.account_spawned(account), do: Member.start(pid, member, self())
-    :ok
-  end
-
-  @doc "Counts `pid` from now on. Says whether it is alive."
-  def add(account, pid, guard) do
+  # Counts from now on. Says whether it is alive.
+  defp add(account, pid, guard) do
     member = Native.account_member(account)
     alive = Native.account_attach(member, pid)
-    if alive, do: Member.start(pid, member, guard)
+    if alive, do: send(guard, {:counted, pid, member})
     alive
   end
 
@@ -108,7 +102,7 @@ defmodule Quota.Members do
 
   @doc "Kills every one of them, and what they start meanwhile. Returns when all are dead."
   def kill(account) do
-    Native.account_spawned(account)
+    Native.account_spawned(account, @all)
 
     case Native.account_members(account) do
       [] ->

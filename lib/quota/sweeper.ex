@@ -7,7 +7,7 @@ defmodule Quota.Sweeper do
   # is stopped. Whoever begins a quota and finds the sweeper asleep or gone wakes it or starts it.
 
   alias Bounded.Native
-  alias Quota.Guard
+  alias Quota.{Guard, Members}
 
   @tick 5
   # So many ticks without unguarded work, and it sleeps.
@@ -65,7 +65,7 @@ defmodule Quota.Sweeper do
     Enum.each(late, fn {pid, caller, account} ->
       case Native.account_guard(account) do
         nil -> Guard.start(pid, caller, account)
-        _killed -> abandoned(pid, caller)
+        _killed -> if abandoned?(pid, caller), do: kill(pid, account)
       end
     end)
 
@@ -74,8 +74,12 @@ defmodule Quota.Sweeper do
 
   # A caller that is alive has been told that the guard is dead, and ends the work itself. A process with a
   # limit of its own has no other.
-  defp abandoned(pid, pid), do: Process.exit(pid, :kill)
+  defp abandoned?(pid, pid), do: true
+  defp abandoned?(_pid, caller), do: not Process.alive?(caller)
 
-  defp abandoned(pid, caller),
-    do: if(Process.alive?(caller), do: :ok, else: Process.exit(pid, :kill))
+  # Who waits for the ends of those that the work has started cannot see to anything else meanwhile.
+  defp kill(pid, account) do
+    Process.exit(pid, :kill)
+    spawn(Members, :kill, [account])
+  end
 end

@@ -72,4 +72,20 @@ defmodule Quota.BinariesTest do
     assert_receive {:DOWN, ^ref, _, _, {:held, 25_165_824}}, 30_000
     assert byte_size(binary) == 25_165_824
   end
+
+  # On OTP 29 one that was suspended meanwhile sometimes slept for ever.
+  test "work that sleeps goes on after it has been judged" do
+    binary = :binary.copy(<<1>>, 24 * @mib)
+
+    for _ <- 1..10 do
+      work = fn ->
+        churn(100)
+        byte_size(binary)
+      end
+
+      assert Quota.run(@limit, work, shared_binaries: false, timeout: 20_000) == 24 * @mib
+    end
+
+    assert byte_size(binary) == 24 * @mib
+  end
 end

@@ -124,4 +124,95 @@ defmodule Quota.GuardTest do
              )
     end
   end
+
+  describe "a killed watcher of a counted process" do
+    # What the guard of `pid` has started to watch it and what it starts.
+    defp watchers(guard) do
+      {:monitored_by, all} = Process.info(guard, :monitored_by)
+
+      for pid <- all,
+          is_pid(pid),
+          {:current_function, {module, _, _}} <- [Process.info(pid, :current_function)],
+          module in [Quota.Member, Quota.Survey],
+          do: {module, pid}
+    end
+
+    defp watcher(guard, module) do
+      case List.keyfind(watchers(guard), module, 0) do
+        {_, pid} -> pid
+        nil -> watcher(guard, module)
+      end
+    end
+
+    defp children(n), do: for(_ <- 1..n, do: spawn(fn -> Process.sleep(:infinity) end))
+
+    test "ends the work and what it has started, and the caller is told" do
+      test = self()
+
+      for {module, n} <- [{Quota.Member, 2}, {Quota.Survey, 60}] do
+        work = fn ->
+          children = children(n)
+          send(test, {:children, children})
+          kill(watcher(guard(), module))
+          Process.sleep(:infinity)
+        end
+
+        opts = [count: [:children]]
+
+        assert {{:guard_died, {:watcher_died, :killed}}, {Quota, :run, [_, ^work, ^opts]}} =
+                 catch_exit(Quota.run(16 * @mib, work, opts))
+
+        assert_receive {:children, children}
+        eventually(fn -> refute Enum.any?(children, &Process.alive?/1) end)
+      end
+    end
+
+    test "ends a process with a limit of its own and what it has started" do
+      test = self()
+
+      for {module, n} <- [{Quota.Member, 2}, {Quota.Survey, 60}] do
+        {_, ref} =
+          spawn_monitor(fn ->
+            :ok = Quota.put_limit(16 * @mib, count: [:children])
+            send(test, {:at_work, guard(), children(n)})
+            Process.sleep(:infinity)
+          end)
+
+        assert_receive {:at_work, guard, children}, 5_000
+        kill(watcher(guard, module))
+        assert_receive {:DOWN, ^ref, _, _, :killed}, 5_000
+        eventually(fn -> refute Enum.any?(children, &Process.alive?/1) end)
+      end
+    end
+
+    test "ends nothing where the work is only observed" do
+      assert :done ==
+               Quota.run(
+                 16 * @mib,
+                 fn ->
+                   [child] = children(1)
+                   kill(watcher(guard(), Quota.Member))
+                   # Its guard has been told before it answers this.
+                   true = Quota.attach(spawn(fn -> Process.sleep(:infinity) end))
+                   true = Process.alive?(child)
+                   :done
+                 end,
+                 count: [:children],
+                 mode: :observe
+               )
+    end
+  end
+
+  test "a process that takes its limit off lives on, though its children counted" do
+    Task.await(
+      Task.async(fn ->
+        :ok = Quota.put_limit(16 * @mib, count: [:children])
+        guard = guard()
+        eventually(fn -> assert [_ | _] = watchers(guard) end)
+        watchers = for {_, pid} <- watchers(guard), do: Process.monitor(pid)
+        :ok = Quota.delete_limit()
+        for ref <- watchers, do: assert_receive({:DOWN, ^ref, _, _, :normal}, 5_000)
+      end)
+    )
+  end
 end

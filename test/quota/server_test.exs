@@ -12,18 +12,21 @@ defmodule Quota.ServerTest do
     use GenServer
 
     @impl true
-    def init(supervisor), do: {:ok, supervisor}
+    def init({supervisor, then}), do: {:ok, {supervisor, then}}
 
-    # The request and its answer are the task's; what is left here is garbage, and hibernating drops it.
+    # The request and its answer are the task's; what is left here is garbage, and hibernating drops it, at once
+    # or when there has been nothing to do for a while (`:hibernate_after`).
     @impl true
-    def handle_call(request, from, supervisor) do
+    def handle_call(request, from, {supervisor, then}) do
       {:ok, _} =
         Task.Supervisor.start_child(supervisor, fn ->
           :ok = Quota.put_limit(Quota.mib(16), label: :request)
           GenServer.reply(from, answer(request))
         end)
 
-      {:noreply, supervisor, :hibernate}
+      if then == :hibernate,
+        do: {:noreply, {supervisor, then}, :hibernate},
+        else: {:noreply, {supervisor, then}}
     end
 
     defp answer({:sum, numbers}), do: Enum.sum(numbers)
@@ -36,10 +39,16 @@ defmodule Quota.ServerTest do
   setup do
     supervisor = start_supervised!(Task.Supervisor)
 
-    server =
-      start_supervised!(%{id: Server, start: {GenServer, :start_link, [Server, supervisor]}})
+    %{
+      server: start(supervisor, :hibernate, []),
+      patient: start(supervisor, :wait, hibernate_after: 20),
+      supervisor: supervisor
+    }
+  end
 
-    %{server: server, supervisor: supervisor}
+  defp start(supervisor, then, opts) do
+    start = {GenServer, :start_link, [Server, {supervisor, then}, opts]}
+    start_supervised!(%{id: then, start: start})
   end
 
   # 4 MB: binaries, and terms, which are copied to the server.
@@ -50,7 +59,14 @@ defmodule Quota.ServerTest do
   defp right({:sum, numbers}), do: Enum.sum(numbers)
 
   @tag :slow
-  test "hands on 200 requests of 4 MB each and ends under 100 KiB", %{server: server} do
+  test("hands on 200 requests of 4 MB each and ends under 100 KiB", %{server: server},
+    do: hand_on(server)
+  )
+
+  @tag :slow
+  test("does so with hibernate_after: as well", %{patient: server}, do: hand_on(server))
+
+  defp hand_on(server) do
     Task.async_stream(
       1..@requests,
       fn n ->

@@ -143,4 +143,19 @@ defmodule Quota.TracerTest do
       {fn pid -> :erlang.trace(pid, true, [{:tracer, collector} | flags]) end, fn -> :ok end}
     end
   end
+
+  if String.to_integer(System.otp_release()) >= 27 do
+    test "the session is made again when somebody has destroyed it, for many at once" do
+      {:error, %Quota.ExceededError{}} = Quota.try_run(@mib, fn -> grow([]) end)
+      session = :persistent_term.get(Quota.Tracer)
+      :trace.session_destroy(session)
+
+      runs = for _ <- 1..20, do: Task.async(fn -> Quota.try_run(@mib, fn -> grow([]) end) end)
+
+      for outcome <- Task.await_many(runs, 60_000),
+          do: assert({:error, %Quota.ExceededError{category: :heap}} = outcome)
+
+      assert :persistent_term.get(Quota.Tracer) != session
+    end
+  end
 end

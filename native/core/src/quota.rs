@@ -26,12 +26,14 @@ mod closing;
 mod observed;
 mod pace;
 mod peaks;
+mod survey;
 
 pub use breach::{Breach, Category};
 use closing::Closing;
 use observed::Observed;
 pub use pace::{Crowd, Look, Pace};
 use peaks::Peaks;
+pub use survey::Survey;
 
 /// The limit of an account without one.
 pub const UNLIMITED: u64 = u64::MAX;

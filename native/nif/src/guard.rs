@@ -1,8 +1,8 @@
 //! NIFs of `Quota.Guard`: what it has to hold the work to, when to look next, and why it killed.
 
-use crate::quota::{Quota, bytes, detailed, head};
+use crate::quota::{Quota, bytes, carriers, detailed, head};
 use crate::{fault, registry};
-use bounded_core::quota::{Breach, Category, Crowd, Look, Pace};
+use bounded_core::quota::{Breach, Category, Crowd, Look, Pace, Survey};
 use rustler::{Atom, Binary, Encoder, Env, LocalPid, ResourceArc, Term};
 use std::sync::atomic::Ordering;
 use std::sync::{LazyLock, PoisonError};
@@ -77,6 +77,7 @@ fn account_poll<'a>(
 ) -> Term<'a> {
     fault::point("account_poll");
     account.account.observe(heap, binaries);
+    carriers::looked(&account);
     let judged = head(&account);
     let terms = Terms::of(judged);
     let total = judged.account.usage().total;
@@ -91,12 +92,7 @@ fn account_poll<'a>(
     // Messages fill what they may fill just as bytes do.
     let filled = u128::from(queue) * u128::from(terms.limit) / u128::from(terms.max_queue).max(1);
     let filled = total.max(filled as u64);
-    let look = Look {
-        at_us: START.elapsed().as_micros() as u64,
-        total: filled,
-        headroom: terms.limit.saturating_sub(filled),
-        work,
-    };
+    let look = look(filled, terms.limit, work);
     let mut pace = account.pace.lock().unwrap_or_else(PoisonError::into_inner);
     let pace = pace.get_or_insert_with(|| Pace::new(&CROWD));
     // Asking for its stack takes a timeslice of the work, for which there has to be room.
@@ -108,6 +104,15 @@ fn account_poll<'a>(
         (atoms::near(), wait_ms).encode(env)
     } else {
         wait_ms.encode(env)
+    }
+}
+
+fn look(total: u64, limit: u64, work: u64) -> Look {
+    Look {
+        at_us: START.elapsed().as_micros() as u64,
+        total,
+        headroom: limit.saturating_sub(total),
+        work,
     }
 }
 
@@ -200,13 +205,59 @@ fn category(category: Category) -> Atom {
     }
 }
 
-/// So many processes are watched in one call, the rest at the next look.
-const WATCHED: usize = 500;
-
-/// Attaches the processes that the account's work has started since this was last asked: `{pid, account}` of those alive.
+/// Attaches `most` of the processes that the account's work has started since this was last asked: `{pid, account}` of
+/// those alive.
 #[rustler::nif]
-fn account_spawned(env: Env, account: ResourceArc<Quota>) -> Vec<(LocalPid, ResourceArc<Quota>)> {
-    account.watch_spawned(env, WATCHED)
+fn account_spawned(
+    env: Env,
+    account: ResourceArc<Quota>,
+    most: usize,
+) -> Vec<(LocalPid, ResourceArc<Quota>)> {
+    account.watch_spawned(env, most)
+}
+
+/// Reports what the VM uses for one of many. Says whether their sum is over the limit.
+#[rustler::nif]
+fn account_observe(account: ResourceArc<Quota>, heap: u64, binaries: u64) -> bool {
+    account.account.observe(heap, binaries);
+    let judged = head(&account);
+    judged.account.usage().total > Terms::of(judged).limit
+}
+
+/// `surveyed` processes that count towards the account have been looked at, which took `taken_us` microseconds:
+/// milliseconds until they should be again.
+#[rustler::nif]
+fn account_surveyed(account: ResourceArc<Quota>, surveyed: usize, taken_us: u64) -> u64 {
+    account.forget_spawned();
+    let begun_us = START.elapsed().saturating_sub(account.started.elapsed());
+    let look = look(account.account.usage().total, Terms::of(&account).limit, 0);
+    let mut survey = account
+        .survey
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    let survey = survey.get_or_insert_with(|| Survey::new(&CROWD, begun_us.as_micros() as u64));
+    survey.next(look, surveyed, taken_us)
+}
+
+/// Every process that counts towards the account, with an account of its own, but the one that it was made for.
+#[rustler::nif]
+fn account_surveyable(account: ResourceArc<Quota>) -> Vec<(LocalPid, ResourceArc<Quota>)> {
+    let members = registry::all(|quota| quota.counts_towards(&account)).into_iter();
+    members
+        .map(|(pid, member)| (LocalPid::from_c_arg(pid), member))
+        .collect()
+}
+
+/// The account's process was found to be dead.
+#[rustler::nif]
+fn account_dead(env: Env, account: ResourceArc<Quota>, pid: LocalPid) {
+    account.process_died(env, pid);
+}
+
+/// The process of this account is watched alone from now on. Says whether it was not.
+#[rustler::nif]
+fn account_watched(account: ResourceArc<Quota>) -> bool {
+    !account.watched.swap(true, Ordering::AcqRel)
 }
 
 /// Every process that counts towards the account, but its own.

@@ -1,13 +1,15 @@
 //! NIFs of `Quota`: accounts as resources, who runs in them, and what is in use.
 
 use crate::{fault, guard, pool, registry, sweeper};
-use bounded_core::quota::{Account, Pace, UNLIMITED, Usage};
+use bounded_core::quota::{Account, Pace, Survey, UNLIMITED, Usage};
 use rustler::sys::{ErlNifPid, enif_monitor_process};
 use rustler::{Binary, Encoder, Env, LocalPid, Monitor, OwnedBinary, Resource, ResourceArc, Term};
 use std::mem::MaybeUninit;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
+
+pub mod carriers;
 
 mod atoms {
     rustler::atoms! { unlimited }
@@ -34,10 +36,15 @@ pub struct Quota {
     pub told: AtomicBool,
     pub stack: Mutex<Vec<u8>>,
     pub pace: Mutex<Option<Pace>>,
+    /// The looks at all that counts towards it at once.
+    pub survey: Mutex<Option<Survey>>,
+    /// Someone watches this process alone.
+    pub watched: AtomicBool,
     /// Nothing will tell why the process dies: someone else traces it.
     pub untraced: AtomicBool,
     /// When a guard last looked, more was in use than may be.
     pub seen_over: AtomicBool,
+    pub leftovers: carriers::Leftovers,
     /// The soft limit has been passed, and usage has not fallen under half of it since.
     pub softly_over: AtomicBool,
     /// In the external term format: terms do not outlive their process here.
@@ -63,8 +70,11 @@ impl Quota {
             told: AtomicBool::new(false),
             stack: Mutex::default(),
             pace: Mutex::default(),
+            survey: Mutex::default(),
+            watched: AtomicBool::new(false),
             untraced: AtomicBool::new(false),
             seen_over: AtomicBool::new(false),
+            leftovers: carriers::Leftovers::default(),
             softly_over: AtomicBool::new(false),
             label: OnceLock::new(),
         }
@@ -94,6 +104,7 @@ impl Quota {
         sweeper::not_unguarded(self);
         self.account.close();
         *self.pace.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.survey.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Like `end`, and tells whom it concerns.
@@ -106,6 +117,18 @@ impl Quota {
             head.watch_spawned(env, usize::MAX);
         }
         pool::wake(env, &self.account);
+    }
+
+    pub fn process_died(&self, env: Env, pid: LocalPid) {
+        registry::remove_from(*pid.as_c_arg(), self);
+        self.ended(env);
+    }
+
+    /// Of the processes that the work has started and nobody monitors, forgets those that are dead or run in a quota
+    /// of their own by now.
+    pub fn forget_spawned(&self) {
+        let mut spawned = self.spawned.lock().unwrap_or_else(PoisonError::into_inner);
+        spawned.retain(|pid| registry::find(*pid).is_some_and(|found| found.counts_towards(self)));
     }
 
     /// From now on the deaths of processes that the work has started are told, `most` of those since this was last
@@ -150,8 +173,7 @@ impl Resource for Quota {
         if self.is_guard(&pid) {
             return sweeper::guard_ended(env, self);
         }
-        registry::remove_from(*pid.as_c_arg(), self);
-        self.ended(env);
+        self.process_died(env, pid);
     }
 }
 

@@ -1,11 +1,11 @@
 //! A tracer module made of NIFs: the only way to learn, before its death is known, that the VM killed
 //! a process for its heap.
 //!
-//! It discards every event but `gc_max_heap_size`, of which a process has at most one, so it costs one
-//! call of `enabled/3` per garbage collection. Where children count, it also learns who they are. It runs inside the traced process: it must never raise
+//! It discards every event but `gc_max_heap_size`, of which a process has at most one, so it costs two
+//! calls of `enabled/3` per garbage collection, and being asked it learns that there was one. Where children count, it also learns who they are. It runs inside the traced process: it must never raise
 //! (an exception that is not an atom takes the VM down) and never wait for what a process may hold.
 
-use crate::quota::{Quota, head, member};
+use crate::quota::{Quota, carriers, head, member};
 use crate::{fault, registry};
 use bounded_core::quota::Category;
 use rustler::{Atom, Encoder, Env, ListIterator, LocalPid, ResourceArc, Term};
@@ -15,15 +15,15 @@ use std::sync::atomic::Ordering;
 
 mod atoms {
     rustler::atoms! {
-        ok, trace, discard, trace_status, gc_max_heap_size, spawn, spawned, extra,
-        guard = "Elixir.Quota.Guard", member = "Elixir.Quota.Member", members = "Elixir.Quota.Members", sweeper = "Elixir.Quota.Sweeper", tracer = "Elixir.Quota.Tracer",
+        ok, trace, discard, trace_status, gc_max_heap_size, gc_minor_end, gc_major_end, spawn, spawned, extra,
+        guard = "Elixir.Quota.Guard", member = "Elixir.Quota.Member", members = "Elixir.Quota.Members", survey = "Elixir.Quota.Survey", sweeper = "Elixir.Quota.Sweeper", tracer = "Elixir.Quota.Tracer",
         heap_block_size, old_heap_block_size, mbuf_size, bin_vheap_size, bin_old_vheap_size,
     }
 }
 
 /// Which events are wanted, and that this tracer is alive.
 #[rustler::nif]
-fn enabled<'a>(tag: Term<'a>, _state: Term<'a>, _tracee: Term<'a>) -> Atom {
+fn enabled<'a>(tag: Term<'a>, _state: Term<'a>, tracee: Term<'a>) -> Atom {
     // A panic becomes an exception of the atom `nif_panicked`, which the VM takes for no.
     fault::point("enabled");
     let wanted = [
@@ -33,10 +33,15 @@ fn enabled<'a>(tag: Term<'a>, _state: Term<'a>, _tracee: Term<'a>) -> Atom {
     ];
     let env = tag.get_env();
     if wanted.iter().any(|wanted| tag == wanted.encode(env)) {
-        atoms::trace()
-    } else {
-        atoms::discard()
+        return atoms::trace();
     }
+    let major = tag == atoms::gc_major_end().encode(env);
+    if (major || tag == atoms::gc_minor_end().encode(env))
+        && let Some(quota) = quota_of(tracee)
+    {
+        carriers::collected(&quota, major);
+    }
+    atoms::discard()
 }
 
 /// The VM is about to kill `tracee`: records why, with the sizes of its heaps. Or `tracee` has started a
@@ -76,6 +81,7 @@ fn is_ours(opts: Term) -> bool {
         atoms::guard(),
         atoms::member(),
         atoms::members(),
+        atoms::survey(),
         atoms::sweeper(),
         atoms::tracer(),
     ]

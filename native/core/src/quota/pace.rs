@@ -14,7 +14,7 @@ const GROWTH: u64 = 8 << 20;
 /// It may pass the limit by 1 / 4 of it.
 const BURST: u64 = 4;
 /// Running work waits at most this many milliseconds for the next look.
-const BUSY_MS: u64 = 10;
+pub(super) const BUSY_MS: u64 = 10;
 /// Idle work waits this long in the end, unless so many are idle that it must be longer.
 const IDLE_MS: u64 = 100;
 /// Long waits end together, at multiples of this many milliseconds: waking a scheduler that sleeps costs
@@ -22,17 +22,18 @@ const IDLE_MS: u64 = 100;
 const TOGETHER_MS: u64 = 64;
 /// What one look costs all in all, in nanoseconds: asking, answering, both being scheduled.
 const LOOK_NS: u64 = 15_000;
-/// Looks at running work take at most 1 / 8 of a core, at idle work at most 1 / 25.
-const BUSY_SHARE: u64 = 8;
+/// Looks at running work take at most 1 / 12 of a core, at idle work at most 1 / 25.
+const BUSY_SHARE: u64 = 12;
 const IDLE_SHARE: u64 = 25;
 /// Answering a look costs the process itself a few reductions: fewer than this is idle.
 const IDLE_WORK: u64 = 100;
 
-/// How many processes of the node are watched closely and rarely.
+/// How many processes of the node are watched closely, rarely, and together with others.
 #[derive(Debug, Default)]
 pub struct Crowd {
     busy: AtomicUsize,
     idle: AtomicUsize,
+    pub(super) surveyed: AtomicUsize,
 }
 
 impl Crowd {
@@ -40,6 +41,7 @@ impl Crowd {
         Crowd {
             busy: AtomicUsize::new(0),
             idle: AtomicUsize::new(0),
+            surveyed: AtomicUsize::new(0),
         }
     }
 
@@ -66,6 +68,15 @@ pub struct Look {
     pub headroom: u64,
     /// Work done so far, in reductions.
     pub work: u64,
+}
+
+impl Look {
+    /// Bytes per millisecond.
+    pub(super) fn growth_since(&self, last: &Look) -> u64 {
+        let grown = self.total.saturating_sub(last.total);
+        let elapsed = self.at_us.saturating_sub(last.at_us).max(100);
+        grown * 1_000 / elapsed
+    }
 }
 
 /// The watching of one process. Counts in its crowd as long as it lives.
@@ -101,9 +112,7 @@ impl Pace {
             look.work.saturating_sub(last.work) < IDLE_WORK && look.total <= last.total
         });
         if let Some(last) = self.last {
-            let grown = look.total.saturating_sub(last.total);
-            let elapsed = look.at_us.saturating_sub(last.at_us).max(100);
-            self.growth = self.growth.max(grown * 1_000 / elapsed);
+            self.growth = self.growth.max(look.growth_since(&last));
         }
         self.last = Some(look);
         self.become_idle(idle);
@@ -211,7 +220,7 @@ mod tests {
     fn a_crowd_is_looked_at_more_slowly_and_is_forgotten_with_its_last() {
         static CROWD: Crowd = Crowd::new();
         let mut paces: Vec<Pace> = (0..1_000).map(|_| Pace::new(&CROWD)).collect();
-        assert_eq!(paces[0].next(look(0, 63 * MIB, 0)), 120);
+        assert_eq!(paces[0].next(look(0, 63 * MIB, 0)), 180);
         for pace in &mut paces {
             pace.next(look(1, MIB, 0));
             pace.next(look(2, MIB, 0));
