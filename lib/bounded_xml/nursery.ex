@@ -12,7 +12,7 @@ defmodule BoundedXml.Nursery do
   # The process is somebody else's: it has its own heap size back whenever control returns to it.
 
   # The largest batches of real documents take about 12,000 words.
-  @words 16_384
+  @words 24_576
 
   # Of a process whose heap is limited, a batch must take but a small part.
   @least_limit 8 * @words

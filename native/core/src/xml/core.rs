@@ -10,6 +10,7 @@ use super::limits::Limits;
 use super::namespaces::Namespaces;
 use super::open::OpenElements;
 use super::options::Options;
+use super::plain::PlainLimits;
 use super::position::Position;
 use super::run::Run;
 use super::tag::Tag;
@@ -55,6 +56,7 @@ pub(crate) struct Core {
     pub options: Options,
     /// The options' limits, narrowed to what the scanner's offsets can hold.
     pub limits: Limits,
+    pub plain_limits: PlainLimits,
     pub state: State,
     pub region: Region,
     /// Bytes of the token being scanned that were left behind, and what its references added.
@@ -109,6 +111,7 @@ impl Core {
             declared: None,
             aside: Growing::new(account, limits.max_token_bytes as usize),
             target: 0,
+            plain_limits: PlainLimits::new(&limits),
             limits,
             options,
         }

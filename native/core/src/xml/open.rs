@@ -110,9 +110,9 @@ impl OpenElements {
     /// Opens an element of this name.
     #[inline(always)]
     pub fn push(&mut self, name: &[u8], mut open: Open) -> Result<(), Refusal> {
-        self.stack.reserve(1)?;
         open.start = self.names.len() as u32;
         if open.id.is_none() {
+            self.stack.reserve(1)?;
             self.names.extend_from_slice(name)?;
         }
         self.stack.push(open)

@@ -11,6 +11,7 @@ use super::class::{self, SPACE, START};
 use super::core::State;
 use super::halt::Halt;
 use super::known::{KnownNames, NameId, Role};
+use super::limits::Limits;
 use super::namespaces::Namespaces;
 use super::open::Open;
 use super::scanner::{ATTRIBUTE_COST, Scanner};
@@ -18,10 +19,30 @@ use super::sink::{Flow, Name, Sink};
 use super::utf8;
 
 /// With more attributes, duplicates are found by hashing.
-const MAX_ATTRIBUTES: usize = 16;
+const MAX_ATTRIBUTES: u64 = 16;
 
 /// A longer tag is left to the scanner: one that the sink wants told again is read again from here.
-pub(crate) const MAX_TAG: usize = 16 * 1024;
+const MAX_TAG: u64 = 16 * 1024;
+
+/// What a plain tag may have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PlainLimits {
+    pub tag_bytes: usize,
+    pub name_bytes: usize,
+    pub value_bytes: usize,
+    attributes: usize,
+}
+
+impl PlainLimits {
+    pub fn new(limits: &Limits) -> PlainLimits {
+        PlainLimits {
+            tag_bytes: limits.max_token_bytes.min(MAX_TAG) as usize,
+            name_bytes: limits.max_name_bytes as usize,
+            value_bytes: limits.max_attribute_bytes as usize,
+            attributes: limits.max_attributes.min(MAX_ATTRIBUTES) as usize,
+        }
+    }
+}
 
 /// A start tag that was read.
 struct StartTag {
@@ -168,11 +189,9 @@ impl<S: Sink> Scanner<'_, S> {
     /// Reads the start tag at `at`, its attributes into the scanner's own; `None` if it is not plain.
     #[inline(always)]
     fn read_start_tag(&mut self) -> Result<Option<StartTag>, Halt> {
-        let room = self.core.limits.max_token_bytes.min(MAX_TAG as u64) as usize;
-        let text = &self.text[..self.text.len().min(self.at + room)];
-        let max_name = self.core.limits.max_name_bytes as usize;
-        let max_value = self.core.limits.max_attribute_bytes as usize;
-        let max_attributes = self.core.limits.max_attributes.min(MAX_ATTRIBUTES as u64) as usize;
+        let limits = self.core.plain_limits;
+        let text = &self.text[..self.text.len().min(self.at + limits.tag_bytes)];
+        let max_name = limits.name_bytes;
         let known = &mut self.core.known;
         let attributes = &mut self.core.tag.attributes;
         known.begin_tag();
@@ -201,8 +220,8 @@ impl<S: Sink> Scanner<'_, S> {
                         None => !attributes.iter().any(|it| is_named(it, text, name)),
                     };
                     let is_plain = text.get(value_end) == Some(&start.quote)
-                        && value_end - start.value <= max_value
-                        && attributes.len() < max_attributes
+                        && value_end - start.value <= limits.value_bytes
+                        && attributes.len() < limits.attributes
                         && is_new;
                     if !is_plain {
                         return Ok(None);

@@ -10,7 +10,7 @@ use super::halt::Halt;
 use super::known::Role;
 use super::open::Open;
 use super::options::TextMode;
-use super::plain::{MAX_TAG, plain_attribute, plain_name, space_before_end};
+use super::plain::{PlainLimits, plain_attribute, plain_name, space_before_end};
 use super::reference::{self, Reference, Target, predefined};
 use super::scanner::Scanner;
 use super::sink::{Flow, Interest, Name, Sink};
@@ -117,12 +117,15 @@ impl<S: Sink> Scanner<'_, S> {
         if depth as u64 >= limits.max_depth || self.core.elements >= limits.max_elements {
             return Ok(false);
         }
-        let room = limits.max_token_bytes.min(MAX_TAG as u64) as usize;
-        let text = &self.text[..self.text.len().min(self.at + room)];
+        let PlainLimits {
+            tag_bytes,
+            name_bytes: max_name,
+            ..
+        } = self.core.plain_limits;
+        let text = &self.text[..self.text.len().min(self.at + tag_bytes)];
         let from = self.at + 1;
         let known = &mut self.core.known;
         let place = known.place();
-        let max_name = limits.max_name_bytes as usize;
         let Some((Some(id), name_end)) = plain_name(known, text, from, max_name, Role::Element)
         else {
             return Ok(false);

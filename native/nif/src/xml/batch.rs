@@ -6,7 +6,7 @@ use bounded_core::quota::Refusal;
 use std::mem::MaybeUninit;
 
 /// Events, attributes and steps of the tape of one call.
-const MAX_WORK: usize = 1536;
+const MAX_WORK: usize = 3072;
 
 /// As many bytes of strings are copied in the time that one of them takes.
 const WORK_BYTES: usize = 128;

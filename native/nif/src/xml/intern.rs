@@ -4,7 +4,7 @@
 //! and a tuple, and heap words per event fall by nearly half. The parser numbers its names; terms are
 //! valid within their call only.
 
-use super::short::{Found, Luck, ShortStrings};
+use super::short::{Found, Luck, SPACE, ShortStrings};
 use super::terms::{self, RawTerm, Terms};
 use bounded_core::charged::ChargedVec;
 use bounded_core::quota::Account;
@@ -14,8 +14,7 @@ use std::sync::Arc;
 const NO_NAMESPACE: u32 = u32::MAX;
 
 /// The kinds of short strings that are texts. A call makes fewer entries, each a kind of its own.
-const TEXT: u16 = u16::MAX;
-const SPACE: u16 = TEXT - 1;
+const TEXT: u16 = SPACE - 1;
 
 /// URIs of the namespaces last seen, by the low bits of their ids.
 const URIS: usize = 16;
@@ -221,7 +220,7 @@ impl Interner {
                 .get(index)
                 .map_or(Luck::NEW, |it| it.values.another_call()),
         };
-        self.kinds = self.kinds.wrapping_add(1) % SPACE;
+        self.kinds = self.kinds.wrapping_add(1) % TEXT;
         while self.entries.len() <= index {
             let none = Entry {
                 call: 0,

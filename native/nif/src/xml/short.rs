@@ -8,8 +8,14 @@ use bounded_core::charged::ChargedVec;
 use bounded_core::quota::Account;
 use std::sync::Arc;
 
-/// A power of two. A string takes the slot of another one.
-const SLOTS: usize = 128;
+/// Slots by what is in a string, a power of two of them: one string takes the slot of another.
+const HASHED: usize = 128;
+
+/// And behind them one for white space of each length, which tells more about it than what is in it.
+const SLOTS: usize = HASHED + MAX_BYTES + 1;
+
+/// The kind of strings that begin with white space. Other kinds are whatever the caller likes.
+pub const SPACE: u16 = u16::MAX;
 
 /// Strings up to this length are looked up.
 const MAX_BYTES: usize = 32;
@@ -17,11 +23,14 @@ const MAX_BYTES: usize = 32;
 const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// A string of one kind, as two words and what tells it from others with the same words.
+///
+/// No array of words: two of those are compared in memory, where the processor waits for what was just stored.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Key {
     /// The call, the kind and the length.
     tag: u64,
-    words: [u128; 2],
+    first: u128,
+    last: u128,
 }
 
 #[derive(Clone, Copy)]
@@ -71,10 +80,9 @@ impl ShortStrings {
         if text.len() > MAX_BYTES || !luck.lasts() {
             return Found::No;
         }
-        let key = Key {
-            tag: call << 24 | u64::from(kind) << 8 | text.len() as u64,
-            words: words(text),
-        };
+        let (first, last) = words(text);
+        let tag = call << 24 | u64::from(kind) << 8 | text.len() as u64;
+        let key = Key { tag, first, last };
         match self.slots.get(key.slot()) {
             Some(slot) if slot.key == key => {
                 luck.0 = (luck.0 + Luck::FOUND).min(Luck::MOST);
@@ -115,28 +123,37 @@ pub enum Found {
 impl Key {
     #[inline(always)]
     fn slot(&self) -> usize {
-        let [first, last] = self.words;
+        let Key { tag, first, last } = *self;
+        if (tag >> 8) as u16 == SPACE {
+            return HASHED + usize::from(tag as u8);
+        }
         let folded = first ^ last.rotate_left(64) ^ first >> 64 ^ last;
-        let mixed = (folded as u64 ^ self.tag).wrapping_mul(MIX);
-        (mixed >> 32) as usize % SLOTS
+        let mixed = (folded as u64 ^ tag).wrapping_mul(MIX);
+        (mixed >> 32) as usize % HASHED
     }
 }
 
 /// The first and the last bytes: all there are, up to thirty-two, for a given length.
 #[inline(always)]
-fn words(text: &[u8]) -> [u128; 2] {
+fn words(text: &[u8]) -> (u128, u128) {
     if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
-        return [first, last].map(|half| u128::from_le_bytes(*half));
+        return (u128::from_le_bytes(*first), u128::from_le_bytes(*last));
     }
     if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
-        return [first, last].map(|half| u64::from_le_bytes(*half).into());
+        return (
+            u64::from_le_bytes(*first).into(),
+            u64::from_le_bytes(*last).into(),
+        );
     }
     if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
-        return [first, last].map(|half| u32::from_le_bytes(*half).into());
+        return (
+            u32::from_le_bytes(*first).into(),
+            u32::from_le_bytes(*last).into(),
+        );
     }
     match *text {
-        [] => [0, 0],
-        [only] => [only.into(), 0],
-        [first, .., last] => [first.into(), u128::from(last) << 8 | u128::from(text[1])],
+        [] => (0, 0),
+        [only] => (only.into(), 0),
+        [first, .., last] => (first.into(), u128::from(last) << 8 | u128::from(text[1])),
     }
 }
