@@ -34,9 +34,9 @@ defmodule BoundedXml do
   which opens it there.
 
   While a stream of more than a few batches of events is enumerated, the process that enumerates has a heap
-  of about 140 KB at least, and collects what it has consumed, batch by batch: a fifth less time on dense documents.
+  of about 230 KB at least, and collects what it has consumed, batch by batch: a fifth less time on dense documents.
   Its own `min_heap_size` is back whenever control returns to it, and a process whose `max_heap_size` is below
-  1 MiB is left as it is.
+  1.5 MiB is left as it is.
 
   ## Events
 

@@ -11,7 +11,7 @@ defmodule BoundedXml.Nursery do
   #
   # The process is somebody else's: it has its own heap size back whenever control returns to it.
 
-  # The largest batches of real documents take about 12,000 words.
+  # A batch takes up to 16,000 words of real documents, and what is made of it needs room as well.
   @words 24_576
 
   # Of a process whose heap is limited, a batch must take but a small part.
