@@ -35,7 +35,6 @@ defmodule Bounded.Native do
   def binary_slices(_binary, _size, _positions, _shared), do: not_loaded()
   def binary_walk_term(_binary, _position, _limit, _allowed), do: not_loaded()
   def binary_room(_bytes), do: not_loaded()
-  def binary_longest_call(_measuring), do: not_loaded()
 
   ## quota.rs
 
@@ -116,7 +115,10 @@ defmodule Bounded.Native do
   def xml_close(_parser), do: not_loaded()
   def xml_position(_parser), do: not_loaded()
   def xml_encoding?(_name), do: not_loaded()
-  def xml_measured_calls(_threshold), do: not_loaded()
+
+  ## timing.rs
+
+  def measured_calls(_threshold), do: not_loaded()
 
   defp not_loaded, do: :erlang.nif_error(:nif_not_loaded)
 end

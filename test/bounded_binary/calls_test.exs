@@ -2,17 +2,24 @@ defmodule BoundedBinary.CallsTest do
   # Measures calls of the whole node, and makes binaries of a gigabyte.
   use ExUnit.Case, async: false
 
-  alias Bounded.Native
+  alias Bounded.Test.Calls
 
   @limit_ns 1_000_000
+  @rounds 5
 
-  # CPU time of a thread includes what a machine charges it for others: what is too long has to be so five times.
-  defp longest_call(work, tries \\ 5) do
-    Native.binary_longest_call(true)
-    work.()
-    longest = Native.binary_longest_call(false)
-    :erlang.garbage_collect()
-    if longest > @limit_ns and tries > 1, do: longest_call(work, tries - 1), else: longest
+  defp longest_call(work) do
+    once = fn ->
+      measured =
+        Calls.once(fn ->
+          work.()
+          :ok
+        end)
+
+      :erlang.garbage_collect()
+      measured
+    end
+
+    Calls.measure(once, @rounds).longest
   end
 
   defp check(size, works) do

@@ -3,10 +3,9 @@
 mod integers;
 mod slices;
 mod term;
-mod timing;
 
 use crate::arena::{self, ChargedBinary};
-use crate::{atoms, fault, registry};
+use crate::{atoms, fault, registry, timing};
 use bounded_core::slice;
 use rustler::schedule::consume_timeslice;
 use rustler::sys::enif_make_sub_binary;
@@ -16,7 +15,7 @@ use std::sync::Mutex;
 /// A charged copy of `binary`, of `size` bytes; `:large` when that is too much for one call.
 #[rustler::nif]
 fn binary_copy<'a>(env: Env<'a>, binary: Term<'a>, size: usize) -> NifResult<Term<'a>> {
-    let _measured = timing::measure();
+    let _measuring = timing::measure();
     fault::point("binary_copy");
     if size > slice::COPY_MAX || !is_usable(binary, size) {
         return Ok(atoms::large().encode(env));
@@ -53,7 +52,7 @@ impl FillingHandle {
 /// Room for `len` bytes, charged before it is allocated.
 #[rustler::nif]
 fn binary_new(env: Env<'_>, len: usize) -> Term<'_> {
-    let _measured = timing::measure();
+    let _measuring = timing::measure();
     match ChargedBinary::new(&registry::own_account(env), len) {
         Ok(binary) => {
             let filling = Filling { binary, written: 0 };
@@ -71,7 +70,7 @@ fn binary_append(
     handle: ResourceArc<FillingHandle>,
     piece: Binary,
 ) -> NifResult<rustler::Atom> {
-    let _measured = timing::measure();
+    let _measuring = timing::measure();
     handle.with(|filling| {
         let filling = filling.as_mut()?;
         let end = filling.written.checked_add(piece.len())?;
@@ -90,7 +89,7 @@ fn binary_append(
 /// The binary of all bytes written; the handle is of no more use.
 #[rustler::nif]
 fn binary_finish(env: Env<'_>, handle: ResourceArc<FillingHandle>) -> NifResult<Term<'_>> {
-    let _measured = timing::measure();
+    let _measuring = timing::measure();
     let Filling {
         mut binary,
         written,
@@ -117,7 +116,7 @@ fn binary_address(binary: Binary) -> usize {
 /// every look makes a copy. A small one is not worth asking.
 #[rustler::nif]
 fn binary_aligned(binary: Term, size: usize) -> bool {
-    let _measured = timing::measure();
+    let _measuring = timing::measure();
     is_usable(binary, size)
 }
 

@@ -14,6 +14,7 @@ mod pool;
 mod quota;
 mod registry;
 mod sweeper;
+mod timing;
 mod tracer;
 mod xml;
 

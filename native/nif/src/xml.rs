@@ -17,9 +17,8 @@ mod records;
 mod session;
 mod short;
 mod terms;
-pub mod timing;
 
-use crate::{arena, atoms, fault, registry};
+use crate::{arena, atoms, fault, registry, timing};
 use bounded_core::xml::{DocumentError, ErrorKind};
 use config::{Config, PathStep};
 use rustler::{Binary, Encoder, Env, Error, NifResult, Resource, ResourceArc, Term};
@@ -105,7 +104,8 @@ fn xml_build<'a>(env: Env<'a>, parser: Term<'a>, built: Term<'a>) -> NifResult<T
 #[rustler::nif]
 fn xml_close(parser: ResourceArc<ParserHandle>) {
     if let Ok(mut state) = parser.0.try_lock() {
-        timing::measured(|| *state = State::Closed);
+        let _measuring = timing::measure();
+        *state = State::Closed;
     }
 }
 

@@ -13,6 +13,9 @@ defmodule Bounded.Test.Calls do
   @long 1_000_000
   @long_schedule_ms 5
 
+  # The account is there to tell the peak.
+  @limit Quota.gib(16)
+
   @doc """
   Measures with `once`, which calls `once/1`, up to `rounds` times, until no call is known to be long. Gives
 
@@ -63,11 +66,11 @@ defmodule Bounded.Test.Calls do
   @doc "One round of `fun`, in a process of its own."
   def once(fun) do
     measurer = self()
-    Native.xml_measured_calls(@short)
+    Native.measured_calls(@short)
 
     {pid, monitor} =
       spawn_monitor(fn ->
-        account = Native.account_new(self(), Quota.gib(1))
+        account = Native.account_new(self(), @limit)
         Native.account_attach(account, self())
         receive do: (:go -> :ok)
         result = fun.()
@@ -83,7 +86,7 @@ defmodule Bounded.Test.Calls do
       {^pid, result, peak} ->
         receive do: ({:DOWN, ^monitor, :process, ^pid, _reason} -> :ok)
         :erlang.system_monitor(:undefined)
-        {calls, longest, long} = Native.xml_measured_calls(@short)
+        {calls, longest, long} = Native.measured_calls(@short)
 
         %{
           result: result,

@@ -1,8 +1,7 @@
 //! Many fields of one binary, cut in one call.
 
 use super::integers::Integers;
-use super::timing;
-use crate::atoms;
+use crate::{atoms, timing};
 use bounded_core::slice::{self, Few, Piece, Plan};
 use rustler::sys::{
     ErlNifTerm, enif_get_list_cell, enif_get_tuple, enif_make_list_from_array,
@@ -25,7 +24,7 @@ fn binary_slices<'a>(
     positions: Term<'a>,
     shared: bool,
 ) -> NifResult<Term<'a>> {
-    let _measured = timing::measure();
+    let _measuring = timing::measure();
     // A bitstring has parts too.
     if !binary.is_binary() {
         return Err(Error::BadArg);

@@ -1,7 +1,6 @@
 //! External terms: what they take before they are decoded.
 
-use super::timing;
-use crate::{arena, atoms, registry};
+use crate::{arena, atoms, registry, timing};
 use bounded_core::external_term::{Allowed, Fault, Progress, Walk};
 use bounded_core::quota::{Kind, Reservation};
 use rustler::schedule::consume_timeslice;
@@ -22,7 +21,7 @@ fn binary_walk_term<'a>(
     limit: u64,
     (functions, references, ports): (bool, bool, bool),
 ) -> Term<'a> {
-    let _measured = timing::measure();
+    let _measuring = timing::measure();
     let mut walk = Walk {
         position,
         pending,

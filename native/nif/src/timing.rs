@@ -52,7 +52,10 @@ impl Measured {
 /// Runs one call's work and tells the scheduler how long it took.
 pub fn timed<'env, T>(env: Env<'env>, work: impl FnOnce() -> T) -> T {
     let started = Instant::now();
-    let result = measured(work);
+    let result = {
+        let _measuring = measure();
+        work()
+    };
     let hundredths = started.elapsed().as_micros() / HUNDREDTH_MICROS;
     if hundredths > 0 {
         consume_timeslice(env, hundredths.min(100) as i32);
@@ -60,24 +63,29 @@ pub fn timed<'env, T>(env: Env<'env>, work: impl FnOnce() -> T) -> T {
     result
 }
 
-/// Runs one call's work, and measures it when that was asked for.
-pub fn measured<T>(work: impl FnOnce() -> T) -> T {
-    if !MEASURING.load(Ordering::Relaxed) {
-        return work();
-    }
-    let before = thread_cpu();
-    let result = work();
-    let took = thread_cpu().saturating_sub(before);
-    let mut measured = MEASURED.lock().unwrap_or_else(PoisonError::into_inner);
-    measured.add(took.as_nanos() as u64);
-    result
+/// Measures one call, from here to where this goes out of scope, when that was asked for.
+pub fn measure() -> Measuring {
+    Measuring(MEASURING.load(Ordering::Relaxed).then(thread_cpu))
 }
 
-/// From now on every call is measured, which costs it some hundred nanoseconds. Gives what came since
+/// A call that is being measured, and the CPU time of its thread before it.
+pub struct Measuring(Option<Duration>);
+
+impl Drop for Measuring {
+    fn drop(&mut self) {
+        if let Some(before) = self.0 {
+            let took = thread_cpu().saturating_sub(before);
+            let mut measured = MEASURED.lock().unwrap_or_else(PoisonError::into_inner);
+            measured.add(took.as_nanos() as u64);
+        }
+    }
+}
+
+/// From now on every call of `BoundedXml` and `BoundedBinary` is measured, which costs it some hundred nanoseconds. Gives what came since
 /// the call before, in nanoseconds of the threads' CPU time: `{calls, longest, [{number, time}]}`, the
 /// list of the first 1,024 calls that took at least that call's `threshold`.
 #[rustler::nif]
-fn xml_measured_calls(threshold: u64) -> (u64, u64, Vec<(u64, u64)>) {
+fn measured_calls(threshold: u64) -> (u64, u64, Vec<(u64, u64)>) {
     MEASURING.store(true, Ordering::Relaxed);
     let mut measured = MEASURED.lock().unwrap_or_else(PoisonError::into_inner);
     let long = &measured.long[..measured.long_calls.min(KEPT)];
@@ -87,7 +95,7 @@ fn xml_measured_calls(threshold: u64) -> (u64, u64, Vec<(u64, u64)>) {
 }
 
 #[cfg(unix)]
-pub fn thread_cpu() -> Duration {
+fn thread_cpu() -> Duration {
     let mut time = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
@@ -98,7 +106,7 @@ pub fn thread_cpu() -> Duration {
 }
 
 #[cfg(not(unix))]
-pub fn thread_cpu() -> Duration {
+fn thread_cpu() -> Duration {
     use std::sync::LazyLock;
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
     START.elapsed()
