@@ -130,7 +130,18 @@ defmodule Quota.ExceededError do
   defp standard?(module) do
     case :application.get_application(module) do
       {:ok, application} -> application in @standard
-      :undefined -> :code.which(module) == :preloaded
+      :undefined -> :code.which(module) == :preloaded or beside?(module)
+    end
+  end
+
+  # In a script the application is not loaded: what lies beside this module belongs to it.
+  defp beside?(module),
+    do: directory(module) != nil and directory(module) == directory(__MODULE__)
+
+  defp directory(module) do
+    case :code.which(module) do
+      [_ | _] = path -> :filename.dirname(path)
+      _not_in_a_file -> nil
     end
   end
 end

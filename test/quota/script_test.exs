@@ -33,4 +33,15 @@ defmodule Quota.ScriptTest do
              IO.puts("ok")
              """)
   end
+
+  test "where the application is not loaded either, the place it ballooned at is not one of this library" do
+    assert {"last seen in :my_script.work/0\n", 0} =
+             script("""
+             usage = %Quota.Usage{heap: 2, binaries: 0, native: 0, total: 2}
+             stack = [{BoundedXml.Reader, :fold, 3, []}, {:lists, :foldl, 3, []}, {:my_script, :work, 0, []}]
+             error = %Quota.ExceededError{limit: 1, category: :heap, usage: usage, stacktrace: stack}
+             [_, seen] = Regex.run(~r/, (last seen in .*?)\\. /, Exception.message(error))
+             IO.puts(seen)
+             """)
+  end
 end
