@@ -193,7 +193,14 @@ defmodule Quota.LimitTest do
   end
 
   test "measure/1 says what work took" do
-    {200_000, usage} = Quota.measure(fn -> length(Enum.to_list(1..200_000)) end)
+    {200_000, usage} =
+      Quota.measure(fn ->
+        list = Enum.to_list(1..200_000)
+        # Before it can be collected: peaks are what somebody saw.
+        assert Quota.usage().heap > 2 * @mib
+        length(list)
+      end)
+
     assert usage.peaks.heap > 2 * @mib
     assert usage.live < usage.peak
     assert usage.reductions > 1_000 and usage.time > 0
