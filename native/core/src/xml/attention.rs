@@ -1,6 +1,6 @@
 //! What of the document the sink is told: what it wants of the elements that are open.
 
-use super::sink::Interest;
+use super::sink::{Interest, Name, Sink};
 
 /// What is told of what comes next. Whatever is not is checked all the same, and made nothing of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,13 +17,22 @@ impl Attention {
         floor: 0,
     };
 
-    /// In an element in which the sink has this interest, with `floor` elements around it.
-    pub fn new(interest: Interest, floor: usize) -> Attention {
-        match interest {
+    /// What `sink` wants of an element that opens with `floor` elements around it, and what is told from then on.
+    #[inline(always)]
+    pub fn on<S: Sink>(self, sink: &mut S, name: &Name<'_>, floor: usize) -> (Interest, Attention) {
+        if !S::SELECTS {
+            return (Interest::All, self);
+        }
+        if !self.is_open() {
+            return (self.interest, self);
+        }
+        let interest = sink.interest(name);
+        let attention = match interest {
             // It is asked again, as it was around it.
             Interest::Names | Interest::Within => Attention::OUTSIDE,
             Interest::All | Interest::Nothing => Attention { interest, floor },
-        }
+        };
+        (interest, attention)
     }
 
     /// Whether the sink is asked what it wants of an element that opens.

@@ -137,12 +137,7 @@ impl<S: Sink> Scanner<'_, S> {
             id: Some(id),
             namespace: None,
         };
-        let mut attention = self.core.attention;
-        let mut interest = attention.interest;
-        if attention.is_open() {
-            interest = self.sink.interest(&name);
-            attention = Attention::new(interest, depth);
-        }
+        let (interest, attention) = self.core.attention.on(self.sink, &name, depth);
         if attention.is_all() {
             self.core.known.go_back(place);
             return self.plain_wanted(attention);

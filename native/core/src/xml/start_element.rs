@@ -1,6 +1,5 @@
 //! A start tag that was scanned to its end: defaults, namespaces, and telling it.
 
-use super::attention::Attention;
 use super::attributes::{AttributeSpan, Attributes, Source, Sources, Span};
 use super::core::State;
 use super::dtd::{DefaultId, Dtd};
@@ -117,15 +116,8 @@ impl<S: Sink> Scanner<'_, S> {
             id: tag.id,
             namespace: self.core.namespaces.get(tag.namespace),
         };
-        let mut attention = self.core.attention;
-        let mut interest = match S::SELECTS {
-            true => attention.interest,
-            false => Interest::All,
-        };
-        if S::SELECTS && attention.is_open() {
-            interest = self.sink.interest(&name);
-            attention = Attention::new(interest, self.core.open.depth());
-        }
+        let depth = self.core.open.depth();
+        let (interest, attention) = self.core.attention.on(self.sink, &name, depth);
         open.told = matches!(interest, Interest::All | Interest::Names);
         self.core.open.push(name.qualified.as_bytes(), open)?;
         if !open.told {
@@ -136,13 +128,13 @@ impl<S: Sink> Scanner<'_, S> {
         if let (true, Some(position)) = (self.core.options.positions, self.core.token) {
             self.sink.position(position);
         }
-        let attributes = match interest == Interest::All {
-            true => Attributes {
+        let attributes = match interest {
+            Interest::All => Attributes {
                 spans: &tag.attributes,
                 sources,
                 namespaces: &self.core.namespaces,
             },
-            false => Attributes::none(&self.core.namespaces),
+            _ => Attributes::none(&self.core.namespaces),
         };
         match self.sink.start_element(name, &attributes) {
             Flow::Taken => self.core.attention = attention,
