@@ -1,10 +1,8 @@
-//! Searches in text, sixteen bytes at a time, and one over all of it, with the widest vectors there are.
+//! Searches in text, sixteen bytes at a time.
 //!
 //! Most tokens are shorter than a call of memchr costs; looked up in a table byte by byte, they would
 //! take twice as long. The only unsafe code here calls instructions that every x86-64 has, or that were
 //! found to be there.
-
-use super::class::is_control;
 
 /// How many bytes are looked at together.
 pub(crate) const BLOCK: usize = 16;
@@ -72,64 +70,6 @@ fn find(
         at += 1;
     }
     at
-}
-
-/// What is somewhere in a text.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Survey {
-    /// A control character that no document may hold.
-    pub control: bool,
-    /// A byte that U+FFFE and U+FFFF begin with.
-    pub noncharacter: bool,
-    /// A CR.
-    pub returns: bool,
-}
-
-impl Survey {
-    pub fn of(text: &[u8]) -> Survey {
-        wide::survey(text)
-    }
-}
-
-/// Compiled for the vectors of whoever calls it.
-#[inline(always)]
-fn survey(text: &[u8]) -> Survey {
-    // Bytes, not truth values: those would take four times as many instructions.
-    let (mut control, mut noncharacter, mut returns) = (0, 0, 0);
-    for &byte in text {
-        control |= u8::from(is_control(byte));
-        noncharacter |= u8::from(byte == 0xEF);
-        returns |= u8::from(byte == b'\r');
-    }
-    Survey {
-        control: control > 0,
-        noncharacter: noncharacter > 0,
-        returns: returns > 0,
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[allow(unsafe_code)]
-mod wide {
-    use super::Survey;
-
-    pub fn survey(text: &[u8]) -> Survey {
-        if is_x86_feature_detected!("avx2") {
-            // SAFETY: the processor has what it was compiled for.
-            return unsafe { with_avx2(text) };
-        }
-        super::survey(text)
-    }
-
-    #[target_feature(enable = "avx2")]
-    fn with_avx2(text: &[u8]) -> Survey {
-        super::survey(text)
-    }
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-mod wide {
-    pub use super::survey;
 }
 
 /// One bit for each byte of a block that is not plain.
@@ -295,24 +235,5 @@ mod tests {
     fn beyond_the_end_there_is_nothing() {
         assert_eq!(text_end(b"", 0), 0);
         assert_eq!(name_end(b"abc", 3), 3);
-    }
-
-    #[test]
-    fn tells_of_every_byte_wherever_it_stands() {
-        for byte in 0..=u8::MAX {
-            let expected = Survey {
-                control: byte < b' ' && !b"\t\n\r".contains(&byte),
-                noncharacter: byte == 0xEF,
-                returns: byte == b'\r',
-            };
-            for len in [1, 31, 100, 300] {
-                for at in (0..len).step_by(7) {
-                    let mut text = vec![b'x'; len];
-                    text[at] = byte;
-                    assert_eq!(Survey::of(&text), expected, "{byte} at {at} of {len}");
-                }
-            }
-        }
-        assert_eq!(Survey::of(b""), Survey::default());
     }
 }

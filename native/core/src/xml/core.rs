@@ -7,6 +7,7 @@ use super::entities::Entities;
 use super::expansion::Expansions;
 use super::known::KnownNames;
 use super::limits::Limits;
+use super::marks::Marks;
 use super::namespaces::Namespaces;
 use super::open::OpenElements;
 use super::options::Options;
@@ -75,6 +76,7 @@ pub(crate) struct Core {
     pub known: KnownNames,
     pub open: OpenElements,
     pub attention: Attention,
+    pub marks: Marks,
     pub namespaces: Namespaces,
     pub entities: Entities,
     pub expansions: Expansions,
@@ -104,6 +106,7 @@ impl Core {
             known: KnownNames::new(account),
             open: OpenElements::new(account),
             attention: Attention::OUTSIDE,
+            marks: Marks::new(),
             namespaces: Namespaces::new(account, limits.namespace_bytes() as usize),
             entities: Entities::new(account),
             expansions: Expansions::new(&limits),

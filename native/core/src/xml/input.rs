@@ -1,12 +1,13 @@
 //! The text of the document that was fed and not yet scanned.
 
-use super::blocks::Survey;
 use super::class;
 use super::encoding::{Decoder, EncodingError, Failure};
 use super::error::{ErrorKind, ExceededLimit};
 use super::halt::limit_reason;
 use super::limits::UNLIMITED;
 use super::places::Places;
+use super::survey::Survey;
+use super::utf8;
 use crate::charged::ChargedVec;
 use crate::quota::{Account, Refusal};
 use crate::sync::Arc;
@@ -159,19 +160,27 @@ impl Input {
         }
         let new = &self.text[self.valid..];
         let mut valid = new.len();
+        let mut survey = Survey::default();
+        let mut checked = 0;
         // What was decoded is UTF-8.
-        if is_original && let Err(error) = simdutf8::compat::from_utf8(new) {
-            valid = error.valid_up_to();
-            if error.error_len().is_some() {
-                self.end = Some(End {
-                    kind: ErrorKind::Encoding,
-                    reason: format!("byte 0x{:02X} is not UTF-8 here", new[valid]),
-                    limit: None,
-                    offset: None,
-                });
+        if is_original {
+            let whole = utf8::whole_characters(new);
+            if let Some(found) = Survey::of_utf8(&new[..whole]) {
+                (survey, checked) = (found, whole);
+            }
+            if let Err(error) = simdutf8::compat::from_utf8(&new[checked..]) {
+                valid = checked + error.valid_up_to();
+                if error.error_len().is_some() {
+                    self.end = Some(End {
+                        kind: ErrorKind::Encoding,
+                        reason: format!("byte 0x{:02X} is not UTF-8 here", new[valid]),
+                        limit: None,
+                        offset: None,
+                    });
+                }
             }
         }
-        let survey = Survey::of(&new[..valid]);
+        survey |= Survey::of(&new[checked..valid]);
         if let Some(at) = class::first_illegal(&new[..valid], survey) {
             valid = at;
             let code = super::chars::decode(&new[at..]).map_or(0, |(code, _)| code);

@@ -4,8 +4,13 @@
 //! those are expected which came there the last two times: comparing sixteen bytes then tells that it is
 //! a name, which one, and where it ends. Whoever makes something of names can keep it by the number.
 
+mod expected;
+
+pub(crate) use expected::ExpectedNames;
+
 use super::blocks::{BLOCK, common};
 use super::class::{self, NAME};
+use super::sink::Interest;
 use crate::charged::ChargedVec;
 use crate::quota::Account;
 use crate::sync::Arc;
@@ -19,6 +24,7 @@ const MAX_NAME_BYTES: usize = 128;
 /// colliding names cost no time.
 const MAX_PROBES: usize = 8;
 const FIRST_SLOTS: usize = 64;
+const FIRST_NAMES: usize = 16;
 
 /// Bytes around an attribute's name as it is mostly written: a space, an equals sign and a quote.
 const AROUND_ATTRIBUTE: usize = 3;
@@ -30,15 +36,15 @@ const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
 pub struct NameId(NonZeroU16);
 
 impl NameId {
-    /// Counts from 0 on; a document has few.
+    /// Counts from 1 on; a document has few.
     #[inline]
     pub fn index(self) -> usize {
-        usize::from(self.0.get()) - 1
+        usize::from(self.0.get())
     }
 
     #[inline]
     fn of(index: usize) -> Option<NameId> {
-        NonZeroU16::new(index as u16 + 1).map(NameId)
+        NonZeroU16::new(index as u16).map(NameId)
     }
 }
 
@@ -66,6 +72,24 @@ struct Known {
     start: u32,
     /// The last tag that had an attribute of this name.
     tag: u32,
+    /// What the sink answered when it was asked about it last, and in which context.
+    answer: Option<Interest>,
+    context: u64,
+}
+
+impl Known {
+    /// Stands where no name has its number.
+    const NONE: Known = Known {
+        head: [0; BLOCK],
+        introduction: [0; BLOCK],
+        len: 0,
+        next: [[None; 2]; 2],
+        hash: 0,
+        start: 0,
+        tag: 0,
+        answer: None,
+        context: 0,
+    };
 }
 
 #[derive(Debug)]
@@ -193,6 +217,13 @@ impl KnownNames {
         self.move_to(place);
     }
 
+    /// The sink was asked about elements of this name.
+    #[inline(always)]
+    pub fn answered(&mut self, id: NameId, context: u64, answer: Interest) {
+        let known = &mut self.names[id.index()];
+        (known.answer, known.context) = (Some(answer), context);
+    }
+
     /// A start tag begins.
     #[inline]
     pub fn begin_tag(&mut self) {
@@ -223,17 +254,21 @@ impl KnownNames {
 
     #[cold]
     fn add(&mut self, hash: u32, name: &[u8]) -> Option<NameId> {
-        let count = self.names.len();
-        if count == MAX_NAMES {
+        if self.names.len() > MAX_NAMES {
             return None;
         }
+        if self.names.is_empty() {
+            self.names.reserve(FIRST_NAMES).ok()?;
+            self.names.push(Known::NONE).ok()?;
+        }
+        let count = self.names.len();
         // Knowing names is a convenience: refused the memory, the document is read without.
-        if self.slots.len() < 2 * (count + 1) {
+        if self.slots.len() < 2 * count {
             self.double()?;
         }
         let free = self.probes(hash).find(|&slot| self.slots[slot].is_none())?;
         if count == self.names.capacity() {
-            self.names.reserve(count.max(16)).ok()?;
+            self.names.reserve(count).ok()?;
         }
         let start = self.bytes.len() as u32;
         let mut head = [0; BLOCK];
@@ -249,10 +284,10 @@ impl KnownNames {
                 head,
                 introduction: introduction(name),
                 len: name.len() as u16,
-                next: [[None; 2]; 2],
                 hash,
                 start,
                 tag: self.tag.wrapping_sub(1),
+                ..Known::NONE
             })
             .ok()?;
         self.slots[free] = NameId::of(count);
@@ -267,7 +302,7 @@ impl KnownNames {
         for _ in 0..slots {
             self.slots.push(None).ok()?;
         }
-        for index in 0..self.names.len() {
+        for index in 1..self.names.len() {
             let free = self
                 .probes(self.names[index].hash)
                 .find(|&slot| self.slots[slot].is_none());
@@ -349,7 +384,8 @@ mod tests {
         for n in 0..2 * MAX_NAMES {
             known.learn(n.to_string().as_bytes(), Role::Element);
         }
-        assert!(known.names.len() <= MAX_NAMES);
+        // And the place of none.
+        assert!(known.names.len() <= MAX_NAMES + 1);
         assert_eq!(known.learn(b"another", Role::Element), None);
     }
 

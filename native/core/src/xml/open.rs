@@ -68,6 +68,25 @@ impl OpenElements {
         self.stack.last()?.id
     }
 
+    /// The same if it was not told.
+    #[inline(always)]
+    pub fn untold(&self) -> Option<NameId> {
+        let open = self.stack.last()?;
+        open.id.filter(|_| !open.told)
+    }
+
+    /// Opens an element that is not told.
+    #[inline(always)]
+    pub fn push_untold(&mut self, id: NameId) -> Result<(), Refusal> {
+        self.push(b"", Open { told: false, ..Open::new(Some(id)) })
+    }
+
+    /// Closes the innermost element, whose name has a number, and which declares no namespaces.
+    #[inline(always)]
+    pub fn pop_known(&mut self) {
+        self.stack.truncate(self.stack.len().saturating_sub(1));
+    }
+
     /// Whether the innermost open element was told.
     #[inline(always)]
     pub fn is_told(&self) -> bool {

@@ -69,10 +69,16 @@ impl Selector {
             })
     }
 
+    /// The steps reached around the element that comes next: what is wanted of it depends on its name and on these.
+    #[inline]
+    pub fn context(&self) -> u64 {
+        self.reached.last().copied().unwrap_or(1)
+    }
+
     /// What is wanted of an element: all of it when it is selected.
     #[inline]
     pub fn interest(&mut self, name: &Name<'_>) -> Interest {
-        let around = self.reached.last().copied().unwrap_or(1);
+        let around = self.context();
         self.asked = self.advance(around, name);
         match self.asked {
             0 => Interest::Nothing,

@@ -31,6 +31,7 @@ pub(crate) struct PlainLimits {
     pub name_bytes: usize,
     pub value_bytes: usize,
     attributes: usize,
+    pub all_attributes: usize,
 }
 
 impl PlainLimits {
@@ -40,6 +41,7 @@ impl PlainLimits {
             name_bytes: limits.max_name_bytes as usize,
             value_bytes: limits.max_attribute_bytes as usize,
             attributes: limits.max_attributes.min(MAX_ATTRIBUTES) as usize,
+            all_attributes: limits.max_attributes as usize,
         }
     }
 }

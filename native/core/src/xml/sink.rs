@@ -44,6 +44,12 @@ pub trait Sink {
         Interest::All
     }
 
+    /// What its interest depends on besides the name: in the same context, of the same name, it is the same.
+    /// Being told something is all that may change it.
+    fn context(&self) -> u64 {
+        0
+    }
+
     fn start_document(&mut self, prolog: &Prolog<'_>) -> Flow;
 
     /// A start tag. An empty-element tag is a start and an end.

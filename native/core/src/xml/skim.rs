@@ -5,9 +5,10 @@
 use super::attention::Attention;
 use super::attributes::Attributes;
 use super::blocks::{text_end, value_end};
-use super::core::State;
+use super::core::{Core, State};
 use super::halt::Halt;
-use super::known::Role;
+use super::known::{ExpectedNames, Role};
+use super::marks::{Cursor, Marks};
 use super::open::Open;
 use super::options::TextMode;
 use super::plain::{PlainLimits, plain_attribute, plain_name, space_before_end};
@@ -18,6 +19,9 @@ use super::utf8;
 
 /// What a token costs that is not told, and each attribute and reference in it, in units of credit.
 pub(crate) const SKIM_COST: usize = 10;
+
+/// Where a tag with attributes begins as near to the end of the marks as this, they are moved first.
+const MARGIN: usize = 512;
 
 impl<S: Sink> Scanner<'_, S> {
     /// Whether text is dropped as soon as it is checked. Joined it has a limit: then it is gathered.
@@ -33,6 +37,10 @@ impl<S: Sink> Scanner<'_, S> {
             let is_open = self.core.attention.is_open();
             if self.core.credit == 0 || is_open && self.sink.is_full() {
                 return Err(Halt::Full);
+            }
+            if !self.is_told_end_tag() {
+                let context = self.sink.context();
+                self.at = skim_expected(self.text, self.at, self.core, context)?;
             }
             self.skimmed(1);
             let read = match self.text[self.at..] {
@@ -88,6 +96,11 @@ impl<S: Sink> Scanner<'_, S> {
     fn is_told_end(&self) -> bool {
         let open = &self.core.open;
         open.is_told() || open.depth() <= self.core.attention.floor + 1
+    }
+
+    #[inline(always)]
+    fn is_told_end_tag(&self) -> bool {
+        self.core.open.is_told() && matches!(self.text[self.at..], [b'<', b'/', ..])
     }
 
     /// Reads over an end tag that changes nothing. False: it is not plain.
@@ -146,6 +159,10 @@ impl<S: Sink> Scanner<'_, S> {
             return Ok(false);
         };
         let told = interest == Interest::Names;
+        if !told {
+            let context = self.sink.context();
+            self.core.known.answered(id, context, interest);
+        }
         if empty && !told {
             self.core.elements += 1;
             self.at = end;
@@ -174,24 +191,10 @@ impl<S: Sink> Scanner<'_, S> {
         Ok(true)
     }
 
-    /// The start tag at `at` is that of an element which is wanted.
-    fn plain_wanted(&mut self, attention: Attention) -> Result<bool, Halt> {
-        self.core.attention = attention;
-        let read = self.plain_start_tag();
-        // It was not plain, or not taken.
-        if self.core.open.depth() == attention.floor {
-            self.core.attention = Attention::OUTSIDE;
-        }
-        read.map(|_| false)
-    }
-
     /// Checks the attributes from `from` on. Says where the tag ends, and whether it is an empty one.
     #[inline]
     fn skim_attributes(&mut self, text: &[u8], from: usize) -> Option<(usize, bool)> {
-        let limits = &self.core.limits;
-        let max_name = limits.max_name_bytes as usize;
-        let max_value = limits.max_attribute_bytes as usize;
-        let max_attributes = limits.max_attributes;
+        let limits = self.core.plain_limits;
         let known = &mut self.core.known;
         known.begin_tag();
         let mut at = from;
@@ -202,22 +205,214 @@ impl<S: Sink> Scanner<'_, S> {
                 [b'/', b'>', ..] => break Some((at + 2, true)),
                 _ => {}
             }
-            let Some(start) = plain_attribute(known, text, at, max_name) else {
+            let Some(start) = plain_attribute(known, text, at, limits.name_bytes) else {
                 at = space_before_end(text, at)?;
                 continue;
             };
-            let end = skim_value(text, start.value, start.quote, max_name)?;
+            let end = skim_value(text, start.value, start.quote, limits.name_bytes)?;
             count += 1;
             // Those whose names have no numbers are compared elsewhere.
             if known.is_repeated(start.id?)
-                || end - start.value > max_value
-                || count > max_attributes
+                || end - start.value > limits.value_bytes
+                || count > limits.all_attributes
             {
                 return None;
             }
             at = end + 1;
         }
     }
+
+    /// The start tag at `at` is that of an element which is wanted.
+    fn plain_wanted(&mut self, attention: Attention) -> Result<bool, Halt> {
+        self.core.attention = attention;
+        let read = self.plain_start_tag();
+        // It was not plain, or not taken.
+        if self.core.open.depth() == attention.floor {
+            self.core.attention = Attention::OUTSIDE;
+        }
+        read.map(|_| false)
+    }
+}
+
+/// Reads from `at` on over text and tags that are expected and of which nothing is told; says how far.
+#[inline(never)]
+fn skim_expected(text: &[u8], at: usize, core: &mut Core, context: u64) -> Result<usize, Halt> {
+    let Core {
+        credit,
+        elements,
+        limits,
+        plain_limits,
+        known,
+        open,
+        attention,
+        marks,
+        ..
+    } = core;
+    let budget = (*credit / SKIM_COST)
+        .min(usize::try_from(limits.max_elements - *elements).unwrap_or(usize::MAX));
+    let mut left = budget;
+    let mut begun = 0;
+    let mut at = at;
+    let Some(mut cursor) = marks.markup_from(text, at) else {
+        return Ok(at);
+    };
+    let mut names = known.expected_names();
+    let mut is_open = attention.is_open();
+    let max_depth = usize::try_from(limits.max_depth).unwrap_or(usize::MAX);
+    while left > 0 {
+        let Some(mark) = marks.next_markup(&mut cursor) else {
+            // In the middle of a text, or of a tag that was read.
+            match marks.markup_from(text, at.max(marks.end())) {
+                Some(moved) => cursor = moved,
+                None => break,
+            }
+            continue;
+        };
+        left -= 1;
+        match text[mark..] {
+            [b'<', b'/', ..] => {
+                at = mark;
+                let Some(id) = open.untold() else { break };
+                let depth = open.depth();
+                let is_last = depth <= attention.floor + 1;
+                // Of the root element, more than the attention ends.
+                if is_last && (is_open || depth == 1) {
+                    break;
+                }
+                let Some(end) = names.end(text, mark + 2, id) else {
+                    break;
+                };
+                if text.get(end) != Some(&b'>') {
+                    break;
+                }
+                open.pop_known();
+                cursor.pass();
+                at = end + 1;
+                if is_last {
+                    *attention = Attention::OUTSIDE;
+                    is_open = true;
+                }
+            }
+            [b'<', ..] => {
+                at = mark;
+                let depth = open.depth();
+                if depth >= max_depth {
+                    break;
+                }
+                let (place, _) = names.place();
+                let Some((id, name_end)) = names.element(text, mark + 1) else {
+                    break;
+                };
+                let interest = match is_open {
+                    true => names.answer(id, context),
+                    false => Some(Interest::Within),
+                };
+                let Some(interest) = interest else {
+                    names.go_back(place);
+                    break;
+                };
+                cursor.pass();
+                let (end, empty) = match text.get(name_end) {
+                    Some(b'>') => (name_end + 1, false),
+                    _ => {
+                        let Some(read) = skim_attributes(
+                            text,
+                            mark,
+                            name_end,
+                            &mut names,
+                            marks,
+                            &mut cursor,
+                            plain_limits,
+                        ) else {
+                            names.go_back(place);
+                            break;
+                        };
+                        read
+                    }
+                };
+                if !empty {
+                    open.push_untold(id)?;
+                    if interest == Interest::Nothing {
+                        *attention = Attention {
+                            interest,
+                            floor: depth,
+                        };
+                        is_open = false;
+                    }
+                }
+                begun += 1;
+                at = end;
+            }
+            [b'&', ..] => match reference_end(text, mark, plain_limits.name_bytes) {
+                Some(end) => {
+                    cursor.pass();
+                    at = end;
+                }
+                None => break,
+            },
+            _ => break,
+        }
+    }
+    let (last, tag) = names.place();
+    known.go_on(last, tag);
+    *credit = credit.saturating_sub((budget - left) * SKIM_COST);
+    *elements += begun;
+    Ok(at)
+}
+
+/// Checks the attributes from `from` on, all of them expected. Says where the tag ends, and whether it is
+/// an empty one.
+#[inline(always)]
+fn skim_attributes(
+    text: &[u8],
+    tag: usize,
+    from: usize,
+    names: &mut ExpectedNames<'_>,
+    marks: &mut Marks,
+    cursor: &mut Cursor,
+    limits: &PlainLimits,
+) -> Option<(usize, bool)> {
+    if marks.end() < from + MARGIN && marks.end() < text.len() {
+        marks.fill(text, tag);
+        *cursor = marks.markup(from)?;
+    }
+    let mut quotes = marks.quotes(from)?;
+    names.begin_tag();
+    let mut at = from;
+    let mut count = 0;
+    while let Some(value) = names.attribute(text, at) {
+        // The quote before the value.
+        marks.next_quote(&mut quotes)?;
+        quotes.pass();
+        let end = marks.next_quote(&mut quotes)?;
+        quotes.pass();
+        count += 1;
+        if end - value > limits.value_bytes {
+            return None;
+        }
+        at = end + 1;
+    }
+    let (end, empty) = match text[at..] {
+        [b'>', ..] => (at + 1, false),
+        [b'/', b'>', ..] => (at + 2, true),
+        _ => return None,
+    };
+    if count > limits.all_attributes {
+        return None;
+    }
+    while let Some(at) = marks.next_markup(cursor)
+        && at < end
+    {
+        match text[at] {
+            b'<' => return None,
+            b'&' => {
+                reference_end(text, at, limits.name_bytes)?;
+            }
+            _ => {}
+        }
+        cursor.pass();
+    }
+    Some((end, empty))
 }
 
 /// Where the value from `from` on has its closing quote, if nothing is in it that has to be looked up.

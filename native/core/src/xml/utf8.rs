@@ -27,6 +27,21 @@ pub(crate) fn floor(bytes: &[u8], at: usize) -> usize {
     at
 }
 
+/// How many of `bytes` there are before a character that may be cut off at their end.
+pub(crate) fn whole_characters(bytes: &[u8]) -> usize {
+    let last = bytes.iter().rev().take(4).position(|&byte| !is_continuation(byte));
+    let len = bytes.len();
+    match last.map(|back| (back + 1, bytes[len - 1 - back])) {
+        Some((held, first)) if held < character_len(first) => len - held,
+        _ => len,
+    }
+}
+
+/// How long the character is that begins with this byte.
+fn character_len(first: u8) -> usize {
+    first.leading_ones().max(1) as usize
+}
+
 /// Whether a byte of valid text is inside a character rather than at its start.
 #[inline]
 pub(crate) fn is_continuation(byte: u8) -> bool {
@@ -36,6 +51,17 @@ pub(crate) fn is_continuation(byte: u8) -> bool {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_is_cut_off_is_not_whole() {
+        for text in ["", "a", "aé", "a€", "a😀", "😀é"] {
+            let bytes = text.as_bytes();
+            assert_eq!(whole_characters(bytes), bytes.len());
+            for cut in 0..bytes.len() {
+                assert_eq!(whole_characters(&bytes[..cut]), floor(bytes, cut), "{text} {cut}");
+            }
+        }
+    }
 
     #[test]
     fn floor_never_cuts_a_character() {

@@ -267,6 +267,11 @@ impl Sink for RecordSink<'_, '_> {
     }
 
     #[inline]
+    fn context(&self) -> u64 {
+        self.selection.selector.context()
+    }
+
+    #[inline]
     fn start_element(&mut self, name: Name<'_>, attributes: &Attributes<'_>) -> Flow {
         if self.batch.is_full() {
             return Flow::Again;

@@ -1,0 +1,106 @@
+//! Reading on from name to name, as long as each is one that is expected.
+
+use super::super::blocks::{BLOCK, common};
+use super::super::sink::Interest;
+use super::{AROUND_ATTRIBUTE, Known, KnownNames, NameId, Role};
+
+/// Borrowed from the known names for one stretch: nothing is learned meanwhile.
+pub(crate) struct ExpectedNames<'k> {
+    names: &'k mut [Known],
+    last: Option<NameId>,
+    tag: u32,
+}
+
+impl KnownNames {
+    /// The names that are expected behind the one read last.
+    #[inline(always)]
+    pub fn expected_names(&mut self) -> ExpectedNames<'_> {
+        ExpectedNames {
+            last: self.last,
+            tag: self.tag,
+            names: &mut self.names,
+        }
+    }
+
+    /// Goes on behind what was read of them.
+    #[inline(always)]
+    pub fn go_on(&mut self, last: Option<NameId>, tag: u32) {
+        self.tag = tag;
+        self.move_to(last);
+    }
+}
+
+impl ExpectedNames<'_> {
+    /// What to go on with.
+    #[inline(always)]
+    pub fn place(&self) -> (Option<NameId>, u32) {
+        (self.last, self.tag)
+    }
+
+    #[inline(always)]
+    pub fn go_back(&mut self, place: Option<NameId>) {
+        self.last = place;
+    }
+
+    /// Reads the element's name at `from`, behind which the tag ends or goes on; says where it ends.
+    #[inline(always)]
+    pub fn element(&mut self, text: &[u8], from: usize) -> Option<(NameId, usize)> {
+        let last = self.last?;
+        let candidates = self.names.get(last.index())?.next[Role::Element as usize];
+        let [first, second] = candidates;
+        let first = first?;
+        if let Some(end) = self.whole(text, from, first) {
+            self.last = Some(first);
+            return Some((first, end));
+        }
+        let second = second?;
+        let end = self.whole(text, from, second)?;
+        self.names.get_mut(last.index())?.next[Role::Element as usize] = [Some(second), Some(first)];
+        self.last = Some(second);
+        Some((second, end))
+    }
+
+    #[inline(always)]
+    fn whole(&self, text: &[u8], from: usize, id: NameId) -> Option<usize> {
+        let end = self.end(text, from, id)?;
+        matches!(text.get(end)?, b'>' | b' ' | b'/' | b'\t' | b'\n' | b'\r').then_some(end)
+    }
+
+    /// Where this name ends if it is what is at `from`. Longer names are not expected here.
+    #[inline(always)]
+    pub fn end(&self, text: &[u8], from: usize, id: NameId) -> Option<usize> {
+        let known = self.names.get(id.index())?;
+        let len = usize::from(known.len);
+        let block = text.get(from..)?.first_chunk()?;
+        (common(block, &known.head) >= len && len <= BLOCK).then_some(from + len)
+    }
+
+    /// A start tag begins to have attributes.
+    #[inline(always)]
+    pub fn begin_tag(&mut self) {
+        self.tag = self.tag.wrapping_add(1);
+    }
+
+    /// Reads what introduces the value of an attribute the tag has not yet; says where that begins.
+    #[inline(always)]
+    pub fn attribute(&mut self, text: &[u8], from: usize) -> Option<usize> {
+        let last = self.last?;
+        let id = self.names.get(last.index())?.next[Role::Attribute as usize][0]?;
+        let known = self.names.get_mut(id.index())?;
+        let len = usize::from(known.len) + AROUND_ATTRIBUTE;
+        let block = text.get(from..)?.first_chunk()?;
+        if common(block, &known.introduction) < len || known.tag == self.tag {
+            return None;
+        }
+        known.tag = self.tag;
+        self.last = Some(id);
+        Some(from + len)
+    }
+
+    /// What the sink answered about elements of this name in this context.
+    #[inline(always)]
+    pub fn answer(&self, id: NameId, context: u64) -> Option<Interest> {
+        let known = self.names.get(id.index())?;
+        known.answer.filter(|_| known.context == context)
+    }
+}
