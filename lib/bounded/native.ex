@@ -110,8 +110,7 @@ defmodule Bounded.Native do
 
   def xml_new(_setup), do: not_loaded()
   def xml_open(_setup, _binary, _offset, _length, _last), do: not_loaded()
-  def xml_feed(_parser, _binary, _offset, _length, _last), do: not_loaded()
-  def xml_build(_parser, _built), do: not_loaded()
+  def xml_feed(_parser, _binary, _offset, _length, _last, _built), do: not_loaded()
   def xml_close(_parser), do: not_loaded()
   def xml_position(_parser), do: not_loaded()
   def xml_encoding?(_name), do: not_loaded()

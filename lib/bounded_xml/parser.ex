@@ -92,19 +92,14 @@ defmodule BoundedXml.Parser do
     end
   end
 
-  defp parse(ref, {binary, offset, length}, last?, batches) do
-    parsed(fn -> Native.xml_feed(ref, binary, offset, length, last?) end, ref, last?, batches)
-  end
+  defp parse(ref, {binary, offset, length}, last?, batches, built \\ []) do
+    nif = fn -> Native.xml_feed(ref, binary, offset, length, last?, built) end
 
-  defp parsed(nif, ref, last?, batches) do
     case Arena.charged(nif) do
-      {:ok, {:full, events, _ref}} ->
-        parse(ref, {"", 0, 0}, last?, [events | batches])
+      {:ok, {:full, events, built, _ref}} ->
+        parse(ref, {"", 0, 0}, last?, [events | batches], built)
 
-      {:ok, {{:build, built}, events, _ref}} ->
-        parsed(fn -> Native.xml_build(ref, built) end, ref, last?, [events | batches])
-
-      {:ok, {_more_or_done, events, _ref}} ->
+      {:ok, {_more_or_done, events, _built, _ref}} ->
         {:ok, [events | batches]}
 
       {:error, reason} ->

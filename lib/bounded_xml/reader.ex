@@ -7,13 +7,13 @@ defmodule BoundedXml.Reader do
   alias BoundedXml.{Errors, Nursery, Options, Source}
 
   # `status` is what the parser said last: `:more` wants input, `:full` has events to give without any,
-  # `{:build, terms}` wants back what it has built of an element, `:done` is closed.
+  # `:done` is closed. `built` is what it wants back of an element that is not finished.
   # The parser is made with the first part, so that a small document takes one call.
   # `read` counts the bytes read since the heap was collected.
-  defstruct [:source, :options, :path, :nursery, parser: nil, status: :more, read: 0]
+  defstruct [:source, :options, :path, :nursery, parser: nil, status: :more, built: [], read: 0]
 
   # Consumed events are collected at the latest when so much was read.
-  @collect_bytes 32_768
+  @collect_bytes 262_144
 
   @doc "Opens the source in the calling process."
   def open(source, options, path) do
@@ -107,10 +107,6 @@ defmodule BoundedXml.Reader do
 
   defp next(%{status: :full} = reader), do: feed(reader, {"", 0, 0}, false)
 
-  defp next(%{status: {:build, built}} = reader) do
-    took(reader, charged(reader, fn -> Native.xml_build(reader.parser, built) end))
-  end
-
   defp read(reader) do
     Source.next(reader.source, reader.options.chunk_bytes)
   catch
@@ -124,18 +120,17 @@ defmodule BoundedXml.Reader do
     took(reader, charged(reader, fn -> Native.xml_open(setup, binary, offset, length, last?) end))
   end
 
-  defp feed(%{parser: parser} = reader, {binary, offset, length}, last?) do
+  defp feed(%{parser: parser, built: built} = reader, {binary, offset, length}, last?) do
     took(
       reader,
-      charged(reader, fn -> Native.xml_feed(parser, binary, offset, length, last?) end)
+      charged(reader, fn -> Native.xml_feed(parser, binary, offset, length, last?, built) end)
     )
   end
 
-  defp took(reader, {:ok, {status, [], parser}}),
-    do: next(%{reader | status: status, parser: parser})
-
-  defp took(reader, {:ok, {status, events, parser}}),
-    do: {events, %{reader | status: status, parser: parser}}
+  defp took(reader, {:ok, {status, events, built, parser}}) do
+    reader = %{reader | status: status, built: built, parser: parser}
+    if events == [], do: next(reader), else: {events, reader}
+  end
 
   defp took(reader, {:error, reason}) do
     close(reader)

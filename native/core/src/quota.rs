@@ -47,7 +47,7 @@ const MAX_BYTES: u64 = 1 << 60;
 /// What reserved bytes are used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Memory that only this ledger sees: parser buffers, tables, tapes.
+    /// Memory that only this ledger sees: parser buffers, tables.
     Native,
     /// Payloads of binaries, which the VM counts as well in every process that holds them.
     Binary,

@@ -54,7 +54,6 @@ mod skim;
 mod start_element;
 mod survey;
 mod tag;
-mod tape;
 mod text;
 mod utf8;
 mod value;
@@ -69,7 +68,6 @@ pub use parser::{Parser, Status};
 pub use path::{NamespaceTest, Selector, Step};
 pub use position::Position;
 pub use sink::{Attribute, Doctype, Flow, Interest, Name, Namespace, Prolog, Sink};
-pub use tape::{StepKind, Tape, TapeStep, TapeStop};
 
 /// The most bytes of text in one piece.
 pub const TEXT_PIECE: usize = 65_536;

@@ -8,7 +8,7 @@ use bounded_core::segments::Segments;
 use bounded_core::slice::{PLAN_PIECES, Piece, Plan, STEP};
 use bounded_core::xml::{
     Attributes, Flow, Interest, Name, NamespaceTest, Options, Parser, Prolog, Selector, Sink,
-    Status, Step, Tape, TapeStop,
+    Status, Step,
 };
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -101,22 +101,13 @@ fn parse(what: &str, document: &str, chunk: usize) {
     assert_charged(what, account.usage().peak, allocated);
 }
 
-/// Takes the elements that a path selects and keeps each until its end, as `BoundedXml.select/3` does.
+/// Takes the elements that a path selects, as `BoundedXml.select/3` does, and keeps the text of each until its end.
 struct Records {
     selector: Selector,
-    tape: Tape,
+    text: Segments,
+    /// Elements open from a selected one on.
+    depth: usize,
     count: usize,
-}
-
-/// Bytes copied to the tape in one run.
-const BUDGET: usize = 256 * 1024;
-
-fn flow(recorded: Result<bool, TapeStop>) -> Flow {
-    match recorded {
-        Ok(_) => Flow::Taken,
-        Err(TapeStop::Paused) => Flow::Again,
-        Err(stop) => unreachable!("the account has room: {stop:?}"),
-    }
 }
 
 impl Sink for Records {
@@ -130,29 +121,35 @@ impl Sink for Records {
         self.selector.interest(name)
     }
 
-    fn start_element(&mut self, name: Name<'_>, attributes: &Attributes<'_>) -> Flow {
-        if !self.tape.is_recording() && !self.selector.is_selected() {
+    fn start_element(&mut self, _name: Name<'_>, _attributes: &Attributes<'_>) -> Flow {
+        if self.depth == 0 && !self.selector.is_selected() {
             self.selector.enter().expect("the account has room");
-            return Flow::Taken;
+        } else {
+            self.depth += 1;
         }
-        flow(self.tape.open(&name, attributes).map(|()| false))
+        Flow::Taken
     }
 
     fn end_element(&mut self, _name: Name<'_>) -> Flow {
-        if !self.tape.is_recording() {
+        if self.depth == 0 {
             self.selector.leave();
             return Flow::Taken;
         }
-        let closed = self.tape.close();
-        if closed == Ok(true) {
-            self.tape.clear();
+        self.depth -= 1;
+        if self.depth == 0 {
+            self.text.clear();
             self.count += 1;
         }
-        flow(closed)
+        Flow::Taken
     }
 
     fn characters(&mut self, text: &str) -> Flow {
-        flow(self.tape.characters(text).map(|()| false))
+        let mut rest = text.as_bytes();
+        while !rest.is_empty() {
+            let written = self.text.extend(rest).expect("the account has room");
+            rest = &rest[written..];
+        }
+        Flow::Taken
     }
 
     fn end_document(&mut self) -> Flow {
@@ -173,15 +170,13 @@ fn select(what: &str, document: &str, chunk: usize, path: &[Option<&str>]) -> us
     let allocated = allocated(|| {
         let mut records = Records {
             selector: Selector::new(steps, &account).expect("some steps"),
-            tape: Tape::new(u64::MAX, &account),
+            text: Segments::new(&account),
+            depth: 0,
             count: 0,
         };
         let mut parser = Parser::new(Options::default(), &account);
         let mut run = |parser: &mut Parser| {
-            records.tape.set_budget(BUDGET);
-            while let Ok(Status::Full) = parser.run(&mut records) {
-                records.tape.set_budget(BUDGET);
-            }
+            while let Ok(Status::Full) = parser.run(&mut records) {}
         };
         for piece in document.as_bytes().chunks(chunk) {
             parser.feed(piece).expect("the account has room");
@@ -195,18 +190,18 @@ fn select(what: &str, document: &str, chunk: usize, path: &[Option<&str>]) -> us
     count
 }
 
-/// What everything above keeps its bytes in, with items of `T`.
-fn containers<T: Copy>(what: &str, item: T) {
+/// What everything above keeps its bytes in.
+fn containers() {
     let account = Account::child(&Account::root(), 1 << 40);
     let allocated = allocated(|| {
         let mut vec = ChargedVec::new(&account);
         let mut segments = Segments::new(&account);
         for _ in 0..300_000 {
-            vec.push(item).expect("the account has room");
-            segments.push(item).expect("the account has room");
+            vec.push([0u64; 3]).expect("the account has room");
+            segments.extend(b"bytes").expect("the account has room");
         }
     });
-    assert_charged(what, account.usage().peak, allocated);
+    assert_charged("containers", account.usage().peak, allocated);
 }
 
 // One test, for the counters are everybody's.
@@ -253,8 +248,7 @@ fn what_is_allocated_is_charged() {
         select("items", &documents[0].1, 4_096, &[Some("r"), Some("i")]),
         20_000
     );
-    containers("bytes", 0u8);
-    containers("records", [0u64; 3]);
+    containers();
 
     let slices = allocated(|| {
         let mut plan = Plan::new();

@@ -129,6 +129,29 @@ fn every_fault_is_found_where_it_is_wherever_it_is() {
     }
 }
 
+/// What is expected is read with the help of marks, which are found for some thousand bytes at a time.
+#[test]
+fn every_fault_is_found_where_what_is_looked_at_ahead_ends() {
+    const WINDOW: usize = 4096;
+    let usual = "<b a=\"1\" c=\"&lt;2\"><d>t &amp; u</d>\"<e/><![CDATA[<x]y>]]]]></b>";
+    let options = Options::default();
+    for fault in FAULTS {
+        for fault in [fault.to_owned(), fault.replace('\'', "\"")] {
+            for before in (0..fault.len() + 20).chain([100]) {
+                let begin = "<names><other>";
+                let mut document = begin.to_owned();
+                while document.len() + usual.len() + before < WINDOW + begin.len() {
+                    document += usual;
+                }
+                document += &".".repeat(WINDOW + begin.len() - before - document.len());
+                document +=
+                    &format!("{fault}{usual}{fault}<all>t</all></other><all>{usual}</all></names>");
+                choosy::check(document.as_bytes(), &options, BY_NAME, &[]);
+            }
+        }
+    }
+}
+
 /// Names beyond the number of those that are numbered, and tags with more attributes than a few.
 #[test]
 fn what_is_not_plain_is_checked_alike() {

@@ -4,7 +4,7 @@
 //! No call works longer than a fraction of a millisecond: what is left to do, the next one does.
 //!
 //! - `session`: one document, from bytes to terms;
-//! - `events`, `records`: the two things that terms are made of it;
+//! - `events`, `records` with `tree`: the two things that are made of it, both of `values`;
 //! - `batch`, `large`, `long_tag`: what bounds a call; `intern`, `terms`: what makes it fast.
 
 mod batch;
@@ -17,6 +17,8 @@ mod records;
 mod session;
 mod short;
 mod terms;
+mod tree;
+mod values;
 
 use crate::{arena, atoms, fault, registry, timing};
 use bounded_core::xml::{DocumentError, ErrorKind};
@@ -27,7 +29,7 @@ use std::sync::{Mutex, MutexGuard, TryLockError};
 
 mod words {
     rustler::atoms! {
-        more, full, done, build,
+        more, full, done,
         unusable, busy, broken, closed,
         malformed, limit, encoding, unsupported,
     }
@@ -66,18 +68,21 @@ fn xml_open<'a>(
 ) -> NifResult<Term<'a>> {
     timing::timed(env, || {
         let mut session = session(env, setup)?;
-        let outcome = session.feed(env, part(&binary, offset, length)?, last)?;
+        let outcome = session.feed(env, part(&binary, offset, length)?, last, None)?;
         let parser = match outcome {
-            Outcome::Events(_, Next::Done) | Outcome::Refused(_) | Outcome::Failed(_) => {
-                terms::nil().encode(env)
+            Outcome::Events {
+                next: Next::Done, ..
             }
-            Outcome::Events(..) => handle(State::Open(Box::new(session))).encode(env),
+            | Outcome::Refused(_)
+            | Outcome::Failed(_) => terms::nil().encode(env),
+            Outcome::Events { .. } => handle(State::Open(Box::new(session))).encode(env),
         };
         Ok(answer(env, outcome, parser))
     })
 }
 
-/// The next part of the document, or, empty, more of what was fed before.
+/// The next part of the document, or, empty, more of what was fed before; `built` is what the call before
+/// built of something unfinished.
 #[rustler::nif]
 fn xml_feed<'a>(
     env: Env<'a>,
@@ -86,18 +91,13 @@ fn xml_feed<'a>(
     offset: usize,
     length: usize,
     last: bool,
+    built: Term<'a>,
 ) -> NifResult<Term<'a>> {
     let part = part(&binary, offset, length)?;
     with_session(env, parser, |session| {
         fault::point("xml_feed");
-        session.feed(env, part, last)
+        session.feed(env, part, last, Some(built))
     })
-}
-
-/// Goes on building a selected element, or the attributes of a long tag, from what the call before gave.
-#[rustler::nif]
-fn xml_build<'a>(env: Env<'a>, parser: Term<'a>, built: Term<'a>) -> NifResult<Term<'a>> {
-    with_session(env, parser, |session| session.build(env, built))
 }
 
 /// Gives the parser's memory back now rather than when it is garbage.
@@ -164,7 +164,9 @@ fn with_session<'a>(
             State::Closed => return Ok(unusable(env, words::closed())),
         };
         match &outcome {
-            Outcome::Events(_, Next::Done) => *state = State::Closed,
+            Outcome::Events {
+                next: Next::Done, ..
+            } => *state = State::Closed,
             Outcome::Failed(error) => *state = State::Failed(error.clone()),
             _ => {}
         }
@@ -180,21 +182,25 @@ fn lock<'b, 'a>(env: Env<'a>, handle: &'b ParserHandle) -> Result<MutexGuard<'b,
     })
 }
 
-/// `{:ok, {status, events, parser}}` or an error.
+/// `{:ok, {status, events, built, parser}}` or an error.
 fn answer<'a>(env: Env<'a>, outcome: Outcome, parser: Term<'a>) -> Term<'a> {
     let terms = terms::Terms::new(env);
-    let (events, next) = match outcome {
-        Outcome::Events(events, next) => (terms.wrap(events), next),
+    let (events, next, built) = match outcome {
+        Outcome::Events {
+            events,
+            next,
+            built,
+        } => (events, next, built),
         Outcome::Refused(refusal) => return arena::refused(env, &refusal),
         Outcome::Failed(error) => return failed(env, &error),
     };
     let status = match next {
-        Next::Input => words::more().encode(env),
-        Next::Again => words::full().encode(env),
-        Next::Build(built) => (words::build(), terms.wrap(built)).encode(env),
-        Next::Done => words::done().encode(env),
+        Next::Input => words::more(),
+        Next::Again => words::full(),
+        Next::Done => words::done(),
     };
-    (atoms::ok(), (status, events, parser)).encode(env)
+    let batch = (status, terms.wrap(events), terms.wrap(built), parser);
+    (atoms::ok(), batch).encode(env)
 }
 
 /// `{:error, {kind, {reason, line, column, byte_offset, limit}}}`.

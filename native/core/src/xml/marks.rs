@@ -91,7 +91,10 @@ impl Marks {
         let place = at.checked_sub(self.start)?;
         let within = place % BLOCK;
         let word = words.get(place / BLOCK)? & (!0 << within);
-        (at < self.end).then_some(Cursor { block: at - within, word })
+        (at < self.end).then_some(Cursor {
+            block: at - within,
+            word,
+        })
     }
 
     /// Where the next mark stands, which it stays before.
@@ -161,30 +164,45 @@ impl Brackets {
     }
 }
 
-/// The bits of one byte's places in a block.
-trait Block: Copy {
-    fn of(bytes: &[u8; BLOCK]) -> Self;
-    fn places(self, byte: u8) -> u64;
+/// Where what is looked for stands in one block.
+struct Places {
+    opens: u64,
+    closes: u64,
+    brackets: u64,
+    quotes: u64,
+}
+
+impl Places {
+    /// As `of` finds the places of a byte.
+    #[inline(always)]
+    fn found(of: impl Fn(u8) -> u64) -> Places {
+        Places {
+            opens: of(b'<') | of(b'&'),
+            closes: of(b'>'),
+            brackets: of(b']'),
+            quotes: of(b'"'),
+        }
+    }
 }
 
 /// Compiled for the vectors of whoever calls it.
 #[inline(always)]
-fn mark<B: Block>(
+fn mark(
     window: &[u8],
     mut brackets: Brackets,
     markup: &mut Words,
     quotes: &mut Words,
+    find: impl Fn(&[u8; BLOCK]) -> Places,
 ) {
     let (blocks, rest) = window.as_chunks::<BLOCK>();
     let mut last = [0; BLOCK];
     last[..rest.len()].copy_from_slice(rest);
-    let blocks = blocks.iter().chain([&last]);
     let count = window.len().div_ceil(BLOCK);
+    let blocks = blocks.iter().chain([&last]);
     for ((block, markup), quotes) in blocks.zip(&mut *markup).zip(&mut *quotes) {
-        let block = B::of(block);
-        let forbidden = brackets.then(block.places(b']')) & block.places(b'>');
-        *markup = block.places(b'<') | block.places(b'&') | forbidden;
-        *quotes = block.places(b'"');
+        let places = find(block);
+        *markup = places.opens | brackets.then(places.brackets) & places.closes;
+        *quotes = places.quotes;
     }
     markup[count..].fill(0);
     quotes[count..].fill(0);
@@ -193,111 +211,171 @@ fn mark<B: Block>(
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
 mod kernels {
-    use super::{BLOCK, Block, Brackets, Words, mark as mark_with};
+    use super::{BLOCK, Brackets, Places, Words, mark as mark_with};
     use std::arch::x86_64::*;
-    use std::array::from_fn;
 
     pub fn mark(window: &[u8], brackets: Brackets, markup: &mut Words, quotes: &mut Words) {
         if is_x86_feature_detected!("avx512bw") {
-            // SAFETY: the processor has what it was compiled for. So below.
+            // SAFETY: the processor has what it was compiled for.
             unsafe { with_avx512(window, brackets, markup, quotes) }
         } else if is_x86_feature_detected!("avx2") {
+            // SAFETY: as above.
             unsafe { with_avx2(window, brackets, markup, quotes) }
         } else {
-            mark_with::<Sse2>(window, brackets, markup, quotes);
+            with_sse2(window, brackets, markup, quotes);
         }
     }
 
     #[target_feature(enable = "avx512bw")]
     fn with_avx512(window: &[u8], brackets: Brackets, markup: &mut Words, quotes: &mut Words) {
-        mark_with::<Avx512>(window, brackets, markup, quotes);
+        mark_with(window, brackets, markup, quotes, |block| {
+            // SAFETY: sixty-four bytes are there.
+            let block = unsafe { _mm512_loadu_si512(block.as_ptr().cast()) };
+            Places::found(|byte| _mm512_cmpeq_epi8_mask(block, _mm512_set1_epi8(byte as i8)))
+        });
     }
 
     #[target_feature(enable = "avx2")]
     fn with_avx2(window: &[u8], brackets: Brackets, markup: &mut Words, quotes: &mut Words) {
-        mark_with::<Avx2>(window, brackets, markup, quotes);
-    }
-
-    #[derive(Clone, Copy)]
-    struct Avx512(__m512i);
-
-    impl Block for Avx512 {
-        #[inline(always)]
-        fn of(bytes: &[u8; BLOCK]) -> Avx512 {
-            // SAFETY: sixty-four bytes are there; only what has the instructions calls this. So below.
-            Avx512(unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) })
-        }
-
-        #[inline(always)]
-        fn places(self, byte: u8) -> u64 {
-            unsafe { _mm512_cmpeq_epi8_mask(self.0, _mm512_set1_epi8(byte as i8)) }
-        }
-    }
-
-    #[derive(Clone, Copy)]
-    struct Avx2([__m256i; 2]);
-
-    impl Block for Avx2 {
-        #[inline(always)]
-        fn of(bytes: &[u8; BLOCK]) -> Avx2 {
-            let (halves, _) = bytes.as_chunks::<32>();
-            Avx2(from_fn(|n| unsafe {
-                _mm256_loadu_si256(halves[n].as_ptr().cast())
-            }))
-        }
-
-        #[inline(always)]
-        fn places(self, byte: u8) -> u64 {
-            let half = |half: __m256i| unsafe {
-                let same = _mm256_cmpeq_epi8(half, _mm256_set1_epi8(byte as i8));
+        mark_with(window, brackets, markup, quotes, |block| {
+            let (halves, _) = block.as_chunks::<{ BLOCK / 2 }>();
+            let places = |half: &[u8; BLOCK / 2], byte| {
+                // SAFETY: thirty-two bytes are there.
+                let half = unsafe { _mm256_loadu_si256(half.as_ptr().cast()) };
+                let same = _mm256_cmpeq_epi8(half, _mm256_set1_epi8(byte));
                 u64::from(_mm256_movemask_epi8(same) as u32)
             };
-            half(self.0[0]) | half(self.0[1]) << 32
-        }
+            Places::found(|byte| {
+                places(&halves[0], byte as i8) | places(&halves[1], byte as i8) << 32
+            })
+        });
     }
 
-    #[derive(Clone, Copy)]
-    struct Sse2([__m128i; 4]);
-
-    impl Block for Sse2 {
-        #[inline(always)]
-        fn of(bytes: &[u8; BLOCK]) -> Sse2 {
-            let (quarters, _) = bytes.as_chunks::<16>();
-            Sse2(from_fn(|n| unsafe {
-                _mm_loadu_si128(quarters[n].as_ptr().cast())
-            }))
-        }
-
-        #[inline(always)]
-        fn places(self, byte: u8) -> u64 {
-            let quarter = |quarter: __m128i| unsafe {
-                let same = _mm_cmpeq_epi8(quarter, _mm_set1_epi8(byte as i8));
-                u64::from(_mm_movemask_epi8(same) as u32)
+    fn with_sse2(window: &[u8], brackets: Brackets, markup: &mut Words, quotes: &mut Words) {
+        mark_with(window, brackets, markup, quotes, |block| {
+            let (quarters, _) = block.as_chunks::<{ BLOCK / 4 }>();
+            let places = |quarter: &[u8; BLOCK / 4], byte| {
+                // SAFETY: sixteen bytes are there, and SSE2 is part of x86-64.
+                let same = unsafe {
+                    let quarter = _mm_loadu_si128(quarter.as_ptr().cast());
+                    _mm_movemask_epi8(_mm_cmpeq_epi8(quarter, _mm_set1_epi8(byte)))
+                };
+                u64::from(same as u32)
             };
-            quarter(self.0[0])
-                | quarter(self.0[1]) << 16
-                | quarter(self.0[2]) << 32
-                | quarter(self.0[3]) << 48
+            Places::found(|byte| {
+                let quarters = quarters.iter().rev();
+                quarters.fold(0, |bits, quarter| bits << 16 | places(quarter, byte as i8))
+            })
+        });
+    }
+
+    #[cfg(all(test, not(loom)))]
+    mod tests {
+        use super::*;
+
+        /// Those that this processor has.
+        #[test]
+        fn all_vectors_find_the_same() {
+            let text: Vec<u8> = (0..20_000u32)
+                .map(|n| b"<&>]\"' x"[(n.wrapping_mul(2_654_435_761) >> 29) as usize])
+                .collect();
+            for start in 0..200 {
+                let window = &text[start * 7..][..start * 20 % 4097];
+                let found = |mark: fn(&[u8], Brackets, &mut Words, &mut Words)| {
+                    let (mut markup, mut quotes) = ([1; _], [1; _]);
+                    let brackets = Brackets::before(&text[..start * 7]);
+                    mark(window, brackets, &mut markup, &mut quotes);
+                    (markup, quotes)
+                };
+                let expected = found(with_sse2);
+                if is_x86_feature_detected!("avx2") {
+                    // SAFETY: the processor has it.
+                    let avx2 = |w: &[u8], b, m: &mut _, q: &mut _| unsafe { with_avx2(w, b, m, q) };
+                    assert_eq!(found(avx2), expected);
+                }
+                if is_x86_feature_detected!("avx512bw") {
+                    // SAFETY: the processor has it.
+                    let avx512 =
+                        |w: &[u8], b, m: &mut _, q: &mut _| unsafe { with_avx512(w, b, m, q) };
+                    assert_eq!(found(avx512), expected);
+                }
+            }
         }
     }
 }
 
 #[cfg(not(target_arch = "x86_64"))]
 mod kernels {
-    use super::{BLOCK, Block, Brackets, Words, mark as mark_with};
+    use super::{BLOCK, Brackets, Places, Words, mark as mark_with};
 
     pub fn mark(window: &[u8], brackets: Brackets, markup: &mut Words, quotes: &mut Words) {
-        mark_with::<[u8; BLOCK]>(window, brackets, markup, quotes);
+        mark_with(window, brackets, markup, quotes, |block| {
+            Places::found(|byte| {
+                (0..BLOCK).fold(0, |bits, index| {
+                    bits | u64::from(block[index] == byte) << index
+                })
+            })
+        });
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// All marks of a text, window by window.
+    fn marked(
+        text: &[u8],
+        next: impl Fn(&Marks, &mut Cursor) -> Option<usize>,
+        start: fn(&Marks, usize) -> Option<Cursor>,
+    ) -> Vec<usize> {
+        let mut marks = Marks::new();
+        let (mut places, mut at) = (Vec::new(), 0);
+        while at < text.len() {
+            marks.fill(text, at);
+            let mut cursor = start(&marks, at).unwrap();
+            while let Some(place) = next(&marks, &mut cursor) {
+                places.push(place);
+                cursor.pass();
+            }
+            at = marks.end();
+        }
+        places
     }
 
-    impl Block for [u8; BLOCK] {
-        fn of(bytes: &[u8; BLOCK]) -> [u8; BLOCK] {
-            *bytes
+    #[test]
+    fn finds_every_mark_and_no_other() {
+        let mut text = b"plain \x80\xFF ' < & > ] ]> ]] > ]]> ]]]> \"\" ".repeat(300);
+        // Across the border of two blocks, and of two windows.
+        for border in [BLOCK, BLOCK * BLOCKS] {
+            for before in 0..3 {
+                text[border - 5..][..10].fill(b'.');
+                text[border - 1 - before..][..3].copy_from_slice(b"]]>");
+                let is_end = |at: usize| at >= 2 && text[at - 2..].starts_with(b"]]>");
+                let expected: Vec<usize> = (0..text.len())
+                    .filter(|&at| matches!(text[at], b'<' | b'&') || is_end(at))
+                    .collect();
+                assert_eq!(marked(&text, Marks::next_markup, Marks::markup), expected);
+            }
         }
+        let quotes: Vec<usize> = (0..text.len()).filter(|&at| text[at] == b'"').collect();
+        assert_eq!(marked(&text, Marks::next_quote, Marks::quotes), quotes);
+    }
 
-        #[inline(always)]
-        fn places(self, byte: u8) -> u64 {
-            (0..BLOCK).fold(0, |bits, index| bits | u64::from(self[index] == byte) << index)
+    #[test]
+    fn begins_anywhere_in_its_window_and_nowhere_else() {
+        let text = b"<".repeat(10_000);
+        let mut marks = Marks::new();
+        assert!(marks.markup(0).is_none());
+        for at in [0, 1, 63, 64, 100, 4_000, 4_095, 4_096, 9_999] {
+            let mut cursor = marks.markup_from(&text, at).unwrap();
+            assert_eq!(marks.next_markup(&mut cursor), Some(at));
         }
+        assert!(marks.markup_from(&text, 10_000).is_none());
+        marks.fill(&text, 100);
+        assert!(marks.markup(99).is_none() && marks.markup(100 + BLOCK * BLOCKS).is_none());
+        marks.forget();
+        assert!(marks.markup(100).is_none());
     }
 }

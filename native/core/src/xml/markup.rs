@@ -10,7 +10,7 @@ use super::utf8;
 use memchr::{memchr, memmem};
 
 const COMMENT: &[u8] = b"<!--";
-const CDATA: &[u8] = b"<![CDATA[";
+pub(crate) const CDATA: &[u8] = b"<![CDATA[";
 const DOCTYPE: &[u8] = b"<!DOCTYPE";
 
 impl<S: Sink> Scanner<'_, S> {

@@ -78,7 +78,13 @@ impl OpenElements {
     /// Opens an element that is not told.
     #[inline(always)]
     pub fn push_untold(&mut self, id: NameId) -> Result<(), Refusal> {
-        self.push(b"", Open { told: false, ..Open::new(Some(id)) })
+        self.push(
+            b"",
+            Open {
+                told: false,
+                ..Open::new(Some(id))
+            },
+        )
     }
 
     /// Closes the innermost element, whose name has a number, and which declares no namespaces.

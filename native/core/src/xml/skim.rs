@@ -9,6 +9,7 @@ use super::core::{Core, State};
 use super::halt::Halt;
 use super::known::{ExpectedNames, Role};
 use super::marks::{Cursor, Marks};
+use super::markup::CDATA;
 use super::open::Open;
 use super::options::TextMode;
 use super::plain::{PlainLimits, plain_attribute, plain_name, space_before_end};
@@ -19,6 +20,9 @@ use super::utf8;
 
 /// What a token costs that is not told, and each attribute and reference in it, in units of credit.
 pub(crate) const SKIM_COST: usize = 10;
+
+/// As many bytes of a CDATA section cost as much.
+const CDATA_BYTES: usize = 64;
 
 /// Where a tag with attributes begins as near to the end of the marks as this, they are moved first.
 const MARGIN: usize = 512;
@@ -150,6 +154,7 @@ impl<S: Sink> Scanner<'_, S> {
             id: Some(id),
             namespace: None,
         };
+        let is_asked = self.core.attention.is_open();
         let (interest, attention) = self.core.attention.on(self.sink, &name, depth);
         if attention.is_all() {
             self.core.known.go_back(place);
@@ -159,7 +164,7 @@ impl<S: Sink> Scanner<'_, S> {
             return Ok(false);
         };
         let told = interest == Interest::Names;
-        if !told {
+        if is_asked && !told {
             let context = self.sink.context();
             self.core.known.answered(id, context, interest);
         }
@@ -293,6 +298,14 @@ fn skim_expected(text: &[u8], at: usize, core: &mut Core, context: u64) -> Resul
                     is_open = true;
                 }
             }
+            [b'<', b'!', ..] => {
+                at = mark;
+                let Some(end) = skim_cdata(text, mark, marks, &mut cursor) else {
+                    break;
+                };
+                left = left.saturating_sub((end - mark) / CDATA_BYTES);
+                at = end;
+            }
             [b'<', ..] => {
                 at = mark;
                 let depth = open.depth();
@@ -358,6 +371,25 @@ fn skim_expected(text: &[u8], at: usize, core: &mut Core, context: u64) -> Resul
     *credit = credit.saturating_sub((budget - left) * SKIM_COST);
     *elements += begun;
     Ok(at)
+}
+
+/// Where the CDATA section at `at` ends, if it does in this text.
+#[inline]
+fn skim_cdata(text: &[u8], at: usize, marks: &mut Marks, cursor: &mut Cursor) -> Option<usize> {
+    if !text[at..].starts_with(CDATA) {
+        return None;
+    }
+    loop {
+        match marks.next_markup(cursor) {
+            Some(mark) => {
+                cursor.pass();
+                if text[mark] == b'>' {
+                    return Some(mark + 1);
+                }
+            }
+            None => *cursor = marks.markup_from(text, marks.end())?,
+        }
+    }
 }
 
 /// Checks the attributes from `from` on, all of them expected. Says where the tag ends, and whether it is

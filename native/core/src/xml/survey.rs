@@ -328,8 +328,14 @@ mod tests {
             for after in [0, 1, 3, 60, 300] {
                 let text = [&b"x".repeat(before)[..], part, &b"y".repeat(after)[..]].concat();
                 let found = Survey::of_utf8(&text);
-                let expected = std::str::from_utf8(&text).is_ok().then(|| Survey::of(&text));
-                assert_eq!(found, expected.filter(|_| is_wide()), "{before} {part:x?} {after}");
+                let expected = std::str::from_utf8(&text)
+                    .is_ok()
+                    .then(|| Survey::of(&text));
+                assert_eq!(
+                    found,
+                    expected.filter(|_| is_wide()),
+                    "{before} {part:x?} {after}"
+                );
             }
         }
     }
@@ -338,7 +344,9 @@ mod tests {
     fn knows_what_is_utf8_as_the_standard_library_does() {
         // Everything that begins a character, before everything that may follow it.
         for first in (0x70..=0xFF).step_by(1) {
-            for second in [0x00, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xEF, 0xFF] {
+            for second in [
+                0x00, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xEF, 0xFF,
+            ] {
                 check_around(&[first, second]);
                 for third in [b'z', 0x80, 0xBF, 0xC2] {
                     check_around(&[first, second, third]);
@@ -347,7 +355,16 @@ mod tests {
                 }
             }
         }
-        for text in ["é", "€", "😀", "\u{FFFD}", "\u{FFFE}", "é€😀é", "😀😀", "€€€€"] {
+        for text in [
+            "é",
+            "€",
+            "😀",
+            "\u{FFFD}",
+            "\u{FFFE}",
+            "é€😀é",
+            "😀😀",
+            "€€€€",
+        ] {
             check_around(text.as_bytes());
             for end in 0..text.len() {
                 check_around(&text.as_bytes()[..end]);
@@ -365,7 +382,11 @@ mod tests {
                 let mut broken = text.clone().into_bytes();
                 broken[at] = byte;
                 let valid = std::str::from_utf8(&broken).is_ok();
-                assert_eq!(Survey::of_utf8(&broken).is_some(), valid && is_wide(), "{at} {byte:x}");
+                assert_eq!(
+                    Survey::of_utf8(&broken).is_some(),
+                    valid && is_wide(),
+                    "{at} {byte:x}"
+                );
             }
         }
     }

@@ -29,7 +29,11 @@ pub(crate) fn floor(bytes: &[u8], at: usize) -> usize {
 
 /// How many of `bytes` there are before a character that may be cut off at their end.
 pub(crate) fn whole_characters(bytes: &[u8]) -> usize {
-    let last = bytes.iter().rev().take(4).position(|&byte| !is_continuation(byte));
+    let last = bytes
+        .iter()
+        .rev()
+        .take(4)
+        .position(|&byte| !is_continuation(byte));
     let len = bytes.len();
     match last.map(|back| (back + 1, bytes[len - 1 - back])) {
         Some((held, first)) if held < character_len(first) => len - held,
@@ -58,7 +62,11 @@ mod tests {
             let bytes = text.as_bytes();
             assert_eq!(whole_characters(bytes), bytes.len());
             for cut in 0..bytes.len() {
-                assert_eq!(whole_characters(&bytes[..cut]), floor(bytes, cut), "{text} {cut}");
+                assert_eq!(
+                    whole_characters(&bytes[..cut]),
+                    floor(bytes, cut),
+                    "{text} {cut}"
+                );
             }
         }
     }

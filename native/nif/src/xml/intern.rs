@@ -8,7 +8,7 @@ use super::short::{Found, Luck, SPACE, ShortStrings};
 use super::terms::{self, RawTerm, Terms};
 use bounded_core::charged::ChargedVec;
 use bounded_core::quota::Account;
-use bounded_core::xml::{Name, NameId};
+use bounded_core::xml::Name;
 use std::sync::Arc;
 
 const NO_NAMESPACE: u32 = u32::MAX;
@@ -38,26 +38,6 @@ struct Uri {
     call: u64,
     id: u32,
     term: RawTerm,
-}
-
-/// A name as bytes: from the parser, or from a tape.
-#[derive(Clone, Copy)]
-pub struct RawName<'a> {
-    pub id: Option<NameId>,
-    pub local: &'a [u8],
-    /// Identity and URI.
-    pub namespace: Option<(u32, &'a [u8])>,
-}
-
-impl<'a> From<Name<'a>> for RawName<'a> {
-    #[inline(always)]
-    fn from(name: Name<'a>) -> RawName<'a> {
-        RawName {
-            id: name.id,
-            local: name.local.as_bytes(),
-            namespace: name.namespace.map(|it| (it.id, it.uri.as_bytes())),
-        }
-    }
 }
 
 /// The terms of one document's names in the call that runs.
@@ -99,7 +79,7 @@ impl Interner {
 
     /// A name: a binary, or `{uri, local}`.
     #[inline(always)]
-    pub fn name(&mut self, terms: &Terms, name: RawName) -> RawTerm {
+    pub fn name(&mut self, terms: &Terms, name: Name<'_>) -> RawTerm {
         match self.entry(terms, name) {
             Some(index) => self.entries[index].name,
             None => self.make_name(terms, name),
@@ -108,7 +88,7 @@ impl Interner {
 
     /// `{name, value}`.
     #[inline(always)]
-    pub fn attribute(&mut self, terms: &Terms, name: RawName, value: &[u8]) -> RawTerm {
+    pub fn attribute(&mut self, terms: &Terms, name: Name<'_>, value: &[u8]) -> RawTerm {
         let make = |name| terms.tuple([name, terms.binary(value)]);
         let call = self.call;
         let Some(index) = self.entry(terms, name) else {
@@ -128,7 +108,7 @@ impl Interner {
 
     /// `{:start_element, {name, []}}`.
     #[inline(always)]
-    pub fn start_event(&mut self, terms: &Terms, name: RawName) -> RawTerm {
+    pub fn start_event(&mut self, terms: &Terms, name: Name<'_>) -> RawTerm {
         let make = |name| {
             let element = terms.tuple([name, terms.empty_list]);
             terms.tuple([terms.start_element, element])
@@ -144,7 +124,7 @@ impl Interner {
 
     /// `{:end_element, name}`.
     #[inline(always)]
-    pub fn end_event(&mut self, terms: &Terms, name: RawName) -> RawTerm {
+    pub fn end_event(&mut self, terms: &Terms, name: Name<'_>) -> RawTerm {
         let make = |name| terms.tuple([terms.end_element, name]);
         match self.entry(terms, name) {
             Some(index) => {
@@ -190,9 +170,9 @@ impl Interner {
 
     /// Where the entry of a name is that has a number, its term made in this call.
     #[inline(always)]
-    fn entry(&mut self, terms: &Terms, name: RawName) -> Option<usize> {
+    fn entry(&mut self, terms: &Terms, name: Name<'_>) -> Option<usize> {
         let index = name.id?.index();
-        let namespace = name.namespace.map_or(NO_NAMESPACE, |(id, _)| id);
+        let namespace = name.namespace.map_or(NO_NAMESPACE, |it| it.id);
         match self.entries.get(index) {
             Some(entry) if entry.call == self.call && entry.namespace == namespace => {}
             _ => self.make_entry(terms, name, index, namespace)?,
@@ -204,7 +184,7 @@ impl Interner {
     fn make_entry(
         &mut self,
         terms: &Terms,
-        name: RawName,
+        name: Name<'_>,
         index: usize,
         namespace: u32,
     ) -> Option<()> {
@@ -233,13 +213,13 @@ impl Interner {
         Some(())
     }
 
-    fn make_name(&mut self, terms: &Terms, name: RawName) -> RawTerm {
-        let local = terms.binary(name.local);
+    fn make_name(&mut self, terms: &Terms, name: Name<'_>) -> RawTerm {
+        let local = terms.binary(name.local.as_bytes());
         if !self.namespaces {
             return local;
         }
         let uri = match name.namespace {
-            Some((id, uri)) => self.uri(terms, id, uri),
+            Some(namespace) => self.uri(terms, namespace.id, namespace.uri.as_bytes()),
             None => terms::nil().as_c_arg(),
         };
         terms.tuple([uri, local])

@@ -1,48 +1,57 @@
-//! Selected elements as trees: recorded on a tape, made terms of at their end tags.
-//!
-//! A tree is built from the last step of the tape to the first, so a list of children is a list all
-//! along, and building can stop at any step: what is built so far then travels through the caller,
-//! as the terms of one call cannot be kept for the next.
+//! Selected elements as trees.
 
-use super::batch::Batch;
-use super::intern::{Interner, RawName};
-use super::large::{LARGE, LargeValues, Wait};
-use super::terms::{self, RawTerm, Terms};
-use bounded_core::charged::ChargedVec;
+use super::large::{LARGE, Wait};
+use super::terms;
+use super::tree::{Closed, Tree};
+use super::values::Values;
 use bounded_core::quota::Account;
+use bounded_core::segments::Segments;
 use bounded_core::xml::{
-    Attributes, Error, ExceededLimit, Flow, Interest, Name, Parser, Prolog, Selector, Sink, Status,
-    StepKind, Tape, TapeStep, TapeStop,
+    Attributes, ExceededLimit, Flow, Interest, Name, Prolog, Selector, Sink, TEXT_PIECE,
 };
-use rustler::{NifResult, Term};
-use std::borrow::Cow;
 use std::sync::Arc;
 
-/// Bytes copied to the tape in one call.
-const TAPE_STEP: usize = 256 * 1024;
+/// What every string counts for besides its bytes.
+const STRING_BYTES: usize = 16;
 
-/// What recording one event counts for, in bytes copied.
-const EVENT_BYTES: usize = 24;
+/// A shorter text is the last piece of its run: others are full but for a part of a character.
+const FULL_PIECE: usize = TEXT_PIECE - 3;
+
+/// Of the namespaces in a record, the last ones are looked at for one that was counted already.
+const RECENT_NAMESPACES: usize = 8;
 
 /// The state of a selection between calls.
 pub struct Selection {
     selector: Selector,
-    tape: Tape,
-    /// Steps of a finished record still to be read, from the tape's end.
-    unread: usize,
-    /// Lists of children under construction, of open elements from the outermost. Terms of this call.
-    children: ChargedVec<RawTerm>,
+    pub tree: Tree,
+    size: RecordSize,
+    /// Pieces of a text of which more may come.
+    text: Segments,
+    /// Bytes of the piece being told that are there already, from an earlier telling.
+    begun: usize,
     /// The limit that a record went beyond.
     exceeded: Option<ExceededLimit>,
 }
 
+/// How large the record is: its strings, each as often as it stands there.
+struct RecordSize {
+    bytes: u64,
+    limit: u64,
+    namespaces: [Option<u32>; RECENT_NAMESPACES],
+}
+
 impl Selection {
-    pub fn new(selector: Selector, max_record_bytes: u64, account: &Arc<Account>) -> Selection {
+    pub fn new(selector: Selector, limit: u64, account: &Arc<Account>) -> Selection {
         Selection {
             selector,
-            tape: Tape::new(max_record_bytes, account),
-            unread: 0,
-            children: ChargedVec::new(account),
+            tree: Tree::new(account),
+            size: RecordSize {
+                bytes: 0,
+                limit,
+                namespaces: [None; RECENT_NAMESPACES],
+            },
+            text: Segments::new(account),
+            begun: 0,
             exceeded: None,
         }
     }
@@ -50,207 +59,153 @@ impl Selection {
     pub fn exceeded(&self) -> Option<ExceededLimit> {
         self.exceeded
     }
+}
 
-    /// Steps still to be built of a finished record.
-    pub fn unread(&self) -> usize {
-        self.unread
+impl RecordSize {
+    /// Adds what has so many bytes and strings, if the record may have them.
+    #[inline(always)]
+    fn add(&mut self, bytes: usize, strings: usize) -> Result<(), ExceededLimit> {
+        let seen = self.bytes + (bytes + strings * STRING_BYTES) as u64;
+        if seen > self.limit {
+            return Err(ExceededLimit {
+                name: "max_record_bytes",
+                value: self.limit,
+                seen,
+            });
+        }
+        self.bytes = seen;
+        Ok(())
+    }
+
+    /// Bytes of a name that may be in a namespace not counted yet.
+    #[inline(always)]
+    fn name(&mut self, name: &Name<'_>) -> usize {
+        match name.namespace {
+            None => name.local.len(),
+            Some(namespace) => name.local.len() + self.namespace(namespace.id, namespace.uri),
+        }
+    }
+
+    fn namespace(&mut self, id: u32, uri: &str) -> usize {
+        if self.namespaces.contains(&Some(id)) {
+            return 0;
+        }
+        self.namespaces.rotate_right(1);
+        self.namespaces[0] = Some(id);
+        uri.len()
+    }
+
+    fn clear(&mut self) {
+        self.bytes = 0;
+        self.namespaces = [None; RECENT_NAMESPACES];
     }
 }
 
-/// Records what the parser tells in one call, and builds what is complete.
+/// Builds trees of what the parser tells in one call.
 pub struct RecordSink<'a, 'env> {
-    pub terms: Terms<'env>,
-    pub interner: &'a mut Interner,
-    pub batch: &'a mut Batch,
-    pub large: &'a mut LargeValues,
+    pub values: Values<'a, 'env>,
     pub selection: &'a mut Selection,
-    /// Attributes of the element that building has come to. A term of this call.
-    pub attributes: RawTerm,
 }
 
-impl<'env> RecordSink<'_, 'env> {
-    /// Goes on building from what the call before gave, then reads on.
-    pub fn run(
-        &mut self,
-        parser: &mut Parser,
-        built: Option<Term<'env>>,
-    ) -> NifResult<Result<Status, Error>> {
-        self.selection.tape.set_budget(TAPE_STEP);
-        if let Some(built) = built {
-            self.resume(built)?;
-        }
-        Ok(match self.is_full() {
-            true => Ok(Status::Full),
-            false => parser.run(self),
-        })
-    }
-
-    fn resume(&mut self, built: Term<'env>) -> NifResult<()> {
-        let mut lists = built.into_list_iterator()?;
-        let attributes = lists.next().ok_or(rustler::Error::BadArg)?;
-        self.attributes = attributes.as_c_arg();
-        self.selection.children.clear();
-        for list in lists {
-            // There is room since building began.
-            let added = self.selection.children.push(list.as_c_arg());
-            added.map_err(|_| rustler::Error::BadArg)?;
-        }
-        self.build();
-        Ok(())
-    }
-
-    /// What is built so far, for `run`: the attributes, then the lists from the outermost on.
-    pub fn suspended(&self) -> RawTerm {
-        let children = self.terms.list(&self.selection.children);
-        self.terms.cell(self.attributes, children)
-    }
-
-    fn build(&mut self) {
-        if self.selection.children.is_empty() {
-            let room = self.selection.tape.deepest();
-            if let Err(refusal) = self.selection.children.reserve(room) {
-                return self.batch.wait(refusal.into());
-            }
-        }
-        while self.selection.unread > 0 {
-            if self.batch.is_full() {
-                return;
-            }
-            if let Err(wait) = self.build_step() {
-                return self.batch.wait(wait);
-            }
-        }
-        self.selection.tape.clear();
-    }
-
-    /// Reads the last unread step, an attribute's name along with its value.
-    fn build_step(&mut self) -> Result<(), Wait> {
-        let Selection { tape, unread, .. } = &*self.selection;
-        let (last, unread) = (*unread - 1, *unread);
-        let Some(&step) = tape.step(last) else {
-            self.selection.unread = 0;
-            return Ok(());
-        };
-        match step.kind {
-            StepKind::Close => {
-                self.selection.children.push(self.terms.empty_list)?;
-                self.batch.count(1, 0);
-            }
-            StepKind::Text => {
-                let text = self.text(&step)?;
-                self.add_child(text);
-            }
-            StepKind::SkippedEntity => {
-                let name = self.string(&step)?;
-                let tag = terms::skipped_entity().as_c_arg();
-                self.add_child(self.terms.tuple([tag, name]));
-            }
-            StepKind::AttributeValue | StepKind::AttributeName => {
-                if let Some(&name) = self.selection.tape.step(last.wrapping_sub(1)) {
-                    let pair = self.attribute(&name, &step)?;
-                    self.attributes = self.terms.cell(pair, self.attributes);
-                }
-                self.batch.count(1, 0);
-                self.selection.unread = unread - 2;
-                return Ok(());
-            }
-            StepKind::Open => {
-                let children = self.selection.children.pop();
-                let children = children.unwrap_or(self.terms.empty_list);
-                let name = self.name(&step);
-                let element = self.terms.tuple([name, self.attributes, children]);
-                self.attributes = self.terms.empty_list;
-                if self.selection.children.is_empty() {
-                    self.batch.push(element);
-                } else {
-                    self.add_child(element);
-                }
-            }
-        }
-        self.selection.unread = last;
-        Ok(())
-    }
-
-    fn add_child(&mut self, child: RawTerm) {
-        self.batch.count(1, 0);
-        if let Some(list) = self.selection.children.last_mut() {
-            *list = self.terms.cell(child, *list);
-        }
-    }
-
-    fn text(&mut self, step: &TapeStep) -> Result<RawTerm, Wait> {
-        match self.selection.tape.whole(step) {
-            Some(text) if text.len() <= LARGE => {
-                self.batch.count(0, text.len());
-                Ok(self.interner.text(&self.terms, text))
-            }
-            _ => self.string(step),
-        }
-    }
-
-    fn attribute(&mut self, name: &TapeStep, value: &TapeStep) -> Result<RawTerm, Wait> {
-        let RecordSink {
-            selection,
-            interner,
-            terms,
-            ..
-        } = self;
-        match selection.tape.whole(value) {
-            Some(value) if value.len() <= LARGE => {
-                self.batch.count(0, value.len());
-                let pair = |name: RawName<'_>| interner.attribute(terms, name, value);
-                Ok(with_name(&selection.tape, name, pair))
-            }
-            _ => {
-                let (value, name) = (self.string(value)?, self.name(name));
-                Ok(self.terms.tuple([name, value]))
-            }
-        }
-    }
-
-    /// A string of any length, wherever it lies.
-    fn string(&mut self, step: &TapeStep) -> Result<RawTerm, Wait> {
-        let tape = &self.selection.tape;
-        if step.len() > LARGE {
-            self.large
-                .fill(0, step.len(), |offset| tape.text(step, offset))?;
-            if let Some(term) = self.large.take(&self.terms) {
-                return Ok(term);
-            }
-        }
-        self.batch.count(0, step.len());
-        Ok(self.terms.binary_from(step.len(), tape.text(step, 0)))
-    }
-
-    fn name(&mut self, step: &TapeStep) -> RawTerm {
-        let RecordSink {
-            selection,
-            interner,
-            terms,
-            ..
-        } = self;
-        with_name(&selection.tape, step, |name| interner.name(terms, name))
-    }
-
-    /// What the tape's answer means for the parser.
-    fn flow(&mut self, recorded: Result<(), TapeStop>) -> Flow {
-        match recorded {
-            Ok(()) => {
-                self.batch.count(0, EVENT_BYTES);
-                return Flow::Taken;
-            }
-            Err(TapeStop::Refused(refusal)) => self.batch.wait(Wait::Refused(refusal)),
-            Err(TapeStop::Paused) => self.batch.wait(Wait::Paused),
-            Err(TapeStop::TooLarge(seen)) => {
-                self.selection.exceeded = Some(ExceededLimit {
-                    name: "max_record_bytes",
-                    value: self.selection.tape.limit(),
-                    seen,
-                });
-                self.batch.wait(Wait::Paused);
-            }
-        }
+impl RecordSink<'_, '_> {
+    #[cold]
+    fn wait(&mut self, wait: impl Into<Wait>) -> Flow {
+        self.values.batch.wait(wait.into());
         Flow::Again
+    }
+
+    #[cold]
+    fn too_large(&mut self, exceeded: ExceededLimit) -> Flow {
+        self.selection.exceeded = Some(exceeded);
+        self.wait(Wait::Paused)
+    }
+
+    /// Adds a piece to a text.
+    #[cold]
+    fn piece(&mut self, piece: &str) -> Flow {
+        let Selection {
+            size, text, begun, ..
+        } = &mut *self.selection;
+        let piece = piece.as_bytes();
+        let strings = usize::from(text.len() == *begun);
+        if *begun == 0
+            && let Err(exceeded) = size.add(piece.len(), strings)
+        {
+            return self.too_large(exceeded);
+        }
+        while *begun < piece.len() {
+            match text.extend(&piece[*begun..]) {
+                Ok(written) => *begun += written,
+                Err(refusal) => return self.wait(refusal),
+            }
+        }
+        *begun = 0;
+        self.values.batch.count(0, piece.len());
+        Flow::Taken
+    }
+
+    /// Makes a child of a text that came in pieces. False: it has to wait.
+    #[cold]
+    fn end_text(&mut self) -> bool {
+        let Selection { text, tree, .. } = &mut *self.selection;
+        let (len, terms) = (text.len(), self.values.terms);
+        if let Err(refusal) = tree.reserve() {
+            self.values.batch.wait(refusal.into());
+            return false;
+        }
+        let child = if len > LARGE {
+            let rest = |offset| text.slices(offset, len - offset);
+            if let Err(wait) = self.values.large.fill(0, len, rest) {
+                self.values.batch.wait(wait);
+                return false;
+            }
+            self.values.large.take(&terms)
+        } else {
+            self.values.batch.count(0, len);
+            Some(terms.binary_from(len, text.slices(0, len)))
+        };
+        let Some(child) = child else { return false };
+        tree.add(child, &terms);
+        text.clear();
+        true
+    }
+
+    /// Whether a text that came in pieces still has to wait before it is a child.
+    #[inline(always)]
+    fn is_text_unfinished(&mut self) -> bool {
+        !self.selection.text.is_empty() && !self.end_text()
+    }
+
+    /// An element of which names are wanted, or a selected one or what is in it.
+    #[inline(always)]
+    fn open(&mut self, name: &Name<'_>, attributes: &Attributes<'_>) -> Flow {
+        let Selection { tree, size, .. } = &mut *self.selection;
+        if let Err(refusal) = tree.reserve() {
+            return self.wait(refusal);
+        }
+        let mut bytes = size.name(name);
+        for attribute in attributes.iter() {
+            bytes += size.name(&attribute.name) + attribute.value.len();
+        }
+        let before = size.bytes;
+        if let Err(exceeded) = size.add(bytes, 1 + 2 * attributes.len()) {
+            return self.too_large(exceeded);
+        }
+        let list = match attributes.is_empty() {
+            true => Some(self.values.terms.empty_list),
+            false => self.values.attributes(attributes),
+        };
+        let Selection { tree, size, .. } = &mut *self.selection;
+        let Some(list) = list else {
+            // It is told again.
+            size.bytes = before;
+            return Flow::Again;
+        };
+        let terms = &self.values.terms;
+        let name = self.values.interner.name(terms, *name);
+        tree.open(name, list, terms);
+        self.values.batch.count(1, 0);
+        Flow::Taken
     }
 }
 
@@ -271,94 +226,106 @@ impl Sink for RecordSink<'_, '_> {
         self.selection.selector.context()
     }
 
-    #[inline]
+    #[inline(always)]
     fn start_element(&mut self, name: Name<'_>, attributes: &Attributes<'_>) -> Flow {
-        if self.batch.is_full() {
+        if self.values.batch.is_full() {
             return Flow::Again;
         }
-        let selection = &mut *self.selection;
-        if !selection.tape.is_recording() && !selection.selector.is_selected() {
-            return match selection.selector.enter() {
+        let Selection { selector, tree, .. } = &mut *self.selection;
+        if !tree.is_open() && !selector.is_selected() {
+            return match selector.enter() {
                 Ok(()) => Flow::Taken,
-                Err(refusal) => self.flow(Err(refusal.into())),
+                Err(refusal) => self.wait(refusal),
             };
         }
-        let recorded = selection.tape.open(&name, attributes);
-        self.flow(recorded)
-    }
-
-    #[inline]
-    fn end_element(&mut self, _name: Name<'_>) -> Flow {
-        if self.batch.is_full() {
+        if self.is_text_unfinished() {
             return Flow::Again;
         }
-        if !self.selection.tape.is_recording() {
+        self.open(&name, attributes)
+    }
+
+    #[inline(always)]
+    fn end_element(&mut self, _name: Name<'_>) -> Flow {
+        if self.values.batch.is_full() {
+            return Flow::Again;
+        }
+        if !self.selection.tree.is_open() {
             self.selection.selector.leave();
             return Flow::Taken;
         }
-        match self.selection.tape.close() {
-            Ok(true) => {
-                self.selection.unread = self.selection.tape.len();
-                self.build();
+        if self.is_text_unfinished() {
+            return Flow::Again;
+        }
+        let Selection { tree, size, .. } = &mut *self.selection;
+        if let Err(refusal) = tree.reserve() {
+            return self.wait(refusal);
+        }
+        match tree.close(&self.values.terms, self.values.batch) {
+            Closed::NotYet => self.wait(Wait::Paused),
+            Closed::Inner => {
+                self.values.batch.count(1, 0);
                 Flow::Taken
             }
-            Ok(false) => Flow::Taken,
-            Err(stop) => self.flow(Err(stop)),
+            Closed::Whole(record) => {
+                size.clear();
+                self.values.batch.push(record);
+                Flow::Taken
+            }
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn characters(&mut self, text: &str) -> Flow {
-        if self.batch.is_full() {
+        if self.values.batch.is_full() {
             return Flow::Again;
         }
-        let recorded = self.selection.tape.characters(text);
-        self.flow(recorded)
+        let Selection {
+            tree,
+            size,
+            text: pieces,
+            ..
+        } = &mut *self.selection;
+        if text.len() >= FULL_PIECE || !pieces.is_empty() {
+            return self.piece(text);
+        }
+        if let Err(refusal) = tree.reserve() {
+            return self.wait(refusal);
+        }
+        if let Err(exceeded) = size.add(text.len(), 1) {
+            return self.too_large(exceeded);
+        }
+        let terms = &self.values.terms;
+        let child = self.values.interner.text(terms, text.as_bytes());
+        tree.add(child, terms);
+        self.values.batch.count(1, text.len());
+        Flow::Taken
     }
 
     fn skipped_entity(&mut self, name: &str) -> Flow {
-        if self.batch.is_full() {
+        if self.values.batch.is_full() || self.is_text_unfinished() {
             return Flow::Again;
         }
-        let recorded = self.selection.tape.skipped_entity(name);
-        self.flow(recorded)
+        let Selection { tree, size, .. } = &mut *self.selection;
+        if let Err(refusal) = tree.reserve() {
+            return self.wait(refusal);
+        }
+        if let Err(exceeded) = size.add(name.len(), 1) {
+            return self.too_large(exceeded);
+        }
+        let terms = &self.values.terms;
+        let name = terms.binary(name.as_bytes());
+        let child = terms.tuple([terms::skipped_entity().as_c_arg(), name]);
+        tree.add(child, terms);
+        self.values.batch.count(1, 0);
+        Flow::Taken
     }
 
     fn end_document(&mut self) -> Flow {
         Flow::Taken
     }
 
-    #[inline]
+    #[inline(always)]
     fn is_full(&self) -> bool {
-        self.batch.is_full() || self.selection.unread > 0
-    }
-}
-
-/// What `make` makes of the name of a step.
-#[inline(always)]
-fn with_name(tape: &Tape, step: &TapeStep, make: impl FnOnce(RawName<'_>) -> RawTerm) -> RawTerm {
-    let local = match tape.known_name(step) {
-        Some(local) => Cow::Borrowed(local),
-        None => joined(tape.text(step, 0)),
-    };
-    let namespace = step.namespace().and_then(|index| tape.namespace(index));
-    let namespace = namespace.map(|(id, uri)| (id, joined(uri)));
-    make(RawName {
-        id: step.id,
-        local: &local,
-        namespace: namespace.as_ref().map(|(id, uri)| (*id, &**uri)),
-    })
-}
-
-/// What lies in one block of the tape, but for one in thousands.
-fn joined<'a>(mut slices: impl Iterator<Item = &'a [u8]>) -> Cow<'a, [u8]> {
-    let first = slices.next().unwrap_or_default();
-    match slices.next() {
-        None => Cow::Borrowed(first),
-        Some(second) => {
-            let mut all = [first, second].concat();
-            slices.for_each(|slice| all.extend_from_slice(slice));
-            Cow::Owned(all)
-        }
+        self.values.batch.is_full()
     }
 }

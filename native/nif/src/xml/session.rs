@@ -8,6 +8,7 @@ use super::large::LargeValues;
 use super::long_tag::LongTag;
 use super::records::{RecordSink, Selection};
 use super::terms::{RawTerm, Terms};
+use super::values::Values;
 use bounded_core::quota::{Account, Refusal};
 use bounded_core::xml::{DocumentError, Error, ErrorKind, Parser, Position, Status};
 use rustler::{Env, NifResult, Term};
@@ -19,16 +20,18 @@ pub enum Next {
     Input,
     /// Go on without any.
     Again,
-    /// Go on building a record or a tag, given what is built so far.
-    Build(RawTerm),
     /// Nothing: the document is complete.
     Done,
 }
 
 /// What one call came to.
 pub enum Outcome {
-    /// A list of events, perhaps empty.
-    Events(RawTerm, Next),
+    /// A list of events, perhaps empty, and what is built of something unfinished, for the next call.
+    Events {
+        events: RawTerm,
+        next: Next,
+        built: RawTerm,
+    },
     /// No event, and no memory: the same can be tried again.
     Refused(Refusal),
     /// No event: the document is at fault.
@@ -52,8 +55,8 @@ impl Session {
         let selection = match path {
             Some(path) => {
                 let selector = config::selector(path, account)?;
-                let selection = Selection::new(selector, config.max_record_bytes(), account);
-                Some(Box::new(selection))
+                let limit = config.max_record_bytes();
+                Some(Box::new(Selection::new(selector, limit, account)))
             }
             None => None,
         };
@@ -70,11 +73,14 @@ impl Session {
         self.parser.position()
     }
 
-    /// Takes `chunk`, then reads on. Refused, it took nothing.
-    pub fn feed(&mut self, env: Env, chunk: &[u8], last: bool) -> NifResult<Outcome> {
-        if self.unread() > 0 {
-            return Err(rustler::Error::BadArg);
-        }
+    /// Takes `chunk`, then reads on, given what the call before built. Refused, it took nothing.
+    pub fn feed<'env>(
+        &mut self,
+        env: Env<'env>,
+        chunk: &[u8],
+        last: bool,
+        built: Option<Term<'env>>,
+    ) -> NifResult<Outcome> {
         if !chunk.is_empty() {
             match self.parser.feed(chunk) {
                 Ok(()) => {}
@@ -85,23 +91,7 @@ impl Session {
         if last {
             self.parser.finish();
         }
-        self.run(env, None, chunk.is_empty())
-    }
-
-    /// Goes on building a record or a tag, then reads on. Refused, it did nothing.
-    pub fn build<'env>(&mut self, env: Env<'env>, built: Term<'env>) -> NifResult<Outcome> {
-        if self.unread() == 0 || !built.is_list() {
-            return Err(rustler::Error::BadArg);
-        }
-        self.run(env, Some(built), true)
-    }
-
-    /// What is left to be built before anything is read: steps of a record, or attributes of a tag.
-    fn unread(&self) -> usize {
-        match &self.selection {
-            Some(selection) => selection.unread(),
-            None => self.long_tag.unbuilt(),
-        }
+        self.run(env, built, chunk.is_empty())
     }
 
     /// One call's share of work. `repeatable` says that nothing was taken yet: only then may a refusal
@@ -116,55 +106,54 @@ impl Session {
         let mut batch = Batch::new();
         self.interner.begin_call();
         self.large.begin_call();
-        let mut next = None;
-        let unread = self.unread();
+        let unbuilt = self.long_tag.unbuilt();
+        let mut built = built.map_or(terms.empty_list, |built| built.as_c_arg());
+        if unbuilt > 0 {
+            let (tag, rest) = terms.uncons(built).ok_or(rustler::Error::BadArg)?;
+            self.long_tag.resume(tag);
+            built = rest;
+        }
+        let values = Values {
+            terms,
+            interner: &mut self.interner,
+            batch: &mut batch,
+            large: &mut self.large,
+            long_tag: &mut self.long_tag,
+        };
         let status = match &mut self.selection {
-            None => {
-                if let Some(built) = built {
-                    self.long_tag.resume(built.as_c_arg());
-                }
-                let status = self.parser.run(&mut EventSink {
-                    terms,
-                    interner: &mut self.interner,
-                    batch: &mut batch,
-                    large: &mut self.large,
-                    long_tag: &mut self.long_tag,
-                    place: None,
-                });
-                if self.long_tag.unbuilt() > 0 {
-                    next = Some(Next::Build(self.long_tag.built()));
-                    repeatable &= self.long_tag.unbuilt() == unread;
-                }
-                status
-            }
+            None => self.parser.run(&mut EventSink {
+                values,
+                place: None,
+            }),
             Some(selection) => {
-                let mut sink = RecordSink {
-                    terms,
-                    interner: &mut self.interner,
-                    batch: &mut batch,
-                    large: &mut self.large,
-                    selection,
-                    attributes: terms.empty_list,
-                };
-                let status = sink.run(&mut self.parser, built)?;
-                if sink.selection.unread() > 0 {
-                    next = Some(Next::Build(sink.suspended()));
-                    repeatable &= sink.selection.unread() == unread;
+                selection.tree.resume(&terms, built);
+                let status = self.parser.run(&mut RecordSink { values, selection });
+                if selection.tree.is_broken() {
+                    return Err(rustler::Error::BadArg);
                 }
+                repeatable &= !selection.tree.is_touched();
+                built = selection.tree.suspend(&terms);
                 status
             }
         };
+        if self.long_tag.unbuilt() > 0 {
+            repeatable &= self.long_tag.unbuilt() == unbuilt;
+            built = terms.cell(self.long_tag.built(), built);
+        }
         if batch.is_empty()
             && let Some(stopped) = self.stopped(&status, batch.refusal(), repeatable)
         {
             return Ok(stopped);
         }
-        let next = next.unwrap_or(match status {
-            Ok(Status::NeedInput) => Next::Input,
-            Ok(Status::Done) => Next::Done,
-            Ok(Status::Full) | Err(_) => Next::Again,
-        });
-        Ok(Outcome::Events(batch.list(&terms), next))
+        Ok(Outcome::Events {
+            events: batch.list(&terms),
+            next: match status {
+                Ok(Status::NeedInput) => Next::Input,
+                Ok(Status::Done) => Next::Done,
+                Ok(Status::Full) | Err(_) => Next::Again,
+            },
+            built,
+        })
     }
 
     /// What a call without events ends with, unless it is worth going on.

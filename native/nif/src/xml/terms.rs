@@ -2,8 +2,8 @@
 
 use bounded_core::xml::Position;
 use rustler::sys::{
-    ErlNifTerm, enif_make_list_cell, enif_make_list_from_array, enif_make_new_binary,
-    enif_make_tuple_from_array, enif_make_uint64,
+    ErlNifTerm, enif_get_list_cell, enif_get_tuple, enif_make_list_cell, enif_make_list_from_array,
+    enif_make_new_binary, enif_make_tuple_from_array, enif_make_uint64,
 };
 use rustler::{Encoder, Env, Term};
 use std::mem::MaybeUninit;
@@ -89,6 +89,26 @@ impl<'env> Terms<'env> {
         let len = elements.len() as u32;
         // SAFETY: the VM copies `len` terms, all of this environment.
         unsafe { enif_make_list_from_array(self.env.as_c_arg(), elements.as_ptr(), len) }
+    }
+
+    /// The first element of a list and the rest, unless it is empty or no list.
+    #[inline]
+    pub fn uncons(&self, list: RawTerm) -> Option<(RawTerm, RawTerm)> {
+        let (mut head, mut tail) = (list, list);
+        // SAFETY: the term is of this environment; the VM writes two others, or nothing.
+        let is_cell =
+            unsafe { enif_get_list_cell(self.env.as_c_arg(), list, &mut head, &mut tail) };
+        (is_cell != 0).then_some((head, tail))
+    }
+
+    /// The elements of a tuple of so many.
+    pub fn elements<const N: usize>(&self, tuple: RawTerm) -> Option<[RawTerm; N]> {
+        let (mut arity, mut start) = (0, std::ptr::null());
+        // SAFETY: the term is of this environment; a tuple's elements live as long as that.
+        unsafe {
+            let is_tuple = enif_get_tuple(self.env.as_c_arg(), tuple, &mut arity, &mut start);
+            (is_tuple != 0 && arity as usize == N).then(|| *start.cast())
+        }
     }
 
     /// `{line, column}`.

@@ -55,7 +55,8 @@ impl ExpectedNames<'_> {
         }
         let second = second?;
         let end = self.whole(text, from, second)?;
-        self.names.get_mut(last.index())?.next[Role::Element as usize] = [Some(second), Some(first)];
+        self.names.get_mut(last.index())?.next[Role::Element as usize] =
+            [Some(second), Some(first)];
         self.last = Some(second);
         Some((second, end))
     }

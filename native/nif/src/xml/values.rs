@@ -1,0 +1,124 @@
+//! Names, strings and lists of attributes as terms: what events and records have in common.
+
+use super::batch::Batch;
+use super::intern::Interner;
+use super::large::{LARGE, LARGE_TOGETHER, LargeValues, Wait};
+use super::long_tag::{LongTag, MANY};
+use super::terms::{RawTerm, Terms};
+use bounded_core::xml::{Attribute, Attributes};
+use std::mem::MaybeUninit;
+
+/// Lists of up to so many attributes are made in one go.
+const FEW: usize = 16;
+
+/// Makes values in one call, and counts them.
+pub struct Values<'a, 'env> {
+    pub terms: Terms<'env>,
+    pub interner: &'a mut Interner,
+    pub batch: &'a mut Batch,
+    pub large: &'a mut LargeValues,
+    pub long_tag: &'a mut LongTag,
+}
+
+impl Values<'_, '_> {
+    /// A string as a term, `None` when it has to wait.
+    #[inline]
+    pub fn string(&mut self, text: &str) -> Option<RawTerm> {
+        if text.len() > LARGE {
+            return self.large_string(text);
+        }
+        self.batch.count(0, text.len());
+        Some(self.terms.binary(text.as_bytes()))
+    }
+
+    #[cold]
+    pub fn large_string(&mut self, text: &str) -> Option<RawTerm> {
+        match self.large.prepare(LARGE, std::iter::once(text)) {
+            Ok(()) => self.large.take(&self.terms),
+            Err(wait) => {
+                self.batch.wait(wait);
+                None
+            }
+        }
+    }
+
+    /// A list of pairs, `None` when it has to wait.
+    #[inline(always)]
+    pub fn attributes(&mut self, attributes: &Attributes<'_>) -> Option<RawTerm> {
+        let (count, bytes) = (attributes.len(), attributes.value_bytes());
+        let mut pairs = [MaybeUninit::uninit(); FEW];
+        let Some(pairs) = pairs.get_mut(..count).filter(|_| bytes <= LARGE) else {
+            return self.more_attributes(*attributes, bytes);
+        };
+        self.batch.count(count, bytes);
+        for (index, pair) in pairs.iter_mut().enumerate() {
+            pair.write(self.attribute(&attributes.get(index)?));
+        }
+        // SAFETY: there are as many as there are attributes, and each was written.
+        let pairs = unsafe { pairs.assume_init_ref() };
+        Some(self.terms.list(pairs))
+    }
+
+    /// `{name, value}`.
+    #[inline(always)]
+    fn attribute(&mut self, attribute: &Attribute<'_>) -> RawTerm {
+        let value = attribute.value.as_bytes();
+        self.interner.attribute(&self.terms, attribute.name, value)
+    }
+
+    /// The same of more attributes, or of larger ones.
+    #[cold]
+    fn more_attributes(&mut self, attributes: Attributes<'_>, bytes: usize) -> Option<RawTerm> {
+        let count = attributes.len();
+        let mut threshold = LARGE;
+        if bytes > LARGE {
+            threshold = LARGE_TOGETHER;
+            let values = attributes.iter().map(|attribute| attribute.value);
+            // Of a long tag that was begun they are prepared, and some taken.
+            if self.long_tag.unbuilt() == 0
+                && let Err(wait) = self.large.prepare(threshold, values)
+            {
+                self.batch.wait(wait);
+                return None;
+            }
+        }
+        if count > MANY {
+            return self.many_attributes(attributes, threshold);
+        }
+        self.batch.count(count, bytes);
+        let mut list = self.terms.empty_list;
+        for attribute in attributes.iter().rev() {
+            let pair = self.any_attribute(&attribute, threshold)?;
+            list = self.terms.cell(pair, list);
+        }
+        Some(list)
+    }
+
+    /// The same in as many calls as it takes.
+    fn many_attributes(&mut self, attributes: Attributes<'_>, threshold: usize) -> Option<RawTerm> {
+        let count = attributes.len();
+        let (mut unbuilt, mut list) = self.long_tag.begin(count, self.terms.empty_list);
+        for attribute in attributes.iter().rev().skip(count - unbuilt) {
+            if self.batch.is_full() {
+                self.long_tag.suspend(unbuilt, list);
+                self.batch.wait(Wait::Paused);
+                return None;
+            }
+            self.batch.count(1, attribute.value.len());
+            let pair = self.any_attribute(&attribute, threshold)?;
+            list = self.terms.cell(pair, list);
+            unbuilt -= 1;
+        }
+        Some(list)
+    }
+
+    /// One whose value, if it is longer than `threshold`, is the last one prepared.
+    fn any_attribute(&mut self, attribute: &Attribute<'_>, threshold: usize) -> Option<RawTerm> {
+        if attribute.value.len() <= threshold {
+            return Some(self.attribute(attribute));
+        }
+        let name = self.interner.name(&self.terms, attribute.name);
+        let value = self.large.take(&self.terms)?;
+        Some(self.terms.tuple([name, value]))
+    }
+}
