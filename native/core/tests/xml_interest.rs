@@ -49,7 +49,7 @@ fn an_element_of_which_nothing_is_wanted_may_be_the_root() {
 }
 
 /// In an element that nobody wants, and beside one that somebody does.
-const FAULTS: [&str; 41] = [
+const FAULTS: [&str; 43] = [
     "text\r",
     "<b></c>",
     "</b>",
@@ -66,6 +66,8 @@ const FAULTS: [&str; 41] = [
     "<b a='&amp'/>",
     "<b a='&lt;&#65;\t\r\n&quot;' b=\"'\"/>",
     "<b a='1234567890123456789012345678901'/>",
+    "<b a='123456789012' c='123456789012'/>",
+    "<b a='1' c='1' a='1'>]]</b>",
     "<b a='&amp;&amp;&amp;&amp;&amp;&amp;&amp;&amp;'/>",
     "<b a='' c='' d='' e='' f=''/>",
     "<1/>",
@@ -134,9 +136,24 @@ fn every_fault_is_found_where_it_is_wherever_it_is() {
 fn every_fault_is_found_where_what_is_looked_at_ahead_ends() {
     const WINDOW: usize = 4096;
     let usual = "<b a=\"1\" c=\"&lt;2\"><d>t &amp; u</d>\"<e/><![CDATA[<x]y>]]]]></b>";
-    let options = Options::default();
-    for fault in FAULTS {
-        for fault in [fault.to_owned(), fault.replace('\'', "\"")] {
+    let strict = Options {
+        limits: Limits {
+            max_depth: 5,
+            max_attributes: 4,
+            max_attribute_bytes: 30,
+            max_name_bytes: 20,
+            max_token_bytes: 33,
+            ..Limits::default()
+        },
+        ..Options::default()
+    };
+    let quotes = FAULTS.map(|fault| fault.replace('\'', "\""));
+    for fault in FAULTS
+        .iter()
+        .copied()
+        .chain(quotes.iter().map(String::as_str))
+    {
+        for options in [&strict, &Options::default()] {
             for before in (0..fault.len() + 20).chain([100]) {
                 let begin = "<names><other>";
                 let mut document = begin.to_owned();
@@ -146,7 +163,7 @@ fn every_fault_is_found_where_what_is_looked_at_ahead_ends() {
                 document += &".".repeat(WINDOW + begin.len() - before - document.len());
                 document +=
                     &format!("{fault}{usual}{fault}<all>t</all></other><all>{usual}</all></names>");
-                choosy::check(document.as_bytes(), &options, BY_NAME, &[]);
+                choosy::check(document.as_bytes(), options, BY_NAME, &[]);
             }
         }
     }

@@ -11,6 +11,7 @@ use super::utf8;
 use crate::charged::ChargedVec;
 use crate::quota::{Account, Refusal};
 use crate::sync::Arc;
+use memchr::memchr_iter;
 
 /// One buffer: the tail that the scanner could not yet use, then the newest chunk.
 ///
@@ -29,6 +30,8 @@ pub(crate) struct Input {
     end: Option<End>,
     /// The valid text, scanned text at its front included, may have a CR in it.
     pub has_cr: bool,
+    /// LFs in it.
+    line_feeds: usize,
     /// Bytes of the original that were fed.
     fed: u64,
     max_bytes: u64,
@@ -65,6 +68,7 @@ impl Input {
             valid: 0,
             end,
             has_cr: false,
+            line_feeds: 0,
             fed: 0,
             max_bytes,
             finished: false,
@@ -146,7 +150,10 @@ impl Input {
 
     fn discard(&mut self, places: &mut Places) {
         if self.at > 0 {
-            places.discard(&self.text, self.at, self.has_cr);
+            // What is left is short.
+            let left = memchr_iter(b'\n', &self.text[self.at..self.valid]).count();
+            places.discard(&self.text[..self.at], self.line_feeds - left, self.has_cr);
+            self.line_feeds = left;
             self.text.drain_front(self.at);
             self.valid -= self.at;
             self.at = 0;
@@ -180,7 +187,7 @@ impl Input {
                 }
             }
         }
-        survey |= Survey::of(&new[checked..valid]);
+        survey += Survey::of(&new[checked..valid]);
         if let Some(at) = class::first_illegal(&new[..valid], survey) {
             valid = at;
             let code = super::chars::decode(&new[at..]).map_or(0, |(code, _)| code);
@@ -193,6 +200,7 @@ impl Input {
         }
         self.valid += valid;
         self.has_cr |= survey.returns;
+        self.line_feeds += survey.line_feeds;
     }
 
     fn too_long(&self) -> End {

@@ -27,16 +27,15 @@ impl Counter {
         if self.after_cr || memchr(b'\r', text).is_some() {
             return self.advance_over_returns(text, last);
         }
-        self.advance_over_lines(text);
+        self.advance_over_lines(text, memchr_iter(b'\n', text).count());
     }
 
-    fn advance_over_lines(&mut self, text: &[u8]) {
+    /// The same over text without CRs that has so many LFs.
+    fn advance_over_lines(&mut self, text: &[u8], line_feeds: usize) {
+        self.line += line_feeds as u64;
         match memrchr(b'\n', text) {
             None => self.column += characters(text),
-            Some(end) => {
-                self.line += memchr_iter(b'\n', text).count() as u64;
-                self.column = 1 + characters(&text[end + 1..]);
-            }
+            Some(end) => self.column = 1 + characters(&text[end + 1..]),
         }
     }
 
@@ -116,19 +115,21 @@ impl Places {
         }
     }
 
-    /// The first `count` bytes of the buffer go away; nothing before them is asked for again. Among
-    /// them may be CRs, or it is known that there are none.
-    pub fn discard(&mut self, text: &[u8], count: usize, may_have_cr: bool) {
-        if self.mark < count {
-            let passed = &text[self.mark..count];
-            match may_have_cr || self.counter.after_cr {
-                true => self.counter.advance(passed),
-                false => self.counter.advance_over_lines(passed),
+    /// `text`, the front of the buffer, goes away; nothing in it is asked for again. It has so many LFs,
+    /// and may have CRs, or it is known that there are none.
+    pub fn discard(&mut self, text: &[u8], line_feeds: usize, may_have_cr: bool) {
+        if self.mark < text.len() {
+            let passed = &text[self.mark..];
+            match self.mark {
+                0 if !may_have_cr && !self.counter.after_cr => {
+                    self.counter.advance_over_lines(passed, line_feeds);
+                }
+                _ => self.counter.advance(passed),
             }
             self.decoder.discard(passed);
-            self.mark = count;
+            self.mark = text.len();
         }
-        self.mark -= count;
+        self.mark -= text.len();
     }
 }
 
@@ -184,7 +185,7 @@ mod tests {
     fn discarding_text_keeps_the_place() {
         let text = b"one\ntwo\nthree";
         let mut places = places();
-        places.discard(text, 5, false);
+        places.discard(&text[..5], 1, false);
         let position = places.position(&text[5..], 4);
         assert_eq!((position.line, position.column), (3, 2));
         assert_eq!(position.byte_offset, 9);

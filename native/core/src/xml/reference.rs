@@ -99,15 +99,15 @@ const fn slot(first: u8, second: u8) -> usize {
 #[inline(always)]
 pub(crate) fn predefined(text: &[u8]) -> Option<(u8, usize)> {
     let word = match text.first_chunk() {
-        Some(word) => *word,
+        Some(word) => u64::from_le_bytes(*word),
         None => {
             let mut word = [0; 8];
             word[..text.len()].copy_from_slice(text);
-            word
+            u64::from_le_bytes(word)
         }
     };
-    let found = &PREDEFINED[slot(word[1], word[2])];
-    (u64::from_le_bytes(word) & found.mask == found.written).then_some((found.byte, found.len))
+    let found = &PREDEFINED[slot((word >> 8) as u8, (word >> 16) as u8)];
+    (word & found.mask == found.written).then_some((found.byte, found.len))
 }
 
 #[cold]

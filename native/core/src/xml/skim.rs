@@ -4,7 +4,7 @@
 
 use super::attention::Attention;
 use super::attributes::Attributes;
-use super::blocks::{text_end, value_end};
+use super::blocks::{BLOCK, text_end, value_end};
 use super::core::{Core, State};
 use super::halt::Halt;
 use super::known::{ExpectedNames, Role};
@@ -23,6 +23,9 @@ pub(crate) const SKIM_COST: usize = 10;
 
 /// As many bytes of a CDATA section cost as much.
 const CDATA_BYTES: usize = 64;
+
+/// Tags without attributes, whose names are expected, are no longer.
+const SHORT_TAG: usize = BLOCK + 2;
 
 /// Where a tag with attributes begins as near to the end of the marks as this, they are moved first.
 const MARGIN: usize = 512;
@@ -160,7 +163,11 @@ impl<S: Sink> Scanner<'_, S> {
             self.core.known.go_back(place);
             return self.plain_wanted(attention);
         }
-        let Some((end, empty)) = self.skim_attributes(text, name_end) else {
+        let attributes = match self.expected_attributes(name_end) {
+            None => self.skim_attributes(text, name_end),
+            read => read,
+        };
+        let Some((end, empty)) = attributes else {
             return Ok(false);
         };
         let told = interest == Interest::Names;
@@ -196,6 +203,33 @@ impl<S: Sink> Scanner<'_, S> {
         Ok(true)
     }
 
+    /// The same as [`Scanner::skim_attributes`], if they are all expected.
+    #[inline(never)]
+    fn expected_attributes(&mut self, from: usize) -> Option<(usize, bool)> {
+        let Core {
+            marks,
+            known,
+            plain_limits,
+            ..
+        } = &mut *self.core;
+        let (text, tag) = (self.text, self.at);
+        let mut cursor = marks.markup_from(text, tag + 1)?;
+        let place = known.place();
+        let mut names = known.expected_names();
+        let read = skim_attributes(
+            text,
+            tag,
+            from,
+            &mut names,
+            marks,
+            &mut cursor,
+            plain_limits,
+        );
+        let (last, count) = names.place();
+        known.go_on(if read.is_some() { last } else { place }, count);
+        read
+    }
+
     /// Checks the attributes from `from` on. Says where the tag ends, and whether it is an empty one.
     #[inline]
     fn skim_attributes(&mut self, text: &[u8], from: usize) -> Option<(usize, bool)> {
@@ -227,7 +261,7 @@ impl<S: Sink> Scanner<'_, S> {
         }
     }
 
-    /// The start tag at `at` is that of an element which is wanted.
+    /// The start tag at `at` is that of an element which is wanted. True: all of the element was read.
     fn plain_wanted(&mut self, attention: Attention) -> Result<bool, Halt> {
         self.core.attention = attention;
         let read = self.plain_start_tag();
@@ -235,7 +269,7 @@ impl<S: Sink> Scanner<'_, S> {
         if self.core.open.depth() == attention.floor {
             self.core.attention = Attention::OUTSIDE;
         }
-        read.map(|_| false)
+        Ok(read? && !self.wants_all())
     }
 }
 
@@ -261,6 +295,9 @@ fn skim_expected(text: &[u8], at: usize, core: &mut Core, context: u64) -> Resul
     let Some(mut cursor) = marks.markup_from(text, at) else {
         return Ok(at);
     };
+    if plain_limits.tag_bytes < SHORT_TAG {
+        return Ok(at);
+    }
     let mut names = known.expected_names();
     let mut is_open = attention.is_open();
     let max_depth = usize::try_from(limits.max_depth).unwrap_or(usize::MAX);
@@ -429,7 +466,7 @@ fn skim_attributes(
         [b'/', b'>', ..] => (at + 2, true),
         _ => return None,
     };
-    if count > limits.all_attributes {
+    if count > limits.all_attributes || end - tag > limits.tag_bytes {
         return None;
     }
     while let Some(at) = marks.next_markup(cursor)

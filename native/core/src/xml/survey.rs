@@ -1,7 +1,8 @@
 //! One look at all of a text, with the widest vectors there are.
 
 use super::class::is_control;
-use std::ops::BitOrAssign;
+use memchr::memchr_iter;
+use std::ops::AddAssign;
 
 /// What is somewhere in a text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -12,11 +13,16 @@ pub(crate) struct Survey {
     pub noncharacter: bool,
     /// A CR.
     pub returns: bool,
+    /// How many LFs.
+    pub line_feeds: usize,
 }
 
 impl Survey {
     pub fn of(text: &[u8]) -> Survey {
-        wide::survey(text)
+        Survey {
+            line_feeds: memchr_iter(b'\n', text).count(),
+            ..wide::survey(text)
+        }
     }
 
     /// The same, if `bytes` are UTF-8. `None`: they are not, or this processor cannot tell on the way.
@@ -25,15 +31,16 @@ impl Survey {
     }
 }
 
-impl BitOrAssign for Survey {
-    fn bitor_assign(&mut self, other: Survey) {
+impl AddAssign for Survey {
+    fn add_assign(&mut self, other: Survey) {
         self.control |= other.control;
         self.noncharacter |= other.noncharacter;
         self.returns |= other.returns;
+        self.line_feeds += other.line_feeds;
     }
 }
 
-/// Compiled for the vectors of whoever calls it.
+/// All but the number of LFs. Compiled for the vectors of whoever calls it.
 #[inline(always)]
 fn survey(text: &[u8]) -> Survey {
     // Bytes, not truth values: those would take four times as many instructions.
@@ -47,6 +54,7 @@ fn survey(text: &[u8]) -> Survey {
         control: control > 0,
         noncharacter: noncharacter > 0,
         returns: returns > 0,
+        line_feeds: 0,
     }
 }
 
@@ -70,7 +78,7 @@ mod wide {
     }
 
     pub fn survey_utf8(bytes: &[u8]) -> Option<Survey> {
-        if is_x86_feature_detected!("avx512bw") {
+        if is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("popcnt") {
             // SAFETY: the processor has what it was compiled for.
             return unsafe { utf8_with_avx512(bytes) };
         }
@@ -83,7 +91,7 @@ mod wide {
     const GROUP: usize = 4;
 
     /// UTF-8 as in Keiser and Lemire, "Validating UTF-8 In Less Than One Instruction Per Byte", 2021.
-    #[target_feature(enable = "avx512bw")]
+    #[target_feature(enable = "avx512bw,popcnt")]
     fn utf8_with_avx512(bytes: &[u8]) -> Option<Survey> {
         let mut utf8 = Utf8::new();
         let mut found = Found::default();
@@ -132,6 +140,7 @@ mod wide {
         control: u64,
         noncharacter: u64,
         returns: u64,
+        line_feeds: usize,
     }
 
     /// White space by its lower half; no control character is what stands for the others.
@@ -145,13 +154,15 @@ mod wide {
 
     impl Found {
         #[inline]
-        #[target_feature(enable = "avx512bw")]
+        #[target_feature(enable = "avx512bw,popcnt")]
         fn look(&mut self, block: __m512i) {
             let low = _mm512_cmplt_epu8_mask(block, _mm512_set1_epi8(b' ' as i8));
             let space = _mm512_shuffle_epi8(table(&SPACES), block);
             self.control |= _mm512_mask_cmpneq_epu8_mask(low, block, space);
             self.noncharacter |= _mm512_cmpeq_epi8_mask(block, _mm512_set1_epi8(0xEFu8 as i8));
             self.returns |= _mm512_cmpeq_epi8_mask(block, _mm512_set1_epi8(b'\r' as i8));
+            let line_feeds = _mm512_cmpeq_epi8_mask(block, _mm512_set1_epi8(b'\n' as i8));
+            self.line_feeds += line_feeds.count_ones() as usize;
         }
 
         fn survey(&self) -> Survey {
@@ -159,6 +170,7 @@ mod wide {
                 control: self.control != 0,
                 noncharacter: self.noncharacter != 0,
                 returns: self.returns != 0,
+                line_feeds: self.line_feeds,
             }
         }
     }
@@ -302,6 +314,7 @@ mod tests {
                 control: byte < b' ' && !b"\t\n\r".contains(&byte),
                 noncharacter: byte == 0xEF,
                 returns: byte == b'\r',
+                line_feeds: usize::from(byte == b'\n'),
             };
             for len in [1, 31, 100, 300] {
                 for at in (0..len).step_by(7) {
