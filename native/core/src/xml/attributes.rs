@@ -107,6 +107,16 @@ impl<'a> Attributes<'a> {
         self.spans.iter().map(|span| span.value.len()).sum()
     }
 
+    /// The same with the names as they are written.
+    #[inline]
+    pub fn bytes(&self) -> usize {
+        let bytes = self
+            .spans
+            .iter()
+            .map(|span| span.name.len() + span.value.len());
+        bytes.sum()
+    }
+
     /// The attribute at `index`.
     #[inline(always)]
     pub fn get(&self, index: usize) -> Option<Attribute<'a>> {

@@ -206,7 +206,7 @@ impl<S: Sink> Scanner<'_, S> {
     /// Goes on with a CDATA section.
     pub fn cdata(&mut self) -> Result<(), Halt> {
         let (stop, found) = find(self.text, self.at, b"]]>");
-        if found && !self.core.options.emit.cdata && self.is_rest_of_run(stop) {
+        if found && !self.core.options.emit.cdata && self.is_rest_of_run(self.at, stop) {
             let text = &self.text[self.at..stop];
             if !text.is_empty() {
                 self.tell_text_as_it_is(text)?;
@@ -228,9 +228,9 @@ impl<S: Sink> Scanner<'_, S> {
         Ok(())
     }
 
-    /// Whether the section up to `stop` can be told as it is, as all that is left of its run.
-    fn is_rest_of_run(&self, stop: usize) -> bool {
-        let text = &self.text[self.at..stop];
+    /// Whether the section from `start` to `stop` can be told as it is, as all that is left of its run.
+    pub fn is_rest_of_run(&self, start: usize, stop: usize) -> bool {
+        let text = &self.text[start..stop];
         let ends_run =
             matches!(self.text[stop + 3..], [b'<', next, ..] if !matches!(next, b'!' | b'?'));
         ends_run
@@ -245,7 +245,7 @@ const FALSE_ENDS: usize = 8;
 
 /// Where `end` stands in `text` at or behind `from`, and true; else where it may have begun, or the
 /// text's end.
-fn find(text: &[u8], from: usize, end: &[u8]) -> (usize, bool) {
+pub(crate) fn find(text: &[u8], from: usize, end: &[u8]) -> (usize, bool) {
     let mut from = from;
     for _ in 0..FALSE_ENDS {
         let Some(found) = memchr(end[0], &text[from..]) else {

@@ -12,6 +12,7 @@ use super::core::State;
 use super::halt::Halt;
 use super::known::{KnownNames, NameId, Role};
 use super::limits::Limits;
+use super::markup::{CDATA, find};
 use super::namespaces::Namespaces;
 use super::open::Open;
 use super::scanner::{ATTRIBUTE_COST, Scanner};
@@ -96,7 +97,8 @@ impl<S: Sink> Scanner<'_, S> {
             }
             let read = match text[self.at..] {
                 [b'<', b'/', ..] => self.plain_end_tag()? && self.wants_all(),
-                [b'<', b'!' | b'?', ..] | [b'<'] | [] => false,
+                [b'<', b'!', ..] => self.plain_cdata()?,
+                [b'<', b'?', ..] | [b'<'] | [] => false,
                 [b'<', ..] => self.plain_start_tag()?,
                 _ => self.plain_text()?,
             };
@@ -123,6 +125,24 @@ impl<S: Sink> Scanner<'_, S> {
             self.told(flow)?;
         }
         self.at = end;
+        Ok(true)
+    }
+
+    /// A CDATA section that is all of a run.
+    fn plain_cdata(&mut self) -> Result<bool, Halt> {
+        let start = self.at + CDATA.len();
+        if self.core.options.emit.cdata || !self.text[self.at..].starts_with(CDATA) {
+            return Ok(false);
+        }
+        let (stop, found) = find(self.text, start, b"]]>");
+        if !found || !self.is_rest_of_run(start, stop) {
+            return Ok(false);
+        }
+        if stop > start {
+            let flow = self.sink.characters(utf8::text(&self.text[start..stop]));
+            self.told(flow)?;
+        }
+        self.at = stop + 3;
         Ok(true)
     }
 

@@ -163,11 +163,14 @@ impl<S: Sink> Scanner<'_, S> {
             self.core.known.go_back(place);
             return self.plain_wanted(attention);
         }
-        let attributes = match self.expected_attributes(name_end) {
-            None => self.skim_attributes(text, name_end),
-            read => read,
+        let read = match text.get(name_end) {
+            Some(b'>') => Some((name_end + 1, false)),
+            _ => match self.expected_attributes(name_end) {
+                None => self.skim_attributes(text, name_end),
+                read => read,
+            },
         };
-        let Some((end, empty)) = attributes else {
+        let Some((end, empty)) = read else {
             return Ok(false);
         };
         let told = interest == Interest::Names;

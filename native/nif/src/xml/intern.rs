@@ -69,6 +69,11 @@ impl Interner {
         }
     }
 
+    /// Whether names are pairs.
+    pub fn has_namespaces(&self) -> bool {
+        self.namespaces
+    }
+
     /// Another call: every term made so far is gone.
     pub fn begin_call(&mut self) {
         self.call += 1;

@@ -77,22 +77,19 @@ impl RecordSize {
         Ok(())
     }
 
-    /// Bytes of a name that may be in a namespace not counted yet.
-    #[inline(always)]
-    fn name(&mut self, name: &Name<'_>) -> usize {
-        match name.namespace {
-            None => name.local.len(),
-            Some(namespace) => name.local.len() + self.namespace(namespace.id, namespace.uri),
+    /// Bytes of the namespaces that were not counted lately.
+    fn namespaces(&mut self, name: &Name<'_>, attributes: &Attributes<'_>) -> usize {
+        let names = attributes.iter().map(|attribute| attribute.name);
+        let namespaces = names.chain([*name]).filter_map(|name| name.namespace);
+        let mut bytes = 0;
+        for namespace in namespaces {
+            if !self.namespaces.contains(&Some(namespace.id)) {
+                self.namespaces.rotate_right(1);
+                self.namespaces[0] = Some(namespace.id);
+                bytes += namespace.uri.len();
+            }
         }
-    }
-
-    fn namespace(&mut self, id: u32, uri: &str) -> usize {
-        if self.namespaces.contains(&Some(id)) {
-            return 0;
-        }
-        self.namespaces.rotate_right(1);
-        self.namespaces[0] = Some(id);
-        uri.len()
+        bytes
     }
 
     fn clear(&mut self) {
@@ -183,9 +180,9 @@ impl RecordSink<'_, '_> {
         if let Err(refusal) = tree.reserve() {
             return self.wait(refusal);
         }
-        let mut bytes = size.name(name);
-        for attribute in attributes.iter() {
-            bytes += size.name(&attribute.name) + attribute.value.len();
+        let mut bytes = name.local.len() + attributes.bytes();
+        if self.values.interner.has_namespaces() {
+            bytes += size.namespaces(name, attributes);
         }
         let before = size.bytes;
         if let Err(exceeded) = size.add(bytes, 1 + 2 * attributes.len()) {
