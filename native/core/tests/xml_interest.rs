@@ -4,7 +4,7 @@
 mod support;
 
 use bounded_core::xml::{Interest, Limits, Options, TextMode};
-use support::choosy::{self, Choice, How, told};
+use support::choosy::{self, Choice, How, Told, told};
 
 /// Of "names" the names, of "within" what is in it, of "all" everything, of everything else nothing.
 const BY_NAME: Choice = |name| match name {
@@ -166,6 +166,32 @@ fn every_fault_is_found_where_what_is_looked_at_ahead_ends() {
                 choosy::check(document.as_bytes(), options, BY_NAME, &[]);
             }
         }
+    }
+}
+
+/// Deeper and deeper, so that memory is needed wherever what is expected is read.
+#[test]
+fn refused_memory_loses_nothing_and_repeats_nothing() {
+    let nested = |depth: usize| "<b>".repeat(depth) + &"</b>".repeat(depth);
+    let deep: String = (1..200).map(nested).collect();
+    let document = format!("<names><other>{deep}</other><all>{deep}</all></names>");
+    let options = Options::default();
+    // Without memory for it, a name has no number.
+    let names = |(events, error): Told| {
+        let names = events
+            .into_iter()
+            .map(|(_, event)| match event.split_once(", local") {
+                Some((name, _)) => name.to_owned(),
+                None => event,
+            });
+        (names.collect::<Vec<_>>(), error)
+    };
+    let expected = names(told([document.as_bytes()], &options, BY_NAME, How::AtOnce));
+    assert_eq!(expected.1, None);
+    for room in (0..2_000).step_by(50) {
+        let pieces = document.as_bytes().chunks(1_000);
+        let found = names(told(pieces, &options, BY_NAME, How::Refused { room }));
+        assert!(found == expected, "{room}: {:?}", found.1);
     }
 }
 

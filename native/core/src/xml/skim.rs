@@ -17,6 +17,7 @@ use super::reference::{self, Reference, Target, predefined};
 use super::scanner::Scanner;
 use super::sink::{Flow, Interest, Name, Sink};
 use super::utf8;
+use crate::quota::Refusal;
 
 /// What a token costs that is not told, and each attribute and reference in it, in units of credit.
 pub(crate) const SKIM_COST: usize = 10;
@@ -47,7 +48,11 @@ impl<S: Sink> Scanner<'_, S> {
             }
             if !self.is_told_end_tag() {
                 let context = self.sink.context();
-                self.at = skim_expected(self.text, self.at, self.core, context)?;
+                let (at, refused) = skim_expected(self.text, self.at, self.core, context);
+                self.at = at;
+                if let Some(refusal) = refused {
+                    return Err(refusal.into());
+                }
             }
             self.skimmed(1);
             let read = match self.text[self.at..] {
@@ -278,7 +283,12 @@ impl<S: Sink> Scanner<'_, S> {
 
 /// Reads from `at` on over text and tags that are expected and of which nothing is told; says how far.
 #[inline(never)]
-fn skim_expected(text: &[u8], at: usize, core: &mut Core, context: u64) -> Result<usize, Halt> {
+fn skim_expected(
+    text: &[u8],
+    at: usize,
+    core: &mut Core,
+    context: u64,
+) -> (usize, Option<Refusal>) {
     let Core {
         credit,
         elements,
@@ -296,11 +306,12 @@ fn skim_expected(text: &[u8], at: usize, core: &mut Core, context: u64) -> Resul
     let mut begun = 0;
     let mut at = at;
     let Some(mut cursor) = marks.markup_from(text, at) else {
-        return Ok(at);
+        return (at, None);
     };
     if plain_limits.tag_bytes < SHORT_TAG {
-        return Ok(at);
+        return (at, None);
     }
+    let mut refused = None;
     let mut names = known.expected_names();
     let mut is_open = attention.is_open();
     let max_depth = usize::try_from(limits.max_depth).unwrap_or(usize::MAX);
@@ -384,7 +395,11 @@ fn skim_expected(text: &[u8], at: usize, core: &mut Core, context: u64) -> Resul
                     }
                 };
                 if !empty {
-                    open.push_untold(id)?;
+                    if let Err(refusal) = open.push_untold(id) {
+                        names.go_back(place);
+                        refused = Some(refusal);
+                        break;
+                    }
                     if interest == Interest::Nothing {
                         *attention = Attention {
                             interest,
@@ -410,7 +425,7 @@ fn skim_expected(text: &[u8], at: usize, core: &mut Core, context: u64) -> Resul
     known.go_on(last, tag);
     *credit = credit.saturating_sub((budget - left) * SKIM_COST);
     *elements += begun;
-    Ok(at)
+    (at, refused)
 }
 
 /// Where the CDATA section at `at` ends, if it does in this text.

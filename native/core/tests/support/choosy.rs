@@ -1,6 +1,6 @@
 //! A sink that does not want everything, and one that is told everything and keeps what the other wants.
 
-use bounded_core::quota::Account;
+use bounded_core::quota::{Account, Kind, Reservation};
 use bounded_core::xml::{
     Attributes, Doctype, DocumentError, Error, Flow, Interest, Name, Options, Parser, Position,
     Prolog, Sink, Status,
@@ -142,7 +142,7 @@ pub fn told<'a>(
     choice: Choice,
     how: How,
 ) -> Told {
-    let account = Account::root();
+    let account = Account::child(&Account::root(), ROOM);
     let mut parser = Parser::new(options.clone(), &account);
     let mut sink = Choosy {
         choice,
@@ -158,7 +158,18 @@ pub fn told<'a>(
     let mut pieces = pieces.into_iter();
     let error = loop {
         sink.seen = 0;
-        match parser.run(&mut sink) {
+        // All but a little of the account's room is taken, until that is found to be too little.
+        let taken = match how {
+            How::Refused { room } => account.headroom().saturating_sub(room),
+            _ => 0,
+        };
+        let taken = Reservation::new(&account, Kind::Native, taken).expect("there is room");
+        let mut status = parser.run(&mut sink);
+        drop(taken);
+        if let (How::Refused { .. }, Err(Error::Refused(_))) = (how, &status) {
+            status = parser.run(&mut sink);
+        }
+        match status {
             Ok(Status::Full) => {}
             Ok(Status::Done) => break None,
             Ok(Status::NeedInput) => match pieces.next() {
@@ -182,7 +193,14 @@ pub enum How {
     AtOnce,
     EventByEvent,
     Twice,
+    /// Now and then there are but so many bytes of memory left.
+    Refused {
+        room: u64,
+    },
 }
+
+/// More than any document here takes.
+const ROOM: u64 = 1 << 30;
 
 /// Whatever is not wanted, the error is the same at the same place, and so is every event that is.
 pub fn check(document: &[u8], options: &Options, choice: Choice, sizes: &[usize]) {
