@@ -48,10 +48,15 @@ impl<S: Sink> Scanner<'_, S> {
             }
             if !self.is_told_end_tag() {
                 let context = self.sink.context();
-                let (at, refused) = skim_expected(self.text, self.at, self.core, context);
+                let (at, stop) = skim_expected(self.text, self.at, self.core, context);
                 self.at = at;
-                if let Some(refusal) = refused {
-                    return Err(refusal.into());
+                match stop {
+                    Stop::Refused(refusal) => return Err(refusal.into()),
+                    Stop::Wanted => match self.plain_wanted()? {
+                        true => continue,
+                        false => return Ok(()),
+                    },
+                    Stop::NoMore => {}
                 }
             }
             self.skimmed(1);
@@ -166,7 +171,11 @@ impl<S: Sink> Scanner<'_, S> {
         let (interest, attention) = self.core.attention.on(self.sink, &name, depth);
         if attention.is_all() {
             self.core.known.go_back(place);
-            return self.plain_wanted(attention);
+            if is_asked {
+                let context = self.sink.context();
+                self.core.known.answered(id, context, interest);
+            }
+            return self.plain_wanted();
         }
         let read = match text.get(name_end) {
             Some(b'>') => Some((name_end + 1, false)),
@@ -179,7 +188,7 @@ impl<S: Sink> Scanner<'_, S> {
             return Ok(false);
         };
         let told = interest == Interest::Names;
-        if is_asked && !told {
+        if is_asked {
             let context = self.sink.context();
             self.core.known.answered(id, context, interest);
         }
@@ -270,25 +279,33 @@ impl<S: Sink> Scanner<'_, S> {
     }
 
     /// The start tag at `at` is that of an element which is wanted. True: all of the element was read.
-    fn plain_wanted(&mut self, attention: Attention) -> Result<bool, Halt> {
-        self.core.attention = attention;
+    fn plain_wanted(&mut self) -> Result<bool, Halt> {
+        let floor = self.core.open.depth();
+        self.core.attention = Attention {
+            interest: Interest::All,
+            floor,
+        };
         let read = self.plain_start_tag();
         // It was not plain, or not taken.
-        if self.core.open.depth() == attention.floor {
+        if self.core.open.depth() == floor {
             self.core.attention = Attention::OUTSIDE;
         }
         Ok(read? && !self.wants_all())
     }
 }
 
+/// Why reading over what is expected ended.
+enum Stop {
+    /// Something else comes.
+    NoMore,
+    /// The start tag of an element comes of which everything is wanted.
+    Wanted,
+    Refused(Refusal),
+}
+
 /// Reads from `at` on over text and tags that are expected and of which nothing is told; says how far.
 #[inline(never)]
-fn skim_expected(
-    text: &[u8],
-    at: usize,
-    core: &mut Core,
-    context: u64,
-) -> (usize, Option<Refusal>) {
+fn skim_expected(text: &[u8], at: usize, core: &mut Core, context: u64) -> (usize, Stop) {
     let Core {
         credit,
         elements,
@@ -306,12 +323,12 @@ fn skim_expected(
     let mut begun = 0;
     let mut at = at;
     let Some(mut cursor) = marks.markup_from(text, at) else {
-        return (at, None);
+        return (at, Stop::NoMore);
     };
     if plain_limits.tag_bytes < SHORT_TAG {
-        return (at, None);
+        return (at, Stop::NoMore);
     }
-    let mut refused = None;
+    let mut stop = Stop::NoMore;
     let mut names = known.expected_names();
     let mut is_open = attention.is_open();
     let max_depth = usize::try_from(limits.max_depth).unwrap_or(usize::MAX);
@@ -371,7 +388,10 @@ fn skim_expected(
                     true => names.answer(id, context),
                     false => Some(Interest::Within),
                 };
-                let Some(interest) = interest else {
+                let Some(interest @ (Interest::Within | Interest::Nothing)) = interest else {
+                    if interest == Some(Interest::All) {
+                        stop = Stop::Wanted;
+                    }
                     names.go_back(place);
                     break;
                 };
@@ -397,7 +417,7 @@ fn skim_expected(
                 if !empty {
                     if let Err(refusal) = open.push_untold(id) {
                         names.go_back(place);
-                        refused = Some(refusal);
+                        stop = Stop::Refused(refusal);
                         break;
                     }
                     if interest == Interest::Nothing {
@@ -425,7 +445,7 @@ fn skim_expected(
     known.go_on(last, tag);
     *credit = credit.saturating_sub((budget - left) * SKIM_COST);
     *elements += begun;
-    (at, refused)
+    (at, stop)
 }
 
 /// Where the CDATA section at `at` ends, if it does in this text.

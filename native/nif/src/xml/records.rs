@@ -229,7 +229,7 @@ impl Sink for RecordSink<'_, '_> {
             return Flow::Again;
         }
         let Selection { selector, tree, .. } = &mut *self.selection;
-        if !tree.is_open() && !selector.is_selected() {
+        if !tree.is_open() && selector.interest(&name) != Interest::All {
             return match selector.enter() {
                 Ok(()) => Flow::Taken,
                 Err(refusal) => self.wait(refusal),
