@@ -49,7 +49,7 @@ fn an_element_of_which_nothing_is_wanted_may_be_the_root() {
 }
 
 /// In an element that nobody wants, and beside one that somebody does.
-const FAULTS: [&str; 43] = [
+const FAULTS: [&str; 45] = [
     "text\r",
     "<b></c>",
     "</b>",
@@ -67,6 +67,8 @@ const FAULTS: [&str; 43] = [
     "<b a='&lt;&#65;\t\r\n&quot;' b=\"'\"/>",
     "<b a='1234567890123456789012345678901'/>",
     "<b a='123456789012' c='123456789012'/>",
+    "<b a='xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx' c='xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'/>",
+    "<b a='xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'/>",
     "<b a='1' c='1' a='1'>]]</b>",
     "<b a='&amp;&amp;&amp;&amp;&amp;&amp;&amp;&amp;'/>",
     "<b a='' c='' d='' e='' f=''/>",
@@ -140,9 +142,9 @@ fn every_fault_is_found_where_what_is_looked_at_ahead_ends() {
         limits: Limits {
             max_depth: 5,
             max_attributes: 4,
-            max_attribute_bytes: 30,
+            max_attribute_bytes: 100,
             max_name_bytes: 20,
-            max_token_bytes: 33,
+            max_token_bytes: 150,
             ..Limits::default()
         },
         ..Options::default()

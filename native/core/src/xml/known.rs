@@ -6,7 +6,7 @@
 
 mod expected;
 
-pub(crate) use expected::ExpectedNames;
+pub(crate) use expected::{ExpectedNames, ends_name};
 
 use super::blocks::{BLOCK, common};
 use super::class::{self, NAME};
@@ -18,7 +18,7 @@ use std::num::NonZeroU16;
 
 /// A document with more names, or longer ones, has the others read and made anew each time.
 const MAX_NAMES: usize = 512;
-const MAX_NAME_BYTES: usize = 128;
+pub(crate) const MAX_NAME_BYTES: usize = 128;
 
 /// Twice as many slots as names; a name whose slots are taken this far gets no number, so that
 /// colliding names cost no time.

@@ -47,6 +47,11 @@ impl Marks {
         (self.start, self.end) = (0, 0);
     }
 
+    /// Where the window begins.
+    pub fn start(&self) -> usize {
+        self.start
+    }
+
     /// Where the window ends.
     pub fn end(&self) -> usize {
         self.end
@@ -62,16 +67,17 @@ impl Marks {
         kernels::mark(window, brackets, &mut self.markup, &mut self.quotes);
     }
 
-    /// The marks from `at` on, found if they are not yet. Where the text ends, there are none.
+    /// The marks from `at` on, found if they are not yet.
     #[inline]
-    pub fn markup_from(&mut self, text: &[u8], at: usize) -> Option<Cursor> {
+    pub fn markup_from(&mut self, text: &[u8], at: usize) -> Cursor {
         if at >= text.len() {
-            return None;
+            return Cursor::NONE;
         }
-        self.markup(at).or_else(|| {
-            self.fill(text, at);
-            self.markup(at)
-        })
+        if let Some(cursor) = self.markup(at) {
+            return cursor;
+        }
+        self.fill(text, at);
+        self.markup(at).unwrap_or(Cursor::NONE)
     }
 
     /// The marks from `at` on, if the window has that place.
@@ -121,6 +127,12 @@ impl Marks {
 }
 
 impl Cursor {
+    /// Behind all marks.
+    const NONE: Cursor = Cursor {
+        block: usize::MAX,
+        word: 0,
+    };
+
     /// Moves over the next mark.
     #[inline(always)]
     pub fn pass(&mut self) {
@@ -369,10 +381,11 @@ mod tests {
         let mut marks = Marks::new();
         assert!(marks.markup(0).is_none());
         for at in [0, 1, 63, 64, 100, 4_000, 4_095, 4_096, 9_999] {
-            let mut cursor = marks.markup_from(&text, at).unwrap();
+            let mut cursor = marks.markup_from(&text, at);
             assert_eq!(marks.next_markup(&mut cursor), Some(at));
         }
-        assert!(marks.markup_from(&text, 10_000).is_none());
+        let mut none = marks.markup_from(&text, 10_000);
+        assert_eq!(marks.next_markup(&mut none), None);
         marks.fill(&text, 100);
         assert!(marks.markup(99).is_none() && marks.markup(100 + BLOCK * BLOCKS).is_none());
         marks.forget();

@@ -195,19 +195,28 @@ impl Namespaces {
     pub fn get(&self, index: u32) -> Option<Namespace<'_>> {
         match index {
             Namespaces::NONE => None,
-            index => Some(self.declared(index)),
+            // Put together of what is returned in registers: where there is none, which is mostly so, nothing
+            // is copied then.
+            index => Some(Namespace {
+                id: self.known_id(index),
+                uri: utf8::text(self.known_uri(index)),
+            }),
         }
     }
 
-    fn declared(&self, index: u32) -> Namespace<'_> {
-        let (id, uri) = match index {
-            Namespaces::XML => (XML_ID, XML_URI),
-            Namespaces::XMLNS => (XMLNS_ID, XMLNS_URI),
-            index => (self.bindings[index as usize].id, self.uri(index as usize)),
-        };
-        Namespace {
-            id,
-            uri: utf8::text(uri),
+    fn known_id(&self, index: u32) -> u32 {
+        match index {
+            Namespaces::XML => XML_ID,
+            Namespaces::XMLNS => XMLNS_ID,
+            index => self.bindings[index as usize].id,
+        }
+    }
+
+    fn known_uri(&self, index: u32) -> &[u8] {
+        match index {
+            Namespaces::XML => XML_URI,
+            Namespaces::XMLNS => XMLNS_URI,
+            index => self.uri(index as usize),
         }
     }
 

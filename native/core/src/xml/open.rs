@@ -75,19 +75,17 @@ impl OpenElements {
         open.id.filter(|_| !open.told)
     }
 
-    /// Opens an element that is not told.
+    /// Opens an element whose name has a number, and which declares no namespaces.
     #[inline(always)]
-    pub fn push_untold(&mut self, id: NameId) -> Result<(), Refusal> {
-        self.push(
-            b"",
-            Open {
-                told: false,
-                ..Open::new(Some(id))
-            },
-        )
+    pub fn push_known(&mut self, id: NameId, told: bool) -> Result<(), Refusal> {
+        let open = Open {
+            told,
+            ..Open::new(Some(id))
+        };
+        self.push(b"", open)
     }
 
-    /// Closes the innermost element, whose name has a number, and which declares no namespaces.
+    /// Closes the innermost element, if it is such a one.
     #[inline(always)]
     pub fn pop_known(&mut self) {
         self.stack.truncate(self.stack.len().saturating_sub(1));

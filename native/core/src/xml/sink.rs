@@ -122,6 +122,19 @@ pub struct Name<'a> {
     pub namespace: Option<Namespace<'a>>,
 }
 
+impl<'a> Name<'a> {
+    /// One of a document that is read without namespaces.
+    #[inline(always)]
+    pub(crate) fn plain(qualified: &'a str, id: NameId) -> Name<'a> {
+        Name {
+            qualified,
+            local: qualified,
+            id: Some(id),
+            namespace: None,
+        }
+    }
+}
+
 /// A namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Namespace<'a> {

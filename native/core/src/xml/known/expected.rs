@@ -7,6 +7,7 @@ use super::{AROUND_ATTRIBUTE, Known, KnownNames, NameId, Role};
 /// Borrowed from the known names for one stretch: nothing is learned meanwhile.
 pub(crate) struct ExpectedNames<'k> {
     names: &'k mut [Known],
+    bytes: &'k [u8],
     last: Option<NameId>,
     tag: u32,
 }
@@ -19,12 +20,13 @@ impl KnownNames {
             last: self.last,
             tag: self.tag,
             names: &mut self.names,
+            bytes: &self.bytes,
         }
     }
 
-    /// Goes on behind what was read of them.
+    /// Goes on behind what was read of them: their [`ExpectedNames::place`].
     #[inline(always)]
-    pub fn go_on(&mut self, last: Option<NameId>, tag: u32) {
+    pub fn go_on(&mut self, (last, tag): (Option<NameId>, u32)) {
         self.tag = tag;
         self.move_to(last);
     }
@@ -64,16 +66,21 @@ impl ExpectedNames<'_> {
     #[inline(always)]
     fn whole(&self, text: &[u8], from: usize, id: NameId) -> Option<usize> {
         let end = self.end(text, from, id)?;
-        matches!(text.get(end)?, b'>' | b' ' | b'/' | b'\t' | b'\n' | b'\r').then_some(end)
+        ends_name(*text.get(end)?).then_some(end)
     }
 
-    /// Where this name ends if it is what is at `from`. Longer names are not expected here.
+    /// Where this name ends if it is what is at `from`.
     #[inline(always)]
     pub fn end(&self, text: &[u8], from: usize, id: NameId) -> Option<usize> {
         let known = self.names.get(id.index())?;
-        let len = usize::from(known.len);
+        let (len, start) = (usize::from(known.len), known.start as usize);
         let block = text.get(from..)?.first_chunk()?;
-        (common(block, &known.head) >= len && len <= BLOCK).then_some(from + len)
+        let end = from + len;
+        let is_same = match len <= BLOCK {
+            true => common(block, &known.head) >= len,
+            false => text.get(from..end) == self.bytes.get(start..start + len),
+        };
+        is_same.then_some(end)
     }
 
     /// A start tag begins to have attributes.
@@ -86,10 +93,24 @@ impl ExpectedNames<'_> {
     #[inline(always)]
     pub fn attribute(&mut self, text: &[u8], from: usize) -> Option<usize> {
         let last = self.last?;
-        let id = self.names.get(last.index())?.next[Role::Attribute as usize][0]?;
+        let block = text.get(from..)?.first_chunk()?;
+        let [first, second] = self.names.get(last.index())?.next[Role::Attribute as usize];
+        let first = first?;
+        if let Some(value) = self.introduced(block, from, first) {
+            return Some(value);
+        }
+        // Mostly it is the tag's end.
+        let second = second.filter(|_| block[0] == b' ')?;
+        let value = self.introduced(block, from, second)?;
+        self.names.get_mut(last.index())?.next[Role::Attribute as usize] =
+            [Some(second), Some(first)];
+        Some(value)
+    }
+
+    #[inline(always)]
+    fn introduced(&mut self, block: &[u8; BLOCK], from: usize, id: NameId) -> Option<usize> {
         let known = self.names.get_mut(id.index())?;
         let len = usize::from(known.len) + AROUND_ATTRIBUTE;
-        let block = text.get(from..)?.first_chunk()?;
         if common(block, &known.introduction) < len || known.tag == self.tag {
             return None;
         }
@@ -104,4 +125,10 @@ impl ExpectedNames<'_> {
         let known = self.names.get(id.index())?;
         known.answer.filter(|_| known.context == context)
     }
+}
+
+/// Whether this is what stands behind the name in a start tag.
+#[inline(always)]
+pub(crate) fn ends_name(byte: u8) -> bool {
+    matches!(byte, b'>' | b' ' | b'/' | b'\t' | b'\n' | b'\r')
 }

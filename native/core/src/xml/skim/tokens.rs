@@ -1,0 +1,414 @@
+//! Reading over tokens of which nothing is told: the tight loop of a selection.
+//!
+//! What is expected is read with the help of marks; what is new is learned, and expected from then on.
+
+use super::super::attention::Attention;
+use super::super::blocks::value_end;
+use super::super::core::Core;
+use super::super::known::{ExpectedNames, KnownNames, MAX_NAME_BYTES, NameId, Role, ends_name};
+use super::super::marks::{Cursor, Marks};
+use super::super::markup::CDATA;
+use super::super::plain::{PlainLimits, plain_attribute, plain_name, space_before_end};
+use super::super::sink::{Interest, Name};
+use super::super::utf8;
+use super::{SKIM_COST, reference_end};
+use crate::quota::Refusal;
+
+/// As many bytes of a CDATA section cost as much as a token.
+const CDATA_BYTES: usize = 64;
+
+/// Tags without attributes, whose names have numbers, are no longer.
+const SHORT_TAG: usize = MAX_NAME_BYTES + 2;
+
+/// Why reading over tokens stopped, and what comes.
+pub(super) enum Stop {
+    /// An element of a name about which the sink was not asked yet.
+    Asks(KnownName),
+    /// An element of which names are wanted.
+    Names(Tag),
+    /// An element of which everything is wanted.
+    Wanted,
+    /// An end tag that is told, or ends more than its element.
+    Ends,
+    /// Something that is left to the scanner, or the end of the call's share.
+    NotPlain,
+    Refused(Refusal),
+}
+
+/// A name with a number, and where it lies.
+#[derive(Clone, Copy)]
+pub(super) struct KnownName {
+    pub id: NameId,
+    start: usize,
+    end: usize,
+}
+
+impl KnownName {
+    pub fn of(self, text: &[u8]) -> Name<'_> {
+        Name::plain(utf8::text(&text[self.start..self.end]), self.id)
+    }
+}
+
+/// A start tag.
+pub(super) struct Tag {
+    pub name: KnownName,
+    pub end: usize,
+    pub empty: bool,
+}
+
+/// Reads from `at` on; says how far. The sink is in `context`.
+#[inline(never)]
+pub(super) fn skim(text: &[u8], at: usize, core: &mut Core, context: u64) -> (usize, Stop) {
+    let Core {
+        credit,
+        elements,
+        limits,
+        plain_limits,
+        known,
+        open,
+        attention,
+        marks,
+        ..
+    } = core;
+    if plain_limits.tag_bytes < SHORT_TAG {
+        return (at, Stop::NotPlain);
+    }
+    let budget = (*credit / SKIM_COST)
+        .min(usize::try_from(limits.max_elements - *elements).unwrap_or(usize::MAX));
+    let max_depth = usize::try_from(limits.max_depth).unwrap_or(usize::MAX);
+    let mut left = budget;
+    let mut begun = 0;
+    let mut at = at;
+    let mut is_open = attention.is_open();
+    let mut cursor = marks.markup_from(text, at);
+    let mut names = known.expected_names();
+    let mut stop = Stop::NotPlain;
+    while left > 0 {
+        let Some(mark) = marks.next_markup(&mut cursor) else {
+            // In the middle of a text, or of a tag that was read.
+            let from = at.max(marks.end());
+            if from >= text.len() {
+                break;
+            }
+            cursor = marks.markup_from(text, from);
+            continue;
+        };
+        left -= 1;
+        match text[mark..] {
+            [b'<', b'/', ..] => {
+                at = mark;
+                let depth = open.depth();
+                let is_last = depth <= attention.floor + 1;
+                // Of the root element, more than the attention ends.
+                let (Some(id), false) = (open.untold(), is_last && (is_open || depth <= 1)) else {
+                    stop = Stop::Ends;
+                    break;
+                };
+                let Some(end) = names.end(text, mark + 2, id) else {
+                    break;
+                };
+                if text.get(end) != Some(&b'>') {
+                    break;
+                }
+                open.pop_known();
+                cursor.pass();
+                at = end + 1;
+                if is_last {
+                    *attention = Attention::OUTSIDE;
+                    is_open = true;
+                }
+            }
+            [b'<', b'!', ..] => {
+                at = mark;
+                let Some(end) = cdata(text, mark, marks, &mut cursor) else {
+                    break;
+                };
+                left = left.saturating_sub((end - mark) / CDATA_BYTES);
+                at = end;
+            }
+            [b'<', ..] => {
+                at = mark;
+                let depth = open.depth();
+                if depth >= max_depth {
+                    break;
+                }
+                let (place, _) = names.place();
+                let (id, name_end) = match names.element(text, mark + 1) {
+                    Some(read) => read,
+                    None => {
+                        let behind = names.place();
+                        known.go_on(behind);
+                        let read = new_element(text, mark + 1, known, plain_limits);
+                        names = known.expected_names();
+                        match read {
+                            Some(read) => read,
+                            None => break,
+                        }
+                    }
+                };
+                let mut interest = Interest::Within;
+                if is_open {
+                    let Some(answer) = names.answer(id, context) else {
+                        names.go_back(place);
+                        stop = Stop::Asks(KnownName {
+                            id,
+                            start: mark + 1,
+                            end: name_end,
+                        });
+                        break;
+                    };
+                    if answer == Interest::All {
+                        names.go_back(place);
+                        stop = Stop::Wanted;
+                        break;
+                    }
+                    interest = answer;
+                }
+                cursor.pass();
+                let (end, empty) = match text.get(name_end) {
+                    Some(b'>') => (name_end + 1, false),
+                    _ => {
+                        let expected = loop {
+                            let read = attributes(
+                                text,
+                                name_end,
+                                &mut names,
+                                marks,
+                                &mut cursor,
+                                plain_limits,
+                            );
+                            if read.is_some() || marks.start() >= mark {
+                                break read;
+                            }
+                            // The marks ended before the tag did.
+                            marks.fill(text, mark);
+                            cursor = marks.markup_from(text, name_end);
+                            names.go_back(Some(id));
+                        };
+                        let end = match expected.map(|(at, count)| (at, count, tag_end(text, at))) {
+                            Some((_, _, Some(end))) => Some(end),
+                            unfinished => {
+                                let behind = names.place();
+                                known.go_on(behind);
+                                let from = unfinished.map(|(at, count, _)| (at, count));
+                                let tag = Unfinished {
+                                    start: mark,
+                                    name: id,
+                                    name_end,
+                                };
+                                let end = more_attributes(text, tag, from, known, plain_limits);
+                                names = known.expected_names();
+                                if let Some((end, _)) = end {
+                                    cursor = marks.markup_from(text, end);
+                                }
+                                end
+                            }
+                        };
+                        match end {
+                            Some(end) if end.0 - mark <= plain_limits.tag_bytes => end,
+                            _ => {
+                                names.go_back(place);
+                                break;
+                            }
+                        }
+                    }
+                };
+                if interest == Interest::Names {
+                    stop = Stop::Names(Tag {
+                        name: KnownName {
+                            id,
+                            start: mark + 1,
+                            end: name_end,
+                        },
+                        end,
+                        empty,
+                    });
+                    break;
+                }
+                if !empty {
+                    if let Err(refusal) = open.push_known(id, false) {
+                        names.go_back(place);
+                        stop = Stop::Refused(refusal);
+                        break;
+                    }
+                    if interest == Interest::Nothing {
+                        *attention = Attention {
+                            interest,
+                            floor: depth,
+                        };
+                        is_open = false;
+                    }
+                }
+                begun += 1;
+                at = end;
+            }
+            [b'&', ..] => match reference_end(text, mark, plain_limits.name_bytes) {
+                Some(end) => {
+                    cursor.pass();
+                    at = end;
+                }
+                None => break,
+            },
+            _ => break,
+        }
+    }
+    let behind = names.place();
+    known.go_on(behind);
+    *credit = credit.saturating_sub((budget - left) * SKIM_COST);
+    *elements += begun;
+    (at, stop)
+}
+
+/// Where the CDATA section at `at` ends, if it does in this text.
+#[inline]
+fn cdata(text: &[u8], at: usize, marks: &mut Marks, cursor: &mut Cursor) -> Option<usize> {
+    if !text[at..].starts_with(CDATA) {
+        return None;
+    }
+    loop {
+        match marks.next_markup(cursor) {
+            Some(mark) => {
+                cursor.pass();
+                if text[mark] == b'>' {
+                    return Some(mark + 1);
+                }
+            }
+            None if marks.end() >= text.len() => return None,
+            None => *cursor = marks.markup_from(text, marks.end()),
+        }
+    }
+}
+
+/// Reads the name at `from` of an element that was not expected; says where it ends.
+#[cold]
+#[inline(never)]
+fn new_element(
+    text: &[u8],
+    from: usize,
+    known: &mut KnownNames,
+    limits: &PlainLimits,
+) -> Option<(NameId, usize)> {
+    let place = known.place();
+    match plain_name(known, text, from, limits.name_bytes, Role::Element) {
+        Some((Some(id), end)) if text.get(end).is_some_and(|&byte| ends_name(byte)) => {
+            Some((id, end))
+        }
+        _ => {
+            known.go_back(place);
+            None
+        }
+    }
+}
+
+/// Checks those of the attributes from `from` on that are expected; says where they end, and how many they are.
+/// `None`: the marks ended before, or one of them is not plain.
+#[inline(always)]
+fn attributes(
+    text: &[u8],
+    from: usize,
+    names: &mut ExpectedNames<'_>,
+    marks: &Marks,
+    cursor: &mut Cursor,
+    limits: &PlainLimits,
+) -> Option<(usize, usize)> {
+    let mut quotes = marks.quotes(from)?;
+    names.begin_tag();
+    let mut at = from;
+    let mut count = 0;
+    while let Some(value) = names.attribute(text, at) {
+        // The quote before the value.
+        marks.next_quote(&mut quotes)?;
+        quotes.pass();
+        let end = marks.next_quote(&mut quotes)?;
+        quotes.pass();
+        count += 1;
+        if end - value > limits.value_bytes {
+            return None;
+        }
+        at = end + 1;
+    }
+    if count > limits.all_attributes {
+        return None;
+    }
+    while let Some(mark) = marks.next_markup(cursor)
+        && mark < at
+    {
+        match text[mark] {
+            b'<' => return None,
+            b'&' => {
+                reference_end(text, mark, limits.name_bytes)?;
+            }
+            _ => {}
+        }
+        cursor.pass();
+    }
+    Some((at, count))
+}
+
+/// Where the tag ends if it does at `at`, and whether it is an empty one.
+#[inline(always)]
+fn tag_end(text: &[u8], at: usize) -> Option<(usize, bool)> {
+    match text.get(at..)? {
+        [b'>', ..] => Some((at + 1, false)),
+        [b'/', b'>', ..] => Some((at + 2, true)),
+        _ => None,
+    }
+}
+
+/// A tag whose attributes are not all expected.
+#[derive(Clone, Copy)]
+struct Unfinished {
+    start: usize,
+    name: NameId,
+    name_end: usize,
+}
+
+/// Checks the attributes of a tag from a place on where it has so many, or all of them; says where the tag ends,
+/// and whether it is an empty one.
+#[inline(never)]
+fn more_attributes(
+    text: &[u8],
+    tag: Unfinished,
+    from: Option<(usize, usize)>,
+    known: &mut KnownNames,
+    limits: &PlainLimits,
+) -> Option<(usize, bool)> {
+    let text = &text[..text.len().min(tag.start + limits.tag_bytes)];
+    let (mut at, mut count) = from.unwrap_or_else(|| {
+        known.go_back(Some(tag.name));
+        known.begin_tag();
+        (tag.name_end, 0)
+    });
+    loop {
+        if let Some(end) = tag_end(text, at) {
+            return Some(end);
+        }
+        let Some(start) = plain_attribute(known, text, at, limits.name_bytes) else {
+            return tag_end(text, space_before_end(text, at)?);
+        };
+        let end = skim_value(text, start.value, start.quote, limits.name_bytes)?;
+        count += 1;
+        // Those whose names have no numbers are compared elsewhere.
+        if known.is_repeated(start.id?)
+            || end - start.value > limits.value_bytes
+            || count > limits.all_attributes
+        {
+            return None;
+        }
+        at = end + 1;
+    }
+}
+
+/// Where the value from `from` on has its closing quote, if nothing is in it that has to be looked up.
+#[inline(always)]
+fn skim_value(text: &[u8], from: usize, quote: u8, max_name: usize) -> Option<usize> {
+    let mut at = value_end(text, from, quote);
+    loop {
+        match text.get(at)? {
+            b'&' => at = reference_end(text, at, max_name)?,
+            b'\t' | b'\n' | b'\r' => at += 1,
+            &byte => return (byte == quote).then_some(at),
+        }
+        at = value_end(text, at, quote);
+    }
+}
