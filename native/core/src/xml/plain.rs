@@ -331,6 +331,18 @@ pub(crate) fn plain_name(
     if let Some((id, end)) = known.expected(text, from, role) {
         return Some((Some(id), end));
     }
+    unexpected_name(known, text, from, max, role)
+}
+
+/// The same of one that is known not to be expected.
+#[inline(always)]
+pub(crate) fn unexpected_name(
+    known: &mut KnownNames,
+    text: &[u8],
+    from: usize,
+    max: usize,
+    role: Role,
+) -> Option<(Option<NameId>, usize)> {
     let first = *text.get(from)?;
     if first >= 0x80 || !class::is(first, START) {
         return None;

@@ -8,7 +8,8 @@ use super::{AROUND_ATTRIBUTE, Known, KnownNames, NameId, Role};
 pub(crate) struct ExpectedNames<'k> {
     names: &'k mut [Known],
     bytes: &'k [u8],
-    last: Option<NameId>,
+    /// The number of the name read last, or 0.
+    last: usize,
     tag: u32,
 }
 
@@ -17,7 +18,7 @@ impl KnownNames {
     #[inline(always)]
     pub fn expected_names(&mut self) -> ExpectedNames<'_> {
         ExpectedNames {
-            last: self.last,
+            last: self.last.map_or(0, NameId::index),
             tag: self.tag,
             names: &mut self.names,
             bytes: &self.bytes,
@@ -36,30 +37,29 @@ impl ExpectedNames<'_> {
     /// What to go on with.
     #[inline(always)]
     pub fn place(&self) -> (Option<NameId>, u32) {
-        (self.last, self.tag)
+        (NameId::of(self.last), self.tag)
     }
 
     #[inline(always)]
     pub fn go_back(&mut self, place: Option<NameId>) {
-        self.last = place;
+        self.last = place.map_or(0, NameId::index);
     }
 
     /// Reads the element's name at `from`, behind which the tag ends or goes on; says where it ends.
     #[inline(always)]
     pub fn element(&mut self, text: &[u8], from: usize) -> Option<(NameId, usize)> {
-        let last = self.last?;
-        let candidates = self.names.get(last.index())?.next[Role::Element as usize];
+        let last = self.last;
+        let candidates = self.names.get(last)?.next[Role::Element as usize];
         let [first, second] = candidates;
         let first = first?;
         if let Some(end) = self.whole(text, from, first) {
-            self.last = Some(first);
+            self.last = first.index();
             return Some((first, end));
         }
         let second = second?;
         let end = self.whole(text, from, second)?;
-        self.names.get_mut(last.index())?.next[Role::Element as usize] =
-            [Some(second), Some(first)];
-        self.last = Some(second);
+        self.names.get_mut(last)?.next[Role::Element as usize] = [Some(second), Some(first)];
+        self.last = second.index();
         Some((second, end))
     }
 
@@ -92,9 +92,9 @@ impl ExpectedNames<'_> {
     /// Reads what introduces the value of an attribute the tag has not yet; says where that begins.
     #[inline(always)]
     pub fn attribute(&mut self, text: &[u8], from: usize) -> Option<usize> {
-        let last = self.last?;
+        let last = self.last;
         let block = text.get(from..)?.first_chunk()?;
-        let [first, second] = self.names.get(last.index())?.next[Role::Attribute as usize];
+        let [first, second] = self.names.get(last)?.next[Role::Attribute as usize];
         let first = first?;
         if let Some(value) = self.introduced(block, from, first) {
             return Some(value);
@@ -102,8 +102,7 @@ impl ExpectedNames<'_> {
         // Mostly it is the tag's end.
         let second = second.filter(|_| block[0] == b' ')?;
         let value = self.introduced(block, from, second)?;
-        self.names.get_mut(last.index())?.next[Role::Attribute as usize] =
-            [Some(second), Some(first)];
+        self.names.get_mut(last)?.next[Role::Attribute as usize] = [Some(second), Some(first)];
         Some(value)
     }
 
@@ -115,7 +114,7 @@ impl ExpectedNames<'_> {
             return None;
         }
         known.tag = self.tag;
-        self.last = Some(id);
+        self.last = id.index();
         Some(from + len)
     }
 

@@ -8,7 +8,7 @@ use super::super::core::Core;
 use super::super::known::{ExpectedNames, KnownNames, MAX_NAME_BYTES, NameId, Role, ends_name};
 use super::super::marks::{Cursor, Marks};
 use super::super::markup::CDATA;
-use super::super::plain::{PlainLimits, plain_attribute, plain_name, space_before_end};
+use super::super::plain::{PlainLimits, plain_attribute, space_before_end, unexpected_name};
 use super::super::sink::{Interest, Name};
 use super::super::utf8;
 use super::{SKIM_COST, reference_end};
@@ -289,7 +289,7 @@ fn new_element(
     limits: &PlainLimits,
 ) -> Option<(NameId, usize)> {
     let place = known.place();
-    match plain_name(known, text, from, limits.name_bytes, Role::Element) {
+    match unexpected_name(known, text, from, limits.name_bytes, Role::Element) {
         Some((Some(id), end)) if text.get(end).is_some_and(|&byte| ends_name(byte)) => {
             Some((id, end))
         }
