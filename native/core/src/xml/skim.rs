@@ -40,7 +40,7 @@ impl<S: Sink> Scanner<'_, S> {
                     let (at, stop) = tokens::skim(self.text, self.at, self.core, context);
                     self.at = at;
                     self.skimmed(1);
-                    self.stopped(stop)?
+                    self.stopped(&stop)?
                 }
             };
             if !is_plain {
@@ -50,11 +50,13 @@ impl<S: Sink> Scanner<'_, S> {
     }
 
     /// Goes on where reading over tokens stopped. False: what is there is not plain, or wanted.
+    ///
+    /// By reference: copied, it would be loaded wider than it was just stored, for which the processor waits.
     #[inline]
-    fn stopped(&mut self, stop: Stop) -> Result<bool, Halt> {
-        match stop {
-            Stop::Asks(name) => self.ask(name),
-            Stop::Names(tag) => self.tell_names(tag)?,
+    fn stopped(&mut self, stop: &Stop) -> Result<bool, Halt> {
+        match *stop {
+            Stop::Asks(ref name) => self.ask(name),
+            Stop::Names(ref tag) => self.tell_names(tag)?,
             Stop::Wanted => return self.plain_wanted(),
             Stop::Ends => return self.plain_end_tag(),
             Stop::NotPlain => return Ok(false),
@@ -103,14 +105,14 @@ impl<S: Sink> Scanner<'_, S> {
     }
 
     /// Asks the sink what it wants of elements of a name.
-    fn ask(&mut self, name: KnownName) {
+    fn ask(&mut self, name: &KnownName) {
         let context = self.sink.context();
         let answer = self.sink.interest(&name.of(self.text));
         self.core.known.answered(name.id, context, answer);
     }
 
     /// Tells of the start tag at `at`, without attributes.
-    fn tell_names(&mut self, tag: Tag) -> Result<(), Halt> {
+    fn tell_names(&mut self, tag: &Tag) -> Result<(), Halt> {
         self.core.open.push_known(tag.name.id, true)?;
         let attributes = Attributes::none(&self.core.namespaces);
         let flow = self.sink.start_element(tag.name.of(self.text), &attributes);

@@ -36,7 +36,6 @@ pub(super) enum Stop {
 }
 
 /// A name with a number, and where it lies.
-#[derive(Clone, Copy)]
 pub(super) struct KnownName {
     pub id: NameId,
     start: usize,
@@ -44,7 +43,8 @@ pub(super) struct KnownName {
 }
 
 impl KnownName {
-    pub fn of(self, text: &[u8]) -> Name<'_> {
+    #[inline(always)]
+    pub fn of<'t>(&self, text: &'t [u8]) -> Name<'t> {
         Name::plain(utf8::text(&text[self.start..self.end]), self.id)
     }
 }
