@@ -146,6 +146,58 @@ defmodule BoundedXml.SelectTest do
     end)
   end
 
+  test "memory refused in the middle of a record loses nothing and repeats nothing" do
+    big = ["<r><i>", String.duplicate("x", 300_000), "</i></r>"]
+    nested = String.duplicate("<n k='v'>t", 200) <> String.duplicate("</n>", 200)
+    long = String.duplicate("long text ", 40_000)
+    document = "<r><i>#{String.duplicate(nested, 5)}#{long}</i><i>#{nested}</i></r>"
+    records = select(document, "r/i")
+    assert [{"i", [], [_, _, _, _, _, ^long]}, {"i", [], [_]}] = records
+    test = self()
+
+    for limit <- 780_000..1_200_000//20_000 do
+      Accounts.in_account(limit, fn _account ->
+        # Its text is garbage then, which is collected when memory is refused.
+        send(test, {:big, length(select(big, "r/i"))})
+        send(test, {:outcome, outcome(document)})
+      end)
+    end
+
+    outcomes =
+      for _ <- 780_000..1_200_000//20_000 do
+        assert_received {:big, 1}
+        assert_received {:outcome, outcome}
+        outcome
+      end
+
+    assert Enum.sort(Enum.uniq(outcomes)) == [:refused, records]
+  end
+
+  defp outcome(document) do
+    select(document, "r/i", chunk_bytes: 1_000)
+  rescue
+    Quota.ExceededError -> :refused
+  end
+
+  test "namespaces, at any cut" do
+    item = "<b:i xmlns:b='urn:b' b:k='v'><x xmlns='urn:x'/><y b:z='1'>t</y></b:i>"
+    document = "<r xmlns='urn:r'>#{String.duplicate(item, 100)}</r>"
+
+    xmlns = "http://www.w3.org/2000/xmlns/"
+
+    record =
+      {{"urn:b", "i"}, [{{xmlns, "b"}, "urn:b"}, {{"urn:b", "k"}, "v"}],
+       [
+         {{"urn:x", "x"}, [{{xmlns, "xmlns"}, "urn:x"}], []},
+         {{"urn:r", "y"}, [{{"urn:b", "z"}, "1"}], ["t"]}
+       ]}
+
+    for size <- [1, 30, 1_000, 65_536] do
+      options = [namespaces: true, chunk_bytes: size]
+      assert select(document, ["r", {"urn:b", "i"}], options) == List.duplicate(record, 100)
+    end
+  end
+
   test "paths are read at once" do
     assert_raise ArgumentError, ~r/cannot read the path/, fn ->
       BoundedXml.select("<a/>", "a[1]")
