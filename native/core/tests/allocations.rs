@@ -121,8 +121,12 @@ impl Sink for Records {
         self.selector.interest(name)
     }
 
-    fn start_element(&mut self, _name: Name<'_>, _attributes: &Attributes<'_>) -> Flow {
-        if self.depth == 0 && !self.selector.is_selected() {
+    fn context(&self) -> u64 {
+        self.selector.context()
+    }
+
+    fn start_element(&mut self, name: Name<'_>, _attributes: &Attributes<'_>) -> Flow {
+        if self.depth == 0 && self.selector.interest(&name) != Interest::All {
             self.selector.enter().expect("the account has room");
         } else {
             self.depth += 1;

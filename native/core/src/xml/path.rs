@@ -75,7 +75,8 @@ impl Selector {
         self.reached.last().copied().unwrap_or(1)
     }
 
-    /// What is wanted of an element: all of it when it is selected.
+    /// What is wanted of an element: all of it when it is selected. The caller follows that to its end: neither it
+    /// nor what is in it is told to the selector.
     #[inline]
     pub fn interest(&mut self, name: &Name<'_>) -> Interest {
         let around = self.context();
@@ -84,16 +85,9 @@ impl Selector {
             0 => Interest::Nothing,
             // Nothing changes, so nothing has to be kept for it.
             asked if asked == around => Interest::Within,
-            _ if self.is_selected() => Interest::All,
+            asked if asked >> self.steps.len() & 1 == 1 => Interest::All,
             _ => Interest::Names,
         }
-    }
-
-    /// Whether the element asked about last is selected. The caller follows it to its end: neither it
-    /// nor what is in it is told to the selector.
-    #[inline]
-    pub fn is_selected(&self) -> bool {
-        self.asked >> self.steps.len() & 1 == 1
     }
 
     /// The element asked about last opens, of which names are wanted.

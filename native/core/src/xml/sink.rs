@@ -38,8 +38,9 @@ pub trait Sink {
     /// Where the next event begins. Called before each event, and only with `Options::positions`.
     fn position(&mut self, _position: Position) {}
 
-    /// What it wants to be told of an element of this name. Asked before the element's start tag is told
-    /// and perhaps more than once, for root elements and those in elements around which it was not decided yet.
+    /// What it wants to be told of an element of this name. Asked before the element's start tag is told, for
+    /// root elements and those in elements around which it was not decided yet: perhaps more than once, or
+    /// not again of a name that it was asked about in the same context.
     fn interest(&mut self, _name: &Name<'_>) -> Interest {
         Interest::All
     }
