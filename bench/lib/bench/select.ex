@@ -4,7 +4,8 @@ defmodule Bench.Select do
   half of the document is selected, 3 times for small leaves. And where the time of a full stream goes.
   """
 
-  alias Bench.{Contenders, Document, Measure, Node, Report, Speed}
+  alias Bench.{Contenders, Document, Measure, Node, Report, Speed, Tally}
+  require Tally
 
   # What is selected of each kind: parts, small leaves, and nothing at all.
   @paths [
@@ -34,13 +35,13 @@ defmodule Bench.Select do
       for {kind, measured, _gc} <- results, {what, path} <- @paths[kind] do
         full = measured[:full]
         selected = measured[path]
-        {records, events} = selected.counted
+        {events, _text_bytes} = selected.counted
 
         [
           to_string(kind),
           to_string(what),
           path,
-          Integer.to_string(records),
+          Integer.to_string(selected.records),
           Report.number(100 * events / elem(full.counted, 0), 1) <> " %",
           Report.number(full.cpu_ms / selected.cpu_ms)
         ]
@@ -86,8 +87,13 @@ defmodule Bench.Select do
     measured = for _ <- 1..rounds, run <- runs, do: {run, node_once(node, path, run, times[run])}
 
     for {run, measured} <- Enum.group_by(measured, &elem(&1, 0), &elem(&1, 1)), into: %{} do
-      cpu_ms = Measure.median(Enum.map(measured, & &1.cpu_ms))
-      {run, %{cpu_ms: cpu_ms, counted: hd(measured).counted, bytes: File.stat!(path).size}}
+      {run,
+       %{
+         cpu_ms: Measure.median(Enum.map(measured, & &1.cpu_ms)),
+         counted: hd(measured).counted,
+         records: run != :full && Node.call(node, __MODULE__, :records, [path, run]),
+         bytes: File.stat!(path).size
+       }}
     end
   end
 
@@ -103,13 +109,20 @@ defmodule Bench.Select do
   def once(path, selected, times) do
     chunks = Speed.chunks(path)
 
-    count = fn record, {records, events} -> {records + 1, count_events(record, events)} end
-
     Measure.run(
-      fn -> chunks |> BoundedXml.select(selected) |> Enum.reduce({0, 0}, count) end,
+      fn ->
+        chunks
+        |> BoundedXml.select(selected)
+        |> Enum.reduce(Tally.new(), &tally/2)
+        |> Tally.counted()
+      end,
       times
     )
   end
+
+  @doc false
+  def records(path, selected),
+    do: path |> Speed.chunks() |> BoundedXml.select(selected) |> Enum.count()
 
   @doc false
   # The share of a full stream's time that its scheduler spends collecting garbage.
@@ -125,10 +138,13 @@ defmodule Bench.Select do
     Enum.sum(Enum.map(counters, & &1.gc)) / Enum.sum(busy)
   end
 
-  # Written out: of records this small, a function for each element would take as long as making them.
-  defp count_events({_name, _attributes, children}, events), do: count_all(children, events + 2)
-  defp count_events(_text, events), do: events + 1
+  # The same as of a stream. Written out: of records this small, a function for each element would take as
+  # long as making them.
+  defp tally({_name, _attributes, children}, tally),
+    do: tally_all(children, Tally.event(tally, 2))
 
-  defp count_all([child | children], events), do: count_all(children, count_events(child, events))
-  defp count_all([], events), do: events
+  defp tally(text, tally), do: Tally.text(tally, byte_size(text))
+
+  defp tally_all([child | children], tally), do: tally_all(children, tally(child, tally))
+  defp tally_all([], tally), do: tally
 end

@@ -5,7 +5,7 @@ use super::terms::{RawTerm, Terms};
 use bounded_core::quota::Refusal;
 use std::mem::MaybeUninit;
 
-/// Events, attributes and steps of the tape of one call.
+/// Events, attributes, and the parts of records of one call.
 const MAX_WORK: usize = 3072;
 
 /// As many bytes of strings are copied in the time that one of them takes.

@@ -25,6 +25,8 @@ pub struct Selection {
     selector: Selector,
     pub tree: Tree,
     size: RecordSize,
+    /// The start tag being told is part of that already, from an earlier telling.
+    counted: bool,
     /// Pieces of a text of which more may come.
     text: Segments,
     /// Bytes of the piece being told that are there already, from an earlier telling.
@@ -50,6 +52,7 @@ impl Selection {
                 limit,
                 namespaces: [None; RECENT_NAMESPACES],
             },
+            counted: false,
             text: Segments::new(account),
             begun: 0,
             exceeded: None,
@@ -173,29 +176,34 @@ impl RecordSink<'_, '_> {
         !self.selection.text.is_empty() && !self.end_text()
     }
 
-    /// An element of which names are wanted, or a selected one or what is in it.
+    /// Opens a selected element, or one that is in it.
     #[inline(always)]
     fn open(&mut self, name: &Name<'_>, attributes: &Attributes<'_>) -> Flow {
-        let Selection { tree, size, .. } = &mut *self.selection;
+        let Selection {
+            tree,
+            size,
+            counted,
+            ..
+        } = &mut *self.selection;
         if let Err(refusal) = tree.reserve() {
             return self.wait(refusal);
         }
-        let mut bytes = name.local.len() + attributes.bytes();
-        if self.values.interner.has_namespaces() {
-            bytes += size.namespaces(name, attributes);
-        }
-        let before = size.bytes;
-        if let Err(exceeded) = size.add(bytes, 1 + 2 * attributes.len()) {
-            return self.too_large(exceeded);
+        if !*counted {
+            let mut bytes = name.local.len() + attributes.bytes();
+            if self.values.interner.has_namespaces() {
+                bytes += size.namespaces(name, attributes);
+            }
+            if let Err(exceeded) = size.add(bytes, 1 + 2 * attributes.len()) {
+                return self.too_large(exceeded);
+            }
         }
         let list = match attributes.is_empty() {
             true => Some(self.values.terms.empty_list),
             false => self.values.attributes(attributes),
         };
-        let Selection { tree, size, .. } = &mut *self.selection;
+        let Selection { tree, counted, .. } = &mut *self.selection;
+        *counted = list.is_none();
         let Some(list) = list else {
-            // It is told again.
-            size.bytes = before;
             return Flow::Again;
         };
         let terms = &self.values.terms;
