@@ -189,6 +189,40 @@ proptest! {
     }
 }
 
+/// What long documents are made of, again and again.
+const SHAPES: [&str; 9] = [
+    "<a><b x=\"1\" y=\"&lt;2\">text &amp; more</b></a>\n",
+    "<b x=\"1\"/><b y=\"2\" x=\"1\"/>",
+    "<d k=\"v\" l='w'>x<![CDATA[<y]>]]></d>",
+    "<c>\n <a-name-of-more-bytes-than-a-block x=\"'\">t</a-name-of-more-bytes-than-a-block>\n</c>",
+    "<e t=\"a>b\"  u=\"]]>\" />]] > \"quoted\" ",
+    "<!-- <c> --><a/><?p \"?>",
+    "é€😀<b z=\"é\"/>",
+    "<d><d><c></c></d ></d><e>&#65;</e>",
+    "a long text, and nothing else in it. ",
+];
+
+prop_compose! {
+    fn long_document()(
+        shapes in prop::collection::vec(0..SHAPES.len(), 1..8),
+        bytes in 0..12_000_usize,
+        fault in any::<Option<(prop::sample::Index, prop::sample::Index)>>(),
+    ) -> Vec<u8> {
+        let mut body = String::new();
+        for shape in shapes.iter().cycle() {
+            if body.len() >= bytes {
+                break;
+            }
+            body += SHAPES[*shape];
+        }
+        if let Some((place, piece)) = fault {
+            let places: Vec<usize> = body.char_indices().map(|(at, _)| at).chain([body.len()]).collect();
+            body.insert_str(*place.get(&places), PIECES[piece.index(PIECES.len())]);
+        }
+        format!("<r>{body}</r>").into_bytes()
+    }
+}
+
 /// Of what may be in an element named so.
 fn wanted(name: &str) -> Interest {
     match name {
@@ -206,6 +240,18 @@ proptest! {
     fn whatever_is_not_wanted(document in document(), options in options(), size in 1..50_usize) {
         for choice in [choosy::NOTHING, wanted] {
             choosy::check(&document, &options, choice, &[1, size]);
+        }
+    }
+
+    #[test]
+    fn whatever_is_not_wanted_of_a_long_document(
+        document in long_document(),
+        skip_whitespace in any::<bool>(),
+        size in 100..5_000_usize,
+    ) {
+        let options = Options { skip_whitespace, ..Options::default() };
+        for choice in [choosy::NOTHING, wanted, |_| Interest::Within, |_| Interest::Names] {
+            choosy::check(&document, &options, choice, &[size]);
         }
     }
 }
