@@ -26,7 +26,7 @@ pub(crate) struct Marks {
 
 /// A place among marks of one kind: those of one block that are still to come.
 #[derive(Clone, Copy)]
-pub(crate) struct Cursor {
+struct Cursor {
     /// Where the block begins in the text.
     block: usize,
     word: u64,
@@ -47,19 +47,9 @@ impl Marks {
         (self.start, self.end) = (0, 0);
     }
 
-    /// Where the window begins.
-    pub fn start(&self) -> usize {
-        self.start
-    }
-
-    /// Where the window ends.
-    pub fn end(&self) -> usize {
-        self.end
-    }
-
     /// Moves the window, so that it begins at `start`.
     #[inline(never)]
-    pub fn fill(&mut self, text: &[u8], start: usize) {
+    fn fill(&mut self, text: &[u8], start: usize) {
         let window = &text[start..text.len().min(start + BLOCKS * BLOCK)];
         (self.start, self.end) = (start, start + window.len());
         // Brackets before the window are of the same text: all else ends with something else.
@@ -69,7 +59,7 @@ impl Marks {
 
     /// The marks from `at` on, found if they are not yet.
     #[inline]
-    pub fn markup_from(&mut self, text: &[u8], at: usize) -> Cursor {
+    fn markup_from(&mut self, text: &[u8], at: usize) -> Cursor {
         if at >= text.len() {
             return Cursor::NONE;
         }
@@ -82,14 +72,8 @@ impl Marks {
 
     /// The marks from `at` on, if the window has that place.
     #[inline(always)]
-    pub fn markup(&self, at: usize) -> Option<Cursor> {
+    fn markup(&self, at: usize) -> Option<Cursor> {
         self.cursor(&self.markup, at)
-    }
-
-    /// The quotes from `at` on.
-    #[inline(always)]
-    pub fn quotes(&self, at: usize) -> Option<Cursor> {
-        self.cursor(&self.quotes, at)
     }
 
     #[inline(always)]
@@ -103,16 +87,10 @@ impl Marks {
         })
     }
 
-    /// Where the next mark stands, which it stays before.
+    /// Where the next mark of the window stands, which it stays before.
     #[inline(always)]
-    pub fn next_markup(&self, cursor: &mut Cursor) -> Option<usize> {
+    fn next_markup(&self, cursor: &mut Cursor) -> Option<usize> {
         self.next(&self.markup, cursor)
-    }
-
-    /// Where the next quote stands, which it stays before.
-    #[inline(always)]
-    pub fn next_quote(&self, cursor: &mut Cursor) -> Option<usize> {
-        self.next(&self.quotes, cursor)
     }
 
     #[inline(always)]
@@ -135,8 +113,105 @@ impl Cursor {
 
     /// Moves over the next mark.
     #[inline(always)]
-    pub fn pass(&mut self) {
+    fn pass(&mut self) {
         self.word &= self.word.wrapping_sub(1);
+    }
+}
+
+/// The marks of a text from a place on, wherever the window is.
+pub(crate) struct Ahead<'a> {
+    text: &'a [u8],
+    marks: &'a mut Marks,
+    cursor: Cursor,
+}
+
+impl<'a> Ahead<'a> {
+    #[inline(always)]
+    pub fn new(text: &'a [u8], marks: &'a mut Marks, at: usize) -> Ahead<'a> {
+        let cursor = marks.markup_from(text, at);
+        Ahead {
+            text,
+            marks,
+            cursor,
+        }
+    }
+
+    /// Where the next mark stands, which it stays before; up to `from` the text was read.
+    #[inline(always)]
+    pub fn next(&mut self, from: usize) -> Option<usize> {
+        loop {
+            if let Some(mark) = self.marks.next_markup(&mut self.cursor) {
+                return Some(mark);
+            }
+            let from = from.max(self.marks.end);
+            if from >= self.text.len() {
+                return None;
+            }
+            self.move_to(from);
+        }
+    }
+
+    /// Moves over the next mark.
+    #[inline(always)]
+    pub fn pass(&mut self) {
+        self.cursor.pass();
+    }
+
+    /// Goes on at `at`.
+    #[inline(always)]
+    pub fn move_to(&mut self, at: usize) {
+        self.cursor = self.marks.markup_from(self.text, at);
+    }
+
+    /// Moves over the marks before `at` of which `may_stand` says so, given where they stand. False: one may not.
+    #[inline(always)]
+    pub fn pass_until(&mut self, at: usize, may_stand: impl Fn(usize) -> bool) -> bool {
+        while let Some(mark) = self.marks.next_markup(&mut self.cursor)
+            && mark < at
+        {
+            if !may_stand(mark) {
+                return false;
+            }
+            self.cursor.pass();
+        }
+        true
+    }
+
+    /// The quotes from `at` on, within the window.
+    #[inline(always)]
+    pub fn quotes(&self, at: usize) -> Option<Quotes<'_>> {
+        let cursor = self.marks.cursor(&self.marks.quotes, at)?;
+        Some(Quotes {
+            marks: self.marks,
+            cursor,
+        })
+    }
+
+    /// Moves the window so that it begins at `start`, if it does not, and goes on at `at`. False: it did.
+    #[inline(always)]
+    pub fn begin_window(&mut self, start: usize, at: usize) -> bool {
+        if self.marks.start >= start {
+            return false;
+        }
+        self.marks.fill(self.text, start);
+        self.move_to(at);
+        true
+    }
+}
+
+/// The quotes of a window from a place on.
+pub(crate) struct Quotes<'a> {
+    marks: &'a Marks,
+    cursor: Cursor,
+}
+
+impl Quotes<'_> {
+    /// Moves over the next one; says where it stands.
+    #[inline(always)]
+    pub fn pass(&mut self) -> Option<usize> {
+        let at = self.marks.next(&self.marks.quotes, &mut self.cursor)?;
+        self.cursor.pass();
+        Some(at)
     }
 }
 
@@ -336,22 +411,14 @@ mod kernels {
 mod tests {
     use super::*;
 
-    /// All marks of a text, window by window.
-    fn marked(
-        text: &[u8],
-        next: impl Fn(&Marks, &mut Cursor) -> Option<usize>,
-        start: fn(&Marks, usize) -> Option<Cursor>,
-    ) -> Vec<usize> {
+    /// All marks of a text.
+    fn markup(text: &[u8]) -> Vec<usize> {
         let mut marks = Marks::new();
-        let (mut places, mut at) = (Vec::new(), 0);
-        while at < text.len() {
-            marks.fill(text, at);
-            let mut cursor = start(&marks, at).unwrap();
-            while let Some(place) = next(&marks, &mut cursor) {
-                places.push(place);
-                cursor.pass();
-            }
-            at = marks.end();
+        let mut ahead = Ahead::new(text, &mut marks, 0);
+        let mut places = Vec::new();
+        while let Some(mark) = ahead.next(0) {
+            places.push(mark);
+            ahead.pass();
         }
         places
     }
@@ -368,27 +435,53 @@ mod tests {
                 let expected: Vec<usize> = (0..text.len())
                     .filter(|&at| matches!(text[at], b'<' | b'&') || is_end(at))
                     .collect();
-                assert_eq!(marked(&text, Marks::next_markup, Marks::markup), expected);
+                assert_eq!(markup(&text), expected);
             }
         }
-        let quotes: Vec<usize> = (0..text.len()).filter(|&at| text[at] == b'"').collect();
-        assert_eq!(marked(&text, Marks::next_quote, Marks::quotes), quotes);
     }
 
     #[test]
-    fn begins_anywhere_in_its_window_and_nowhere_else() {
+    fn finds_the_quotes_of_a_window() {
+        let text = b"a \"quoted\" text' ".repeat(300);
+        let mut marks = Marks::new();
+        let mut ahead = Ahead::new(&text, &mut marks, 0);
+        for start in [0, 1, 1_000] {
+            ahead.begin_window(start, start);
+            let mut quotes = ahead.quotes(start).unwrap();
+            let found: Vec<usize> = std::iter::from_fn(|| quotes.pass()).collect();
+            let end = text.len().min(start + BLOCK * BLOCKS);
+            let expected: Vec<usize> = (start..end).filter(|&at| text[at] == b'"').collect();
+            assert_eq!(found, expected);
+            assert!(ahead.quotes(end).is_none());
+        }
+    }
+
+    #[test]
+    fn begins_anywhere_and_goes_on_anywhere() {
         let text = b"<".repeat(10_000);
         let mut marks = Marks::new();
-        assert!(marks.markup(0).is_none());
-        for at in [0, 1, 63, 64, 100, 4_000, 4_095, 4_096, 9_999] {
-            let mut cursor = marks.markup_from(&text, at);
-            assert_eq!(marks.next_markup(&mut cursor), Some(at));
+        for at in [0, 1, 63, 64, 100, 4_000, 4_095, 4_096, 9_999, 5] {
+            let mut ahead = Ahead::new(&text, &mut marks, at);
+            assert_eq!(ahead.next(at), Some(at));
+            ahead.move_to(9_000);
+            assert_eq!(ahead.next(9_000), Some(9_000));
+            ahead.move_to(10_000);
+            assert_eq!(ahead.next(10_000), None);
+            assert!(ahead.begin_window(9_900, 9_950));
+            assert_eq!(ahead.next(9_950), Some(9_950));
+            assert!(!ahead.begin_window(9_900, 9_950));
+            assert!(!ahead.pass_until(9_960, |mark| mark < 9_955));
+            assert_eq!(ahead.next(9_950), Some(9_955));
         }
-        let mut none = marks.markup_from(&text, 10_000);
-        assert_eq!(marks.next_markup(&mut none), None);
-        marks.fill(&text, 100);
-        assert!(marks.markup(99).is_none() && marks.markup(100 + BLOCK * BLOCKS).is_none());
         marks.forget();
         assert!(marks.markup(100).is_none());
+    }
+
+    #[test]
+    fn what_was_read_beyond_the_window_has_no_marks() {
+        let text = [b"x".repeat(5_000), b"<<<".to_vec()].concat();
+        let mut marks = Marks::new();
+        let mut ahead = Ahead::new(&text, &mut marks, 0);
+        assert_eq!(ahead.next(5_001), Some(5_001));
     }
 }

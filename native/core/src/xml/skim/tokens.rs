@@ -6,7 +6,7 @@ use super::super::attention::Attention;
 use super::super::blocks::value_end;
 use super::super::core::Core;
 use super::super::known::{ExpectedNames, KnownNames, MAX_NAME_BYTES, NameId, Role, ends_name};
-use super::super::marks::{Cursor, Marks};
+use super::super::marks::Ahead;
 use super::super::markup::CDATA;
 use super::super::plain::{PlainLimits, plain_attribute, space_before_end, unexpected_name};
 use super::super::sink::{Interest, Name};
@@ -80,19 +80,11 @@ pub(super) fn skim(text: &[u8], at: usize, core: &mut Core, context: u64) -> (us
     let mut begun = 0;
     let mut at = at;
     let mut is_open = attention.is_open();
-    let mut cursor = marks.markup_from(text, at);
+    let mut ahead = Ahead::new(text, marks, at);
     let mut names = known.expected_names();
     let mut stop = Stop::NotPlain;
     while left > 0 {
-        let Some(mark) = marks.next_markup(&mut cursor) else {
-            // In the middle of a text, or of a tag that was read.
-            let from = at.max(marks.end());
-            if from >= text.len() {
-                break;
-            }
-            cursor = marks.markup_from(text, from);
-            continue;
-        };
+        let Some(mark) = ahead.next(at) else { break };
         left -= 1;
         match text[mark..] {
             [b'<', b'/', ..] => {
@@ -111,7 +103,7 @@ pub(super) fn skim(text: &[u8], at: usize, core: &mut Core, context: u64) -> (us
                     break;
                 }
                 open.pop_known();
-                cursor.pass();
+                ahead.pass();
                 at = end + 1;
                 if is_last {
                     *attention = Attention::OUTSIDE;
@@ -120,7 +112,7 @@ pub(super) fn skim(text: &[u8], at: usize, core: &mut Core, context: u64) -> (us
             }
             [b'<', b'!', ..] => {
                 at = mark;
-                let Some(end) = cdata(text, mark, marks, &mut cursor) else {
+                let Some(end) = cdata(text, mark, &mut ahead) else {
                     break;
                 };
                 left = left.saturating_sub((end - mark) / CDATA_BYTES);
@@ -164,47 +156,29 @@ pub(super) fn skim(text: &[u8], at: usize, core: &mut Core, context: u64) -> (us
                     }
                     interest = answer;
                 }
-                cursor.pass();
+                ahead.pass();
                 let (end, empty) = match text.get(name_end) {
                     Some(b'>') => (name_end + 1, false),
                     _ => {
-                        let expected = loop {
-                            let read = attributes(
-                                text,
-                                name_end,
-                                &mut names,
-                                marks,
-                                &mut cursor,
-                                plain_limits,
-                            );
-                            if read.is_some() || marks.start() >= mark {
-                                break read;
-                            }
-                            // The marks ended before the tag did.
-                            marks.fill(text, mark);
-                            cursor = marks.markup_from(text, name_end);
-                            names.go_back(Some(id));
+                        let tag = OpenTag {
+                            start: mark,
+                            name: id,
+                            name_end,
                         };
-                        let end = match expected.map(|(at, count)| (at, count, tag_end(text, at))) {
-                            Some((_, _, Some(end))) => Some(end),
-                            unfinished => {
-                                let behind = names.place();
-                                known.go_on(behind);
-                                let from = unfinished.map(|(at, count, _)| (at, count));
-                                let tag = Unfinished {
-                                    start: mark,
-                                    name: id,
-                                    name_end,
-                                };
-                                let end = more_attributes(text, tag, from, known, plain_limits);
-                                names = known.expected_names();
-                                if let Some((end, _)) = end {
-                                    cursor = marks.markup_from(text, end);
+                        let read =
+                            match attributes(text, &tag, &mut names, &mut ahead, plain_limits) {
+                                Ok(end) => Some(end),
+                                Err(from) => {
+                                    let behind = names.place();
+                                    known.go_on(behind);
+                                    let end =
+                                        more_attributes(text, &tag, from, known, plain_limits);
+                                    names = known.expected_names();
+                                    ahead.move_to(end.map_or(mark, |(end, _)| end));
+                                    end
                                 }
-                                end
-                            }
-                        };
-                        match end {
+                            };
+                        match read {
                             Some(end) if end.0 - mark <= plain_limits.tag_bytes => end,
                             _ => {
                                 names.go_back(place);
@@ -244,7 +218,7 @@ pub(super) fn skim(text: &[u8], at: usize, core: &mut Core, context: u64) -> (us
             }
             [b'&', ..] => match reference_end(text, mark, plain_limits.name_bytes) {
                 Some(end) => {
-                    cursor.pass();
+                    ahead.pass();
                     at = end;
                 }
                 None => break,
@@ -261,20 +235,15 @@ pub(super) fn skim(text: &[u8], at: usize, core: &mut Core, context: u64) -> (us
 
 /// Where the CDATA section at `at` ends, if it does in this text.
 #[inline]
-fn cdata(text: &[u8], at: usize, marks: &mut Marks, cursor: &mut Cursor) -> Option<usize> {
+fn cdata(text: &[u8], at: usize, ahead: &mut Ahead<'_>) -> Option<usize> {
     if !text[at..].starts_with(CDATA) {
         return None;
     }
     loop {
-        match marks.next_markup(cursor) {
-            Some(mark) => {
-                cursor.pass();
-                if text[mark] == b'>' {
-                    return Some(mark + 1);
-                }
-            }
-            None if marks.end() >= text.len() => return None,
-            None => *cursor = marks.markup_from(text, marks.end()),
+        let mark = ahead.next(at)?;
+        ahead.pass();
+        if text[mark] == b'>' {
+            return Some(mark + 1);
         }
     }
 }
@@ -300,49 +269,62 @@ fn new_element(
     }
 }
 
-/// Checks those of the attributes from `from` on that are expected; says where they end, and how many they are.
-/// `None`: the marks ended before, or one of them is not plain.
+/// A start tag with attributes, as far as its name.
+struct OpenTag {
+    start: usize,
+    name: NameId,
+    name_end: usize,
+}
+
+/// Checks the attributes of a tag; says where it ends, and whether it is an empty one. If not all of them are
+/// expected, says where those that are end and how many they are; or nothing, if they do not lie in a window.
 #[inline(always)]
 fn attributes(
     text: &[u8],
+    tag: &OpenTag,
+    names: &mut ExpectedNames<'_>,
+    ahead: &mut Ahead<'_>,
+    limits: &PlainLimits,
+) -> Result<(usize, bool), Option<(usize, usize)>> {
+    loop {
+        match expected_attributes(text, tag.name_end, names, ahead, limits) {
+            Some((at, count)) => return tag_end(text, at).ok_or(Some((at, count))),
+            None if ahead.begin_window(tag.start, tag.name_end) => names.go_back(Some(tag.name)),
+            None => return Err(None),
+        }
+    }
+}
+
+/// Checks those of the attributes from `from` on that are expected; says where they end, and how many they are.
+/// `None`: the window ended before, or one of them is not plain.
+#[inline(always)]
+fn expected_attributes(
+    text: &[u8],
     from: usize,
     names: &mut ExpectedNames<'_>,
-    marks: &Marks,
-    cursor: &mut Cursor,
+    ahead: &mut Ahead<'_>,
     limits: &PlainLimits,
 ) -> Option<(usize, usize)> {
-    let mut quotes = marks.quotes(from)?;
+    let mut quotes = ahead.quotes(from)?;
     names.begin_tag();
     let mut at = from;
     let mut count = 0;
     while let Some(value) = names.attribute(text, at) {
-        // The quote before the value.
-        marks.next_quote(&mut quotes)?;
-        quotes.pass();
-        let end = marks.next_quote(&mut quotes)?;
-        quotes.pass();
+        // The quote before the value, and the one behind it.
+        quotes.pass()?;
+        let end = quotes.pass()?;
         count += 1;
         if end - value > limits.value_bytes {
             return None;
         }
         at = end + 1;
     }
-    if count > limits.all_attributes {
-        return None;
-    }
-    while let Some(mark) = marks.next_markup(cursor)
-        && mark < at
-    {
-        match text[mark] {
-            b'<' => return None,
-            b'&' => {
-                reference_end(text, mark, limits.name_bytes)?;
-            }
-            _ => {}
-        }
-        cursor.pass();
-    }
-    Some((at, count))
+    let may_stand = |mark| match text[mark] {
+        b'<' => false,
+        b'&' => reference_end(text, mark, limits.name_bytes).is_some(),
+        _ => true,
+    };
+    (count <= limits.all_attributes && ahead.pass_until(at, may_stand)).then_some((at, count))
 }
 
 /// Where the tag ends if it does at `at`, and whether it is an empty one.
@@ -355,20 +337,12 @@ fn tag_end(text: &[u8], at: usize) -> Option<(usize, bool)> {
     }
 }
 
-/// A tag whose attributes are not all expected.
-#[derive(Clone, Copy)]
-struct Unfinished {
-    start: usize,
-    name: NameId,
-    name_end: usize,
-}
-
 /// Checks the attributes of a tag from a place on where it has so many, or all of them; says where the tag ends,
 /// and whether it is an empty one.
 #[inline(never)]
 fn more_attributes(
     text: &[u8],
-    tag: Unfinished,
+    tag: &OpenTag,
     from: Option<(usize, usize)>,
     known: &mut KnownNames,
     limits: &PlainLimits,
