@@ -3,15 +3,10 @@
 //! Of searches that follow one another, each begins where the one before ended, and the processor waits
 //! for every one of them. Where all is found ahead, it reads several tokens at a time.
 
+mod kernels;
+
+use self::kernels::{BLOCK, BLOCKS, Words};
 use std::fmt;
-
-/// Bytes looked at together, one bit of a word for each.
-const BLOCK: usize = 64;
-
-/// Blocks of a window.
-const BLOCKS: usize = 64;
-
-type Words = [u64; BLOCKS];
 
 /// The marks of one window.
 pub(crate) struct Marks {
@@ -53,8 +48,7 @@ impl Marks {
         let window = &text[start..text.len().min(start + BLOCKS * BLOCK)];
         (self.start, self.end) = (start, start + window.len());
         // Brackets before the window are of the same text: all else ends with something else.
-        let brackets = Brackets::before(&text[..start]);
-        kernels::mark(window, brackets, &mut self.markup, &mut self.quotes);
+        kernels::mark(&text[..start], window, &mut self.markup, &mut self.quotes);
     }
 
     /// The marks from `at` on, found if they are not yet.
@@ -218,191 +212,6 @@ impl Quotes<'_> {
 impl fmt::Debug for Marks {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Marks({}..{})", self.start, self.end)
-    }
-}
-
-/// Whether the bytes right before a block are brackets: its lowest bits, shifted into the block.
-#[derive(Clone, Copy)]
-struct Brackets {
-    one_before: u64,
-    two_before: u64,
-}
-
-impl Brackets {
-    fn before(text: &[u8]) -> Brackets {
-        let (last, second) = match *text {
-            [.., second, last] => (last == b']', second == b']'),
-            [last] => (last == b']', false),
-            [] => (false, false),
-        };
-        Brackets {
-            one_before: u64::from(last),
-            two_before: u64::from(second) | u64::from(last) << 1,
-        }
-    }
-
-    /// The bytes behind two brackets, of a block whose own are `brackets`.
-    #[inline(always)]
-    fn then(&mut self, brackets: u64) -> u64 {
-        let behind = (brackets << 1 | self.one_before) & (brackets << 2 | self.two_before);
-        self.one_before = brackets >> 63;
-        self.two_before = brackets >> 62;
-        behind
-    }
-}
-
-/// Where what is looked for stands in one block.
-struct Places {
-    opens: u64,
-    closes: u64,
-    brackets: u64,
-    quotes: u64,
-}
-
-impl Places {
-    /// As `of` finds the places of a byte.
-    #[inline(always)]
-    fn found(of: impl Fn(u8) -> u64) -> Places {
-        Places {
-            opens: of(b'<') | of(b'&'),
-            closes: of(b'>'),
-            brackets: of(b']'),
-            quotes: of(b'"'),
-        }
-    }
-}
-
-/// Compiled for the vectors of whoever calls it.
-#[inline(always)]
-fn mark(
-    window: &[u8],
-    mut brackets: Brackets,
-    markup: &mut Words,
-    quotes: &mut Words,
-    find: impl Fn(&[u8; BLOCK]) -> Places,
-) {
-    let (blocks, rest) = window.as_chunks::<BLOCK>();
-    let mut last = [0; BLOCK];
-    last[..rest.len()].copy_from_slice(rest);
-    let count = window.len().div_ceil(BLOCK);
-    let blocks = blocks.iter().chain([&last]);
-    for ((block, markup), quotes) in blocks.zip(&mut *markup).zip(&mut *quotes) {
-        let places = find(block);
-        *markup = places.opens | brackets.then(places.brackets) & places.closes;
-        *quotes = places.quotes;
-    }
-    markup[count..].fill(0);
-    quotes[count..].fill(0);
-}
-
-#[cfg(target_arch = "x86_64")]
-#[allow(unsafe_code)]
-mod kernels {
-    use super::{BLOCK, Brackets, Places, Words, mark as mark_with};
-    use std::arch::x86_64::*;
-
-    pub fn mark(window: &[u8], brackets: Brackets, markup: &mut Words, quotes: &mut Words) {
-        if is_x86_feature_detected!("avx512bw") {
-            // SAFETY: the processor has what it was compiled for.
-            unsafe { with_avx512(window, brackets, markup, quotes) }
-        } else if is_x86_feature_detected!("avx2") {
-            // SAFETY: as above.
-            unsafe { with_avx2(window, brackets, markup, quotes) }
-        } else {
-            with_sse2(window, brackets, markup, quotes);
-        }
-    }
-
-    #[target_feature(enable = "avx512bw")]
-    fn with_avx512(window: &[u8], brackets: Brackets, markup: &mut Words, quotes: &mut Words) {
-        mark_with(window, brackets, markup, quotes, |block| {
-            // SAFETY: sixty-four bytes are there.
-            let block = unsafe { _mm512_loadu_si512(block.as_ptr().cast()) };
-            Places::found(|byte| _mm512_cmpeq_epi8_mask(block, _mm512_set1_epi8(byte as i8)))
-        });
-    }
-
-    #[target_feature(enable = "avx2")]
-    fn with_avx2(window: &[u8], brackets: Brackets, markup: &mut Words, quotes: &mut Words) {
-        mark_with(window, brackets, markup, quotes, |block| {
-            let (halves, _) = block.as_chunks::<{ BLOCK / 2 }>();
-            let places = |half: &[u8; BLOCK / 2], byte| {
-                // SAFETY: thirty-two bytes are there.
-                let half = unsafe { _mm256_loadu_si256(half.as_ptr().cast()) };
-                let same = _mm256_cmpeq_epi8(half, _mm256_set1_epi8(byte));
-                u64::from(_mm256_movemask_epi8(same) as u32)
-            };
-            Places::found(|byte| {
-                places(&halves[0], byte as i8) | places(&halves[1], byte as i8) << 32
-            })
-        });
-    }
-
-    fn with_sse2(window: &[u8], brackets: Brackets, markup: &mut Words, quotes: &mut Words) {
-        mark_with(window, brackets, markup, quotes, |block| {
-            let (quarters, _) = block.as_chunks::<{ BLOCK / 4 }>();
-            let places = |quarter: &[u8; BLOCK / 4], byte| {
-                // SAFETY: sixteen bytes are there, and SSE2 is part of x86-64.
-                let same = unsafe {
-                    let quarter = _mm_loadu_si128(quarter.as_ptr().cast());
-                    _mm_movemask_epi8(_mm_cmpeq_epi8(quarter, _mm_set1_epi8(byte)))
-                };
-                u64::from(same as u32)
-            };
-            Places::found(|byte| {
-                let quarters = quarters.iter().rev();
-                quarters.fold(0, |bits, quarter| bits << 16 | places(quarter, byte as i8))
-            })
-        });
-    }
-
-    #[cfg(all(test, not(loom)))]
-    mod tests {
-        use super::*;
-
-        /// Those that this processor has.
-        #[test]
-        fn all_vectors_find_the_same() {
-            let text: Vec<u8> = (0..20_000u32)
-                .map(|n| b"<&>]\"' x"[(n.wrapping_mul(2_654_435_761) >> 29) as usize])
-                .collect();
-            for start in 0..200 {
-                let window = &text[start * 7..][..start * 20 % 4097];
-                let found = |mark: fn(&[u8], Brackets, &mut Words, &mut Words)| {
-                    let (mut markup, mut quotes) = ([1; _], [1; _]);
-                    let brackets = Brackets::before(&text[..start * 7]);
-                    mark(window, brackets, &mut markup, &mut quotes);
-                    (markup, quotes)
-                };
-                let expected = found(with_sse2);
-                if is_x86_feature_detected!("avx2") {
-                    // SAFETY: the processor has it.
-                    let avx2 = |w: &[u8], b, m: &mut _, q: &mut _| unsafe { with_avx2(w, b, m, q) };
-                    assert_eq!(found(avx2), expected);
-                }
-                if is_x86_feature_detected!("avx512bw") {
-                    // SAFETY: the processor has it.
-                    let avx512 =
-                        |w: &[u8], b, m: &mut _, q: &mut _| unsafe { with_avx512(w, b, m, q) };
-                    assert_eq!(found(avx512), expected);
-                }
-            }
-        }
-    }
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-mod kernels {
-    use super::{BLOCK, Brackets, Places, Words, mark as mark_with};
-
-    pub fn mark(window: &[u8], brackets: Brackets, markup: &mut Words, quotes: &mut Words) {
-        mark_with(window, brackets, markup, quotes, |block| {
-            Places::found(|byte| {
-                (0..BLOCK).fold(0, |bits, index| {
-                    bits | u64::from(block[index] == byte) << index
-                })
-            })
-        });
     }
 }
 
