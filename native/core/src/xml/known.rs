@@ -90,6 +90,35 @@ impl Known {
         answer: None,
         context: 0,
     };
+
+    /// The name, given the bytes of those that are longer than a block.
+    #[inline(always)]
+    fn name<'n>(&'n self, bytes: &'n [u8]) -> &'n [u8] {
+        let len = usize::from(self.len);
+        match self.head.get(..len) {
+            Some(name) => name,
+            None => &bytes[self.start as usize..][..len],
+        }
+    }
+
+    /// Where the name ends if it is what is at `from`, given the same bytes.
+    #[inline(always)]
+    fn end(&self, text: &[u8], from: usize, bytes: &[u8]) -> Option<usize> {
+        let len = usize::from(self.len);
+        let end = from + len;
+        let is_same = match text.get(from..).and_then(|rest| rest.first_chunk()) {
+            Some(block) if len <= BLOCK => common(block, &self.head) >= len,
+            _ => text.get(from..end) == Some(self.name(bytes)),
+        };
+        is_same.then_some(end)
+    }
+
+    /// How many bytes introduce the value of this attribute, if they are what `block` begins with.
+    #[inline(always)]
+    fn introduced(&self, block: &[u8; BLOCK]) -> Option<usize> {
+        let len = usize::from(self.len) + AROUND_ATTRIBUTE;
+        (common(block, &self.introduction) >= len).then_some(len)
+    }
 }
 
 #[derive(Debug)]
@@ -119,12 +148,7 @@ impl KnownNames {
 
     #[inline(always)]
     pub fn bytes(&self, id: NameId) -> &[u8] {
-        let known = &self.names[id.index()];
-        let len = usize::from(known.len);
-        match known.head.get(..len) {
-            Some(bytes) => bytes,
-            None => &self.bytes[known.start as usize..][..len],
-        }
+        self.names[id.index()].name(&self.bytes)
     }
 
     /// Reads the name at `from` if it is an expected one and more follows it; says where it ends.
@@ -165,11 +189,7 @@ impl KnownNames {
     pub fn introduced(&mut self, text: &[u8], from: usize) -> Option<(NameId, usize)> {
         let id = self.next[Role::Attribute as usize][0]?;
         let known = &self.names[id.index()];
-        let len = usize::from(known.len) + AROUND_ATTRIBUTE;
-        let block = text.get(from..)?.first_chunk()?;
-        if common(block, &known.introduction) < len {
-            return None;
-        }
+        let len = known.introduced(text.get(from..)?.first_chunk()?)?;
         self.last = Some(id);
         self.next = known.next;
         Some((id, from + len))
@@ -178,14 +198,7 @@ impl KnownNames {
     /// Where the name ends if it is what is at `from`, whatever comes behind it.
     #[inline(always)]
     pub fn end(&self, text: &[u8], from: usize, id: NameId) -> Option<usize> {
-        let known = &self.names[id.index()];
-        let len = usize::from(known.len);
-        let end = from + len;
-        let is_same = match text.get(from..).and_then(|rest| rest.first_chunk()) {
-            Some(block) if len <= BLOCK => common(block, &known.head) >= len,
-            _ => text.get(from..end) == Some(self.bytes(id)),
-        };
-        is_same.then_some(end)
+        self.names[id.index()].end(text, from, &self.bytes)
     }
 
     /// The number of a name that was read, if there is room for it. It is expected here from now on.

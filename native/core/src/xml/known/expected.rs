@@ -1,8 +1,8 @@
 //! Reading on from name to name, as long as each is one that is expected.
 
-use super::super::blocks::{BLOCK, common};
+use super::super::blocks::BLOCK;
 use super::super::sink::Interest;
-use super::{AROUND_ATTRIBUTE, Known, KnownNames, NameId, Role};
+use super::{Known, KnownNames, NameId, Role};
 
 /// Borrowed from the known names for one stretch: nothing is learned meanwhile.
 pub(crate) struct ExpectedNames<'k> {
@@ -72,15 +72,7 @@ impl ExpectedNames<'_> {
     /// Where this name ends if it is what is at `from`.
     #[inline(always)]
     pub fn end(&self, text: &[u8], from: usize, id: NameId) -> Option<usize> {
-        let known = self.names.get(id.index())?;
-        let (len, start) = (usize::from(known.len), known.start as usize);
-        let block = text.get(from..)?.first_chunk()?;
-        let end = from + len;
-        let is_same = match len <= BLOCK {
-            true => common(block, &known.head) >= len,
-            false => text.get(from..end) == self.bytes.get(start..start + len),
-        };
-        is_same.then_some(end)
+        self.names.get(id.index())?.end(text, from, self.bytes)
     }
 
     /// A start tag begins to have attributes.
@@ -109,8 +101,8 @@ impl ExpectedNames<'_> {
     #[inline(always)]
     fn introduced(&mut self, block: &[u8; BLOCK], from: usize, id: NameId) -> Option<usize> {
         let known = self.names.get_mut(id.index())?;
-        let len = usize::from(known.len) + AROUND_ATTRIBUTE;
-        if common(block, &known.introduction) < len || known.tag == self.tag {
+        let len = known.introduced(block)?;
+        if known.tag == self.tag {
             return None;
         }
         known.tag = self.tag;
