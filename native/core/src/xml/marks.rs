@@ -1,10 +1,12 @@
-//! Where markup and quotes stand in a window of text, one bit a byte, found before they are needed.
+//! Where markup and quotes stand in a window of text, found before they are needed.
 //!
 //! Of searches that follow one another, each begins where the one before ended, and the processor waits
 //! for every one of them. Where all is found ahead, it reads several tokens at a time.
 
+mod index;
 mod kernels;
 
+use self::index::Index;
 use self::kernels::{BLOCK, BLOCKS, Words};
 use std::fmt;
 
@@ -14,12 +16,14 @@ pub(crate) struct Marks {
     start: usize,
     end: usize,
     /// `<`, `&`, and the `>` of `]]>`.
-    markup: Words,
-    /// Double quotes.
+    markup: Index,
+    /// The number of the one that was come to.
+    next: usize,
+    /// Double quotes, one bit a byte.
     quotes: Words,
 }
 
-/// A place among marks of one kind: those of one block that are still to come.
+/// A place among quotes: those of one block that are still to come.
 #[derive(Clone, Copy)]
 struct Cursor {
     /// Where the block begins in the text.
@@ -32,66 +36,56 @@ impl Marks {
         Marks {
             start: 0,
             end: 0,
-            markup: [0; BLOCKS],
+            markup: Index::new(),
+            next: 0,
             quotes: [0; BLOCKS],
         }
     }
 
     /// The text is another one, or lies elsewhere.
     pub fn forget(&mut self) {
-        (self.start, self.end) = (0, 0);
+        (self.start, self.end, self.next) = (0, 0, 0);
+        self.markup.clear();
     }
 
     /// Moves the window, so that it begins at `start`.
     #[inline(never)]
     fn fill(&mut self, text: &[u8], start: usize) {
         let window = &text[start..text.len().min(start + BLOCKS * BLOCK)];
-        (self.start, self.end) = (start, start + window.len());
         // Brackets before the window are of the same text: all else ends with something else.
-        kernels::mark(&text[..start], window, &mut self.markup, &mut self.quotes);
-    }
-
-    /// The marks from `at` on, found if they are not yet.
-    #[inline]
-    fn markup_from(&mut self, text: &[u8], at: usize) -> Cursor {
-        if at >= text.len() {
-            return Cursor::NONE;
-        }
-        if let Some(cursor) = self.markup(at) {
-            return cursor;
-        }
-        self.fill(text, at);
-        self.markup(at).unwrap_or(Cursor::NONE)
-    }
-
-    /// The marks from `at` on, if the window has that place.
-    #[inline(always)]
-    fn markup(&self, at: usize) -> Option<Cursor> {
-        self.cursor(&self.markup, at)
+        let marked = kernels::mark(&text[..start], window, &mut self.markup, &mut self.quotes);
+        (self.start, self.end, self.next) = (start, start + marked, 0);
     }
 
     #[inline(always)]
-    fn cursor(&self, words: &Words, at: usize) -> Option<Cursor> {
+    fn has(&self, at: usize) -> bool {
+        (self.start..self.end).contains(&at)
+    }
+
+    /// Where the mark of this number stands.
+    #[inline(always)]
+    fn mark(&self, number: usize) -> Option<usize> {
+        Some(self.start + self.markup.get(number)?)
+    }
+
+    /// The quotes from `at` on, if the window has that place.
+    #[inline(always)]
+    fn quotes(&self, at: usize) -> Option<Cursor> {
         let place = at.checked_sub(self.start)?;
         let within = place % BLOCK;
-        let word = words.get(place / BLOCK)? & (!0 << within);
+        let word = self.quotes.get(place / BLOCK)? & (!0 << within);
         (at < self.end).then_some(Cursor {
             block: at - within,
             word,
         })
     }
 
-    /// Where the next mark of the window stands, which it stays before.
+    /// Where the next quote of the window stands, which it stays before.
     #[inline(always)]
-    fn next_markup(&self, cursor: &mut Cursor) -> Option<usize> {
-        self.next(&self.markup, cursor)
-    }
-
-    #[inline(always)]
-    fn next(&self, words: &Words, cursor: &mut Cursor) -> Option<usize> {
+    fn next_quote(&self, cursor: &mut Cursor) -> Option<usize> {
         while cursor.word == 0 {
             let next = (cursor.block - self.start) / BLOCK + 1;
-            cursor.word = *words.get(next)?;
+            cursor.word = *self.quotes.get(next)?;
             cursor.block += BLOCK;
         }
         Some(cursor.block + cursor.word.trailing_zeros() as usize)
@@ -99,13 +93,7 @@ impl Marks {
 }
 
 impl Cursor {
-    /// Behind all marks.
-    const NONE: Cursor = Cursor {
-        block: usize::MAX,
-        word: 0,
-    };
-
-    /// Moves over the next mark.
+    /// Moves over the next quote.
     #[inline(always)]
     fn pass(&mut self) {
         self.word &= self.word.wrapping_sub(1);
@@ -116,25 +104,24 @@ impl Cursor {
 pub(crate) struct Ahead<'a> {
     text: &'a [u8],
     marks: &'a mut Marks,
-    cursor: Cursor,
+    /// The number of the next mark.
+    next: usize,
 }
 
 impl<'a> Ahead<'a> {
     #[inline(always)]
     pub fn new(text: &'a [u8], marks: &'a mut Marks, at: usize) -> Ahead<'a> {
-        let cursor = marks.markup_from(text, at);
-        Ahead {
-            text,
-            marks,
-            cursor,
-        }
+        let next = marks.next;
+        let mut ahead = Ahead { text, marks, next };
+        ahead.move_to(at);
+        ahead
     }
 
     /// Where the next mark stands, which it stays before; up to `from` the text was read.
     #[inline(always)]
     pub fn next(&mut self, from: usize) -> Option<usize> {
         loop {
-            if let Some(mark) = self.marks.next_markup(&mut self.cursor) {
+            if let Some(mark) = self.marks.mark(self.next) {
                 return Some(mark);
             }
             let from = from.max(self.marks.end);
@@ -148,25 +135,29 @@ impl<'a> Ahead<'a> {
     /// Moves over the next mark.
     #[inline(always)]
     pub fn pass(&mut self) {
-        self.cursor.pass();
+        self.next += 1;
     }
 
     /// Goes on at `at`.
     #[inline(always)]
     pub fn move_to(&mut self, at: usize) {
-        self.cursor = self.marks.markup_from(self.text, at);
+        if !self.marks.has(at) {
+            self.marks.fill(self.text, at);
+            self.next = 0;
+        }
+        self.next = self.marks.markup.number(at - self.marks.start, self.next);
     }
 
     /// Moves over the marks before `at` of which `may_stand` says so, given where they stand. False: one may not.
     #[inline(always)]
     pub fn pass_until(&mut self, at: usize, may_stand: impl Fn(usize) -> bool) -> bool {
-        while let Some(mark) = self.marks.next_markup(&mut self.cursor)
+        while let Some(mark) = self.marks.mark(self.next)
             && mark < at
         {
             if !may_stand(mark) {
                 return false;
             }
-            self.cursor.pass();
+            self.pass();
         }
         true
     }
@@ -174,7 +165,7 @@ impl<'a> Ahead<'a> {
     /// The quotes from `at` on, within the window.
     #[inline(always)]
     pub fn quotes(&self, at: usize) -> Option<Quotes<'_>> {
-        let cursor = self.marks.cursor(&self.marks.quotes, at)?;
+        let cursor = self.marks.quotes(at)?;
         Some(Quotes {
             marks: self.marks,
             cursor,
@@ -188,8 +179,15 @@ impl<'a> Ahead<'a> {
             return false;
         }
         self.marks.fill(self.text, start);
+        self.next = 0;
         self.move_to(at);
         true
+    }
+}
+
+impl Drop for Ahead<'_> {
+    fn drop(&mut self) {
+        self.marks.next = self.next;
     }
 }
 
@@ -203,7 +201,7 @@ impl Quotes<'_> {
     /// Moves over the next one; says where it stands.
     #[inline(always)]
     pub fn pass(&mut self) -> Option<usize> {
-        let at = self.marks.next(&self.marks.quotes, &mut self.cursor)?;
+        let at = self.marks.next_quote(&mut self.cursor)?;
         self.cursor.pass();
         Some(at)
     }
@@ -283,7 +281,7 @@ mod tests {
             assert_eq!(ahead.next(9_950), Some(9_955));
         }
         marks.forget();
-        assert!(marks.markup(100).is_none());
+        assert!(!marks.has(100));
     }
 
     #[test]

@@ -9,9 +9,10 @@ use super::super::known::{ExpectedNames, KnownNames, MAX_NAME_BYTES, NameId, Rol
 use super::super::marks::Ahead;
 use super::super::markup::CDATA;
 use super::super::plain::{PlainLimits, plain_attribute, space_before_end, unexpected_name};
+use super::super::reference::{PREDEFINED_BYTES, predefined_in};
 use super::super::sink::{Interest, Name};
 use super::super::utf8;
-use super::{SKIM_COST, reference_end};
+use super::{SKIM_COST, character_end, reference_end};
 use crate::quota::Refusal;
 
 /// As many bytes of a CDATA section cost as much as a token.
@@ -85,9 +86,13 @@ pub(super) fn skim(text: &[u8], at: usize, core: &mut Core, context: u64) -> (us
     let mut stop = Stop::NotPlain;
     while left > 0 {
         let Some(mark) = ahead.next(at) else { break };
+        let Some(start) = text.get(mark..).and_then(|rest| rest.first_chunk::<PREDEFINED_BYTES>()) else {
+            break;
+        };
         left -= 1;
-        match text[mark..] {
-            [b'<', b'/', ..] => {
+        let [first, second, ..] = *start;
+        match (first, second) {
+            (b'<', b'/') => {
                 at = mark;
                 let depth = open.depth();
                 let is_last = depth <= attention.floor + 1;
@@ -110,7 +115,7 @@ pub(super) fn skim(text: &[u8], at: usize, core: &mut Core, context: u64) -> (us
                     is_open = true;
                 }
             }
-            [b'<', b'!', ..] => {
+            (b'<', b'!') => {
                 at = mark;
                 let Some(end) = cdata(text, mark, &mut ahead) else {
                     break;
@@ -118,7 +123,7 @@ pub(super) fn skim(text: &[u8], at: usize, core: &mut Core, context: u64) -> (us
                 left = left.saturating_sub((end - mark) / CDATA_BYTES);
                 at = end;
             }
-            [b'<', ..] => {
+            (b'<', _) => {
                 at = mark;
                 let depth = open.depth();
                 if depth >= max_depth {
@@ -216,13 +221,16 @@ pub(super) fn skim(text: &[u8], at: usize, core: &mut Core, context: u64) -> (us
                 begun += 1;
                 at = end;
             }
-            [b'&', ..] => match reference_end(text, mark, plain_limits.name_bytes) {
-                Some(end) => {
-                    ahead.pass();
-                    at = end;
-                }
-                None => break,
-            },
+            (b'&', _) => {
+                at = match predefined_in(start) {
+                    Some((_, len)) => mark + len,
+                    None => match character_end(text, mark, plain_limits.name_bytes) {
+                        Some(end) => end,
+                        None => break,
+                    },
+                };
+                ahead.pass();
+            }
             _ => break,
         }
     }

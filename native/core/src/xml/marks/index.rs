@@ -1,0 +1,94 @@
+//! An index of marks: where they stand rather than one bit a byte.
+//!
+//! How many bits a word has no processor guesses, and each time it is wrong it waits.
+
+use super::kernels::{BLOCK, BLOCKS, Words};
+
+/// For so many places at least there is room.
+const ROOM: usize = 512;
+
+/// A power of two: a number modulo this is within.
+const PLACES: usize = 1_024;
+
+/// Behind the last place.
+const NONE: u16 = u16::MAX;
+
+/// Where the marks of one block go; what is beyond them is overwritten by those of the next.
+pub(super) type Slots = [u16; BLOCK];
+
+/// The places of a window's marks in ascending order, counted from where it starts.
+pub(super) struct Index {
+    places: [u16; PLACES],
+}
+
+impl Index {
+    pub fn new() -> Index {
+        Index {
+            places: [NONE; PLACES],
+        }
+    }
+
+    pub fn clear(&mut self) {
+        self.places[0] = NONE;
+    }
+
+    /// Makes places of bits, of as many blocks as there is room for; says how many. `write` writes a block's.
+    #[inline(always)]
+    pub fn fill(&mut self, words: &Words, write: impl Fn(&mut Slots, u64, usize)) -> usize {
+        let mut with_marks = 0;
+        for (block, &word) in words.iter().enumerate() {
+            with_marks |= u64::from(word != 0) << block;
+        }
+        let mut count = 0;
+        let mut blocks = BLOCKS;
+        while with_marks != 0 {
+            let block = with_marks.trailing_zeros() as usize;
+            with_marks &= with_marks - 1;
+            if count > ROOM {
+                blocks = block;
+                break;
+            }
+            let word = words[block % BLOCKS];
+            if let Some(slots) = self.places[count..].first_chunk_mut() {
+                write(slots, word, block * BLOCK);
+            }
+            count += word.count_ones() as usize;
+        }
+        self.places[count] = NONE;
+        blocks
+    }
+
+    /// The place of this number.
+    #[inline(always)]
+    pub fn get(&self, number: usize) -> Option<usize> {
+        let place = self.places[number % PLACES];
+        (place != NONE).then_some(usize::from(place))
+    }
+
+    /// The number of the first place that is not before `at`; `guess` is one that may be near it.
+    #[inline(always)]
+    pub fn number(&self, at: usize, guess: usize) -> usize {
+        let is_before = |number: usize| self.places[number % PLACES] < at as u16;
+        let mut number = guess;
+        if guess > 0 && !is_before(guess - 1) {
+            number = 0;
+        }
+        while is_before(number) {
+            number += 1;
+        }
+        number
+    }
+}
+
+/// Writes the places of the bits of a block at `at`.
+#[inline(always)]
+pub(super) fn write(slots: &mut Slots, bits: u64, at: usize) {
+    let mut left = bits;
+    for slot in slots {
+        *slot = (at + left.trailing_zeros() as usize) as u16;
+        left &= left.wrapping_sub(1);
+        if left == 0 {
+            break;
+        }
+    }
+}
