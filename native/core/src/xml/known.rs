@@ -1,7 +1,7 @@
 //! The names of a document, each known by a number.
 //!
 //! A document is made of a few names that come in the same order again and again. Behind one of them,
-//! those are expected which came there the last two times: comparing sixteen bytes then tells that it is
+//! those few are expected which came there last: comparing sixteen bytes then tells that it is
 //! a name, which one, and where it ends. Whoever makes something of names can keep it by the number.
 
 mod expected;
@@ -55,8 +55,21 @@ pub(crate) enum Role {
     Attribute,
 }
 
-/// The name that came last, and the one that came before it.
-type Candidates = [Option<NameId>; 2];
+/// The names that came last, the latest first.
+type Candidates = [Option<NameId>; 3];
+
+const NO_CANDIDATES: [Candidates; 2] = [[None; _]; 2];
+
+/// The one at `index`, or another one behind the last, goes to the front.
+#[inline(always)]
+fn to_front(candidates: &Candidates, index: usize, id: NameId) -> Candidates {
+    let [first, second, third] = *candidates;
+    match index {
+        0 => *candidates,
+        1 => [Some(id), first, third],
+        _ => [Some(id), first, second],
+    }
+}
 
 #[derive(Clone, Copy, Debug)]
 struct Known {
@@ -67,7 +80,6 @@ struct Known {
     len: u16,
     /// The names that came next, by [`Role`].
     next: [Candidates; 2],
-    hash: u32,
     /// Where it lies in `bytes` if it is longer than its head.
     start: u32,
     /// The last tag that had an attribute of this name.
@@ -83,8 +95,7 @@ impl Known {
         head: [0; BLOCK],
         introduction: [0; BLOCK],
         len: 0,
-        next: [[None; 2]; 2],
-        hash: 0,
+        next: NO_CANDIDATES,
         start: 0,
         tag: 0,
         answer: None,
@@ -141,7 +152,7 @@ impl KnownNames {
             bytes: ChargedVec::new(account),
             slots: ChargedVec::new(account),
             last: None,
-            next: [[None; 2]; 2],
+            next: NO_CANDIDATES,
             tag: 0,
         }
     }
@@ -154,17 +165,28 @@ impl KnownNames {
     /// Reads the name at `from` if it is an expected one and more follows it; says where it ends.
     #[inline(always)]
     pub fn expected(&mut self, text: &[u8], from: usize, role: Role) -> Option<(NameId, usize)> {
-        let [first, second] = self.next[role as usize];
-        let first = first?;
+        let first = self.next[role as usize][0]?;
         if let Some(end) = self.whole(text, from, first) {
             self.move_to(Some(first));
             return Some((first, end));
         }
-        let second = second?;
-        let end = self.whole(text, from, second)?;
-        self.follow(role, second);
-        self.move_to(Some(second));
-        Some((second, end))
+        self.expected_less(text, from, role)
+    }
+
+    /// The same of all but the first candidate.
+    #[inline(never)]
+    fn expected_less(&mut self, text: &[u8], from: usize, role: Role) -> Option<(NameId, usize)> {
+        let candidates = self.next[role as usize];
+        for (index, id) in candidates.iter().enumerate().skip(1) {
+            let id = (*id)?;
+            if let Some(end) = self.whole(text, from, id) {
+                let last = self.last?;
+                self.names[last.index()].next[role as usize] = to_front(&candidates, index, id);
+                self.move_to(Some(id));
+                return Some((id, end));
+            }
+        }
+        None
     }
 
     /// Where the name ends if it is what is at `from`, and something else follows it.
@@ -172,15 +194,6 @@ impl KnownNames {
     fn whole(&self, text: &[u8], from: usize, id: NameId) -> Option<usize> {
         let end = self.end(text, from, id)?;
         (!class::is(*text.get(end)?, NAME)).then_some(end)
-    }
-
-    /// Behind the name read last, this one came.
-    #[inline]
-    fn follow(&mut self, role: Role, id: NameId) {
-        if let Some(last) = self.last {
-            let candidates = &mut self.names[last.index()].next[role as usize];
-            *candidates = [Some(id), candidates[0]];
-        }
     }
 
     /// Where the value begins if what is at `from` introduces the expected attribute: one space, its name,
@@ -205,8 +218,10 @@ impl KnownNames {
     #[inline]
     pub fn learn(&mut self, name: &[u8], role: Role) -> Option<NameId> {
         let id = self.find(name);
-        if let Some(id) = id {
-            self.follow(role, id);
+        if let (Some(id), Some(last)) = (id, self.last) {
+            let candidates = &mut self.names[last.index()].next[role as usize];
+            let index = candidates.iter().position(|&it| it == Some(id));
+            *candidates = to_front(candidates, index.unwrap_or(candidates.len()), id);
         }
         self.move_to(id);
         id
@@ -215,7 +230,7 @@ impl KnownNames {
     #[inline(always)]
     fn move_to(&mut self, id: Option<NameId>) {
         self.last = id;
-        self.next = id.map_or([[None; 2]; 2], |id| self.names[id.index()].next);
+        self.next = id.map_or(NO_CANDIDATES, |id| self.names[id.index()].next);
     }
 
     /// What came last, to go back to.
@@ -297,7 +312,6 @@ impl KnownNames {
                 head,
                 introduction: introduction(name),
                 len: name.len() as u16,
-                hash,
                 start,
                 tag: self.tag.wrapping_sub(1),
                 ..Known::NONE
@@ -317,7 +331,7 @@ impl KnownNames {
         }
         for index in 1..self.names.len() {
             let free = self
-                .probes(self.names[index].hash)
+                .probes(hash(self.names[index].name(&self.bytes)))
                 .find(|&slot| self.slots[slot].is_none());
             if let Some(free) = free {
                 self.slots[free] = NameId::of(index);

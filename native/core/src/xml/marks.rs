@@ -175,7 +175,7 @@ impl<'a> Ahead<'a> {
     /// Moves the window so that it begins at `start`, if it does not, and goes on at `at`. False: it did.
     #[inline(always)]
     pub fn begin_window(&mut self, start: usize, at: usize) -> bool {
-        if self.marks.start >= start {
+        if self.marks.start == start {
             return false;
         }
         self.marks.fill(self.text, start);
@@ -261,6 +261,23 @@ mod tests {
             assert_eq!(found, expected);
             assert!(ahead.quotes(end).is_none());
         }
+    }
+
+    #[test]
+    fn a_window_ends_early_where_there_are_many_marks() {
+        let text = b"<\"".repeat(2_000);
+        let mut marks = Marks::new();
+        let mut ahead = Ahead::new(&text, &mut marks, 0);
+        let mut quotes = ahead.quotes(0).unwrap();
+        let quoted: Vec<usize> = std::iter::from_fn(|| quotes.pass()).collect();
+        let end = ahead.marks.end;
+        assert!(end < text.len());
+        assert_eq!(quoted, (1..end).step_by(2).collect::<Vec<_>>());
+        assert!(ahead.quotes(end).is_none());
+        assert_eq!(
+            markup(&text),
+            (0..text.len()).step_by(2).collect::<Vec<_>>()
+        );
     }
 
     #[test]

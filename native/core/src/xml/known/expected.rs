@@ -2,7 +2,7 @@
 
 use super::super::blocks::BLOCK;
 use super::super::sink::Interest;
-use super::{Known, KnownNames, NameId, Role};
+use super::{Known, KnownNames, NameId, Role, to_front};
 
 /// Borrowed from the known names for one stretch: nothing is learned meanwhile.
 pub(crate) struct ExpectedNames<'k> {
@@ -50,17 +50,18 @@ impl ExpectedNames<'_> {
     pub fn element(&mut self, text: &[u8], from: usize) -> Option<(NameId, usize)> {
         let last = self.last;
         let candidates = self.names.get(last)?.next[Role::Element as usize];
-        let [first, second] = candidates;
-        let first = first?;
-        if let Some(end) = self.whole(text, from, first) {
-            self.last = first.index();
-            return Some((first, end));
+        for (index, id) in candidates.iter().enumerate() {
+            let id = (*id)?;
+            if let Some(end) = self.whole(text, from, id) {
+                if index > 0 {
+                    self.names.get_mut(last)?.next[Role::Element as usize] =
+                        to_front(&candidates, index, id);
+                }
+                self.last = id.index();
+                return Some((id, end));
+            }
         }
-        let second = second?;
-        let end = self.whole(text, from, second)?;
-        self.names.get_mut(last)?.next[Role::Element as usize] = [Some(second), Some(first)];
-        self.last = second.index();
-        Some((second, end))
+        None
     }
 
     #[inline(always)]
@@ -86,16 +87,22 @@ impl ExpectedNames<'_> {
     pub fn attribute(&mut self, text: &[u8], from: usize) -> Option<usize> {
         let last = self.last;
         let block = text.get(from..)?.first_chunk()?;
-        let [first, second] = self.names.get(last)?.next[Role::Attribute as usize];
-        let first = first?;
-        if let Some(value) = self.introduced(block, from, first) {
-            return Some(value);
+        let candidates = self.names.get(last)?.next[Role::Attribute as usize];
+        for (index, id) in candidates.iter().enumerate() {
+            let id = (*id)?;
+            if let Some(value) = self.introduced(block, from, id) {
+                if index > 0 {
+                    self.names.get_mut(last)?.next[Role::Attribute as usize] =
+                        to_front(&candidates, index, id);
+                }
+                return Some(value);
+            }
+            // Mostly it is the tag's end.
+            if block[0] != b' ' {
+                return None;
+            }
         }
-        // Mostly it is the tag's end.
-        let second = second.filter(|_| block[0] == b' ')?;
-        let value = self.introduced(block, from, second)?;
-        self.names.get_mut(last)?.next[Role::Attribute as usize] = [Some(second), Some(first)];
-        Some(value)
+        None
     }
 
     #[inline(always)]

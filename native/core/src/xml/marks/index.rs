@@ -4,10 +4,10 @@
 
 use super::kernels::{BLOCK, BLOCKS, Words};
 
-/// For so many places at least there is room.
+/// So many places, and those of one block more, have room.
 const ROOM: usize = 512;
 
-/// A power of two: a number modulo this is within.
+/// More than that, and a power of two: a number modulo this is within.
 const PLACES: usize = 1_024;
 
 /// Behind the last place.
@@ -44,14 +44,12 @@ impl Index {
         while with_marks != 0 {
             let block = with_marks.trailing_zeros() as usize;
             with_marks &= with_marks - 1;
-            if count > ROOM {
+            let Some(slots) = self.places[count..ROOM + BLOCK].first_chunk_mut() else {
                 blocks = block;
                 break;
-            }
+            };
             let word = words[block % BLOCKS];
-            if let Some(slots) = self.places[count..].first_chunk_mut() {
-                write(slots, word, block * BLOCK);
-            }
+            write(slots, word, block * BLOCK);
             count += word.count_ones() as usize;
         }
         self.places[count] = NONE;
@@ -68,25 +66,35 @@ impl Index {
     /// The number of the first place that is not before `at`; `guess` is one that may be near it.
     #[inline(always)]
     pub fn number(&self, at: usize, guess: usize) -> usize {
-        let is_before = |number: usize| self.places[number % PLACES] < at as u16;
         let mut number = guess;
-        if guess > 0 && !is_before(guess - 1) {
+        if guess > 0 && !self.is_before(guess - 1, at) {
             number = 0;
         }
-        while is_before(number) {
+        while self.is_before(number, at) {
             number += 1;
         }
         number
     }
+
+    /// Whether the place of this number is before `at`. Behind the last, none is.
+    #[inline(always)]
+    pub fn is_before(&self, number: usize, at: usize) -> bool {
+        usize::from(self.places[number % PLACES]) < at
+    }
 }
 
 /// Writes the places of the bits of a block at `at`.
+///
+/// Some at once, whether there are so many or not: that there are few the processor guesses.
 #[inline(always)]
 pub(super) fn write(slots: &mut Slots, bits: u64, at: usize) {
+    const AT_ONCE: usize = 4;
     let mut left = bits;
-    for slot in slots {
-        *slot = (at + left.trailing_zeros() as usize) as u16;
-        left &= left.wrapping_sub(1);
+    for group in slots.as_chunks_mut::<AT_ONCE>().0 {
+        for slot in group {
+            *slot = (at + left.trailing_zeros() as usize) as u16;
+            left &= left.wrapping_sub(1);
+        }
         if left == 0 {
             break;
         }

@@ -87,8 +87,9 @@ fn mark_with(
         *markup = places.opens | brackets.then(places.brackets) & places.closes;
         *quotes = places.quotes;
     }
-    quotes[count..].fill(0);
-    window.len().min(index.fill(&markup, write) * BLOCK)
+    let blocks = index.fill(&markup, write).min(count);
+    quotes[blocks..].fill(0);
+    window.len().min(blocks * BLOCK)
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -98,11 +99,16 @@ mod wide {
     use super::{BLOCK, Brackets, Places, Words, mark_with};
     use std::arch::x86_64::*;
 
-    pub fn mark(window: &[u8], brackets: Brackets, markup: &mut Index, quotes: &mut Words) -> usize {
+    pub fn mark(
+        window: &[u8],
+        brackets: Brackets,
+        markup: &mut Index,
+        quotes: &mut Words,
+    ) -> usize {
         if is_x86_feature_detected!("avx512vbmi2") {
             // SAFETY: the processor has what it was compiled for; all that have this have the rest.
             unsafe { with_avx512(window, brackets, markup, quotes) }
-        } else if is_x86_feature_detected!("avx2") {
+        } else if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") {
             // SAFETY: as above.
             unsafe { with_avx2(window, brackets, markup, quotes) }
         } else {
@@ -160,7 +166,7 @@ mod wide {
         mark_with(window, brackets, markup, quotes, find, write)
     }
 
-    #[target_feature(enable = "avx2")]
+    #[target_feature(enable = "avx2,bmi1,popcnt")]
     fn with_avx2(
         window: &[u8],
         brackets: Brackets,
@@ -226,12 +232,12 @@ mod wide {
                     (end, places, quotes)
                 };
                 let expected = found(with_sse2);
-                if is_x86_feature_detected!("avx2") {
+                if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") {
                     // SAFETY: the processor has it.
                     let avx2 = |w: &[u8], b, m: &mut _, q: &mut _| unsafe { with_avx2(w, b, m, q) };
                     assert_eq!(found(avx2), expected);
                 }
-                if is_x86_feature_detected!("avx512bw") {
+                if is_x86_feature_detected!("avx512vbmi2") {
                     // SAFETY: the processor has it.
                     let avx512 =
                         |w: &[u8], b, m: &mut _, q: &mut _| unsafe { with_avx512(w, b, m, q) };
@@ -247,7 +253,12 @@ mod wide {
     use super::super::index::{self, Index};
     use super::{BLOCK, Brackets, Places, Words, mark_with};
 
-    pub fn mark(window: &[u8], brackets: Brackets, markup: &mut Index, quotes: &mut Words) -> usize {
+    pub fn mark(
+        window: &[u8],
+        brackets: Brackets,
+        markup: &mut Index,
+        quotes: &mut Words,
+    ) -> usize {
         let find = |block: &[u8; BLOCK]| {
             Places::found(|byte| {
                 (0..BLOCK).fold(0, |bits, index| {

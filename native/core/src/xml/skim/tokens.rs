@@ -86,7 +86,10 @@ pub(super) fn skim(text: &[u8], at: usize, core: &mut Core, context: u64) -> (us
     let mut stop = Stop::NotPlain;
     while left > 0 {
         let Some(mark) = ahead.next(at) else { break };
-        let Some(start) = text.get(mark..).and_then(|rest| rest.first_chunk::<PREDEFINED_BYTES>()) else {
+        let Some(start) = text
+            .get(mark..)
+            .and_then(|rest| rest.first_chunk::<PREDEFINED_BYTES>())
+        else {
             break;
         };
         left -= 1;
