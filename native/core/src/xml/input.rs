@@ -7,11 +7,12 @@ use super::halt::limit_reason;
 use super::limits::UNLIMITED;
 use super::places::Places;
 use super::survey::Survey;
-use super::utf8;
+use super::utf8::{self, is_continuation};
 use crate::charged::ChargedVec;
 use crate::quota::{Account, Refusal};
 use crate::sync::Arc;
 use memchr::memchr_iter;
+use std::ops::Range;
 
 /// One buffer: the tail that the scanner could not yet use, then the newest chunk.
 ///
@@ -94,8 +95,12 @@ impl Input {
         self.discard(places);
         let room = usize::try_from(self.max_bytes - self.fed).unwrap_or(usize::MAX);
         let taken = &chunk[..chunk.len().min(room)];
-        let result = places.decoder.feed(taken, &mut self.text);
-        self.add(result, &places.decoder)?;
+        if places.decoder.is_utf8() {
+            self.copy(taken)?;
+        } else {
+            let result = places.decoder.feed(taken, &mut self.text);
+            self.add(result, &places.decoder)?;
+        }
         self.fed += taken.len() as u64;
         if taken.len() < chunk.len() && self.end.is_none() {
             self.end = Some(self.too_long());
@@ -124,6 +129,22 @@ impl Input {
         Ok(())
     }
 
+    /// Takes what needs no decoding, and looks at it while it is copied.
+    fn copy(&mut self, chunk: &[u8]) -> Result<(), Refusal> {
+        self.text.reserve(chunk.len())?;
+        // The end of a character that began in the chunk before, and the beginning of one that ends in the next.
+        let continued = chunk.iter().take(3).take_while(|it| is_continuation(**it));
+        let (first, rest) = chunk.split_at(continued.count());
+        let (whole, last) = rest.split_at(utf8::whole_characters(rest));
+        self.text.extend_from_slice(first)?;
+        let start = self.text.len();
+        let survey = Survey::of_copied_utf8(whole, &mut self.text)?;
+        let end = self.text.len();
+        self.text.extend_from_slice(last)?;
+        self.validate(true, survey.map(|survey| (start..end, survey)));
+        Ok(())
+    }
+
     /// Takes what was decoded.
     fn add(&mut self, result: Result<(), Failure>, decoder: &Decoder) -> Result<(), Refusal> {
         let failed = match result {
@@ -131,7 +152,7 @@ impl Input {
             Err(Failure::Encoding(error)) => Some(error),
             Ok(()) => None,
         };
-        self.validate(decoder.is_utf8());
+        self.validate(decoder.is_utf8(), None);
         if let (Some(error), None) = (failed, &self.end) {
             self.end = Some(End::from(error));
         }
@@ -161,7 +182,8 @@ impl Input {
         }
     }
 
-    fn validate(&mut self, is_original: bool) {
+    /// Finds how much of the new text is valid, given a part of it that is UTF-8 and was looked at.
+    fn validate(&mut self, is_original: bool, seen: Option<(Range<usize>, Survey)>) {
         if self.end.is_some() {
             return;
         }
@@ -171,9 +193,13 @@ impl Input {
         let mut checked = 0;
         // What was decoded is UTF-8.
         if is_original {
-            let whole = utf8::whole_characters(new);
-            if let Some(found) = Survey::of_utf8(&new[..whole]) {
-                (survey, checked) = (found, whole);
+            if let Some((seen, found)) = seen
+                && let before = &new[..seen.start - self.valid]
+                && std::str::from_utf8(before).is_ok()
+            {
+                survey = found;
+                survey += Survey::of(before);
+                checked = seen.end - self.valid;
             }
             if let Err(error) = simdutf8::compat::from_utf8(&new[checked..]) {
                 valid = checked + error.valid_up_to();

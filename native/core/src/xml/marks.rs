@@ -267,7 +267,7 @@ mod tests {
     fn a_window_ends_early_where_there_are_many_marks() {
         let text = b"<\"".repeat(2_000);
         let mut marks = Marks::new();
-        let mut ahead = Ahead::new(&text, &mut marks, 0);
+        let ahead = Ahead::new(&text, &mut marks, 0);
         let mut quotes = ahead.quotes(0).unwrap();
         let quoted: Vec<usize> = std::iter::from_fn(|| quotes.pass()).collect();
         let end = ahead.marks.end;

@@ -1,6 +1,8 @@
 //! One look at all of a text, with the widest vectors there are.
 
 use super::class::is_control;
+use crate::charged::ChargedVec;
+use crate::quota::Refusal;
 use memchr::memchr_iter;
 use std::ops::AddAssign;
 
@@ -25,9 +27,15 @@ impl Survey {
         }
     }
 
-    /// The same, if `bytes` are UTF-8. `None`: they are not, or this processor cannot tell on the way.
-    pub fn of_utf8(bytes: &[u8]) -> Option<Survey> {
-        wide::survey_utf8(bytes)
+    /// The same, if `bytes` are UTF-8, of which a copy is added to `text` on the way. `None`: they are not, or
+    /// this processor cannot tell on the way.
+    ///
+    /// Refused, `text` has a part of them: make room for all beforehand.
+    pub fn of_copied_utf8(
+        bytes: &[u8],
+        text: &mut ChargedVec<u8>,
+    ) -> Result<Option<Survey>, Refusal> {
+        wide::survey_copied_utf8(bytes, text)
     }
 }
 
@@ -61,7 +69,7 @@ fn survey(text: &[u8]) -> Survey {
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
 mod wide {
-    use super::Survey;
+    use super::{ChargedVec, Refusal, Survey};
     use std::arch::x86_64::*;
 
     pub fn survey(text: &[u8]) -> Survey {
@@ -77,12 +85,16 @@ mod wide {
         super::survey(text)
     }
 
-    pub fn survey_utf8(bytes: &[u8]) -> Option<Survey> {
+    pub fn survey_copied_utf8(
+        bytes: &[u8],
+        text: &mut ChargedVec<u8>,
+    ) -> Result<Option<Survey>, Refusal> {
         if is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("popcnt") {
             // SAFETY: the processor has what it was compiled for.
-            return unsafe { utf8_with_avx512(bytes) };
+            return unsafe { copied_utf8_with_avx512(bytes, text) };
         }
-        None
+        text.extend_from_slice(bytes)?;
+        Ok(None)
     }
 
     const BLOCK: usize = 64;
@@ -92,11 +104,15 @@ mod wide {
 
     /// UTF-8 as in Keiser and Lemire, "Validating UTF-8 In Less Than One Instruction Per Byte", 2021.
     #[target_feature(enable = "avx512bw,popcnt")]
-    fn utf8_with_avx512(bytes: &[u8]) -> Option<Survey> {
+    fn copied_utf8_with_avx512(
+        bytes: &[u8],
+        text: &mut ChargedVec<u8>,
+    ) -> Result<Option<Survey>, Refusal> {
         let mut utf8 = Utf8::new();
         let mut found = Found::default();
         let (groups, rest) = bytes.as_chunks::<{ GROUP * BLOCK }>();
         for group in groups {
+            text.extend_from_slice(group)?;
             let (blocks, _) = group.as_chunks::<BLOCK>();
             let blocks: [__m512i; GROUP] = std::array::from_fn(|n| load(&blocks[n]));
             for block in blocks {
@@ -114,6 +130,7 @@ mod wide {
                 }
             }
         }
+        text.extend_from_slice(rest)?;
         let (blocks, rest) = rest.as_chunks::<BLOCK>();
         // Spaces are as good as nothing, and end a character that is cut.
         let mut last = [b' '; BLOCK];
@@ -125,7 +142,7 @@ mod wide {
         }
         // One space more, for when the last block is full of something else.
         utf8.ascii();
-        utf8.is_valid().then(|| found.survey())
+        Ok(utf8.is_valid().then(|| found.survey()))
     }
 
     #[target_feature(enable = "avx512bw")]
@@ -294,18 +311,33 @@ mod wide {
 
 #[cfg(not(target_arch = "x86_64"))]
 mod wide {
-    use super::Survey;
+    use super::{ChargedVec, Refusal, Survey};
 
     pub use super::survey;
 
-    pub fn survey_utf8(_bytes: &[u8]) -> Option<Survey> {
-        None
+    pub fn survey_copied_utf8(
+        bytes: &[u8],
+        text: &mut ChargedVec<u8>,
+    ) -> Result<Option<Survey>, Refusal> {
+        text.extend_from_slice(bytes)?;
+        Ok(None)
     }
 }
 
 #[cfg(all(test, not(loom)))]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::quota::Account;
+
+    /// What is found while `bytes` are copied, which they are in any case.
+    fn copied(bytes: &[u8]) -> Option<Survey> {
+        let mut text = ChargedVec::new(&Account::root());
+        text.extend_from_slice(b"before").unwrap();
+        let found = Survey::of_copied_utf8(bytes, &mut text).unwrap();
+        assert_eq!(text[..], [b"before", bytes].concat());
+        found
+    }
 
     #[test]
     fn tells_of_every_byte_wherever_it_stands() {
@@ -322,7 +354,7 @@ mod tests {
                     text[at] = byte;
                     assert_eq!(Survey::of(&text), expected, "{byte} at {at} of {len}");
                     if byte < 0x80 && is_wide() {
-                        assert_eq!(Survey::of_utf8(&text), Some(expected), "{byte} at {at}");
+                        assert_eq!(copied(&text), Some(expected), "{byte} at {at}");
                     }
                 }
             }
@@ -332,7 +364,7 @@ mod tests {
 
     /// Whether the processor can do it at all.
     fn is_wide() -> bool {
-        Survey::of_utf8(b"").is_some()
+        copied(b"").is_some()
     }
 
     /// Texts of all lengths with `part` at every place near the borders of blocks and groups.
@@ -340,7 +372,7 @@ mod tests {
         for before in (0..10).chain(55..70).chain(245..260) {
             for after in [0, 1, 3, 60, 300] {
                 let text = [&b"x".repeat(before)[..], part, &b"y".repeat(after)[..]].concat();
-                let found = Survey::of_utf8(&text);
+                let found = copied(&text);
                 let expected = std::str::from_utf8(&text)
                     .is_ok()
                     .then(|| Survey::of(&text));
@@ -389,14 +421,14 @@ mod tests {
     #[test]
     fn knows_valid_and_broken_text_of_every_script() {
         let text = "aβ𐍈 c€\u{10FFFF}é\tz中文字 пример \u{D7FF}\u{E000}".repeat(30);
-        assert_eq!(Survey::of_utf8(text.as_bytes()).is_some(), is_wide());
+        assert_eq!(copied(text.as_bytes()).is_some(), is_wide());
         for at in 0..text.len() {
             for byte in [b'x', 0x80, 0xC3, 0xE2, 0xF0, 0xFF] {
                 let mut broken = text.clone().into_bytes();
                 broken[at] = byte;
                 let valid = std::str::from_utf8(&broken).is_ok();
                 assert_eq!(
-                    Survey::of_utf8(&broken).is_some(),
+                    copied(&broken).is_some(),
                     valid && is_wide(),
                     "{at} {byte:x}"
                 );
