@@ -51,10 +51,9 @@ impl Marks {
     /// Moves the window, so that it begins at `start`.
     #[inline(never)]
     fn fill(&mut self, text: &[u8], start: usize) {
-        let window = &text[start..text.len().min(start + BLOCKS * BLOCK)];
         // Brackets before the window are of the same text: all else ends with something else.
-        let marked = kernels::mark(&text[..start], window, &mut self.markup, &mut self.quotes);
-        (self.start, self.end, self.next) = (start, start + marked, 0);
+        let end = kernels::mark(text, start, &mut self.markup, &mut self.quotes);
+        (self.start, self.end, self.next) = (start, end, 0);
     }
 
     #[inline(always)]

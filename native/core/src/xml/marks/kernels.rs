@@ -10,109 +10,82 @@ pub(super) const BLOCKS: usize = 64;
 
 pub(super) type Words = [u64; BLOCKS];
 
-/// Marks `window`, before which `before` stands. Says how much of it: as much as the index has room for.
-pub(super) fn mark(before: &[u8], window: &[u8], markup: &mut Index, quotes: &mut Words) -> usize {
-    wide::mark(window, Brackets::before(before), markup, quotes)
-}
+/// The brackets of `]]>` may stand so far before the block of its `>`.
+const BEFORE: usize = 2;
 
-/// Whether the bytes right before a block are brackets: its lowest bits, shifted into the block.
-#[derive(Clone, Copy)]
-struct Brackets {
-    one_before: u64,
-    two_before: u64,
-}
+/// A block, and what stands before it.
+type Block = [u8; BEFORE + BLOCK];
 
-impl Brackets {
-    fn before(text: &[u8]) -> Brackets {
-        let (last, second) = match *text {
-            [.., second, last] => (last == b']', second == b']'),
-            [last] => (last == b']', false),
-            [] => (false, false),
-        };
-        Brackets {
-            one_before: u64::from(last),
-            two_before: u64::from(second) | u64::from(last) << 1,
-        }
-    }
-
-    /// The bytes behind two brackets, of a block whose own are `brackets`.
-    #[inline(always)]
-    fn then(&mut self, brackets: u64) -> u64 {
-        let behind = (brackets << 1 | self.one_before) & (brackets << 2 | self.two_before);
-        self.one_before = brackets >> 63;
-        self.two_before = brackets >> 62;
-        behind
-    }
-}
-
-/// Where what is looked for stands in one block.
-struct Places {
-    opens: u64,
-    closes: u64,
-    brackets: u64,
+/// What is found in a block.
+struct Found {
+    /// `<`, `&`, and the `>` of `]]>`.
+    markup: u64,
     quotes: u64,
 }
 
-impl Places {
-    /// As `of` finds the places of a byte.
-    #[inline(always)]
-    fn found(of: impl Fn(u8) -> u64) -> Places {
-        Places {
-            opens: of(b'<') | of(b'&'),
-            closes: of(b'>'),
-            brackets: of(b']'),
-            quotes: of(b'"'),
-        }
-    }
+/// Marks the window of `text` that begins at `start`. Says where it ends: the index has room for so much.
+pub(super) fn mark(text: &[u8], start: usize, markup: &mut Index, quotes: &mut Words) -> usize {
+    wide::mark(text, start, markup, quotes)
 }
 
 /// Compiled for the vectors of whoever calls it.
 #[inline(always)]
 fn mark_with(
-    window: &[u8],
-    mut brackets: Brackets,
+    text: &[u8],
+    start: usize,
     index: &mut Index,
     quotes: &mut Words,
-    find: impl Fn(&[u8; BLOCK]) -> Places,
+    find: impl Fn(&Block) -> Found,
     write: impl Fn(&mut Slots, u64, usize),
 ) -> usize {
+    let text = &text[..text.len().min(start + BLOCKS * BLOCK)];
     let mut markup = [0; BLOCKS];
-    let (blocks, rest) = window.as_chunks::<BLOCK>();
-    let mut last = [0; BLOCK];
-    last[..rest.len()].copy_from_slice(rest);
-    let count = window.len().div_ceil(BLOCK);
-    let blocks = blocks.iter().chain([&last]);
-    for ((block, markup), quotes) in blocks.zip(&mut markup).zip(&mut *quotes) {
-        let places = find(block);
-        *markup = places.opens | brackets.then(places.brackets) & places.closes;
-        *quotes = places.quotes;
+    let count = (text.len() - start).div_ceil(BLOCK);
+    let mut at = start;
+    for (markup, quotes) in markup[..count].iter_mut().zip(&mut quotes[..count]) {
+        let block = text.get(at.wrapping_sub(BEFORE)..);
+        let found = match block.and_then(|it| it.first_chunk()) {
+            Some(block) => find(block),
+            None => find(&cut_block(text, at)),
+        };
+        (*markup, *quotes) = (found.markup, found.quotes);
+        at += BLOCK;
     }
     let blocks = index.fill(&markup, write).min(count);
     quotes[blocks..].fill(0);
-    window.len().min(blocks * BLOCK)
+    text.len().min(start + blocks * BLOCK)
+}
+
+/// The block at `at`, of which a part lies before the text or behind it, with zeros there.
+#[cold]
+fn cut_block(text: &[u8], at: usize) -> Block {
+    let mut block = [0; _];
+    let before = at.min(BEFORE);
+    for (to, from) in block[BEFORE - before..]
+        .iter_mut()
+        .zip(&text[at - before..])
+    {
+        *to = *from;
+    }
+    block
 }
 
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
 mod wide {
     use super::super::index::{self, Index, Slots};
-    use super::{BLOCK, Brackets, Places, Words, mark_with};
+    use super::{BEFORE, BLOCK, Block, Found, Words, mark_with};
     use std::arch::x86_64::*;
 
-    pub fn mark(
-        window: &[u8],
-        brackets: Brackets,
-        markup: &mut Index,
-        quotes: &mut Words,
-    ) -> usize {
+    pub fn mark(text: &[u8], start: usize, markup: &mut Index, quotes: &mut Words) -> usize {
         if is_x86_feature_detected!("avx512vbmi2") {
             // SAFETY: the processor has what it was compiled for; all that have this have the rest.
-            unsafe { with_avx512(window, brackets, markup, quotes) }
+            unsafe { with_avx512(text, start, markup, quotes) }
         } else if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") {
             // SAFETY: as above.
-            unsafe { with_avx2(window, brackets, markup, quotes) }
+            unsafe { with_avx2(text, start, markup, quotes) }
         } else {
-            with_sse2(window, brackets, markup, quotes)
+            with_sse2(text, start, markup, quotes)
         }
     }
 
@@ -131,16 +104,27 @@ mod wide {
     const FEW: usize = 16;
 
     #[target_feature(enable = "avx512bw,avx512vbmi2,avx512vl,bmi1,popcnt")]
-    fn with_avx512(
-        window: &[u8],
-        brackets: Brackets,
-        markup: &mut Index,
-        quotes: &mut Words,
-    ) -> usize {
-        let find = |block: &[u8; BLOCK]| {
-            // SAFETY: sixty-four bytes are there.
-            let block = unsafe { _mm512_loadu_si512(block.as_ptr().cast()) };
-            Places::found(|byte| _mm512_cmpeq_epi8_mask(block, _mm512_set1_epi8(byte as i8)))
+    fn with_avx512(text: &[u8], start: usize, markup: &mut Index, quotes: &mut Words) -> usize {
+        let find = |block: &Block| {
+            // SAFETY: sixty-four bytes are there, up to two behind the first.
+            let load = |at: usize| unsafe { _mm512_loadu_si512(block.as_ptr().add(at).cast()) };
+            let all = |byte: u8| _mm512_set1_epi8(byte as i8);
+            let bytes = load(BEFORE);
+            // Zero where something is what is looked for: the smallest is where one of them is.
+            let brackets = _mm512_or_si512(
+                _mm512_xor_si512(load(BEFORE - 1), all(b']')),
+                _mm512_xor_si512(load(BEFORE - 2), all(b']')),
+            );
+            let closes = _mm512_or_si512(brackets, _mm512_xor_si512(bytes, all(b'>')));
+            let opens = _mm512_min_epu8(
+                _mm512_xor_si512(bytes, all(b'<')),
+                _mm512_xor_si512(bytes, all(b'&')),
+            );
+            let markup = _mm512_min_epu8(opens, closes);
+            Found {
+                markup: _mm512_testn_epi8_mask(markup, markup),
+                quotes: _mm512_cmpeq_epi8_mask(bytes, all(b'"')),
+            }
         };
         let write = |slots: &mut Slots, bits: u64, at: usize| {
             // SAFETY: sixty-four bytes are there.
@@ -163,53 +147,66 @@ mod wide {
                 }
             }
         };
-        mark_with(window, brackets, markup, quotes, find, write)
+        mark_with(text, start, markup, quotes, find, write)
     }
 
     #[target_feature(enable = "avx2,bmi1,popcnt")]
-    fn with_avx2(
-        window: &[u8],
-        brackets: Brackets,
-        markup: &mut Index,
-        quotes: &mut Words,
-    ) -> usize {
-        let find = |block: &[u8; BLOCK]| {
-            let (halves, _) = block.as_chunks::<{ BLOCK / 2 }>();
-            let places = |half: &[u8; BLOCK / 2], byte| {
-                // SAFETY: thirty-two bytes are there.
-                let half = unsafe { _mm256_loadu_si256(half.as_ptr().cast()) };
-                let same = _mm256_cmpeq_epi8(half, _mm256_set1_epi8(byte));
-                u64::from(_mm256_movemask_epi8(same) as u32)
-            };
-            Places::found(|byte| {
-                places(&halves[0], byte as i8) | places(&halves[1], byte as i8) << 32
-            })
+    fn with_avx2(text: &[u8], start: usize, markup: &mut Index, quotes: &mut Words) -> usize {
+        let half = |block: &Block, from: usize| {
+            // SAFETY: thirty-two bytes are there: from the first, two behind it, or as many more.
+            let load =
+                |at: usize| unsafe { _mm256_loadu_si256(block.as_ptr().add(from + at).cast()) };
+            let is = |bytes, byte: u8| _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(byte as i8));
+            let bits = |found| u64::from(_mm256_movemask_epi8(found) as u32);
+            let bytes = load(BEFORE);
+            let brackets = _mm256_and_si256(is(load(0), b']'), is(load(1), b']'));
+            let closes = _mm256_and_si256(brackets, is(bytes, b'>'));
+            let opens = _mm256_or_si256(is(bytes, b'<'), is(bytes, b'&'));
+            Found {
+                markup: bits(_mm256_or_si256(opens, closes)),
+                quotes: bits(is(bytes, b'"')),
+            }
         };
-        mark_with(window, brackets, markup, quotes, find, index::write)
+        let find = |block: &Block| {
+            let (first, second) = (half(block, 0), half(block, BLOCK / 2));
+            Found {
+                markup: first.markup | second.markup << (BLOCK / 2),
+                quotes: first.quotes | second.quotes << (BLOCK / 2),
+            }
+        };
+        mark_with(text, start, markup, quotes, find, index::write)
     }
 
-    fn with_sse2(
-        window: &[u8],
-        brackets: Brackets,
-        markup: &mut Index,
-        quotes: &mut Words,
-    ) -> usize {
-        let find = |block: &[u8; BLOCK]| {
-            let (quarters, _) = block.as_chunks::<{ BLOCK / 4 }>();
-            let places = |quarter: &[u8; BLOCK / 4], byte| {
-                // SAFETY: sixteen bytes are there, and SSE2 is part of x86-64.
-                let same = unsafe {
-                    let quarter = _mm_loadu_si128(quarter.as_ptr().cast());
-                    _mm_movemask_epi8(_mm_cmpeq_epi8(quarter, _mm_set1_epi8(byte)))
-                };
-                u64::from(same as u32)
+    fn with_sse2(text: &[u8], start: usize, markup: &mut Index, quotes: &mut Words) -> usize {
+        const QUARTER: usize = BLOCK / 4;
+        // SAFETY: SSE2 is part of x86-64; sixteen bytes are there, up to two behind the first of a quarter.
+        let quarter = |block: &Block, from: usize| unsafe {
+            let load = |at: usize| _mm_loadu_si128(block.as_ptr().add(from + at).cast());
+            let is = |bytes, byte: u8| _mm_cmpeq_epi8(bytes, _mm_set1_epi8(byte as i8));
+            let bits = |found| u64::from(_mm_movemask_epi8(found) as u32);
+            let bytes = load(BEFORE);
+            let brackets = _mm_and_si128(is(load(0), b']'), is(load(1), b']'));
+            let closes = _mm_and_si128(brackets, is(bytes, b'>'));
+            let opens = _mm_or_si128(is(bytes, b'<'), is(bytes, b'&'));
+            Found {
+                markup: bits(_mm_or_si128(opens, closes)),
+                quotes: bits(is(bytes, b'"')),
+            }
+        };
+        let find = |block: &Block| {
+            let nothing = Found {
+                markup: 0,
+                quotes: 0,
             };
-            Places::found(|byte| {
-                let quarters = quarters.iter().rev();
-                quarters.fold(0, |bits, quarter| bits << 16 | places(quarter, byte as i8))
+            (0..BLOCK).step_by(QUARTER).fold(nothing, |found, from| {
+                let next = quarter(block, from);
+                Found {
+                    markup: found.markup | next.markup << from,
+                    quotes: found.quotes | next.quotes << from,
+                }
             })
         };
-        mark_with(window, brackets, markup, quotes, find, index::write)
+        mark_with(text, start, markup, quotes, find, index::write)
     }
 
     #[cfg(all(test, not(loom)))]
@@ -223,24 +220,23 @@ mod wide {
                 .map(|n| b"<&>]\"' x"[(n.wrapping_mul(2_654_435_761) >> 29) as usize])
                 .collect();
             for start in 0..200 {
-                let window = &text[start * 7..][..start * 20 % 4097];
-                let found = |mark: fn(&[u8], Brackets, &mut Index, &mut Words) -> usize| {
+                let text = &text[..start * 7 + start * 20 % 4097];
+                let found = |mark: fn(&[u8], usize, &mut Index, &mut Words) -> usize| {
                     let (mut markup, mut quotes) = (Index::new(), [1; _]);
-                    let brackets = Brackets::before(&text[..start * 7]);
-                    let end = mark(window, brackets, &mut markup, &mut quotes);
+                    let end = mark(text, start * 7, &mut markup, &mut quotes);
                     let places: Vec<usize> = (0..).map_while(|at| markup.get(at)).collect();
                     (end, places, quotes)
                 };
                 let expected = found(with_sse2);
-                if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") {
+                if is_x86_feature_detected!("avx2") {
                     // SAFETY: the processor has it.
-                    let avx2 = |w: &[u8], b, m: &mut _, q: &mut _| unsafe { with_avx2(w, b, m, q) };
+                    let avx2 = |t: &[u8], s, m: &mut _, q: &mut _| unsafe { with_avx2(t, s, m, q) };
                     assert_eq!(found(avx2), expected);
                 }
                 if is_x86_feature_detected!("avx512vbmi2") {
                     // SAFETY: the processor has it.
                     let avx512 =
-                        |w: &[u8], b, m: &mut _, q: &mut _| unsafe { with_avx512(w, b, m, q) };
+                        |t: &[u8], s, m: &mut _, q: &mut _| unsafe { with_avx512(t, s, m, q) };
                     assert_eq!(found(avx512), expected);
                 }
             }
@@ -251,21 +247,23 @@ mod wide {
 #[cfg(not(target_arch = "x86_64"))]
 mod wide {
     use super::super::index::{self, Index};
-    use super::{BLOCK, Brackets, Places, Words, mark_with};
+    use super::{BEFORE, BLOCK, Block, Found, Words, mark_with};
 
-    pub fn mark(
-        window: &[u8],
-        brackets: Brackets,
-        markup: &mut Index,
-        quotes: &mut Words,
-    ) -> usize {
-        let find = |block: &[u8; BLOCK]| {
-            Places::found(|byte| {
-                (0..BLOCK).fold(0, |bits, index| {
-                    bits | u64::from(block[index] == byte) << index
-                })
-            })
+    pub fn mark(text: &[u8], start: usize, markup: &mut Index, quotes: &mut Words) -> usize {
+        let find = |block: &Block| {
+            let mut found = Found {
+                markup: 0,
+                quotes: 0,
+            };
+            for index in 0..BLOCK {
+                let byte = block[BEFORE + index];
+                let closes = block[index..].starts_with(b"]]>");
+                let is_markup = matches!(byte, b'<' | b'&') || closes;
+                found.markup |= u64::from(is_markup) << index;
+                found.quotes |= u64::from(byte == b'"') << index;
+            }
+            found
         };
-        mark_with(window, brackets, markup, quotes, find, index::write)
+        mark_with(text, start, markup, quotes, find, index::write)
     }
 }
