@@ -23,7 +23,8 @@ defmodule BoundedXml.SamplesTest do
   test "the project's own documents, at every cut" do
     for path <- Samples.own() do
       expected = fingerprint({:file, path}, 65_536)
-      for size <- 1..300, do: assert(fingerprint({:file, path}, size) == expected)
+      document = File.read!(path)
+      for size <- 1..300, do: assert(fingerprint(document, size) == expected)
     end
   end
 
@@ -33,8 +34,11 @@ defmodule BoundedXml.SamplesTest do
       expected = fingerprint({:file, path}, 65_536)
       assert fingerprint({:file, path}, 4_096) == expected, path
 
-      if File.stat!(path).size < @small do
-        for size <- [1, 7], do: assert(fingerprint({:file, path}, size) == expected, path)
+      # Cut from memory: reading a file byte by byte takes twenty times as long, and on a busy machine minutes.
+      document = File.read!(path)
+
+      if byte_size(document) < @small do
+        for size <- [1, 7], do: assert(fingerprint(document, size) == expected, path)
       end
     end
   end
@@ -57,7 +61,6 @@ defmodule BoundedXml.SamplesTest do
   test "all of the corpus in chunks of 1 byte and of 7" do
     for path <- @corpus do
       expected = fingerprint({:file, path}, 65_536)
-      # Cut from memory: reading a file byte by byte takes twenty times as long.
       document = File.read!(path)
       for size <- [1, 7], do: assert(fingerprint(document, size) == expected, path)
     end
