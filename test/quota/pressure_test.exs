@@ -187,12 +187,18 @@ defmodule Quota.PressureTest do
 
   test "costs nothing measurable: two looks a second take less than half a percent of one core" do
     shared = Pressure.new(Cgroup.find())
-    before = :erlang.statistics(:runtime) |> elem(0)
-    for _ <- 1..200, do: Pressure.look(shared)
-    after_all = :erlang.statistics(:runtime) |> elem(0)
-    IO.puts("a look at the node's pressure took #{(after_all - before) * 5} us of CPU time")
-    # Of the 100 s in which there are so many.
-    assert after_all - before < 500
+
+    runtime = fn ->
+      before = :erlang.statistics(:runtime) |> elem(0)
+      for _ <- 1..100, do: Pressure.look(shared)
+      elem(:erlang.statistics(:runtime), 0) - before
+    end
+
+    # The least of some: whatever else the machine does only adds to it.
+    least = Enum.min(for _ <- 1..3, do: runtime.())
+    IO.puts("a look at the node's pressure took #{least * 10} us of CPU time")
+    # Of the 50 s in which there are so many.
+    assert least < 250
   end
 
   @tag :telemetry
