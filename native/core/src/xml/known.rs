@@ -89,6 +89,9 @@ struct Known {
     context: u64,
 }
 
+/// As much as the processor loads at once.
+const _: () = assert!(size_of::<Known>() <= 64);
+
 impl Known {
     /// Stands where no name has its number.
     const NONE: Known = Known {
@@ -170,12 +173,12 @@ impl KnownNames {
             self.move_to(Some(first));
             return Some((first, end));
         }
-        self.expected_less(text, from, role)
+        self.less_expected(text, from, role)
     }
 
-    /// The same of all but the first candidate.
+    /// The same of the candidates behind the first. Not in line, so that the first is read fast.
     #[inline(never)]
-    fn expected_less(&mut self, text: &[u8], from: usize, role: Role) -> Option<(NameId, usize)> {
+    fn less_expected(&mut self, text: &[u8], from: usize, role: Role) -> Option<(NameId, usize)> {
         let candidates = self.next[role as usize];
         for (index, id) in candidates.iter().enumerate().skip(1) {
             let id = (*id)?;

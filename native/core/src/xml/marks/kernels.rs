@@ -78,15 +78,22 @@ mod wide {
     use std::arch::x86_64::*;
 
     pub fn mark(text: &[u8], start: usize, markup: &mut Index, quotes: &mut Words) -> usize {
-        if is_x86_feature_detected!("avx512vbmi2") {
-            // SAFETY: the processor has what it was compiled for; all that have this have the rest.
+        let counts_bits = is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("popcnt");
+        if counts_bits && has_avx512() {
+            // SAFETY: the processor has what it was compiled for.
             unsafe { with_avx512(text, start, markup, quotes) }
-        } else if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") {
+        } else if counts_bits && is_x86_feature_detected!("avx2") {
             // SAFETY: as above.
             unsafe { with_avx2(text, start, markup, quotes) }
         } else {
             with_sse2(text, start, markup, quotes)
         }
+    }
+
+    fn has_avx512() -> bool {
+        is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512vbmi2")
     }
 
     /// From 0 on.
@@ -233,7 +240,7 @@ mod wide {
                     let avx2 = |t: &[u8], s, m: &mut _, q: &mut _| unsafe { with_avx2(t, s, m, q) };
                     assert_eq!(found(avx2), expected);
                 }
-                if is_x86_feature_detected!("avx512vbmi2") {
+                if has_avx512() {
                     // SAFETY: the processor has it.
                     let avx512 =
                         |t: &[u8], s, m: &mut _, q: &mut _| unsafe { with_avx512(t, s, m, q) };
