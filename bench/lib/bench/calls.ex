@@ -30,6 +30,7 @@ defmodule Bench.Calls do
       "document",
       "calls",
       "longest us",
+      "in round 1",
       "over 1 ms",
       "peak KiB",
       "schedules over 5 ms",
