@@ -98,23 +98,14 @@ const fn slot(first: u8, second: u8) -> usize {
 /// The character and the length of the reference at the start of `text`, if it is a predefined one.
 #[inline(always)]
 pub(crate) fn predefined(text: &[u8]) -> Option<(u8, usize)> {
-    match text.first_chunk() {
-        Some(start) => predefined_in(start),
+    let word = match text.first_chunk() {
+        Some(word) => u64::from_le_bytes(*word),
         None => {
-            let mut start = [0; _];
-            start[..text.len()].copy_from_slice(text);
-            predefined_in(&start)
+            let mut word = [0; 8];
+            word[..text.len()].copy_from_slice(text);
+            u64::from_le_bytes(word)
         }
-    }
-}
-
-/// As many bytes as tell of every predefined reference.
-pub(crate) const PREDEFINED_BYTES: usize = size_of::<u64>();
-
-/// The same where so many bytes are there.
-#[inline(always)]
-pub(crate) fn predefined_in(text: &[u8; PREDEFINED_BYTES]) -> Option<(u8, usize)> {
-    let word = u64::from_le_bytes(*text);
+    };
     let found = &PREDEFINED[slot((word >> 8) as u8, (word >> 16) as u8)];
     (word & found.mask == found.written).then_some((found.byte, found.len))
 }

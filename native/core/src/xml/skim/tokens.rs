@@ -9,10 +9,9 @@ use super::super::known::{ExpectedNames, KnownNames, MAX_NAME_BYTES, NameId, Rol
 use super::super::marks::Ahead;
 use super::super::markup::CDATA;
 use super::super::plain::{PlainLimits, plain_attribute, space_before_end, unexpected_name};
-use super::super::reference::{PREDEFINED_BYTES, predefined_in};
 use super::super::sink::{Interest, Name};
 use super::super::utf8;
-use super::{SKIM_COST, character_end, reference_end};
+use super::{SKIM_COST, reference_end};
 use crate::quota::Refusal;
 
 /// As many bytes of a CDATA section cost as much as a token.
@@ -20,6 +19,9 @@ const CDATA_BYTES: usize = 64;
 
 /// Tags without attributes, whose names have numbers, are no longer.
 const SHORT_TAG: usize = MAX_NAME_BYTES + 2;
+
+/// So much of a token is loaded at once: as many bytes as tell of a predefined reference.
+const START_BYTES: usize = 8;
 
 /// Why reading over tokens stopped, and what comes.
 pub(super) enum Stop {
@@ -88,7 +90,7 @@ pub(super) fn skim(text: &[u8], at: usize, core: &mut Core, context: u64) -> (us
         let Some(mark) = ahead.next(at) else { break };
         let Some(start) = text
             .get(mark..)
-            .and_then(|rest| rest.first_chunk::<PREDEFINED_BYTES>())
+            .and_then(|rest| rest.first_chunk::<START_BYTES>())
         else {
             break;
         };
@@ -225,14 +227,11 @@ pub(super) fn skim(text: &[u8], at: usize, core: &mut Core, context: u64) -> (us
                 at = end;
             }
             (b'&', _) => {
-                at = match predefined_in(start) {
-                    Some((_, len)) => mark + len,
-                    None => match character_end(text, mark, plain_limits.name_bytes) {
-                        Some(end) => end,
-                        None => break,
-                    },
+                let Some(end) = reference_end(text, mark, plain_limits.name_bytes) else {
+                    break;
                 };
                 ahead.pass();
+                at = end;
             }
             _ => break,
         }
