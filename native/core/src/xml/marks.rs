@@ -17,7 +17,7 @@ pub(crate) struct Marks {
     end: usize,
     /// `<`, `&`, and the `>` of `]]>`.
     markup: Index,
-    /// The number of the one that was come to.
+    /// The number of the one that was come to, up to date between one [`Ahead`] and the next.
     next: usize,
     /// Double quotes, one bit a byte.
     quotes: Words,
@@ -53,7 +53,7 @@ impl Marks {
     fn fill(&mut self, text: &[u8], start: usize) {
         // Brackets before the window are of the same text: all else ends with something else.
         let end = kernels::mark(text, start, &mut self.markup, &mut self.quotes);
-        (self.start, self.end, self.next) = (start, end, 0);
+        (self.start, self.end) = (start, end);
     }
 
     #[inline(always)]
@@ -141,8 +141,7 @@ impl<'a> Ahead<'a> {
     #[inline(always)]
     pub fn move_to(&mut self, at: usize) {
         if !self.marks.has(at) {
-            self.marks.fill(self.text, at);
-            self.next = 0;
+            self.fill(at);
         }
         self.next = self.marks.markup.number(at - self.marks.start, self.next);
     }
@@ -177,10 +176,15 @@ impl<'a> Ahead<'a> {
         if self.marks.start == start {
             return false;
         }
-        self.marks.fill(self.text, start);
-        self.next = 0;
+        self.fill(start);
         self.move_to(at);
         true
+    }
+
+    #[inline(always)]
+    fn fill(&mut self, start: usize) {
+        self.marks.fill(self.text, start);
+        self.next = 0;
     }
 }
 

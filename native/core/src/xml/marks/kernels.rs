@@ -23,6 +23,20 @@ struct Found {
     quotes: u64,
 }
 
+impl Found {
+    /// Given where a byte stands in the sixty-four from a place of the block on.
+    #[inline(always)]
+    fn by(block: &Block, is: impl Fn(usize, u8) -> u64) -> Found {
+        let second_before = is(0, b']');
+        // Shifted, not looked for again: of four vectors and more that are combined, the compiler makes bits one by one.
+        let before = second_before >> 1 | u64::from(block[BLOCK] == b']') << (BLOCK - 1);
+        Found {
+            markup: is(BEFORE, b'<') | is(BEFORE, b'&') | is(BEFORE, b'>') & before & second_before,
+            quotes: is(BEFORE, b'"'),
+        }
+    }
+}
+
 /// Marks the window of `text` that begins at `start`. Says where it ends: the index has room for so much.
 pub(super) fn mark(text: &[u8], start: usize, markup: &mut Index, quotes: &mut Words) -> usize {
     wide::mark(text, start, markup, quotes)
@@ -159,58 +173,34 @@ mod wide {
 
     #[target_feature(enable = "avx2,bmi1,popcnt")]
     fn with_avx2(text: &[u8], start: usize, markup: &mut Index, quotes: &mut Words) -> usize {
-        let half = |block: &Block, from: usize| {
-            // SAFETY: thirty-two bytes are there: from the first, two behind it, or as many more.
-            let load =
-                |at: usize| unsafe { _mm256_loadu_si256(block.as_ptr().add(from + at).cast()) };
-            let is = |bytes, byte: u8| _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(byte as i8));
-            let bits = |found| u64::from(_mm256_movemask_epi8(found) as u32);
-            let bytes = load(BEFORE);
-            let brackets = _mm256_and_si256(is(load(0), b']'), is(load(1), b']'));
-            let closes = _mm256_and_si256(brackets, is(bytes, b'>'));
-            let opens = _mm256_or_si256(is(bytes, b'<'), is(bytes, b'&'));
-            Found {
-                markup: bits(_mm256_or_si256(opens, closes)),
-                quotes: bits(is(bytes, b'"')),
-            }
-        };
         let find = |block: &Block| {
-            let (first, second) = (half(block, 0), half(block, BLOCK / 2));
-            Found {
-                markup: first.markup | second.markup << (BLOCK / 2),
-                quotes: first.quotes | second.quotes << (BLOCK / 2),
-            }
+            let half = |at: usize, byte: u8| {
+                // SAFETY: thirty-two bytes are there: of either half, up to two before it.
+                let bytes = unsafe { _mm256_loadu_si256(block.as_ptr().add(at).cast()) };
+                let same = _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(byte as i8));
+                u64::from(_mm256_movemask_epi8(same) as u32)
+            };
+            Found::by(block, |at, byte| {
+                half(at, byte) | half(at + BLOCK / 2, byte) << (BLOCK / 2)
+            })
         };
         mark_with(text, start, markup, quotes, find, index::write)
     }
 
     fn with_sse2(text: &[u8], start: usize, markup: &mut Index, quotes: &mut Words) -> usize {
-        const QUARTER: usize = BLOCK / 4;
-        // SAFETY: SSE2 is part of x86-64; sixteen bytes are there, up to two behind the first of a quarter.
-        let quarter = |block: &Block, from: usize| unsafe {
-            let load = |at: usize| _mm_loadu_si128(block.as_ptr().add(from + at).cast());
-            let is = |bytes, byte: u8| _mm_cmpeq_epi8(bytes, _mm_set1_epi8(byte as i8));
-            let bits = |found| u64::from(_mm_movemask_epi8(found) as u32);
-            let bytes = load(BEFORE);
-            let brackets = _mm_and_si128(is(load(0), b']'), is(load(1), b']'));
-            let closes = _mm_and_si128(brackets, is(bytes, b'>'));
-            let opens = _mm_or_si128(is(bytes, b'<'), is(bytes, b'&'));
-            Found {
-                markup: bits(_mm_or_si128(opens, closes)),
-                quotes: bits(is(bytes, b'"')),
-            }
-        };
         let find = |block: &Block| {
-            let nothing = Found {
-                markup: 0,
-                quotes: 0,
+            let quarter = |at: usize, byte: u8| {
+                // SAFETY: SSE2 is part of x86-64; sixteen bytes are there, as above.
+                let same = unsafe {
+                    let bytes = _mm_loadu_si128(block.as_ptr().add(at).cast());
+                    _mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(byte as i8)))
+                };
+                u64::from(same as u32)
             };
-            (0..BLOCK).step_by(QUARTER).fold(nothing, |found, from| {
-                let next = quarter(block, from);
-                Found {
-                    markup: found.markup | next.markup << from,
-                    quotes: found.quotes | next.quotes << from,
-                }
+            Found::by(block, |at, byte| {
+                let places = [0, 16, 32, 48];
+                let words = places.map(|place| quarter(at + place, byte) << place);
+                words.into_iter().fold(0, |all, word| all | word)
             })
         };
         mark_with(text, start, markup, quotes, find, index::write)
@@ -254,22 +244,15 @@ mod wide {
 #[cfg(not(target_arch = "x86_64"))]
 mod wide {
     use super::super::index::{self, Index};
-    use super::{BEFORE, BLOCK, Block, Found, Words, mark_with};
+    use super::{BLOCK, Block, Found, Words, mark_with};
 
     pub fn mark(text: &[u8], start: usize, markup: &mut Index, quotes: &mut Words) -> usize {
         let find = |block: &Block| {
-            let mut found = Found {
-                markup: 0,
-                quotes: 0,
-            };
-            for index in 0..BLOCK {
-                let byte = block[BEFORE + index];
-                let closes = block[index..].starts_with(b"]]>");
-                let is_markup = matches!(byte, b'<' | b'&') || closes;
-                found.markup |= u64::from(is_markup) << index;
-                found.quotes |= u64::from(byte == b'"') << index;
-            }
-            found
+            Found::by(block, |at, byte| {
+                (0..BLOCK).fold(0, |bits, index| {
+                    bits | u64::from(block[at + index] == byte) << index
+                })
+            })
         };
         mark_with(text, start, markup, quotes, find, index::write)
     }
