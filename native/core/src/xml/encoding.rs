@@ -7,8 +7,9 @@
 //! ```
 //!
 //! The first bytes are held back until they tell the encoding: byte order mark, XML declaration, or
-//! the caller's word, which overrides the declaration. UTF-8 then passes through unread, since the
-//! scanner validates it anyway. Everything else is decoded strictly: a malformed sequence is an error.
+//! the caller's word, which overrides the declaration. UTF-8 then needs no decoder: its bytes are copied
+//! and validated by [`super::input`], and only offsets are asked for here. Everything else is decoded
+//! strictly: a malformed sequence is an error.
 //!
 //! Offsets are those of the original bytes. So that any place in the text not yet discarded can be
 //! mapped back, the decoder knows how wide each character was in the original, or, where that depends

@@ -5,10 +5,13 @@
 //! a name, which one, and where it ends. Whoever makes something of names can keep it by the number.
 
 mod expected;
+mod name;
+
+use name::{Candidates, Known, NO_CANDIDATES};
 
 pub(crate) use expected::{ExpectedNames, ends_name};
 
-use super::blocks::{BLOCK, common};
+use super::blocks::BLOCK;
 use super::class::{self, NAME};
 use super::sink::Interest;
 use crate::charged::ChargedVec;
@@ -25,9 +28,6 @@ pub(crate) const MAX_NAME_BYTES: usize = 128;
 const MAX_PROBES: usize = 8;
 const FIRST_SLOTS: usize = 64;
 const FIRST_NAMES: usize = 16;
-
-/// Bytes around an attribute's name as it is mostly written: a space, an equals sign and a quote.
-const AROUND_ATTRIBUTE: usize = 3;
 
 const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -53,86 +53,6 @@ impl NameId {
 pub(crate) enum Role {
     Element,
     Attribute,
-}
-
-/// The names that came last, the latest first.
-type Candidates = [Option<NameId>; 3];
-
-const NO_CANDIDATES: [Candidates; 2] = [[None; _]; 2];
-
-/// The one at `index`, or another one behind the last, goes to the front.
-#[inline(always)]
-fn to_front(candidates: &Candidates, index: usize, id: NameId) -> Candidates {
-    let [first, second, third] = *candidates;
-    match index {
-        0 => *candidates,
-        1 => [Some(id), first, third],
-        _ => [Some(id), first, second],
-    }
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Known {
-    /// Its first bytes, and zeros.
-    head: [u8; BLOCK],
-    /// How an attribute of this name is mostly written, up to its value, and zeros: see [`introduction`].
-    introduction: [u8; BLOCK],
-    len: u16,
-    /// The names that came next, by [`Role`].
-    next: [Candidates; 2],
-    /// Where it lies in `bytes` if it is longer than its head.
-    start: u32,
-    /// The last tag that had an attribute of this name.
-    tag: u32,
-    /// What the sink answered when it was asked about it last, and in which context.
-    answer: Option<Interest>,
-    context: u64,
-}
-
-/// As much as the processor loads at once.
-const _: () = assert!(size_of::<Known>() <= 64);
-
-impl Known {
-    /// Stands where no name has its number.
-    const NONE: Known = Known {
-        head: [0; BLOCK],
-        introduction: [0; BLOCK],
-        len: 0,
-        next: NO_CANDIDATES,
-        start: 0,
-        tag: 0,
-        answer: None,
-        context: 0,
-    };
-
-    /// The name, given the bytes of those that are longer than a block.
-    #[inline(always)]
-    fn name<'n>(&'n self, bytes: &'n [u8]) -> &'n [u8] {
-        let len = usize::from(self.len);
-        match self.head.get(..len) {
-            Some(name) => name,
-            None => &bytes[self.start as usize..][..len],
-        }
-    }
-
-    /// Where the name ends if it is what is at `from`, given the same bytes.
-    #[inline(always)]
-    fn end(&self, text: &[u8], from: usize, bytes: &[u8]) -> Option<usize> {
-        let len = usize::from(self.len);
-        let end = from + len;
-        let is_same = match text.get(from..).and_then(|rest| rest.first_chunk()) {
-            Some(block) if len <= BLOCK => common(block, &self.head) >= len,
-            _ => text.get(from..end) == Some(self.name(bytes)),
-        };
-        is_same.then_some(end)
-    }
-
-    /// How many bytes introduce the value of this attribute, if they are what `block` begins with.
-    #[inline(always)]
-    fn introduced(&self, block: &[u8; BLOCK]) -> Option<usize> {
-        let len = usize::from(self.len) + AROUND_ATTRIBUTE;
-        (common(block, &self.introduction) >= len).then_some(len)
-    }
 }
 
 #[derive(Debug)]
@@ -184,7 +104,7 @@ impl KnownNames {
             let id = (*id)?;
             if let Some(end) = self.whole(text, from, id) {
                 let last = self.last?;
-                self.names[last.index()].next[role as usize] = to_front(&candidates, index, id);
+                self.names[last.index()].put_first(role, index, id);
                 self.move_to(Some(id));
                 return Some((id, end));
             }
@@ -222,9 +142,10 @@ impl KnownNames {
     pub fn learn(&mut self, name: &[u8], role: Role) -> Option<NameId> {
         let id = self.find(name);
         if let (Some(id), Some(last)) = (id, self.last) {
-            let candidates = &mut self.names[last.index()].next[role as usize];
+            let known = &mut self.names[last.index()];
+            let candidates = &known.next[role as usize];
             let index = candidates.iter().position(|&it| it == Some(id));
-            *candidates = to_front(candidates, index.unwrap_or(candidates.len()), id);
+            known.put_first(role, index.unwrap_or(candidates.len()), id);
         }
         self.move_to(id);
         id
@@ -302,24 +223,11 @@ impl KnownNames {
             self.names.reserve(count).ok()?;
         }
         let start = self.bytes.len() as u32;
-        let mut head = [0; BLOCK];
-        match head.get_mut(..name.len()) {
-            Some(head) => head.copy_from_slice(name),
-            None => {
-                head.copy_from_slice(&name[..BLOCK]);
-                self.bytes.extend_from_slice(name).ok()?;
-            }
+        if name.len() > BLOCK {
+            self.bytes.extend_from_slice(name).ok()?;
         }
-        self.names
-            .push(Known {
-                head,
-                introduction: introduction(name),
-                len: name.len() as u16,
-                start,
-                tag: self.tag.wrapping_sub(1),
-                ..Known::NONE
-            })
-            .ok()?;
+        let tag = self.tag.wrapping_sub(1);
+        self.names.push(Known::new(name, start, tag)).ok()?;
         self.slots[free] = NameId::of(count);
         self.slots[free]
     }
@@ -347,19 +255,6 @@ impl KnownNames {
         let mask = self.slots.len().wrapping_sub(1);
         (0..MAX_PROBES).map(move |probe| (hash as usize + probe) & mask)
     }
-}
-
-/// ` name="` and zeros; nothing but zeros if that is longer than a block.
-fn introduction(name: &[u8]) -> [u8; BLOCK] {
-    let mut block = [0; BLOCK];
-    if let Some([space, rest @ ..]) = block.get_mut(..name.len() + AROUND_ATTRIBUTE)
-        && let Some((middle, end)) = rest.split_at_mut_checked(name.len())
-    {
-        *space = b' ';
-        middle.copy_from_slice(name);
-        end.copy_from_slice(b"=\"");
-    }
-    block
 }
 
 #[inline]

@@ -2,7 +2,7 @@
 
 use super::super::blocks::BLOCK;
 use super::super::sink::Interest;
-use super::{Known, KnownNames, NameId, Role, to_front};
+use super::{Known, KnownNames, NameId, Role};
 
 /// Borrowed from the known names for one stretch: nothing is learned meanwhile.
 pub(crate) struct ExpectedNames<'k> {
@@ -54,8 +54,8 @@ impl ExpectedNames<'_> {
             let id = (*id)?;
             if let Some(end) = self.whole(text, from, id) {
                 if index > 0 {
-                    self.names.get_mut(last)?.next[Role::Element as usize] =
-                        to_front(&candidates, index, id);
+                    let known = self.names.get_mut(last)?;
+                    known.put_first(Role::Element, index, id);
                 }
                 self.last = id.index();
                 return Some((id, end));
@@ -92,8 +92,8 @@ impl ExpectedNames<'_> {
             let id = (*id)?;
             if let Some(value) = self.introduced(block, from, id) {
                 if index > 0 {
-                    self.names.get_mut(last)?.next[Role::Attribute as usize] =
-                        to_front(&candidates, index, id);
+                    let known = self.names.get_mut(last)?;
+                    known.put_first(Role::Attribute, index, id);
                 }
                 return Some(value);
             }
