@@ -75,9 +75,16 @@ fn is_known_difference(
         {
             return true;
         }
+        // In UTF-16 it takes whatever stands behind a high surrogate for a low one.
+        let offset = usize::try_from(error.position.byte_offset).unwrap_or(usize::MAX);
+        if error.reason.contains("malformed UTF-16")
+            && is_high_surrogate(document, offset, error.reason.contains("UTF-16LE"))
+            && theirs.rejection.is_none()
+        {
+            return true;
+        }
         // It does not look into values declared behind a parameter entity that it did not read, and
         // allows parameter entities in values where the declaration itself came from one.
-        let offset = usize::try_from(error.position.byte_offset).unwrap_or(usize::MAX);
         let before = &document[..offset.min(document.len())];
         if IN_VALUES.iter().any(|rule| error.reason.contains(rule)) && before.contains(&b'%') {
             return true;
@@ -99,6 +106,12 @@ fn is_known_difference(
         }) => ours.error.is_none() && (has_wide_name(ours) || is_about_names(document, namespaces)),
         _ => false,
     }
+}
+
+/// Whether a unit of UTF-16 is the first of the two that a character beyond U+FFFF takes.
+fn is_high_surrogate(document: &[u8], offset: usize, little_endian: bool) -> bool {
+    let upper = document.get(offset.saturating_add(little_endian.into()));
+    matches!(upper, Some(0xD8..=0xDB))
 }
 
 /// Whether a name is told that is not ASCII.
