@@ -49,7 +49,7 @@ fn an_element_of_which_nothing_is_wanted_may_be_the_root() {
 }
 
 /// In an element that nobody wants, and beside one that somebody does.
-const FAULTS: [&str; 45] = [
+const FAULTS: [&str; 46] = [
     "text\r",
     "<b></c>",
     "</b>",
@@ -91,6 +91,7 @@ const FAULTS: [&str; 45] = [
     "&a-reference-that-is-much-too-long;",
     "\u{1}",
     "<!-- c --><![CDATA[x]]><?p i?>",
+    "<![CDATA[]>x]>]]>]><b a=']>]]>'>]></b>",
     "<!-- -- -->",
     "<![CDATA[x",
     "<?xml version='1.0'?>",

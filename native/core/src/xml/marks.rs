@@ -15,7 +15,7 @@ pub(crate) struct Marks {
     /// The window: of the text that it was filled from last.
     start: usize,
     end: usize,
-    /// `<`, `&`, and the `>` of `]]>`.
+    /// `<`, `&`, and the `>` of `]>`: whoever reads that looks for one bracket more.
     markup: Index,
     /// The number of the one that was come to, up to date between one [`Ahead`] and the next.
     next: usize,
@@ -241,7 +241,7 @@ mod tests {
             for before in 0..3 {
                 text[border - 5..][..10].fill(b'.');
                 text[border - 1 - before..][..3].copy_from_slice(b"]]>");
-                let is_end = |at: usize| at >= 2 && text[at - 2..].starts_with(b"]]>");
+                let is_end = |at: usize| at >= 1 && text[at - 1..].starts_with(b"]>");
                 let expected: Vec<usize> = (0..text.len())
                     .filter(|&at| matches!(text[at], b'<' | b'&') || is_end(at))
                     .collect();

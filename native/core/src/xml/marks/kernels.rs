@@ -10,29 +10,22 @@ pub(super) const BLOCKS: usize = 64;
 
 pub(super) type Words = [u64; BLOCKS];
 
-/// The brackets of `]]>` may stand so far before the block of its `>`.
-const BEFORE: usize = 2;
-
-/// A block, and what stands before it.
-type Block = [u8; BEFORE + BLOCK];
+type Block = [u8; BLOCK];
 
 /// What is found in a block.
 struct Found {
-    /// `<`, `&`, and the `>` of `]]>`.
+    /// `<`, `&`, and the `>` of `]>`.
     markup: u64,
     quotes: u64,
 }
 
 impl Found {
-    /// Given where a byte stands in the sixty-four from a place of the block on.
+    /// Given where a byte stands in a block, and the block that begins one byte before.
     #[inline(always)]
-    fn by(block: &Block, is: impl Fn(usize, u8) -> u64) -> Found {
-        let second_before = is(0, b']');
-        // Shifted, not looked for again: of four vectors and more that are combined, the compiler makes bits one by one.
-        let before = second_before >> 1 | u64::from(block[BLOCK] == b']') << (BLOCK - 1);
+    fn by(block: &Block, behind: &Block, is: impl Fn(&Block, u8) -> u64) -> Found {
         Found {
-            markup: is(BEFORE, b'<') | is(BEFORE, b'&') | is(BEFORE, b'>') & before & second_before,
-            quotes: is(BEFORE, b'"'),
+            markup: is(block, b'<') | is(block, b'&') | is(block, b'>') & is(behind, b']'),
+            quotes: is(block, b'"'),
         }
     }
 }
@@ -49,46 +42,54 @@ fn mark_with(
     start: usize,
     index: &mut Index,
     quotes: &mut Words,
-    find: impl Fn(&Block) -> Found,
+    find: impl Fn(&Block, &Block) -> Found,
     write: impl Fn(&mut Slots, u64, usize),
 ) -> usize {
     let text = &text[..text.len().min(start + BLOCKS * BLOCK)];
-    let mut markup = [0; BLOCKS];
     let count = (text.len() - start).div_ceil(BLOCK);
-    let mut at = start;
-    for (markup, quotes) in markup[..count].iter_mut().zip(&mut quotes[..count]) {
-        let block = text.get(at.wrapping_sub(BEFORE)..);
-        let found = match block.and_then(|it| it.first_chunk()) {
-            Some(block) => find(block),
-            None => find(&cut_block(text, at)),
-        };
+    let mut markup = [0; BLOCKS];
+    // Behind the first block of a text nothing stands, and the last of the window may be cut.
+    let first = usize::from(start == 0);
+    let begin = start + first * BLOCK;
+    let (blocks, behind) = (whole_blocks(text, begin), whole_blocks(text, begin - 1));
+    let words = markup.iter_mut().zip(&mut *quotes);
+    for ((markup, quotes), (block, behind)) in words.skip(first).zip(blocks.iter().zip(behind)) {
+        let found = find(block, behind);
         (*markup, *quotes) = (found.markup, found.quotes);
-        at += BLOCK;
+    }
+    for number in (0..first).chain(first + blocks.len()..count) {
+        let [block, behind] = cut_blocks(text, start + number * BLOCK);
+        let found = find(&block, &behind);
+        (markup[number], quotes[number]) = (found.markup, found.quotes);
     }
     let blocks = index.fill(&markup, write).min(count);
     quotes[blocks..].fill(0);
     text.len().min(start + blocks * BLOCK)
 }
 
-/// The block at `at`, of which a part lies before the text or behind it, with zeros there.
-#[cold]
-fn cut_block(text: &[u8], at: usize) -> Block {
-    let mut block = [0; _];
-    let before = at.min(BEFORE);
-    for (to, from) in block[BEFORE - before..]
-        .iter_mut()
-        .zip(&text[at - before..])
-    {
-        *to = *from;
-    }
-    block
+/// Those from `at` on.
+#[inline(always)]
+fn whole_blocks(text: &[u8], at: usize) -> &[Block] {
+    text.get(at..).unwrap_or_default().as_chunks().0
+}
+
+/// The block at `at` and the one that begins a byte before, with zeros where there is no text.
+fn cut_blocks(text: &[u8], at: usize) -> [Block; 2] {
+    let mut padded = [0; BLOCK + 1];
+    let from = at.saturating_sub(1);
+    let text = &text[from..text.len().min(at + BLOCK)];
+    padded[1 + from - at..][..text.len()].copy_from_slice(text);
+    let [mut block, mut behind] = [[0; BLOCK]; 2];
+    block.copy_from_slice(&padded[1..]);
+    behind.copy_from_slice(&padded[..BLOCK]);
+    [block, behind]
 }
 
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
 mod wide {
     use super::super::index::{self, Index, Slots};
-    use super::{BEFORE, BLOCK, Block, Found, Words, mark_with};
+    use super::{BLOCK, Block, Found, Words, mark_with};
     use std::arch::x86_64::*;
 
     pub fn mark(text: &[u8], start: usize, markup: &mut Index, quotes: &mut Words) -> usize {
@@ -121,25 +122,34 @@ mod wide {
         numbers
     };
 
+    /// `<` and `&` by their lower half; what stands for the others is none of them.
+    const OPENING: [u8; 16] = {
+        let mut table = [0xFF; 16];
+        table[(b'<' % 16) as usize] = b'<';
+        table[(b'&' % 16) as usize] = b'&';
+        table
+    };
+
     /// Most blocks have no more marks.
     const FEW: usize = 16;
 
     #[target_feature(enable = "avx512bw,avx512vbmi2,avx512vl,bmi1,popcnt")]
     fn with_avx512(text: &[u8], start: usize, markup: &mut Index, quotes: &mut Words) -> usize {
-        let find = |block: &Block| {
-            // SAFETY: sixty-four bytes are there, up to two behind the first.
-            let load = |at: usize| unsafe { _mm512_loadu_si512(block.as_ptr().add(at).cast()) };
-            let all = |byte: u8| _mm512_set1_epi8(byte as i8);
-            let bytes = load(BEFORE);
-            // Zero where something is what is looked for: the smallest is where one of them is.
-            let brackets = _mm512_or_si512(
-                _mm512_xor_si512(load(BEFORE - 1), all(b']')),
-                _mm512_xor_si512(load(BEFORE - 2), all(b']')),
-            );
-            let closes = _mm512_or_si512(brackets, _mm512_xor_si512(bytes, all(b'>')));
-            let opens = _mm512_min_epu8(
-                _mm512_xor_si512(bytes, all(b'<')),
-                _mm512_xor_si512(bytes, all(b'&')),
+        // SAFETY: sixteen bytes are there.
+        let opening = unsafe { _mm_loadu_si128(OPENING.as_ptr().cast()) };
+        let opening = _mm512_broadcast_i32x4(opening);
+        let load = |block: &Block| {
+            // SAFETY: sixty-four bytes are there.
+            unsafe { _mm512_loadu_si512(block.as_ptr().cast()) }
+        };
+        let all = |byte: u8| _mm512_set1_epi8(byte as i8);
+        let find = |block: &Block, behind: &Block| {
+            let bytes = load(block);
+            // Zero where something is what is looked for: the smaller is where one of them is.
+            let opens = _mm512_xor_si512(bytes, _mm512_shuffle_epi8(opening, bytes));
+            let closes = _mm512_or_si512(
+                _mm512_xor_si512(load(behind), all(b']')),
+                _mm512_xor_si512(bytes, all(b'>')),
             );
             let markup = _mm512_min_epu8(opens, closes);
             Found {
@@ -148,9 +158,7 @@ mod wide {
             }
         };
         let write = |slots: &mut Slots, bits: u64, at: usize| {
-            // SAFETY: sixty-four bytes are there.
-            let numbers = unsafe { _mm512_loadu_si512(NUMBERS.as_ptr().cast()) };
-            let numbers = _mm512_maskz_compress_epi8(bits, numbers);
+            let numbers = _mm512_maskz_compress_epi8(bits, load(&NUMBERS));
             let slots = slots.as_mut_ptr();
             let few = _mm256_cvtepu8_epi16(_mm512_castsi512_si128(numbers));
             let few = _mm256_add_epi16(_mm256_set1_epi16(at as i16), few);
@@ -173,36 +181,34 @@ mod wide {
 
     #[target_feature(enable = "avx2,bmi1,popcnt")]
     fn with_avx2(text: &[u8], start: usize, markup: &mut Index, quotes: &mut Words) -> usize {
-        let find = |block: &Block| {
-            let half = |at: usize, byte: u8| {
-                // SAFETY: thirty-two bytes are there: of either half, up to two before it.
+        let is = |block: &Block, byte: u8| {
+            let half = |at: usize| {
+                // SAFETY: thirty-two bytes are there, of either half.
                 let bytes = unsafe { _mm256_loadu_si256(block.as_ptr().add(at).cast()) };
                 let same = _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(byte as i8));
                 u64::from(_mm256_movemask_epi8(same) as u32)
             };
-            Found::by(block, |at, byte| {
-                half(at, byte) | half(at + BLOCK / 2, byte) << (BLOCK / 2)
-            })
+            half(0) | half(BLOCK / 2) << (BLOCK / 2)
         };
+        let find = |block: &Block, behind: &Block| Found::by(block, behind, is);
         mark_with(text, start, markup, quotes, find, index::write)
     }
 
     fn with_sse2(text: &[u8], start: usize, markup: &mut Index, quotes: &mut Words) -> usize {
-        let find = |block: &Block| {
-            let quarter = |at: usize, byte: u8| {
-                // SAFETY: SSE2 is part of x86-64; sixteen bytes are there, as above.
+        let is = |block: &Block, byte: u8| {
+            let quarter = |at: usize| {
+                // SAFETY: SSE2 is part of x86-64; sixteen bytes are there, of each quarter.
                 let same = unsafe {
                     let bytes = _mm_loadu_si128(block.as_ptr().add(at).cast());
                     _mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(byte as i8)))
                 };
                 u64::from(same as u32)
             };
-            Found::by(block, |at, byte| {
-                let places = [0, 16, 32, 48];
-                let words = places.map(|place| quarter(at + place, byte) << place);
-                words.into_iter().fold(0, |all, word| all | word)
-            })
+            [0, 16, 32, 48]
+                .into_iter()
+                .fold(0, |all, at| all | quarter(at) << at)
         };
+        let find = |block: &Block, behind: &Block| Found::by(block, behind, is);
         mark_with(text, start, markup, quotes, find, index::write)
     }
 
@@ -247,13 +253,11 @@ mod wide {
     use super::{BLOCK, Block, Found, Words, mark_with};
 
     pub fn mark(text: &[u8], start: usize, markup: &mut Index, quotes: &mut Words) -> usize {
-        let find = |block: &Block| {
-            Found::by(block, |at, byte| {
-                (0..BLOCK).fold(0, |bits, index| {
-                    bits | u64::from(block[at + index] == byte) << index
-                })
-            })
+        let is = |block: &Block, byte: u8| {
+            let bits = block.iter().enumerate();
+            bits.fold(0, |bits, (at, &it)| bits | u64::from(it == byte) << at)
         };
+        let find = |block: &Block, behind: &Block| Found::by(block, behind, is);
         mark_with(text, start, markup, quotes, find, index::write)
     }
 }

@@ -233,7 +233,11 @@ pub(super) fn skim(text: &[u8], at: usize, core: &mut Core, context: u64) -> (us
                 ahead.pass();
                 at = end;
             }
-            _ => break,
+            _ if closes_cdata(text, mark) => break,
+            _ => {
+                ahead.pass();
+                at = mark + 1;
+            }
         }
     }
     let behind = names.place();
@@ -252,10 +256,16 @@ fn cdata(text: &[u8], at: usize, ahead: &mut Ahead<'_>) -> Option<usize> {
     loop {
         let mark = ahead.next(at)?;
         ahead.pass();
-        if text[mark] == b'>' {
+        if text[mark] == b'>' && closes_cdata(text, mark) {
             return Some(mark + 1);
         }
     }
+}
+
+/// Whether the `]>` whose end is at `mark` is `]]>`.
+#[inline(always)]
+fn closes_cdata(text: &[u8], mark: usize) -> bool {
+    text[..mark].ends_with(b"]]")
 }
 
 /// Reads the name at `from` of an element that was not expected; says where it ends.
