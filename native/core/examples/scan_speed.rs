@@ -3,7 +3,7 @@
 //! `scan_speed PARSER FILE TIMES` prints `events text_bytes cpu_nanoseconds wall_nanoseconds`, the latter
 //! for all the times together, reading the file not included. PARSER is `quick_xml`, a rival in `bench/`
 //! with all its checks, or `bounded`, this crate: the one to profile. `nothing` is the same for a sink that
-//! wants nothing of the root element, `names` for one that wants the names of all elements.
+//! wants nothing of the root element.
 
 use bounded_core::quota::Account;
 use bounded_core::xml::{Attributes, Flow, Interest, Name, Options, Parser, Prolog, Sink, Status};
@@ -18,12 +18,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let usage = "usage: scan_speed quick_xml|bounded|names|nothing FILE TIMES";
+    let usage = "usage: scan_speed quick_xml|bounded|nothing FILE TIMES";
     let count: fn(&[u8]) -> Counting = match arguments.next().as_deref() {
         Some("quick_xml") => with_quick_xml,
         Some("bounded") => with_bounded,
-        Some("names") => |document| with_interest(document, Interest::Names),
-        Some("nothing") => |document| with_interest(document, Interest::Nothing),
+        Some("nothing") => with_nothing_wanted,
         _ => return Err(usage.into()),
     };
     let path = arguments.next().ok_or(usage)?;
@@ -51,11 +50,8 @@ struct Counted {
     attribute_bytes: usize,
 }
 
-/// Wants no more than this of any element.
-struct Choosy {
-    interest: Interest,
-    counted: Counted,
-}
+/// Wants nothing of any element.
+struct Choosy(Counted);
 
 type Counting = Result<Counted, Box<dyn Error>>;
 
@@ -109,11 +105,10 @@ fn with_bounded(document: &[u8]) -> Counting {
     Ok(counted)
 }
 
-fn with_interest(document: &[u8], interest: Interest) -> Counting {
-    let counted = Counted::default();
-    let mut choosy = Choosy { interest, counted };
+fn with_nothing_wanted(document: &[u8]) -> Counting {
+    let mut choosy = Choosy(Counted::default());
     parse(document, &mut choosy)?;
-    Ok(choosy.counted)
+    Ok(choosy.0)
 }
 
 fn parse(document: &[u8], sink: &mut impl Sink) -> Result<(), Box<dyn Error>> {
@@ -165,28 +160,28 @@ impl Sink for Counted {
 impl Sink for Choosy {
     const SELECTS: bool = true;
 
-    fn interest(&mut self, _name: &Name<'_>) -> Interest {
-        self.interest
+    fn interest(&mut self, _name: &Name<'_>, _context: u64) -> Interest {
+        Interest::Nothing
     }
 
     fn start_document(&mut self, prolog: &Prolog<'_>) -> Flow {
-        self.counted.start_document(prolog)
+        self.0.start_document(prolog)
     }
 
     fn start_element(&mut self, name: Name<'_>, attributes: &Attributes<'_>) -> Flow {
-        self.counted.start_element(name, attributes)
+        self.0.start_element(name, attributes)
     }
 
     fn end_element(&mut self, name: Name<'_>) -> Flow {
-        self.counted.end_element(name)
+        self.0.end_element(name)
     }
 
     fn characters(&mut self, text: &str) -> Flow {
-        self.counted.characters(text)
+        self.0.characters(text)
     }
 
     fn end_document(&mut self) -> Flow {
-        self.counted.end_document()
+        self.0.end_document()
     }
 }
 

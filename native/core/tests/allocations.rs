@@ -117,28 +117,16 @@ impl Sink for Records {
         Flow::Taken
     }
 
-    fn interest(&mut self, name: &Name<'_>) -> Interest {
-        self.selector.interest(name)
+    fn interest(&mut self, name: &Name<'_>, context: u64) -> Interest {
+        self.selector.interest(name, context)
     }
 
-    fn context(&self) -> u64 {
-        self.selector.context()
-    }
-
-    fn start_element(&mut self, name: Name<'_>, _attributes: &Attributes<'_>) -> Flow {
-        if self.depth == 0 && self.selector.interest(&name) != Interest::All {
-            self.selector.enter().expect("the account has room");
-        } else {
-            self.depth += 1;
-        }
+    fn start_element(&mut self, _name: Name<'_>, _attributes: &Attributes<'_>) -> Flow {
+        self.depth += 1;
         Flow::Taken
     }
 
     fn end_element(&mut self, _name: Name<'_>) -> Flow {
-        if self.depth == 0 {
-            self.selector.leave();
-            return Flow::Taken;
-        }
         self.depth -= 1;
         if self.depth == 0 {
             self.text.clear();
@@ -173,7 +161,7 @@ fn select(what: &str, document: &str, chunk: usize, path: &[Option<&str>]) -> us
     let mut count = 0;
     let allocated = allocated(|| {
         let mut records = Records {
-            selector: Selector::new(steps, &account).expect("some steps"),
+            selector: Selector::new(steps).expect("some steps"),
             text: Segments::new(&account),
             depth: 0,
             count: 0,

@@ -224,11 +224,12 @@ prop_compose! {
 }
 
 /// Of what may be in an element named so.
-fn wanted(name: &str) -> Interest {
+fn wanted(name: &str, context: u64) -> Interest {
     match name {
-        "r" | "d" => Interest::Names,
-        "b" | "c" => Interest::Within,
+        "r" | "d" => Interest::Within(context + 1),
+        "b" | "c" => Interest::Within(context),
         "a" | "é" => Interest::Nothing,
+        _ if context == 2 => Interest::Nothing,
         _ => Interest::All,
     }
 }
@@ -250,7 +251,8 @@ proptest! {
         size in 100..5_000_usize,
     ) {
         let options = Options { skip_whitespace, ..Options::default() };
-        for choice in [choosy::NOTHING, wanted, |_| Interest::Within, |_| Interest::Names] {
+        let deeper: choosy::Choice = |_, context| Interest::Within(context + 1);
+        for choice in [choosy::NOTHING, wanted, |_, _| Interest::Within(0), deeper] {
             choosy::check(&document, &options, choice, &[size]);
         }
     }

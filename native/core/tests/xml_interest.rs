@@ -6,11 +6,12 @@ mod support;
 use bounded_core::xml::{Interest, Limits, Options, TextMode};
 use support::choosy::{self, Choice, How, Told, told};
 
-/// Of "names" the names, of "within" what is in it, of "all" everything, of everything else nothing.
-const BY_NAME: Choice = |name| match name {
-    "names" => Interest::Names,
-    "within" => Interest::Within,
-    "all" => Interest::All,
+/// Of "step" what is in it, one step further, of "within" as if it were not there, of "all" everything but on the
+/// third step, of everything else nothing.
+const BY_NAME: Choice = |name, context| match name {
+    "step" => Interest::Within(context + 1),
+    "within" => Interest::Within(context),
+    "all" if context != 3 => Interest::All,
     _ => Interest::Nothing,
 };
 
@@ -27,16 +28,19 @@ fn events(document: &str) -> Vec<String> {
 
 #[test]
 fn what_is_wanted_is_told_and_nothing_else() {
-    let document = "<names a='1'>text<all b='2'>t<other c='3'>&lt;</other></all>\
-                    <other d='4'>x<all/></other><names/>y<all e='5'/>\
-                    <within f='4'>x<within/><all/></within>&amp;</names>";
+    let document = "<step a='1'>text<all b='2'>t<other c='3'>&lt;</other></all>\
+                    <other d='4'>x<all/></other><step/>y<all e='5'/>\
+                    <step>x<step><all g='6'/><within><all/></within></step><all h='7'/></step>\
+                    <within f='4'>x<within/><all/></within>&amp;</step>";
     let told = events(document);
     let has = |what: &str| told.iter().any(|event| event.contains(what));
-    assert_eq!(told.len(), 16, "{told:#?}");
-    for part in ["\"1\"", "\"4\"", "\"text\"", "\"x\"", "\"y\"", "\"&\""] {
+    assert_eq!(told.len(), 14, "{told:#?}");
+    for part in [
+        "\"1\"", "\"4\"", "\"6\"", "\"text\"", "\"x\"", "\"y\"", "\"&\"",
+    ] {
         assert!(!has(part), "{part}: {told:#?}");
     }
-    for part in ["\"2\"", "\"3\"", "\"5\"", "\"t\"", "\"<\""] {
+    for part in ["\"2\"", "\"3\"", "\"5\"", "\"7\"", "\"t\"", "\"<\""] {
         assert!(has(part), "{part}: {told:#?}");
     }
 }
@@ -114,9 +118,9 @@ fn every_fault_is_found_where_it_is_wherever_it_is() {
         for document in [
             format!("<other>\n{fault}\n</other>"),
             format!("<other>\n{fault}"),
-            format!("<names>\n{fault}<all>t</all>{fault}</names>"),
+            format!("<step>\n{fault}<all>t</all>{fault}</step>"),
             format!("<within><within>{fault}</within><all>t</all>\n{fault}</within>"),
-            format!("<names><other>t&lt;<x a='&gt;'/></other><other>\n{fault}</other></names>"),
+            format!("<step><other>t&lt;<x a='&gt;'/></other><other>\n{fault}</other></step>"),
         ] {
             for namespaces in [false, true] {
                 for text in [TextMode::Pieces, TextMode::Joined] {
@@ -158,14 +162,14 @@ fn every_fault_is_found_where_what_is_looked_at_ahead_ends() {
     {
         for options in [&strict, &Options::default()] {
             for before in (0..fault.len() + 20).chain([100]) {
-                let begin = "<names><other>";
+                let begin = "<step><other>";
                 let mut document = begin.to_owned();
                 while document.len() + usual.len() + before < WINDOW + begin.len() {
                     document += usual;
                 }
                 document += &".".repeat(WINDOW + begin.len() - before - document.len());
                 document +=
-                    &format!("{fault}{usual}{fault}<all>t</all></other><all>{usual}</all></names>");
+                    &format!("{fault}{usual}{fault}<all>t</all></other><all>{usual}</all></step>");
                 choosy::check(document.as_bytes(), options, BY_NAME, &[]);
             }
         }
@@ -177,7 +181,7 @@ fn every_fault_is_found_where_what_is_looked_at_ahead_ends() {
 fn refused_memory_loses_nothing_and_repeats_nothing() {
     let nested = |depth: usize| "<b>".repeat(depth) + &"</b>".repeat(depth);
     let deep: String = (1..200).map(nested).collect();
-    let document = format!("<names><other>{deep}</other><all>{deep}</all></names>");
+    let document = format!("<step><other>{deep}</other><all>{deep}</all></step>");
     let options = Options::default();
     // Without memory for it, a name has no number.
     let names = |(events, error): Told| {
@@ -210,7 +214,7 @@ fn what_is_not_plain_is_checked_alike() {
         format!("<b>{}</b>", "text ".repeat(40_000)),
         format!("<b a='{}'/>", "value ".repeat(10_000)),
     ] {
-        let document = format!("<names><other>{body}</other><all>{body}</all></names>");
+        let document = format!("<step><other>{body}</other><all>{body}</all></step>");
         let options = Options::default();
         choosy::check(document.as_bytes(), &options, BY_NAME, &[1000, 65_536]);
     }

@@ -82,15 +82,6 @@ pub struct Attributes<'a> {
 }
 
 impl<'a> Attributes<'a> {
-    /// Those of a tag of which they are not wanted.
-    pub(crate) fn none(namespaces: &'a Namespaces) -> Attributes<'a> {
-        Attributes {
-            spans: &[],
-            sources: Sources([&[]; 4]),
-            namespaces,
-        }
-    }
-
     #[inline]
     pub fn len(&self) -> usize {
         self.spans.len()

@@ -105,7 +105,7 @@ impl Core {
             tag: Tag::new(account, limits.max_token_bytes as usize),
             known: KnownNames::new(account),
             open: OpenElements::new(account),
-            attention: Attention::OUTSIDE,
+            attention: Attention::new(account),
             marks: Marks::new(),
             namespaces: Namespaces::new(account, limits.namespace_bytes() as usize),
             entities: Entities::new(account),

@@ -1,6 +1,5 @@
 //! End tags.
 
-use super::attention::Attention;
 use super::class::{self, NAME, SPACE};
 use super::core::{Core, Region, State};
 use super::halt::{Halt, malformed, shown};
@@ -47,15 +46,15 @@ impl<S: Sink> Scanner<'_, S> {
     /// Tells that the innermost element ends; scanning goes on at `end`.
     #[inline(always)]
     pub fn close(&mut self, end: usize) -> Result<(), Halt> {
-        if !S::SELECTS || self.core.open.is_told() {
+        if self.wants_all() {
             self.tell_end()?;
         }
         let outside = self.core.open.pop();
         self.core.namespaces.truncate(outside);
         self.core.state = State::Between;
         let depth = self.core.open.depth();
-        if S::SELECTS && depth <= self.core.attention.floor {
-            self.core.attention = Attention::OUTSIDE;
+        if S::SELECTS {
+            self.core.attention.close(depth);
         }
         if depth == 0 {
             self.core.region = Region::Epilog;

@@ -13,7 +13,6 @@ pub(crate) use expected::{ExpectedNames, ends_name};
 
 use super::blocks::BLOCK;
 use super::class::{self, NAME};
-use super::sink::Interest;
 use crate::charged::ChargedVec;
 use crate::quota::Account;
 use crate::sync::Arc;
@@ -167,13 +166,6 @@ impl KnownNames {
     #[inline]
     pub fn go_back(&mut self, place: Option<NameId>) {
         self.move_to(place);
-    }
-
-    /// The sink was asked about elements of this name.
-    #[inline(always)]
-    pub fn answered(&mut self, id: NameId, context: u64, answer: Interest) {
-        let known = &mut self.names[id.index()];
-        (known.answer, known.context) = (Some(answer), context);
     }
 
     /// A start tag begins.

@@ -23,8 +23,6 @@ pub(crate) struct Open {
     pub inside: u32,
     /// Where its name starts on the byte stack, if it has no number.
     pub start: u32,
-    /// Its start tag was told, and so will be its end tag.
-    pub told: bool,
 }
 
 impl Open {
@@ -38,7 +36,6 @@ impl Open {
             outside: 0,
             inside: 0,
             start: 0,
-            told: true,
         }
     }
 }
@@ -68,33 +65,16 @@ impl OpenElements {
         self.stack.last()?.id
     }
 
-    /// The same if it was not told.
-    #[inline(always)]
-    pub fn untold(&self) -> Option<NameId> {
-        let open = self.stack.last()?;
-        open.id.filter(|_| !open.told)
-    }
-
     /// Opens an element whose name has a number, and which declares no namespaces.
     #[inline(always)]
-    pub fn push_known(&mut self, id: NameId, told: bool) -> Result<(), Refusal> {
-        let open = Open {
-            told,
-            ..Open::new(Some(id))
-        };
-        self.push(b"", open)
+    pub fn push_known(&mut self, id: NameId) -> Result<(), Refusal> {
+        self.push(b"", Open::new(Some(id)))
     }
 
     /// Closes the innermost element, if it is such a one.
     #[inline(always)]
     pub fn pop_known(&mut self) {
         self.stack.truncate(self.stack.len().saturating_sub(1));
-    }
-
-    /// Whether the innermost open element was told.
-    #[inline(always)]
-    pub fn is_told(&self) -> bool {
-        self.stack.last().is_some_and(|open| open.told)
     }
 
     /// The name of the innermost open element.

@@ -1,13 +1,10 @@
 //! Which elements a path such as `rss/channel/item` or `//item` selects.
 //!
-//! A path is a small automaton: a set of steps reached is kept for every open element that can still
-//! lead to a match, one bit a step. Of an element that cannot, the parser tells nothing.
+//! A path is a small automaton: the steps that are reached in an element, one bit a step, are the context in
+//! which is decided about the elements in it.
 
 use super::known::NameId;
 use super::sink::{Interest, Name};
-use crate::charged::ChargedVec;
-use crate::quota::{Account, Refusal};
-use crate::sync::Arc;
 
 /// One step of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,14 +38,10 @@ impl Step {
     }
 }
 
-/// Follows a document's tags and says which elements are selected.
+/// Says which elements are selected.
 #[derive(Debug)]
 pub struct Selector {
     steps: Box<[Step]>,
-    /// For every open element that can lead to a match: bit `n` says that `n` steps are matched.
-    reached: ChargedVec<u64>,
-    /// The same for the element asked about last.
-    asked: u64,
     /// The numbers of the names that steps were seen to accept.
     ids: [Option<NameId>; Selector::MAX_STEPS],
 }
@@ -58,48 +51,26 @@ impl Selector {
     pub const MAX_STEPS: usize = 63;
 
     /// `None` when there are no steps, or too many.
-    pub fn new(steps: Vec<Step>, account: &Arc<Account>) -> Option<Selector> {
+    pub fn new(steps: Vec<Step>) -> Option<Selector> {
         (1..=Selector::MAX_STEPS)
             .contains(&steps.len())
             .then(|| Selector {
                 steps: steps.into(),
-                reached: ChargedVec::new(account),
-                asked: 0,
                 ids: [None; Selector::MAX_STEPS],
             })
     }
 
-    /// The steps reached around the element that comes next: what is wanted of it depends on its name and on these.
+    /// What is wanted of an element: all of it when it is selected. Bit `n` of the context says that `n` steps are
+    /// matched around it.
     #[inline]
-    pub fn context(&self) -> u64 {
-        self.reached.last().copied().unwrap_or(1)
-    }
-
-    /// What is wanted of an element: all of it when it is selected. The caller follows that to its end: neither it
-    /// nor what is in it is told to the selector.
-    #[inline]
-    pub fn interest(&mut self, name: &Name<'_>) -> Interest {
-        let around = self.context();
-        self.asked = self.advance(around, name);
-        match self.asked {
+    pub fn interest(&mut self, name: &Name<'_>, context: u64) -> Interest {
+        // Around a root element no step is.
+        let reached = self.advance(context.max(1), name);
+        match reached {
             0 => Interest::Nothing,
-            // Nothing changes, so nothing has to be kept for it.
-            asked if asked == around => Interest::Within,
-            asked if asked >> self.steps.len() & 1 == 1 => Interest::All,
-            _ => Interest::Names,
+            _ if reached >> self.steps.len() & 1 == 1 => Interest::All,
+            _ => Interest::Within(reached),
         }
-    }
-
-    /// The element asked about last opens, of which names are wanted.
-    #[inline]
-    pub fn enter(&mut self) -> Result<(), Refusal> {
-        self.reached.push(self.asked)
-    }
-
-    /// It closes.
-    #[inline]
-    pub fn leave(&mut self) {
-        self.reached.pop();
     }
 
     fn accepts(&mut self, step: usize, name: &Name<'_>) -> bool {
@@ -156,24 +127,20 @@ mod tests {
 
     /// Walks `document`, such as `a( b() )`, and says which elements are selected, in order.
     fn selected(steps: Vec<Step>, document: &str) -> String {
-        let mut selector = Selector::new(steps, &Account::root()).unwrap();
+        let mut selector = Selector::new(steps).unwrap();
         let mut found = String::new();
         let mut inside = 0;
-        let mut told = Vec::new();
+        let mut contexts = vec![0];
         for token in document.chars() {
             match token {
                 ')' if inside > 0 => inside -= 1,
-                ')' if told.pop() == Some(true) => selector.leave(),
-                ')' => {}
+                ')' => assert!(contexts.pop().is_some()),
                 _ if inside > 0 => inside += 1,
                 local => {
                     let mut buffer = [0; 4];
-                    match selector.interest(&name(local.encode_utf8(&mut buffer))) {
-                        Interest::Names => {
-                            selector.enter().unwrap();
-                            told.push(true);
-                        }
-                        Interest::Within => told.push(false),
+                    let name = name(local.encode_utf8(&mut buffer));
+                    match selector.interest(&name, contexts[contexts.len() - 1]) {
+                        Interest::Within(context) => contexts.push(context),
                         Interest::Nothing => inside = 1,
                         Interest::All => {
                             found.push(local);
@@ -183,7 +150,7 @@ mod tests {
                 }
             }
         }
-        assert!(selector.reached.is_empty());
+        assert_eq!(contexts, [0]);
         found
     }
 
@@ -197,7 +164,7 @@ mod tests {
 
     #[test]
     fn descendants_select_the_outermost_match_only() {
-        assert_eq!(selected(vec![step(true, "i")], "rai)))i)bcii)))))"), "iii");
+        assert_eq!(selected(vec![step(true, "i")], "rai)))i)bcii))))"), "iii");
         assert_eq!(selected(vec![step(true, "r")], "rr))"), "r");
     }
 
@@ -232,9 +199,8 @@ mod tests {
 
     #[test]
     fn a_path_has_some_steps_and_not_too_many() {
-        let root = Account::root();
-        assert!(Selector::new(vec![], &root).is_none());
-        assert!(Selector::new(vec![step(false, "a"); 63], &root).is_some());
-        assert!(Selector::new(vec![step(false, "a"); 64], &root).is_none());
+        assert!(Selector::new(vec![]).is_none());
+        assert!(Selector::new(vec![step(false, "a"); 63]).is_some());
+        assert!(Selector::new(vec![step(false, "a"); 64]).is_none());
     }
 }

@@ -20,10 +20,8 @@ pub enum Flow {
 pub enum Interest {
     /// Its tags and all that is in it.
     All,
-    /// Its tags, without attributes, and of the elements in it what it wants of each. Nothing else.
-    Names,
-    /// Not its tags, but of the elements in it what it wants of each: as if it were not there.
-    Within,
+    /// Of the elements in it what it wants of each, in this context. Nothing else.
+    Within(u64),
     /// Neither its tags nor anything in it.
     Nothing,
 }
@@ -38,17 +36,11 @@ pub trait Sink {
     /// Where the next event begins. Called before each event, and only with `Options::positions`.
     fn position(&mut self, _position: Position) {}
 
-    /// What it wants to be told of an element of this name. Asked before the element's start tag is told, for
-    /// root elements and those in elements around which it was not decided yet: perhaps more than once, or
-    /// not again of a name that it was asked about in the same context.
-    fn interest(&mut self, _name: &Name<'_>) -> Interest {
+    /// What it wants to be told of an element of this name. The context is what it answered about the element
+    /// around it, 0 for root elements: in the same one, of the same name, it always wants the same. Asked before
+    /// the start tag is told, perhaps more than once, or not again where it was asked before.
+    fn interest(&mut self, _name: &Name<'_>, _context: u64) -> Interest {
         Interest::All
-    }
-
-    /// What its interest depends on besides the name: in the same context, of the same name, it is the same.
-    /// Being told something is all that may change it.
-    fn context(&self) -> u64 {
-        0
     }
 
     fn start_document(&mut self, prolog: &Prolog<'_>) -> Flow;

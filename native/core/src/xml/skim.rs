@@ -4,16 +4,13 @@
 
 mod tokens;
 
-use self::tokens::{KnownName, Stop, Tag};
-use super::attention::Attention;
-use super::attributes::Attributes;
+use self::tokens::Stop;
 use super::blocks::text_end;
-use super::core::State;
 use super::halt::Halt;
 use super::options::TextMode;
 use super::reference::{self, Reference, Target, predefined};
 use super::scanner::Scanner;
-use super::sink::{Flow, Interest, Sink};
+use super::sink::{Interest, Sink};
 
 /// What a token costs that is not told, and each attribute and reference in it, in units of credit.
 pub(crate) const SKIM_COST: usize = 10;
@@ -29,21 +26,14 @@ impl<S: Sink> Scanner<'_, S> {
     #[inline(never)]
     pub fn skim_tokens(&mut self) -> Result<(), Halt> {
         loop {
-            let is_open = self.core.attention.is_open();
-            if self.core.credit == 0 || is_open && self.sink.is_full() {
+            let asks = self.core.attention.asks();
+            if self.core.credit == 0 || asks && self.sink.is_full() {
                 return Err(Halt::Full);
             }
-            let is_plain = match self.is_told_end_tag() {
-                true => self.plain_end_tag()?,
-                false => {
-                    let context = self.sink.context();
-                    let (at, stop) = tokens::skim(self.text, self.at, self.core, context);
-                    self.at = at;
-                    self.skimmed(1);
-                    self.stopped(&stop)?
-                }
-            };
-            if !is_plain {
+            let (at, stop) = tokens::skim(self.text, self.at, self.core);
+            self.at = at;
+            self.skimmed(1);
+            if !self.stopped(&stop)? {
                 return Ok(());
             }
         }
@@ -55,14 +45,17 @@ impl<S: Sink> Scanner<'_, S> {
     #[inline]
     fn stopped(&mut self, stop: &Stop) -> Result<bool, Halt> {
         match *stop {
-            Stop::Asks(ref name) => self.ask(name),
-            Stop::Names(ref tag) => self.tell_names(tag)?,
-            Stop::Wanted => return self.plain_wanted(),
-            Stop::Ends => return self.plain_end_tag(),
-            Stop::NotPlain => return Ok(false),
-            Stop::Refused(refusal) => return Err(refusal.into()),
+            Stop::Asks(ref name) => {
+                let attention = &mut self.core.attention;
+                let answer = attention.wanted(self.sink, &name.of(self.text));
+                attention.answered(name.id, answer)?;
+                Ok(true)
+            }
+            Stop::Wanted => self.plain_wanted(),
+            Stop::Ends => self.plain_end_tag(),
+            Stop::NotPlain => Ok(false),
+            Stop::Refused(refusal) => Err(refusal.into()),
         }
-        Ok(true)
     }
 
     /// Pays for what was read over.
@@ -98,48 +91,14 @@ impl<S: Sink> Scanner<'_, S> {
         }
     }
 
-    /// Whether an end tag comes that is told.
-    #[inline(always)]
-    fn is_told_end_tag(&self) -> bool {
-        self.core.open.is_told() && matches!(self.text[self.at..], [b'<', b'/', ..])
-    }
-
-    /// Asks the sink what it wants of elements of a name.
-    fn ask(&mut self, name: &KnownName) {
-        let context = self.sink.context();
-        let answer = self.sink.interest(&name.of(self.text));
-        self.core.known.answered(name.id, context, answer);
-    }
-
-    /// Tells of the start tag at `at`, without attributes.
-    fn tell_names(&mut self, tag: &Tag) -> Result<(), Halt> {
-        self.core.open.push_known(tag.name.id, true)?;
-        let attributes = Attributes::none(&self.core.namespaces);
-        let flow = self.sink.start_element(tag.name.of(self.text), &attributes);
-        if flow == Flow::Again {
-            self.core.open.pop();
-        }
-        self.told(flow)?;
-        self.core.elements += 1;
-        self.at = tag.end;
-        if tag.empty {
-            self.core.state = State::EmptyElement;
-            self.close(tag.end)?;
-        }
-        Ok(())
-    }
-
     /// The start tag at `at` is that of an element which is wanted. True: all of the element was read.
     fn plain_wanted(&mut self) -> Result<bool, Halt> {
         let floor = self.core.open.depth();
-        self.core.attention = Attention {
-            interest: Interest::All,
-            floor,
-        };
+        self.core.attention.open(Interest::All, floor)?;
         let read = self.plain_start_tag();
         // It was not plain, or not taken.
-        if self.core.open.depth() == floor {
-            self.core.attention = Attention::OUTSIDE;
+        if self.wants_all() {
+            self.core.attention.close(self.core.open.depth());
         }
         Ok(read? && !self.wants_all())
     }

@@ -8,7 +8,7 @@ use super::known::Role;
 use super::namespaces::Namespaces;
 use super::open::Open;
 use super::scanner::{ATTRIBUTE_COST, Scanner};
-use super::sink::{Flow, Interest, Name, Sink};
+use super::sink::{Flow, Name, Sink};
 use super::tag::Tag;
 use super::utf8;
 
@@ -102,7 +102,7 @@ impl<S: Sink> Scanner<'_, S> {
         let tag = &self.core.tag;
         let sources = tag.sources(self.text, self.dtd);
         let qualified = sources.bytes(&tag.name);
-        let mut open = Open {
+        let open = Open {
             prefix: tag.prefix,
             namespace: tag.namespace,
             outside: outside as u32,
@@ -117,31 +117,30 @@ impl<S: Sink> Scanner<'_, S> {
             namespace: self.core.namespaces.get(tag.namespace),
         };
         let depth = self.core.open.depth();
-        let (interest, attention) = self.core.attention.on(self.sink, &name, depth);
-        open.told = matches!(interest, Interest::All | Interest::Names);
         self.core.open.push(name.qualified.as_bytes(), open)?;
-        if !open.told {
-            self.core.attention = attention;
+        if S::SELECTS {
+            let wanted = self.core.attention.wanted(self.sink, &name);
+            if let Err(refusal) = self.core.attention.open(wanted, depth) {
+                self.core.open.pop();
+                return Err(refusal.into());
+            }
+        }
+        if !self.wants_all() {
             self.skimmed(1);
             return Ok(());
         }
         if let (true, Some(position)) = (self.core.options.positions, self.core.token) {
             self.sink.position(position);
         }
-        let attributes = match interest {
-            Interest::All => Attributes {
-                spans: &tag.attributes,
-                sources,
-                namespaces: &self.core.namespaces,
-            },
-            _ => Attributes::none(&self.core.namespaces),
+        let attributes = Attributes {
+            spans: &tag.attributes,
+            sources,
+            namespaces: &self.core.namespaces,
         };
-        match self.sink.start_element(name, &attributes) {
-            Flow::Taken => self.core.attention = attention,
-            Flow::Again => {
-                self.core.open.pop();
-                return Err(Halt::Full);
-            }
+        if self.sink.start_element(name, &attributes) == Flow::Again {
+            self.core.open.pop();
+            self.core.attention.close(depth);
+            return Err(Halt::Full);
         }
         self.told(Flow::Taken)
     }

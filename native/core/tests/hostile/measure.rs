@@ -114,7 +114,7 @@ impl Counter {
 }
 
 impl Sink for Counter {
-    fn interest(&mut self, _name: &Name<'_>) -> Interest {
+    fn interest(&mut self, _name: &Name<'_>, _context: u64) -> Interest {
         self.interest
     }
 

@@ -6,11 +6,11 @@ use bounded_core::xml::{
     Prolog, Sink, Status,
 };
 
-/// What is wanted of the elements of a name.
-pub type Choice = fn(&str) -> Interest;
+/// What is wanted of the elements of a name, in a context.
+pub type Choice = fn(&str, u64) -> Interest;
 
 /// Nothing, whatever it is.
-pub const NOTHING: Choice = |_| Interest::Nothing;
+pub const NOTHING: Choice = |_, _| Interest::Nothing;
 
 /// Events, and where they began.
 pub type Told = (Vec<(Option<Position>, String)>, Option<DocumentError>);
@@ -45,7 +45,7 @@ impl Choosy {
 
     fn tell_inside(&mut self, event: String) -> Flow {
         match self.open.last() {
-            Some(Interest::Names | Interest::Within | Interest::Nothing) => Flow::Taken,
+            Some(Interest::Within(_) | Interest::Nothing) => Flow::Taken,
             Some(Interest::All) | None => self.tell(event),
         }
     }
@@ -58,10 +58,10 @@ impl Sink for Choosy {
         self.position = Some(position);
     }
 
-    fn interest(&mut self, name: &Name<'_>) -> Interest {
+    fn interest(&mut self, name: &Name<'_>, context: u64) -> Interest {
         match self.alone {
             true => Interest::All,
-            false => (self.choice)(name.local),
+            false => (self.choice)(name.local, context),
         }
     }
 
@@ -70,20 +70,19 @@ impl Sink for Choosy {
     }
 
     fn start_element(&mut self, name: Name<'_>, attributes: &Attributes<'_>) -> Flow {
-        let mut event = format!("<{name:?}");
         let interest = match (self.alone, self.open.last()) {
             (false, _) => Interest::All,
-            (true, None | Some(Interest::Names | Interest::Within)) => (self.choice)(name.local),
-            (true, Some(interest)) => *interest,
+            (true, None) => (self.choice)(name.local, 0),
+            (true, Some(&Interest::Within(context))) => (self.choice)(name.local, context),
+            (true, Some(&interest)) => interest,
         };
-        if interest == Interest::All {
-            for attribute in attributes.iter() {
-                event += &format!(" {attribute:?}");
-            }
+        let mut event = format!("<{name:?}");
+        for attribute in attributes.iter() {
+            event += &format!(" {attribute:?}");
         }
         let flow = match interest {
-            Interest::Nothing | Interest::Within => Flow::Taken,
-            Interest::All | Interest::Names => self.tell(event),
+            Interest::Nothing | Interest::Within(_) => Flow::Taken,
+            Interest::All => self.tell(event),
         };
         if self.alone && flow == Flow::Taken {
             self.open.push(interest);
@@ -93,7 +92,7 @@ impl Sink for Choosy {
 
     fn end_element(&mut self, name: Name<'_>) -> Flow {
         let flow = match self.open.last() {
-            Some(Interest::Nothing | Interest::Within) => Flow::Taken,
+            Some(Interest::Nothing | Interest::Within(_)) => Flow::Taken,
             _ => self.tell(format!("</{name:?}")),
         };
         if flow == Flow::Taken {

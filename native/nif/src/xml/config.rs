@@ -1,11 +1,9 @@
 //! What `BoundedXml.Options.config/1` and `BoundedXml.Path.parse!/1` give, as the core takes it.
 
-use bounded_core::quota::Account;
 use bounded_core::xml::{
     DoctypePolicy, Emit, Limits, NamespaceTest, Options, Roots, Selector, Step, TextMode, UNLIMITED,
 };
 use rustler::{Error, NifResult, NifTuple};
-use std::sync::Arc;
 
 /// Options of a parser, in the order of `BoundedXml.Options.config/1`.
 #[derive(NifTuple)]
@@ -109,7 +107,7 @@ impl Config {
 }
 
 /// Follows a path. `BoundedXml.Path` gives no other lengths.
-pub fn selector(path: Vec<PathStep>, account: &Arc<Account>) -> NifResult<Selector> {
+pub fn selector(path: Vec<PathStep>) -> NifResult<Selector> {
     let steps = path
         .into_iter()
         .map(|(descendant, namespace, local)| Step {
@@ -121,5 +119,5 @@ pub fn selector(path: Vec<PathStep>, account: &Arc<Account>) -> NifResult<Select
             },
         })
         .collect();
-    Selector::new(steps, account).ok_or(Error::BadArg)
+    Selector::new(steps).ok_or(Error::BadArg)
 }

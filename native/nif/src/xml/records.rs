@@ -222,26 +222,14 @@ impl Sink for RecordSink<'_, '_> {
     }
 
     #[inline]
-    fn interest(&mut self, name: &Name<'_>) -> Interest {
-        self.selection.selector.interest(name)
-    }
-
-    #[inline]
-    fn context(&self) -> u64 {
-        self.selection.selector.context()
+    fn interest(&mut self, name: &Name<'_>, context: u64) -> Interest {
+        self.selection.selector.interest(name, context)
     }
 
     #[inline(always)]
     fn start_element(&mut self, name: Name<'_>, attributes: &Attributes<'_>) -> Flow {
         if self.values.batch.is_full() {
             return Flow::Again;
-        }
-        let Selection { selector, tree, .. } = &mut *self.selection;
-        if !tree.is_open() && selector.interest(&name) != Interest::All {
-            return match selector.enter() {
-                Ok(()) => Flow::Taken,
-                Err(refusal) => self.wait(refusal),
-            };
         }
         if self.is_text_unfinished() {
             return Flow::Again;
@@ -253,10 +241,6 @@ impl Sink for RecordSink<'_, '_> {
     fn end_element(&mut self, _name: Name<'_>) -> Flow {
         if self.values.batch.is_full() {
             return Flow::Again;
-        }
-        if !self.selection.tree.is_open() {
-            self.selection.selector.leave();
-            return Flow::Taken;
         }
         if self.is_text_unfinished() {
             return Flow::Again;

@@ -54,7 +54,7 @@ impl Session {
     ) -> NifResult<Session> {
         let selection = match path {
             Some(path) => {
-                let selector = config::selector(path, account)?;
+                let selector = config::selector(path)?;
                 let limit = config.max_record_bytes();
                 Some(Box::new(Selection::new(selector, limit, account)))
             }

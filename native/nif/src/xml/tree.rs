@@ -61,12 +61,6 @@ impl Tree {
         }
     }
 
-    /// Whether any element is open.
-    #[inline(always)]
-    pub fn is_open(&self) -> bool {
-        self.depth > 0
-    }
-
     pub fn is_touched(&self) -> bool {
         self.touched
     }

@@ -1,7 +1,6 @@
 //! Reading on from name to name, as long as each is one that is expected.
 
 use super::super::blocks::BLOCK;
-use super::super::sink::Interest;
 use super::{Known, KnownNames, NameId, Role};
 
 /// Borrowed from the known names for one stretch: nothing is learned meanwhile.
@@ -115,13 +114,6 @@ impl ExpectedNames<'_> {
         known.tag = self.tag;
         self.last = id.index();
         Some(from + len)
-    }
-
-    /// What the sink answered about elements of this name in this context.
-    #[inline(always)]
-    pub fn answer(&self, id: NameId, context: u64) -> Option<Interest> {
-        let known = self.names.get(id.index())?;
-        known.answer.filter(|_| known.context == context)
     }
 }
 

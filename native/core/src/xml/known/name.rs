@@ -1,7 +1,6 @@
 //! What is known of one name: how it is written, and which came behind it.
 
 use super::super::blocks::{BLOCK, common};
-use super::super::sink::Interest;
 use super::{NameId, Role};
 
 /// Bytes around an attribute's name as it is mostly written: a space, an equals sign and a quote.
@@ -12,7 +11,9 @@ pub(super) type Candidates = [Option<NameId>; 3];
 
 pub(super) const NO_CANDIDATES: [Candidates; 2] = [[None; _]; 2];
 
+/// As much as the processor loads at once.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
 pub(super) struct Known {
     /// Its first bytes, and zeros.
     head: [u8; BLOCK],
@@ -25,13 +26,9 @@ pub(super) struct Known {
     start: u32,
     /// The last tag that had an attribute of this name.
     pub tag: u32,
-    /// What the sink answered when it was asked about it last, and in which context.
-    pub answer: Option<Interest>,
-    pub context: u64,
 }
 
-/// As much as the processor loads at once.
-const _: () = assert!(size_of::<Known>() <= 64);
+const _: () = assert!(size_of::<Known>() == 64);
 
 impl Known {
     /// Stands where no name has its number.
@@ -42,8 +39,6 @@ impl Known {
         next: NO_CANDIDATES,
         start: 0,
         tag: 0,
-        answer: None,
-        context: 0,
     };
 
     /// What is known of a name that was not, which lies at `start` if it is longer than its head, and was in

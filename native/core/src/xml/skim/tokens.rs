@@ -2,7 +2,6 @@
 //!
 //! What is expected is read with the help of marks; what is new is learned, and expected from then on.
 
-use super::super::attention::Attention;
 use super::super::blocks::value_end;
 use super::super::core::Core;
 use super::super::known::{ExpectedNames, KnownNames, MAX_NAME_BYTES, NameId, Role, ends_name};
@@ -25,13 +24,11 @@ const START_BYTES: usize = 8;
 
 /// Why reading over tokens stopped, and what comes.
 pub(super) enum Stop {
-    /// An element of a name about which the sink was not asked yet.
+    /// An element of a name about which the sink has to be asked.
     Asks(KnownName),
-    /// An element of which names are wanted.
-    Names(Tag),
     /// An element of which everything is wanted.
     Wanted,
-    /// An end tag that is told, or ends more than its element.
+    /// The end tag of a root element, or of one whose name has no number.
     Ends,
     /// Something that is left to the scanner, or the end of the call's share.
     NotPlain,
@@ -52,16 +49,9 @@ impl KnownName {
     }
 }
 
-/// A start tag.
-pub(super) struct Tag {
-    pub name: KnownName,
-    pub end: usize,
-    pub empty: bool,
-}
-
-/// Reads from `at` on; says how far. The sink is in `context`.
+/// Reads from `at` on; says how far.
 #[inline(never)]
-pub(super) fn skim(text: &[u8], at: usize, core: &mut Core, context: u64) -> (usize, Stop) {
+pub(super) fn skim(text: &[u8], at: usize, core: &mut Core) -> (usize, Stop) {
     let Core {
         credit,
         elements,
@@ -82,7 +72,7 @@ pub(super) fn skim(text: &[u8], at: usize, core: &mut Core, context: u64) -> (us
     let mut left = budget;
     let mut begun = 0;
     let mut at = at;
-    let mut is_open = attention.is_open();
+    let mut asks = attention.asks();
     let mut ahead = Ahead::new(text, marks, at);
     let mut names = known.expected_names();
     let mut stop = Stop::NotPlain;
@@ -99,10 +89,9 @@ pub(super) fn skim(text: &[u8], at: usize, core: &mut Core, context: u64) -> (us
         match (first, second) {
             (b'<', b'/') => {
                 at = mark;
-                let depth = open.depth();
-                let is_last = depth <= attention.floor + 1;
-                // Of the root element, more than the attention ends.
-                let (Some(id), false) = (open.untold(), is_last && (is_open || depth <= 1)) else {
+                let around = open.depth().saturating_sub(1);
+                let is_last = attention.ends_with(around);
+                let (Some(id), false) = (open.innermost_id(), is_last && around == 0) else {
                     stop = Stop::Ends;
                     break;
                 };
@@ -116,8 +105,8 @@ pub(super) fn skim(text: &[u8], at: usize, core: &mut Core, context: u64) -> (us
                 ahead.pass();
                 at = end + 1;
                 if is_last {
-                    *attention = Attention::OUTSIDE;
-                    is_open = true;
+                    attention.close(around);
+                    asks = attention.asks();
                 }
             }
             (b'<', b'!') => {
@@ -148,23 +137,18 @@ pub(super) fn skim(text: &[u8], at: usize, core: &mut Core, context: u64) -> (us
                         }
                     }
                 };
-                let mut interest = Interest::Within;
-                if is_open {
-                    let Some(answer) = names.answer(id, context) else {
-                        names.go_back(place);
-                        stop = Stop::Asks(KnownName {
-                            id,
-                            start: mark + 1,
-                            end: name_end,
-                        });
-                        break;
+                if asks {
+                    let (start, end) = (mark + 1, name_end);
+                    let told = match attention.answer(id) {
+                        None => Some(Stop::Asks(KnownName { id, start, end })),
+                        Some(Interest::All) => Some(Stop::Wanted),
+                        Some(_) => None,
                     };
-                    if answer == Interest::All {
+                    if let Some(told) = told {
                         names.go_back(place);
-                        stop = Stop::Wanted;
+                        stop = told;
                         break;
                     }
-                    interest = answer;
                 }
                 ahead.pass();
                 let (end, empty) = match text.get(name_end) {
@@ -197,30 +181,17 @@ pub(super) fn skim(text: &[u8], at: usize, core: &mut Core, context: u64) -> (us
                         }
                     }
                 };
-                if interest == Interest::Names {
-                    stop = Stop::Names(Tag {
-                        name: KnownName {
-                            id,
-                            start: mark + 1,
-                            end: name_end,
-                        },
-                        end,
-                        empty,
-                    });
-                    break;
-                }
                 if !empty {
-                    if let Err(refusal) = open.push_known(id, false) {
+                    let mut opened = Ok(());
+                    if asks && let Some(answer) = attention.answer(id) {
+                        opened = attention.open(answer, depth);
+                        asks = attention.asks();
+                    }
+                    if let Err(refusal) = opened.and_then(|()| open.push_known(id)) {
+                        attention.close(depth);
                         names.go_back(place);
                         stop = Stop::Refused(refusal);
                         break;
-                    }
-                    if interest == Interest::Nothing {
-                        *attention = Attention {
-                            interest,
-                            floor: depth,
-                        };
-                        is_open = false;
                     }
                 }
                 begun += 1;
