@@ -141,7 +141,7 @@ fn every_fault_is_found_where_it_is_wherever_it_is() {
 /// What is expected is read with the help of marks, which are found for some thousand bytes at a time.
 #[test]
 fn every_fault_is_found_where_what_is_looked_at_ahead_ends() {
-    const WINDOW: usize = 4096;
+    const WINDOW: usize = 16 * 1024;
     let usual = "<b a=\"1\" c=\"&lt;2\"><d>t &amp; u</d>\"<e/><![CDATA[<x]y>]]]]></b>";
     let strict = Options {
         limits: Limits {

@@ -7,7 +7,7 @@ mod index;
 mod kernels;
 
 use self::index::Index;
-use self::kernels::{BLOCK, BLOCKS, Words};
+use self::kernels::{BLOCK, Words};
 use std::fmt;
 
 /// The marks of one window.
@@ -38,7 +38,7 @@ impl Marks {
             end: 0,
             markup: Index::new(),
             next: 0,
-            quotes: [0; BLOCKS],
+            quotes: [0; _],
         }
     }
 
@@ -83,9 +83,11 @@ impl Marks {
     #[inline(always)]
     fn next_quote(&self, cursor: &mut Cursor) -> Option<usize> {
         while cursor.word == 0 {
-            let next = (cursor.block - self.start) / BLOCK + 1;
-            cursor.word = *self.quotes.get(next)?;
             cursor.block += BLOCK;
+            if cursor.block >= self.end {
+                return None;
+            }
+            cursor.word = *self.quotes.get((cursor.block - self.start) / BLOCK)?;
         }
         Some(cursor.block + cursor.word.trailing_zeros() as usize)
     }
@@ -219,6 +221,7 @@ impl fmt::Debug for Marks {
 #[cfg(all(test, not(loom)))]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use super::kernels::BLOCKS;
     use super::*;
 
     /// All marks of a text.
@@ -235,7 +238,7 @@ mod tests {
 
     #[test]
     fn finds_every_mark_and_no_other() {
-        let mut text = b"plain \x80\xFF ' < & > ] ]> ]] > ]]> ]]]> \"\" ".repeat(300);
+        let mut text = b"plain \x80\xFF ' < & > ] ]> ]] > ]]> ]]]> \"\" ".repeat(600);
         // Across the border of two blocks, and of two windows.
         for border in [BLOCK, BLOCK * BLOCKS] {
             for before in 0..3 {
@@ -252,10 +255,10 @@ mod tests {
 
     #[test]
     fn finds_the_quotes_of_a_window() {
-        let text = b"a \"quoted\" text' ".repeat(300);
+        let text = b"a \"quoted\" text' ".repeat(1_200);
         let mut marks = Marks::new();
         let mut ahead = Ahead::new(&text, &mut marks, 0);
-        for start in [0, 1, 1_000] {
+        for start in [0, 1, 5_000] {
             ahead.begin_window(start, start);
             let mut quotes = ahead.quotes(start).unwrap();
             let found: Vec<usize> = std::iter::from_fn(|| quotes.pass()).collect();
@@ -306,9 +309,10 @@ mod tests {
 
     #[test]
     fn what_was_read_beyond_the_window_has_no_marks() {
-        let text = [b"x".repeat(5_000), b"<<<".to_vec()].concat();
+        let plain = BLOCK * BLOCKS + 900;
+        let text = [b"x".repeat(plain), b"<<<".to_vec()].concat();
         let mut marks = Marks::new();
         let mut ahead = Ahead::new(&text, &mut marks, 0);
-        assert_eq!(ahead.next(5_001), Some(5_001));
+        assert_eq!(ahead.next(plain + 1), Some(plain + 1));
     }
 }

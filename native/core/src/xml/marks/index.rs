@@ -2,13 +2,16 @@
 //!
 //! How many bits a word has no processor guesses, and each time it is wrong it waits.
 
-use super::kernels::{BLOCK, BLOCKS, Words};
+use super::kernels::BLOCK;
+
+/// So many blocks are gone through at once, one bit of a word for each.
+pub(super) const GROUP: usize = 64;
 
 /// So many places, and those of one block more, have room.
-const ROOM: usize = 512;
+const ROOM: usize = 1_024;
 
 /// More than that, and a power of two: a number modulo this is within.
-const PLACES: usize = 1_024;
+const PLACES: usize = 2_048;
 
 /// Behind the last place.
 const NONE: u16 = u16::MAX;
@@ -19,28 +22,37 @@ pub(super) type Slots = [u16; BLOCK];
 /// The places of a window's marks in ascending order, counted from where it starts.
 pub(super) struct Index {
     places: [u16; PLACES],
+    count: usize,
 }
 
 impl Index {
     pub fn new() -> Index {
         Index {
             places: [NONE; PLACES],
+            count: 0,
         }
     }
 
     pub fn clear(&mut self) {
         self.places[0] = NONE;
+        self.count = 0;
     }
 
-    /// Makes places of bits, of as many blocks as there is room for; says how many. `write` writes a block's.
+    /// Adds the places of the bits of some blocks, of which the first is at `at`, as far as there is room; says of how
+    /// many. `write` writes those of a block.
     #[inline(always)]
-    pub fn fill(&mut self, words: &Words, write: impl Fn(&mut Slots, u64, usize)) -> usize {
+    pub fn add(
+        &mut self,
+        words: &[u64; GROUP],
+        at: usize,
+        write: &impl Fn(&mut Slots, u64, usize),
+    ) -> usize {
         let mut with_marks = 0;
         for (block, &word) in words.iter().enumerate() {
             with_marks |= u64::from(word != 0) << block;
         }
-        let mut count = 0;
-        let mut blocks = BLOCKS;
+        let mut count = self.count;
+        let mut blocks = GROUP;
         while with_marks != 0 {
             let block = with_marks.trailing_zeros() as usize;
             with_marks &= with_marks - 1;
@@ -48,11 +60,12 @@ impl Index {
                 blocks = block;
                 break;
             };
-            let word = words[block % BLOCKS];
-            write(slots, word, block * BLOCK);
+            let word = words[block % GROUP];
+            write(slots, word, at + block * BLOCK);
             count += word.count_ones() as usize;
         }
         self.places[count] = NONE;
+        self.count = count;
         blocks
     }
 
