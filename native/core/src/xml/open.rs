@@ -71,10 +71,10 @@ impl OpenElements {
         self.push(b"", Open::new(Some(id)))
     }
 
-    /// Closes the innermost element, if it is such a one.
+    /// Closes all elements but so many, if they are such.
     #[inline(always)]
-    pub fn pop_known(&mut self) {
-        self.stack.truncate(self.stack.len().saturating_sub(1));
+    pub fn close_known(&mut self, depth: usize) {
+        self.stack.truncate(depth);
     }
 
     /// The name of the innermost open element.

@@ -72,7 +72,10 @@ pub(super) fn skim(text: &[u8], at: usize, core: &mut Core) -> (usize, Stop) {
     let mut left = budget;
     let mut begun = 0;
     let mut at = at;
-    let mut asks = attention.asks();
+    // What is decided lasts for one element mostly, and is kept here meanwhile.
+    let decided = attention.ask();
+    let mut asks = decided.is_none();
+    let mut floor = decided.unwrap_or(attention.floor());
     let mut ahead = Ahead::new(text, marks, at);
     let mut names = known.expected_names();
     let mut stop = Stop::NotPlain;
@@ -90,7 +93,7 @@ pub(super) fn skim(text: &[u8], at: usize, core: &mut Core) -> (usize, Stop) {
             (b'<', b'/') => {
                 at = mark;
                 let around = open.depth().saturating_sub(1);
-                let is_last = attention.ends_with(around);
+                let is_last = around <= floor;
                 let (Some(id), false) = (open.innermost_id(), is_last && around == 0) else {
                     stop = Stop::Ends;
                     break;
@@ -101,12 +104,15 @@ pub(super) fn skim(text: &[u8], at: usize, core: &mut Core) -> (usize, Stop) {
                 if text.get(end) != Some(&b'>') {
                     break;
                 }
-                open.pop_known();
+                open.close_known(around);
                 ahead.pass();
                 at = end + 1;
                 if is_last {
-                    attention.close(around);
-                    asks = attention.asks();
+                    if asks {
+                        attention.close(around);
+                    }
+                    asks = true;
+                    floor = attention.floor();
                 }
             }
             (b'<', b'!') => {
@@ -182,13 +188,18 @@ pub(super) fn skim(text: &[u8], at: usize, core: &mut Core) -> (usize, Stop) {
                     }
                 };
                 if !empty {
-                    let mut opened = Ok(());
-                    if asks && let Some(answer) = attention.answer(id) {
-                        opened = attention.open(answer, depth);
-                        asks = attention.asks();
+                    let mut opened = open.push_known(id);
+                    if asks && opened.is_ok() {
+                        match attention.answer(id) {
+                            Some(Interest::Within(context)) => {
+                                opened = attention.step(context, depth);
+                                floor = attention.floor();
+                            }
+                            _ => (asks, floor) = (false, depth),
+                        }
                     }
-                    if let Err(refusal) = opened.and_then(|()| open.push_known(id)) {
-                        attention.close(depth);
+                    if let Err(refusal) = opened {
+                        open.close_known(depth);
                         names.go_back(place);
                         stop = Stop::Refused(refusal);
                         break;
@@ -210,6 +221,9 @@ pub(super) fn skim(text: &[u8], at: usize, core: &mut Core) -> (usize, Stop) {
                 at = mark + 1;
             }
         }
+    }
+    if !asks {
+        attention.decide(Interest::Nothing, floor);
     }
     let behind = names.place();
     known.go_on(behind);
