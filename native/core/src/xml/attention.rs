@@ -12,13 +12,12 @@ type Context = (u64, usize);
 /// What is told of what comes next. Whatever is not is checked all the same, and made nothing of.
 #[derive(Debug)]
 pub(crate) struct Attention {
-    interest: Interest,
-    /// It lasts until as many elements are open as this.
-    floor: usize,
-    /// The context it is in, or that is around what was decided.
+    /// In which the sink is asked what it wants of an element that opens, unless that is decided.
     context: Context,
-    /// Those around that one, the outermost first.
+    /// Those around it, the outermost first.
     around: ChargedVec<Context>,
+    /// All or nothing, and until how few elements are open.
+    decided: Option<(Interest, usize)>,
     /// What the sink answered when it was asked last about elements of a name, and in which context, by the
     /// name's number.
     answers: ChargedVec<Option<(u64, Interest)>>,
@@ -27,31 +26,36 @@ pub(crate) struct Attention {
 impl Attention {
     pub fn new(account: &Arc<Account>) -> Attention {
         Attention {
-            interest: Interest::Within(0),
-            floor: 0,
             context: (0, 0),
             around: ChargedVec::new(account),
+            decided: None,
             answers: ChargedVec::new(account),
         }
     }
 
     #[inline(always)]
     pub fn is_all(&self) -> bool {
-        matches!(self.interest, Interest::All)
+        matches!(self.decided, Some((Interest::All, _)))
     }
 
     /// Whether the sink is asked what it wants of an element that opens.
     #[inline(always)]
     pub fn asks(&self) -> bool {
-        matches!(self.interest, Interest::Within(_))
+        self.decided.is_none()
+    }
+
+    /// Until how few elements are open that lasts.
+    #[inline(always)]
+    pub fn floor(&self) -> usize {
+        self.decided.map_or(self.context.1, |(_, floor)| floor)
     }
 
     /// What is wanted of an element that opens.
     #[inline]
     pub fn wanted<S: Sink>(&self, sink: &mut S, name: &Name<'_>) -> Interest {
-        match self.interest {
-            Interest::Within(context) => sink.interest(name, context),
-            decided => decided,
+        match self.decided {
+            Some((decided, _)) => decided,
+            None => sink.interest(name, self.context.0),
         }
     }
 
@@ -75,13 +79,11 @@ impl Attention {
     #[inline]
     pub fn open(&mut self, wanted: Interest, depth: usize) -> Result<(), Refusal> {
         match wanted {
-            _ if !self.asks() => Ok(()),
-            Interest::Within(context) => self.step(context, depth),
-            Interest::All | Interest::Nothing => {
-                self.decide(wanted, depth);
-                Ok(())
-            }
+            _ if !self.asks() => {}
+            Interest::Within(context) => self.step(context, depth)?,
+            Interest::All | Interest::Nothing => self.decide(wanted, depth),
         }
+        Ok(())
     }
 
     /// Of the elements in one that opens with so many around it, the sink is asked in this context.
@@ -89,47 +91,31 @@ impl Attention {
     pub fn step(&mut self, context: u64, depth: usize) -> Result<(), Refusal> {
         if context != self.context.0 {
             self.around.push(self.context)?;
-            self.enter((context, depth));
+            self.context = (context, depth);
         }
         Ok(())
     }
 
-    /// The sink is not asked until as many elements are open as this.
+    /// The sink is not asked until as few elements are open as this.
     #[inline(always)]
     pub fn decide(&mut self, decided: Interest, floor: usize) {
-        (self.interest, self.floor) = (decided, floor);
+        self.decided = Some((decided, floor));
+    }
+
+    /// The sink is asked again.
+    #[inline(always)]
+    pub fn ask(&mut self) {
+        self.decided = None;
     }
 
     /// An element closes, or was not opened after all, with so many around it.
     #[inline]
     pub fn close(&mut self, depth: usize) {
-        if depth > self.floor {
-            return;
+        if depth <= self.floor()
+            && self.decided.take().is_none()
+            && let Some(context) = self.around.pop()
+        {
+            self.context = context;
         }
-        if !self.asks() {
-            self.enter(self.context);
-        } else if let Some(context) = self.around.pop() {
-            self.enter(context);
-        }
-    }
-
-    /// Has the sink asked again; says until how few elements are open it was not to be, if it was not.
-    #[inline(always)]
-    pub fn ask(&mut self) -> Option<usize> {
-        let floor = (!self.asks()).then_some(self.floor);
-        self.enter(self.context);
-        floor
-    }
-
-    /// Until how few elements are open the sink is asked in this context.
-    #[inline(always)]
-    pub fn floor(&self) -> usize {
-        self.context.1
-    }
-
-    #[inline(always)]
-    fn enter(&mut self, context: Context) {
-        self.context = context;
-        (self.interest, self.floor) = (Interest::Within(context.0), context.1);
     }
 }

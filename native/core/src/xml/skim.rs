@@ -94,7 +94,7 @@ impl<S: Sink> Scanner<'_, S> {
     /// The start tag at `at` is that of an element which is wanted. True: all of the element was read.
     fn plain_wanted(&mut self) -> Result<bool, Halt> {
         let floor = self.core.open.depth();
-        self.core.attention.open(Interest::All, floor)?;
+        self.core.attention.decide(Interest::All, floor);
         let read = self.plain_start_tag();
         // It was not plain, or not taken.
         if self.wants_all() {

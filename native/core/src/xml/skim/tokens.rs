@@ -73,9 +73,8 @@ pub(super) fn skim(text: &[u8], at: usize, core: &mut Core) -> (usize, Stop) {
     let mut begun = 0;
     let mut at = at;
     // What is decided lasts for one element mostly, and is kept here meanwhile.
-    let decided = attention.ask();
-    let mut asks = decided.is_none();
-    let mut floor = decided.unwrap_or(attention.floor());
+    let (mut asks, mut floor) = (attention.asks(), attention.floor());
+    attention.ask();
     let mut ahead = Ahead::new(text, marks, at);
     let mut names = known.expected_names();
     let mut stop = Stop::NotPlain;
@@ -145,14 +144,14 @@ pub(super) fn skim(text: &[u8], at: usize, core: &mut Core) -> (usize, Stop) {
                 };
                 if asks {
                     let (start, end) = (mark + 1, name_end);
-                    let told = match attention.answer(id) {
+                    let reason = match attention.answer(id) {
                         None => Some(Stop::Asks(KnownName { id, start, end })),
                         Some(Interest::All) => Some(Stop::Wanted),
                         Some(_) => None,
                     };
-                    if let Some(told) = told {
+                    if let Some(reason) = reason {
                         names.go_back(place);
-                        stop = told;
+                        stop = reason;
                         break;
                     }
                 }
