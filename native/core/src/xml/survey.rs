@@ -104,7 +104,7 @@ mod wide {
 mod wide {
     use super::{ChargedVec, Refusal, Survey};
 
-    pub use super::survey;
+    pub(super) use super::survey;
 
     pub fn survey_copied_utf8(
         bytes: &[u8],
