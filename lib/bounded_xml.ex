@@ -180,12 +180,25 @@ defmodule BoundedXml do
       ...> |> Enum.to_list()
       [{{"urn:x", "b"}, [], ["1"]}]
 
+  A string path takes prefixes when `:prefixes` says what they stand for, which turns namespaces on.
+  `"dc:*"` is any element in the namespace:
+
+      iex> "<r xmlns:d='urn:d'><d:title>1</d:title><title>2</title></r>"
+      ...> |> BoundedXml.select("r/dc:title", prefixes: %{"dc" => "urn:d"})
+      ...> |> Enum.to_list()
+      [{{"urn:d", "title"}, [], ["1"]}]
+
   Text that comments or CDATA sections divide is one child. A reference that cannot be expanded is the
   child `{:skipped_entity, name}`.
 
-  The options are those of the module that are not about events, and `:max_record_bytes` (16 MiB):
-  bytes of the names, values and texts of one tree, and 16 for each of them. Raises as `stream/2` does, and
-  `ArgumentError` for a path that cannot be read.
+  The options are those of the module that are not about events, and:
+
+    * `:prefixes` (`%{}`): a map of the prefixes that a string path may use to the URIs they stand for;
+      implies `namespaces: true`
+    * `:max_record_bytes` (16 MiB): bytes of the names, values and texts of one tree, and 16 for each of
+      them
+
+  Raises as `stream/2` does, and `ArgumentError` for a path that cannot be read or cannot match any element.
   """
   @spec select(source, String.t() | [String.t() | {String.t() | nil, String.t()}], keyword) ::
           Enumerable.t()
@@ -195,7 +208,7 @@ defmodule BoundedXml do
     %BoundedXml.Stream{
       source: Source.validate!(source),
       options: options,
-      path: BoundedXml.Path.parse!(path, options.namespaces)
+      path: BoundedXml.Path.parse!(path, options.namespaces, options.prefixes)
     }
   end
 end

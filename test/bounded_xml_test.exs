@@ -171,14 +171,25 @@ defmodule BoundedXmlTest do
     end
 
     test "an element that is no iodata closes the source" do
-      source = TrackedSource.new(["<a>", :b])
-
-      assert_raise ArgumentError, ~r/not iodata: :b/, fn ->
-        source |> BoundedXml.stream() |> Stream.run()
+      for {term, shown} <- [
+            {:b, ":b"},
+            {{"b", 0}, ~s({"b", 0})},
+            {{:status, 200}, "{:status, 200}"}
+          ],
+          open <- [&BoundedXml.stream/1, &BoundedXml.select(&1, "a")],
+          before <- [[], ["<a>"], ["<a>", ["b"]]] do
+        source = TrackedSource.new(before ++ [term])
+        error = assert_raise ArgumentError, fn -> source |> open.() |> Stream.run() end
+        assert error.message =~ "not iodata: #{shown}"
+        assert_received :closed
+        refute_received :closed
       end
 
-      assert_received :closed
-      refute_received :closed
+      for source <- [Stream.with_index(["<a>", "</a>"]), [{"<a>", 0}], %{"<a/>" => 0}] do
+        assert_raise ArgumentError, ~r/not iodata: {"<a/, fn ->
+          Stream.run(BoundedXml.stream(source))
+        end
+      end
     end
   end
 

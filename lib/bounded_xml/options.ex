@@ -40,7 +40,7 @@ defmodule BoundedXml.Options do
             (@limit_names -- [:max_text_bytes, :max_record_bytes])
   @allowed %{
     stream: @common ++ [:emit, :text, :positions, :chunk_bytes, :max_text_bytes],
-    select: @common ++ [:chunk_bytes, :max_record_bytes],
+    select: @common ++ [:chunk_bytes, :max_record_bytes, :prefixes],
     parser: @common ++ [:emit, :text, :positions, :roots, :max_text_bytes]
   }
 
@@ -52,6 +52,7 @@ defmodule BoundedXml.Options do
               skip_whitespace: false,
               text: :pieces,
               positions: false,
+              prefixes: %{},
               roots: :one,
               chunk_bytes: @chunk_bytes
             ] ++ @limits
@@ -60,13 +61,35 @@ defmodule BoundedXml.Options do
   def validate!([], _use), do: %__MODULE__{}
 
   def validate!(options, use) do
-    {preset, options} =
-      options
-      |> Keyword.validate!([:limits | Map.fetch!(@allowed, use)])
-      |> Keyword.pop(:limits, :default)
-
+    known!(options, Map.fetch!(@allowed, use))
+    {preset, options} = Keyword.pop(options, :limits, :default)
     Enum.each(options, &check!/1)
-    struct!(preset(preset), options)
+    preset(preset) |> struct!(options) |> with_prefixes!(options)
+  end
+
+  # An unknown option is listed once, however often it was given, and so is each that there is.
+  defp known!(options, allowed) do
+    Keyword.keyword?(options) ||
+      raise ArgumentError, "options are a keyword list, got: #{inspect(options, limit: 5)}"
+
+    case options |> Keyword.keys() |> Enum.uniq() |> Enum.reject(&(&1 in allowed)) do
+      [] ->
+        :ok
+
+      unknown ->
+        raise ArgumentError,
+              "unknown options #{inspect(unknown)}, the options are: #{inspect(Enum.sort(allowed), limit: :infinity)}"
+    end
+  end
+
+  # Prefixes mean something only where names have namespaces.
+  defp with_prefixes!(%{prefixes: prefixes} = options, _given) when prefixes == %{}, do: options
+
+  defp with_prefixes!(options, given) do
+    given[:namespaces] == false &&
+      raise ArgumentError, "prefixes: stand for namespaces, which namespaces: false turns off"
+
+    %{options | namespaces: true}
   end
 
   @doc "The options as `Bounded.Native.xml_open/5` and `xml_new/1` take them."
@@ -120,6 +143,15 @@ defmodule BoundedXml.Options do
       invalid!(:emit, "a list of #{Enum.map_join(@emitted, ", ", &inspect/1)}", value)
   end
 
+  defp check!({:prefixes, value}) do
+    (is_map(value) and not is_struct(value) and Enum.all?(value, &prefix?/1)) ||
+      invalid!(
+        :prefixes,
+        ~s(a map of prefixes and URIs such as %{"dc" => "http://purl.org/dc/elements/1.1/"}),
+        value
+      )
+  end
+
   defp check!({:encoding, nil}), do: true
 
   defp check!({:encoding, value}) do
@@ -140,6 +172,12 @@ defmodule BoundedXml.Options do
   defp check!({key, value}) do
     (is_integer(value) and value in 1..@largest_limit) ||
       invalid!(key, "an integer from 1 to #{@largest_limit}", value)
+  end
+
+  defp prefix?({prefix, uri}) do
+    is_binary(prefix) and BoundedXml.Path.ncname?(prefix) and is_binary(uri) and
+      String.valid?(uri) and
+      uri != ""
   end
 
   defp invalid!(key, expected, value) do

@@ -40,8 +40,32 @@ defmodule BoundedXml.IodataTest do
     assert parts([], 10) == []
     assert parts(["", [[]]], 10) == []
     assert parts(["a", :b], 1) == {:invalid, :b}
+    assert parts(65, 10) == {:invalid, 65}
+    assert parts([65 | 66], 10) == {:invalid, [65 | 66]}
     assert parts([256], 10) == {:invalid, 256}
     assert parts(%{}, 10) == {:invalid, %{}}
     assert parts([<<1::1>>], 10) == {:invalid, <<1::1>>}
+  end
+
+  test "no term of a source is mistaken for the reader's own state" do
+    states =
+      for iodata <- [["ab", "c"], [:binary.copy("x", 10_000)], :nothing] do
+        case iodata |> Iodata.new() |> Iodata.take(1) do
+          {:ok, _part, rest} -> rest
+          {:invalid, _} -> Iodata.new(iodata)
+        end
+      end
+
+    for term <- [
+          {"<a/>", 0},
+          {"<a/>", 3},
+          {:status, 200},
+          {nil, ["<a/>"]},
+          {"<a/>", 0, 4} | states
+        ] do
+      assert parts(term, 10) == {:invalid, term}
+      assert parts([term], 10) == {:invalid, term}
+      assert parts([["a" | "b"], [term]], 1) == {:invalid, term}
+    end
   end
 end

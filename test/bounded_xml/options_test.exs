@@ -15,6 +15,37 @@ defmodule BoundedXml.OptionsTest do
     assert wrong([roots: :many], :stream) =~ "roots"
   end
 
+  test "unknown options and valid ones are listed once" do
+    for use <- [:stream, :select, :parser] do
+      message = wrong([depth: 3, depth: 4, width: 1], use)
+      assert message =~ "unknown options [:depth, :width]"
+
+      for option <- [:limits, :max_depth, :namespaces, :doctype] do
+        assert length(String.split(message, inspect(option))) == 2, message
+      end
+    end
+
+    assert wrong([:namespaces]) =~ "keyword list"
+  end
+
+  test "prefixes imply namespaces" do
+    assert %{namespaces: true} = Options.validate!([prefixes: %{"a" => "urn:a"}], :select)
+    assert %{namespaces: false} = Options.validate!([prefixes: %{}], :select)
+    assert wrong([prefixes: %{"a" => "urn:a"}, namespaces: false], :select) =~ "turns off"
+    assert wrong([prefixes: %{"a" => "urn:a"}], :stream) =~ "unknown"
+
+    for prefixes <- [
+          [a: "b"],
+          %{a: "b"},
+          %{"a" => 1},
+          %{"" => "u"},
+          %{"a:b" => "u"},
+          %{"a" => ""}
+        ] do
+      assert wrong([prefixes: prefixes], :select) =~ "prefixes"
+    end
+  end
+
   test "a wrong value is refused with what was expected" do
     for {key, value} <- [
           namespaces: 1,

@@ -61,4 +61,51 @@ defmodule BoundedXml.PathTest do
     assert wrong([:a], true) =~ ":a is not a step"
     assert wrong(List.duplicate("a", 64), true) =~ "63 steps"
   end
+
+  test "attributes, text, predicates and the current element get the same hint" do
+    hint = "look at attributes and text of what it gives"
+
+    for path <- ["r/text()", "r/@a", "./r", "../r", "@a", "r[1]", "r/[1]"],
+        namespaces? <- [false, true] do
+      assert wrong(path, namespaces?) =~ hint, path
+      refute wrong("r/ b", namespaces?) =~ hint
+    end
+
+    for step <- ["@a", "text()", "i[1]", "."], do: assert(wrong([step], true) =~ hint, step)
+  end
+
+  test "steps that can never match are refused" do
+    for step <- ["r b", "1a", "-a", "foo:bar", "a:b:c", ":a", <<255>>, <<"a", 255>>, "a\n"] do
+      assert wrong([step], true) =~ "cannot read the path"
+      assert wrong([{"urn:x", step}], true) =~ "cannot read the path"
+    end
+
+    assert wrong(["foo:bar"], true) =~ ~s({"its URI", "name"})
+    assert wrong([{"u", "p:a"}], true) =~ ~s("p:a" is not the name of an element)
+    assert wrong([{<<255>>, "a"}], true) =~ "not UTF-8"
+    assert Path.parse!(["größe", {"urn:x", "名前"}, "a.b-c"], true) |> length() == 3
+  end
+
+  test "a prefix means what prefixes: says, and nothing without" do
+    prefixes = %{"dc" => "urn:dc", "é" => "urn:e"}
+
+    assert Path.parse!("a/dc:b//é:*/xml:c", true, prefixes) == [
+             {false, nil, "a"},
+             {false, "urn:dc", "b"},
+             {true, "urn:e", nil},
+             {false, "http://www.w3.org/XML/1998/namespace", "c"}
+           ]
+
+    assert wrong("things/foo:bar", true) =~ ~s(prefixes: %{"foo" => "its URI"})
+    assert wrong("things/foo:bar", true) =~ ~s({"its URI", "bar"})
+    assert wrong("things/foo:bar", true) =~ "\n    things/foo:bar\n           ^\n"
+    assert wrong("a:b:c", true) =~ "more than one colon"
+    assert wrong(":b", true) =~ "not a prefix and a name"
+    assert wrong("b:", true) =~ "not a prefix and a name"
+    # Without namespaces a name is what stands in the document.
+    assert Path.parse!("things/foo:bar", false) == [
+             {false, nil, "things"},
+             {false, nil, "foo:bar"}
+           ]
+  end
 end

@@ -205,4 +205,23 @@ defmodule BoundedXml.SelectTest do
 
     assert_raise ArgumentError, ~r/namespaces: true/, fn -> BoundedXml.select("<a/>", ["a"]) end
   end
+
+  test "a string path takes prefixes" do
+    document = """
+    <rss xmlns:d='urn:dc' xmlns='urn:rss'>
+      <item><d:title>one</d:title><title>not this</title></item>
+      <item><x:title xmlns:x='urn:dc'>two</x:title></item>
+    </rss>
+    """
+
+    opts = [prefixes: %{"dc" => "urn:dc", "r" => "urn:rss"}]
+
+    for path <- ["rss/item/dc:title", "r:rss/r:item/dc:title", "//dc:title", "r:rss/*/dc:*"] do
+      found = document |> BoundedXml.select(path, opts) |> Enum.to_list()
+      assert [{{"urn:dc", "title"}, [], ["one"]}, {{"urn:dc", "title"}, _, ["two"]}] = found
+    end
+
+    assert document |> BoundedXml.select("dc:rss", opts) |> Enum.to_list() == []
+    assert_raise ArgumentError, ~r/prefixes/, fn -> BoundedXml.select(document, "x:y", opts) end
+  end
 end
