@@ -16,12 +16,16 @@ defmodule Bounded.Native do
     end
   end
 
-  defp load_library do
-    # `load_nif` wants a charlist, without the file's extension.
-    :code.priv_dir(:bounded)
-    |> Path.join("native/bounded_nif")
-    |> String.to_charlist()
-    |> :erlang.load_nif(0)
+  # `load_nif` wants a charlist, without the file's extension.
+  defp load_library, do: library() |> String.to_charlist() |> :erlang.load_nif(0)
+
+  # The application's directory is the one that holds this module's own file. `:code.lib_dir/1` goes by the names of
+  # folders: with one called `bounded` in the code path, such as a clone's with `-pa .`, it returns that one.
+  defp library do
+    case :code.which(__MODULE__) do
+      beam when is_list(beam) and beam != [] -> Path.expand("../../priv/native/bounded_nif", beam)
+      _ -> Path.join(:code.priv_dir(:bounded), "native/bounded_nif")
+    end
   end
 
   ## binary.rs

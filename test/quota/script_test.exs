@@ -4,10 +4,10 @@ defmodule Quota.ScriptTest do
 
   @moduletag timeout: 120_000
 
-  defp script(code) do
+  defp script(code, options \\ []) do
     paths = Enum.flat_map(:code.get_path(), &["-pa", to_string(&1)])
     elixir = System.find_executable("elixir")
-    System.cmd(elixir, paths ++ ["-e", code], stderr_to_stdout: true)
+    System.cmd(elixir, paths ++ ["-e", code], [stderr_to_stdout: true] ++ options)
   end
 
   @work """
@@ -43,5 +43,20 @@ defmodule Quota.ScriptTest do
              [_, seen] = Regex.run(~r/, (last seen in .*?)\\. /, Exception.message(error))
              IO.puts(seen)
              """)
+  end
+
+  @tag :tmp_dir
+  test "a folder called bounded in the code path does not hide the library", %{tmp_dir: dir} do
+    folder = Path.join(dir, "bounded")
+    File.mkdir!(folder)
+
+    assert {"#{folder}: works\n", 0} ==
+             script(
+               """
+               :code.add_patha(String.to_charlist(File.cwd!()))
+               IO.puts("\#{:code.lib_dir(:bounded)}: \#{Quota.run(1_000_000, fn -> :works end)}")
+               """,
+               cd: folder
+             )
   end
 end
