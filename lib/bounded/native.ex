@@ -40,7 +40,7 @@ defmodule Bounded.Native do
   def binary_walk_term(_binary, _position, _limit, _allowed), do: not_loaded()
   def binary_room(_bytes), do: not_loaded()
 
-  ## quota.rs
+  ## quota/handle.rs
 
   def account_new(_parent, _limit), do: not_loaded()
   def account_member(_group), do: not_loaded()
@@ -60,7 +60,7 @@ defmodule Bounded.Native do
   def quotas, do: not_loaded()
   def node_usage, do: not_loaded()
 
-  ## guard.rs
+  ## quota/watch.rs
 
   def account_terms(_account, _limit, _soft_limit, _max_queue), do: not_loaded()
   def account_guard(_account), do: not_loaded()
@@ -83,7 +83,7 @@ defmodule Bounded.Native do
   def account_members(_account), do: not_loaded()
   def account_counted(_account), do: not_loaded()
 
-  ## sweeper.rs
+  ## quota/orphan_monitor.rs
 
   def account_begin(_account, _pid), do: not_loaded()
   def account_guarded(_account, _pid), do: not_loaded()
@@ -92,12 +92,12 @@ defmodule Bounded.Native do
   def sweeper_unguarded, do: not_loaded()
   def sweeper_rest, do: not_loaded()
 
-  ## tracer.rs: called by the VM
+  ## quota/tracer.rs: called by the VM
 
   def enabled(_tag, _state, _tracee), do: not_loaded()
   def trace(_tag, _state, _tracee, _info, _opts), do: not_loaded()
 
-  ## pool.rs
+  ## quota/pool.rs
 
   def pool_new(_size), do: not_loaded()
   def pool_keep(_pool), do: not_loaded()

@@ -1,7 +1,7 @@
 defmodule Quota.Survey do
   @moduledoc false
   # Looks at all processes that count towards a quota in one go, where there are many of them: see
-  # `native/core/src/quota/survey.rs`.
+  # `native/core/src/arena/account/survey.rs`.
   #
   # It asks nobody, since among many it takes long until who was asked has a turn and answers. Two things
   # follow. Who runs whenever this looks gets a watcher of its own. And nobody is monitored: the signal would have to

@@ -1,7 +1,7 @@
 defmodule Quota.Sweeper do
   @moduledoc false
   # Starts the guard of work whose caller died before it could, and ends work whose guard was killed: see
-  # `native/nif/src/sweeper.rs`.
+  # `native/nif/src/quota/orphan_monitor.rs`.
   #
   # It belongs to no application and no supervisor: quotas work before the one is started and after it
   # is stopped. Whoever begins a quota and finds the sweeper asleep or gone wakes it or starts it.

@@ -5,7 +5,7 @@
 //! with all its checks, or `bounded`, this crate: the one to profile. `nothing` is the same for a sink that
 //! wants nothing of the root element.
 
-use bounded_core::quota::Account;
+use bounded_core::arena::account::Account;
 use bounded_core::xml::{Attributes, Flow, Interest, Name, Options, Parser, Prolog, Sink, Status};
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};

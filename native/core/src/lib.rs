@@ -5,12 +5,8 @@
 
 #![deny(unsafe_code)]
 
-pub mod charged;
+pub mod arena;
 pub mod external_term;
-mod growing;
-pub mod pool;
-pub mod quota;
-pub mod segments;
 pub mod slice;
 mod sync;
 pub mod xml;

@@ -15,59 +15,34 @@
 //! between 0.22 and 0.42 of its CPU time on the five kinds of documents (`examples/scan_speed.rs`). It is
 //! the oracle of `tests/quick_xml.rs`: what is accepted here, it reads alike.
 
-mod attention;
-mod attributes;
+mod api;
 mod blocks;
 pub mod chars;
 mod class;
-mod core;
-mod doctype;
 pub mod dtd;
-mod duplicates;
 mod encoding;
-mod end_tag;
-mod entities;
-mod error;
-pub mod expansion;
-mod halt;
+mod fast;
 mod input;
-mod known;
-mod limits;
 mod marks;
-mod markup;
 pub mod names;
-mod namespaces;
-mod open;
-mod options;
 mod parser;
-mod path;
-mod places;
-mod plain;
-mod position;
-mod prolog;
-mod qualify;
 mod reference;
-mod run;
 mod scanner;
-mod sink;
-mod skim;
-mod start_element;
+mod select;
 mod survey;
-mod tag;
-mod text;
+mod syntax;
 mod utf8;
-mod value;
 
-pub use attributes::Attributes;
+pub use api::attributes::Attributes;
+pub use api::error::{DocumentError, Error, ErrorKind, ExceededLimit};
+pub use api::limits::{Limits, UNLIMITED};
+pub use api::options::{DoctypePolicy, Emit, Options, Roots, TextMode};
+pub use api::sink::{Attribute, Doctype, Flow, Interest, Name, Namespace, Prolog, Sink};
 pub use encoding::is_encoding;
-pub use error::{DocumentError, Error, ErrorKind, ExceededLimit};
-pub use known::NameId;
-pub use limits::{Limits, UNLIMITED};
-pub use options::{DoctypePolicy, Emit, Options, Roots, TextMode};
+pub use input::position::Position;
+pub use names::table::NameId;
 pub use parser::{Parser, Status};
-pub use path::{NamespaceTest, Selector, Step};
-pub use position::Position;
-pub use sink::{Attribute, Doctype, Flow, Interest, Name, Namespace, Prolog, Sink};
+pub use select::selector::{NamespaceTest, Selector, Step};
 
 /// The most bytes of text in one piece.
 pub const TEXT_PIECE: usize = 65_536;

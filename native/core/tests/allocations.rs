@@ -1,10 +1,10 @@
 //! Bytes really allocated never exceed bytes charged by more than a tenth and 64 KiB.
 #![allow(clippy::expect_used)]
 
-use bounded_core::charged::ChargedVec;
+use bounded_core::arena::account::Account;
+use bounded_core::arena::charged_vec::ChargedVec;
+use bounded_core::arena::chunked_buf::Segments;
 use bounded_core::external_term::{Allowed, Progress, Walk};
-use bounded_core::quota::Account;
-use bounded_core::segments::Segments;
 use bounded_core::slice::{PLAN_PIECES, Piece, Plan, STEP};
 use bounded_core::xml::{
     Attributes, Flow, Interest, Name, NamespaceTest, Options, Parser, Prolog, Selector, Sink,

@@ -3,7 +3,7 @@
 
 mod support;
 
-use bounded_core::quota::Account;
+use bounded_core::arena::account::Account;
 use bounded_core::xml::{Emit, Error, Interest, Options, Parser, Status, TextMode};
 use proptest::prelude::*;
 use support::{Outcome, Recorder, choosy, parse, parse_pieces};
@@ -110,14 +110,16 @@ fn parse_refused(document: &[u8], size: usize, options: &Options) -> (Outcome, u
     let root = Account::root();
     let mut refusals = 0;
     let account = Account::child(&root, 1 << 40);
-    let mut ballast =
-        bounded_core::quota::Reservation::empty(&account, bounded_core::quota::Kind::Native);
+    let mut ballast = bounded_core::arena::account::Reservation::empty(
+        &account,
+        bounded_core::arena::account::Kind::Native,
+    );
     ballast.try_grow(1 << 40).expect("nothing else is reserved");
     let mut parser = Parser::new(options.clone(), &account);
     let mut recorder = Recorder::default();
     let mut chunks = document.chunks(size);
     let mut fed = None;
-    let mut refused = |ballast: &mut bounded_core::quota::Reservation| {
+    let mut refused = |ballast: &mut bounded_core::arena::account::Reservation| {
         refusals += 1;
         assert!(
             refusals < 100_000,

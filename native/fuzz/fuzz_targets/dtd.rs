@@ -1,10 +1,10 @@
 //! The internal subset by itself: no panic, bounded work in each step, the same fault for a longer text.
 #![no_main]
 
-use bounded_core::quota::Account;
+use bounded_core::arena::account::Account;
 use bounded_core::xml::Limits;
 use bounded_core::xml::dtd::{Dtd, DtdOptions, DtdParser, Extent, Fault, Reason, Step};
-use bounded_core::xml::expansion::Expansions;
+use bounded_core::xml::dtd::amplification::Expansions;
 use libfuzzer_sys::fuzz_target;
 
 /// Bytes that one step may look at beyond the one declaration that it reads.

@@ -1,6 +1,6 @@
 //! Running the parser and writing down what it tells.
 
-use bounded_core::quota::Account;
+use bounded_core::arena::account::Account;
 use bounded_core::xml::{
     Attributes, Doctype, DocumentError, Error, Flow, Interest, Name, Options, Parser, Position,
     Prolog, Sink, Status,

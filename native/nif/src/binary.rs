@@ -4,8 +4,9 @@ mod integers;
 mod slices;
 mod term;
 
-use crate::arena::{self, ChargedBinary};
-use crate::{atoms, fault, registry, timing};
+use crate::arena::charged_binary::{self, ChargedBinary};
+use crate::quota::registry;
+use crate::{atoms, fault, timing};
 use bounded_core::slice;
 use rustler::schedule::consume_timeslice;
 use rustler::sys::enif_make_sub_binary;
@@ -23,9 +24,9 @@ fn binary_copy<'a>(env: Env<'a>, binary: Term<'a>, size: usize) -> NifResult<Ter
     let binary: Binary = binary.decode()?;
     use_timeslice(env, binary.len());
     Ok(
-        match arena::copy(env, &registry::own_account(env), &binary) {
+        match charged_binary::copy(env, &registry::own_account(env), &binary) {
             Ok(copy) => (atoms::ok(), copy).encode(env),
-            Err(refusal) => arena::refused(env, &refusal),
+            Err(refusal) => charged_binary::refused(env, &refusal),
         },
     )
 }
@@ -59,7 +60,7 @@ fn binary_new(env: Env<'_>, len: usize) -> Term<'_> {
             let handle = ResourceArc::new(FillingHandle(Mutex::new(Some(filling))));
             (atoms::ok(), handle).encode(env)
         }
-        Err(refusal) => arena::refused(env, &refusal),
+        Err(refusal) => charged_binary::refused(env, &refusal),
     }
 }
 

@@ -1,21 +1,16 @@
-//! The NIF library: turns the core's results into terms. One file per Elixir module, plus:
+//! The NIF library: turns the core's results into terms. One room per Elixir module:
 //!
-//! - `registry`: which account the calling process charges;
-//! - `sweeper`: quotas that have begun and are not watched yet;
-//! - `tracer`: how a quota learns that the VM killed its process for its heap;
-//! - `fault`: panics on purpose, in builds for tests;
-//! - `arena`: binaries whose payload is charged to an account until the last reference goes.
+//! - `arena`: binaries whose payload is charged to an account until the last reference goes;
+//! - `quota`: accounts at run time (`handle`), which of them a process charges (`registry`), who watches them (`watch`),
+//!   those that nobody watches yet (`orphan_monitor`), how one learns of a kill by the VM (`tracer`), and pools;
+//! - `binary`, `xml`: the NIFs of `BoundedBinary` and `BoundedXml`;
+//! - `timing`, `fault`: how long a call may take, and panics on purpose in builds for tests.
 
 mod arena;
 mod binary;
 mod fault;
-mod guard;
-mod pool;
 mod quota;
-mod registry;
-mod sweeper;
 mod timing;
-mod tracer;
 mod xml;
 
 use rustler::{Env, Term};
@@ -36,7 +31,7 @@ mod atoms {
 fn load(env: Env, _info: Term) -> bool {
     #[cfg(unix)]
     stay_loaded();
-    arena::open_resource_type(env)
+    arena::charged_binary::open_resource_type(env)
 }
 
 /// Has the system keep this library when the VM gives it up, with a module that is deleted and purged: threads

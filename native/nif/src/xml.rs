@@ -20,7 +20,9 @@ mod terms;
 mod tree;
 mod values;
 
-use crate::{arena, atoms, fault, registry, timing};
+use crate::arena::charged_binary;
+use crate::quota::registry;
+use crate::{atoms, fault, timing};
 use bounded_core::xml::{DocumentError, ErrorKind};
 use config::{Config, PathStep};
 use rustler::{Binary, Encoder, Env, Error, NifResult, Resource, ResourceArc, Term};
@@ -191,7 +193,7 @@ fn answer<'a>(env: Env<'a>, outcome: Outcome, parser: Term<'a>) -> Term<'a> {
             next,
             built,
         } => (events, next, built),
-        Outcome::Refused(refusal) => return arena::refused(env, &refusal),
+        Outcome::Refused(refusal) => return charged_binary::refused(env, &refusal),
         Outcome::Failed(error) => return failed(env, &error),
     };
     let status = match next {

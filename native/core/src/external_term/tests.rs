@@ -1,4 +1,4 @@
-use super::*;
+use crate::external_term::*;
 
 const EVERYTHING: Allowed = Allowed {
     functions: true,

@@ -1,6 +1,6 @@
 //! What a byte can be, looked up in one table, and the search for characters that no document may hold.
 
-use super::survey::Survey;
+use crate::xml::survey::Survey;
 
 /// May stand in a name. Bytes beyond ASCII may; which characters they form is checked once per name.
 pub(crate) const NAME: u8 = 1;

@@ -9,28 +9,29 @@
 //! text is ever opened. All that it holds is charged to an account, and every limit holds while it is
 //! being read.
 
+pub mod amplification;
 mod attlist;
 mod cursor;
 mod element;
 mod entity;
-mod extent;
 mod fault;
 mod head;
 mod index;
+pub mod input_stack;
 mod misc;
 mod parser;
-mod sources;
+pub mod subset_end;
 mod value;
 
-pub use extent::Extent;
+pub use crate::xml::dtd::subset_end::Extent;
 pub use fault::{Fault, Reason};
 pub use head::{Head, head};
 pub use parser::{DtdParser, Step};
 
-use crate::charged::ChargedVec;
-use crate::quota::{Account, Refusal};
+use crate::arena::account::{Account, Refusal};
+use crate::arena::charged_vec::ChargedVec;
 use crate::sync::Arc;
-use crate::xml::limits::Limits;
+use crate::xml::api::limits::Limits;
 use index::NameIndex;
 use std::ops::Range;
 

@@ -8,7 +8,7 @@
 //!
 //! The first bytes are held back until they tell the encoding: byte order mark, XML declaration, or
 //! the caller's word, which overrides the declaration. UTF-8 then needs no decoder: its bytes are copied
-//! and validated by [`super::input`], and only offsets are asked for here. Everything else is decoded
+//! and validated by [`crate::xml::input::buffer`], and only offsets are asked for here. Everything else is decoded
 //! strictly: a malformed sequence is an error.
 //!
 //! Offsets are those of the original bytes. So that any place in the text not yet discarded can be
@@ -24,11 +24,11 @@ mod multi_byte;
 mod single_byte;
 mod utf16;
 
-use super::error::ErrorKind;
-use super::utf8::is_continuation;
-use crate::charged::ChargedVec;
-use crate::quota::{Account, Refusal};
+use crate::arena::account::{Account, Refusal};
+use crate::arena::charged_vec::ChargedVec;
 use crate::sync::Arc;
+use crate::xml::api::error::ErrorKind;
+use crate::xml::utf8::is_continuation;
 use charset::Charset;
 use detect::Detection;
 use multi_byte::MultiByte;

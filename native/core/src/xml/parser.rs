@@ -1,18 +1,18 @@
 //! The parser: input, scanner, and what becomes of the scanner's halts.
 
-use super::core::{Core, Region, State};
-use super::dtd::Dtd;
-use super::encoding::Decoder;
-use super::error::{DocumentError, Error, ErrorKind, ExceededLimit};
-use super::halt::{Fault, Halt};
-use super::input::{End, Input};
-use super::options::Options;
-use super::places::Places;
-use super::position::Position;
-use super::scanner::{CREDIT, Scanner};
-use super::sink::{Flow, Sink};
-use crate::quota::Account;
+use crate::arena::account::Account;
 use crate::sync::Arc;
+use crate::xml::api::error::{DocumentError, Error, ErrorKind, ExceededLimit};
+use crate::xml::api::options::Options;
+use crate::xml::api::sink::{Flow, Sink};
+use crate::xml::dtd::Dtd;
+use crate::xml::encoding::Decoder;
+use crate::xml::input::buffer::{End, Input};
+use crate::xml::input::line_counter::Places;
+use crate::xml::input::position::Position;
+use crate::xml::scanner::interrupt::{Fault, Halt};
+use crate::xml::scanner::state::{Core, Region, State};
+use crate::xml::scanner::{CREDIT, Scanner};
 
 /// The most bytes that one call scans.
 const STRETCH: usize = 1 << 17;
@@ -217,7 +217,7 @@ impl Parser {
             return Some(format!("the document ends inside {inside}"));
         }
         if let Some(name) = self.core.open.innermost(&self.core.known) {
-            let name = super::halt::shown(name);
+            let name = crate::xml::scanner::interrupt::shown(name);
             return Some(format!("the document ends before </{name}>"));
         }
         let has_root = self.core.region == Region::Epilog || self.core.options.has_many_roots();

@@ -1,9 +1,9 @@
 //! Character and entity references.
 
-use super::chars::is_char;
-use super::class::{self, NAME};
-use super::halt::{Halt, exceeded, malformed};
-use super::names::{is_ncname, name_len};
+use crate::xml::chars::is_char;
+use crate::xml::class::{self, NAME};
+use crate::xml::scanner::interrupt::{Halt, exceeded, malformed};
+use crate::xml::syntax::names::{is_ncname, name_len};
 
 /// A reference that was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

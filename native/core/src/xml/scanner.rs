@@ -3,14 +3,26 @@
 //! A [`Scanner`] lives for one stretch of text: the input, or the replacement text of an entity. It stops
 //! with a [`Halt`] at any byte; what it must know to go on is in [`Core`].
 
-use super::class::{self, NAME, START};
-use super::core::{Core, Region, State};
-use super::dtd::Dtd;
-use super::halt::{Halt, exceeded, malformed};
-use super::names::{is_qname, name_len};
-use super::places::Places;
-use super::position::Position;
-use super::sink::{Flow, Sink};
+pub mod attribute_value;
+pub mod doctype;
+pub mod end_tag;
+pub mod entities;
+pub mod finish_tag;
+pub mod interrupt;
+pub mod markup;
+pub mod prolog;
+pub mod resolve_namespaces;
+pub mod start_tag;
+pub mod state;
+pub mod text;
+use crate::xml::api::sink::{Flow, Sink};
+use crate::xml::class::{self, NAME, START};
+use crate::xml::dtd::Dtd;
+use crate::xml::input::line_counter::Places;
+use crate::xml::input::position::Position;
+use crate::xml::scanner::interrupt::{Halt, exceeded, malformed};
+use crate::xml::scanner::state::{Core, Region, State};
+use crate::xml::syntax::names::{is_qname, name_len};
 use std::convert::Infallible;
 
 /// What a call may do before it returns, in units of about a nanosecond.

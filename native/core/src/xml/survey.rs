@@ -3,9 +3,9 @@
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 
-use super::class::is_control;
-use crate::charged::ChargedVec;
-use crate::quota::Refusal;
+use crate::arena::account::Refusal;
+use crate::arena::charged_vec::ChargedVec;
+use crate::xml::class::is_control;
 use memchr::memchr_iter;
 use std::ops::AddAssign;
 
@@ -119,7 +119,7 @@ mod wide {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::quota::Account;
+    use crate::arena::account::Account;
 
     /// What is found while `bytes` are copied, which they are in any case.
     fn copied(bytes: &[u8]) -> Option<Survey> {

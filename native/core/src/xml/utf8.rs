@@ -1,7 +1,7 @@
 //! Text without a second validation.
 //!
 //! The only unsafe code of the parser. What a document holds is validated once, in bulk, when it
-//! arrives ([`super::input`]); names, values and text are slices of that, cut beside ASCII characters
+//! arrives ([`crate::xml::input::buffer`]); names, values and text are slices of that, cut beside ASCII characters
 //! or at [`floor`]. Validating each of them again would cost a third of the parser's speed.
 #![allow(unsafe_code)]
 

@@ -1,6 +1,6 @@
 //! Parsing while watching memory and time.
 
-use bounded_core::quota::Account;
+use bounded_core::arena::account::Account;
 use bounded_core::xml::{
     Attributes, DocumentError, Error, Flow, Interest, Name, Options, Parser, Prolog, Sink, Status,
 };

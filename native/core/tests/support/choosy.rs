@@ -1,6 +1,6 @@
 //! A sink that does not want everything, and one that is told everything and keeps what the other wants.
 
-use bounded_core::quota::{Account, Kind, Reservation};
+use bounded_core::arena::account::{Account, Kind, Reservation};
 use bounded_core::xml::{
     Attributes, Doctype, DocumentError, Error, Flow, Interest, Name, Options, Parser, Position,
     Prolog, Sink, Status,

@@ -3,7 +3,7 @@
 
 pub mod choosy;
 
-use bounded_core::quota::Account;
+use bounded_core::arena::account::Account;
 use bounded_core::xml::{
     Attributes, Doctype, DocumentError, Emit, Error, Flow, Limits, Name, Options, Parser, Position,
     Prolog, Sink, Status,

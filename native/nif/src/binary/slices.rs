@@ -1,6 +1,6 @@
 //! Many fields of one binary, cut in one call.
 
-use super::integers::Integers;
+use crate::binary::integers::Integers;
 use crate::{atoms, timing};
 use bounded_core::slice::{self, Few, Piece, Plan};
 use rustler::sys::{
@@ -38,7 +38,7 @@ fn binary_slices<'a>(
     let Some(source) = Source::new(binary, size, extent.span)? else {
         return Ok(atoms::large().encode(env));
     };
-    super::use_timeslice(
+    crate::binary::use_timeslice(
         env,
         extent.total + plan.pieces().len() * slice::STEP / slice::PLAN_PIECES,
     );
@@ -60,13 +60,13 @@ impl<'a> Source<'a> {
     /// much for one call. Whether a binary is one that the VM shows as a copy costs more than to look at a part.
     fn new(binary: Term<'a>, size: usize, span: Piece) -> NifResult<Option<Source<'a>>> {
         if size <= slice::STEP || span.len > slice::STEP {
-            if !super::is_usable(binary, size) {
+            if !crate::binary::is_usable(binary, size) {
                 return Ok(None);
             }
             let bytes = binary.decode()?;
             return Ok(Some(Source { bytes, start: 0 }));
         }
-        let bytes = super::sub_binary(binary, span.start, span.len).decode()?;
+        let bytes = crate::binary::sub_binary(binary, span.start, span.len).decode()?;
         let start = span.start;
         Ok(Some(Source { bytes, start }))
     }

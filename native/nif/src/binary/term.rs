@@ -1,8 +1,10 @@
 //! External terms: what they take before they are decoded.
 
-use crate::{arena, atoms, registry, timing};
+use crate::arena::charged_binary;
+use crate::quota::registry;
+use crate::{atoms, timing};
+use bounded_core::arena::account::{Kind, Reservation};
 use bounded_core::external_term::{Allowed, Fault, Progress, Walk};
-use bounded_core::quota::{Kind, Reservation};
 use rustler::schedule::consume_timeslice;
 use rustler::{Binary, Encoder, Env, Term};
 
@@ -59,6 +61,6 @@ fn error(env: Env<'_>, fault: Fault, offset: usize) -> Term<'_> {
 fn binary_room(env: Env<'_>, bytes: u64) -> Term<'_> {
     match Reservation::new(&registry::own_account(env), Kind::Native, bytes) {
         Ok(_) => atoms::ok().encode(env),
-        Err(refusal) => arena::refused(env, &refusal),
+        Err(refusal) => charged_binary::refused(env, &refusal),
     }
 }

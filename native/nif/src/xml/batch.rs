@@ -1,8 +1,8 @@
 //! What one call makes: a bounded number of terms, turned into a list at its end.
 
-use super::large::Wait;
-use super::terms::{RawTerm, Terms};
-use bounded_core::quota::Refusal;
+use crate::xml::large::Wait;
+use crate::xml::terms::{RawTerm, Terms};
+use bounded_core::arena::account::Refusal;
 use std::mem::MaybeUninit;
 
 /// Events, attributes, and the parts of records of one call.

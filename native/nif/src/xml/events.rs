@@ -1,8 +1,8 @@
 //! Events as terms, in the shape that users of Saxy know.
 
-use super::large::LARGE;
-use super::terms::{self, RawTerm};
-use super::values::Values;
+use crate::xml::large::LARGE;
+use crate::xml::terms::{self, RawTerm};
+use crate::xml::values::Values;
 use bounded_core::xml::{Attributes, Doctype, Flow, Name, Position, Prolog, Sink};
 use rustler::{Atom, Encoder};
 

@@ -4,10 +4,10 @@
 //! and a tuple, and heap words per event fall by nearly half. The parser numbers its names; terms are
 //! valid within their call only.
 
-use super::short::{Found, Luck, SPACE, ShortStrings};
-use super::terms::{self, RawTerm, Terms};
-use bounded_core::charged::ChargedVec;
-use bounded_core::quota::Account;
+use crate::xml::short::{Found, Luck, SPACE, ShortStrings};
+use crate::xml::terms::{self, RawTerm, Terms};
+use bounded_core::arena::account::Account;
+use bounded_core::arena::charged_vec::ChargedVec;
 use bounded_core::xml::Name;
 use std::sync::Arc;
 

@@ -1,9 +1,9 @@
 //! Values too large to be copied within one call: charged binaries, filled a step at a time.
 
-use super::terms::{RawTerm, Terms};
-use crate::arena::ChargedBinary;
-use bounded_core::charged::ChargedVec;
-use bounded_core::quota::{Account, Refusal};
+use crate::arena::charged_binary::ChargedBinary;
+use crate::xml::terms::{RawTerm, Terms};
+use bounded_core::arena::account::{Account, Refusal};
+use bounded_core::arena::charged_vec::ChargedVec;
 use std::sync::Arc;
 
 /// Longer values are charged binaries; the VM's own binaries are not charged to the account.

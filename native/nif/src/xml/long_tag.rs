@@ -3,7 +3,7 @@
 //! Their list is built from its last cell. What is built of it travels through the caller: the terms of
 //! one call cannot be kept for the next.
 
-use super::terms::RawTerm;
+use crate::xml::terms::RawTerm;
 
 /// Up to so many attributes are built in one call.
 pub const MANY: usize = 1024;

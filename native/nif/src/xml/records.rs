@@ -1,11 +1,11 @@
 //! Selected elements as trees.
 
-use super::large::{LARGE, Wait};
-use super::terms;
-use super::tree::{Closed, Tree};
-use super::values::Values;
-use bounded_core::quota::Account;
-use bounded_core::segments::Segments;
+use crate::xml::large::{LARGE, Wait};
+use crate::xml::terms;
+use crate::xml::tree::{Closed, Tree};
+use crate::xml::values::Values;
+use bounded_core::arena::account::Account;
+use bounded_core::arena::chunked_buf::Segments;
 use bounded_core::xml::{
     Attributes, ExceededLimit, Flow, Interest, Name, Prolog, Selector, Sink, TEXT_PIECE,
 };

@@ -1,15 +1,15 @@
 //! One document being read: a parser, and what makes terms of its events.
 
-use super::batch::Batch;
-use super::config::{self, Config, PathStep};
-use super::events::EventSink;
-use super::intern::Interner;
-use super::large::LargeValues;
-use super::long_tag::LongTag;
-use super::records::{RecordSink, Selection};
-use super::terms::{RawTerm, Terms};
-use super::values::Values;
-use bounded_core::quota::{Account, Refusal};
+use crate::xml::batch::Batch;
+use crate::xml::config::{self, Config, PathStep};
+use crate::xml::events::EventSink;
+use crate::xml::intern::Interner;
+use crate::xml::large::LargeValues;
+use crate::xml::long_tag::LongTag;
+use crate::xml::records::{RecordSink, Selection};
+use crate::xml::terms::{RawTerm, Terms};
+use crate::xml::values::Values;
+use bounded_core::arena::account::{Account, Refusal};
 use bounded_core::xml::{DocumentError, Error, ErrorKind, Parser, Position, Status};
 use rustler::{Env, NifResult, Term};
 use std::sync::Arc;

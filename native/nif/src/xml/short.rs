@@ -3,9 +3,9 @@
 //! Values and texts repeat as names do, but not all of them: what never comes again must cost next to
 //! nothing. So each kind of string is looked up as long as enough of its strings are found.
 
-use super::terms::RawTerm;
-use bounded_core::charged::ChargedVec;
-use bounded_core::quota::Account;
+use crate::xml::terms::RawTerm;
+use bounded_core::arena::account::Account;
+use bounded_core::arena::charged_vec::ChargedVec;
 use std::sync::Arc;
 
 /// Slots by what is in a string, a power of two of them: one string takes the slot of another.

@@ -4,10 +4,10 @@
 //! caller: a list of frames, the innermost element's first. A frame is taken off when something is added
 //! to its element, so that no call depends on how deep or how large the tree is already.
 
-use super::batch::Batch;
-use super::terms::{RawTerm, Terms};
-use bounded_core::charged::ChargedVec;
-use bounded_core::quota::{Account, Refusal};
+use crate::xml::batch::Batch;
+use crate::xml::terms::{RawTerm, Terms};
+use bounded_core::arena::account::{Account, Refusal};
+use bounded_core::arena::charged_vec::ChargedVec;
 use std::sync::Arc;
 
 /// An open element. Terms of this call.

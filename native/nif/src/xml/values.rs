@@ -1,10 +1,10 @@
 //! Names, strings and lists of attributes as terms: what events and records have in common.
 
-use super::batch::Batch;
-use super::intern::Interner;
-use super::large::{LARGE, LARGE_TOGETHER, LargeValues, Wait};
-use super::long_tag::{LongTag, MANY};
-use super::terms::{RawTerm, Terms};
+use crate::xml::batch::Batch;
+use crate::xml::intern::Interner;
+use crate::xml::large::{LARGE, LARGE_TOGETHER, LargeValues, Wait};
+use crate::xml::long_tag::{LongTag, MANY};
+use crate::xml::terms::{RawTerm, Terms};
 use bounded_core::xml::{Attribute, Attributes};
 use std::mem::MaybeUninit;
 

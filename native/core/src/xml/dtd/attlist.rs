@@ -1,7 +1,7 @@
 //! Attribute-list declarations: types and defaults.
 
-use super::cursor::Cursor;
-use super::fault::Fault;
+use crate::xml::dtd::cursor::Cursor;
+use crate::xml::dtd::fault::Fault;
 use std::ops::Range;
 
 const NEXT_TOKEN: &str = "'|' or ')' belongs here in an enumeration";

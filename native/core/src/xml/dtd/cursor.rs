@@ -1,10 +1,10 @@
 //! Reading one declaration: the tokens that all of them are made of.
 
-use super::Rules;
-use super::fault::{Fault, Reason, malformed};
+use crate::xml::api::error::ExceededLimit;
 use crate::xml::chars::{first_illegal, is_public_id_char, is_space};
-use crate::xml::error::ExceededLimit;
-use crate::xml::names::{is_ncname, is_qname, name_len, nmtoken_len};
+use crate::xml::dtd::Rules;
+use crate::xml::dtd::fault::{Fault, Reason, malformed};
+use crate::xml::syntax::names::{is_ncname, is_qname, name_len, nmtoken_len};
 use std::ops::Range;
 
 const PE_INSIDE: &str =

@@ -1,9 +1,9 @@
 //! Element declarations. A parser that does not validate keeps nothing of them, but they must be right.
 
-use super::cursor::Cursor;
-use super::fault::{Fault, Reason};
-use crate::charged::ChargedVec;
-use crate::xml::error::ExceededLimit;
+use crate::arena::charged_vec::ChargedVec;
+use crate::xml::api::error::ExceededLimit;
+use crate::xml::dtd::cursor::Cursor;
+use crate::xml::dtd::fault::{Fault, Reason};
 
 const CONTENT: &str = "EMPTY, ANY or a content model in parentheses belongs here";
 const PARTICLE: &str = "an element name or a group in parentheses belongs here";

@@ -1,10 +1,10 @@
 //! Entity declarations, and the references that may stand in their values.
 
-use super::cursor::Cursor;
-use super::fault::{Fault, Reason, malformed};
-use crate::charged::ChargedVec;
+use crate::arena::charged_vec::ChargedVec;
 use crate::xml::chars::is_char;
-use crate::xml::names::{is_ncname, name_len};
+use crate::xml::dtd::cursor::Cursor;
+use crate::xml::dtd::fault::{Fault, Reason, malformed};
+use crate::xml::syntax::names::{is_ncname, name_len};
 use std::ops::Range;
 
 /// An entity declaration as read; the replacement text is in the scratch memory.

@@ -1,7 +1,7 @@
 //! What can be wrong with a declaration, and where.
 
-use crate::quota::Refusal;
-use crate::xml::error::ExceededLimit;
+use crate::arena::account::Refusal;
+use crate::xml::api::error::ExceededLimit;
 
 /// The first thing wrong with a text, and its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

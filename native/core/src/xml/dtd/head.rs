@@ -1,9 +1,9 @@
 //! What a document type declaration says before its internal subset.
 
-use super::Rules;
-use super::cursor::Cursor;
-use super::fault::{Fault, malformed};
-use super::{DtdOptions, Limits};
+use crate::xml::dtd::Rules;
+use crate::xml::dtd::cursor::Cursor;
+use crate::xml::dtd::fault::{Fault, malformed};
+use crate::xml::dtd::{DtdOptions, Limits};
 use std::ops::Range;
 
 /// The name of the document type and its external subset: where they stand in the text.

@@ -1,7 +1,7 @@
 //! Finding declarations by name, whatever names an attacker chooses.
 
-use crate::charged::ChargedVec;
-use crate::quota::{Account, Refusal};
+use crate::arena::account::{Account, Refusal};
+use crate::arena::charged_vec::ChargedVec;
 use crate::sync::Arc;
 use std::hash::{BuildHasher, Hash, RandomState};
 

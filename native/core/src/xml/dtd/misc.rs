@@ -1,10 +1,10 @@
 //! Comments and processing instructions between declarations, and texts that are kept.
 
-use super::cursor::Cursor;
-use super::entity::append;
-use super::fault::{Fault, malformed};
-use crate::charged::ChargedVec;
-use crate::xml::names::name_len;
+use crate::arena::charged_vec::ChargedVec;
+use crate::xml::dtd::cursor::Cursor;
+use crate::xml::dtd::entity::append;
+use crate::xml::dtd::fault::{Fault, malformed};
+use crate::xml::syntax::names::name_len;
 use std::ops::Range;
 
 /// Reads what follows `<!--` and appends the comment's text to `out`.
@@ -80,7 +80,7 @@ pub(super) fn normalise_public_id(id: &mut [u8]) -> usize {
             *byte = b' ';
         }
     }
-    super::value::tokenize(id)
+    crate::xml::dtd::value::tokenize(id)
 }
 
 /// What is wrong with a text that starts no declaration.

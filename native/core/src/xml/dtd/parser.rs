@@ -1,19 +1,19 @@
 //! Reading the internal subset, one bounded step at a time.
 
-use super::cursor::Cursor;
-use super::fault::{Fault, Reason, malformed};
-use super::misc::{comment, copy, instruction, misplaced, normalise_public_id};
-use super::sources::Sources;
-use super::value::{AttributeValue, ValueContext, tokenize};
-use super::{Content, Dtd, DtdOptions, ElementId, EntityId, Rules};
-use super::{attlist, element, entity};
-use crate::charged::ChargedVec;
-use crate::quota::{Account, Refusal};
+use crate::arena::account::{Account, Refusal};
+use crate::arena::charged_vec::ChargedVec;
 use crate::sync::Arc;
+use crate::xml::api::error::ExceededLimit;
+use crate::xml::api::limits::Limits;
 use crate::xml::chars::is_space;
-use crate::xml::error::ExceededLimit;
-use crate::xml::expansion::Expansions;
-use crate::xml::limits::Limits;
+use crate::xml::dtd::amplification::Expansions;
+use crate::xml::dtd::cursor::Cursor;
+use crate::xml::dtd::fault::{Fault, Reason, malformed};
+use crate::xml::dtd::input_stack::Sources;
+use crate::xml::dtd::misc::{comment, copy, instruction, misplaced, normalise_public_id};
+use crate::xml::dtd::value::{AttributeValue, ValueContext, tokenize};
+use crate::xml::dtd::{Content, Dtd, DtdOptions, ElementId, EntityId, Rules};
+use crate::xml::dtd::{attlist, element, entity};
 use std::ops::Range;
 
 /// White space and expanded bytes that one step looks at.
@@ -95,7 +95,7 @@ impl DtdParser {
     /// white space or of a default value.
     ///
     /// `subset` is what follows the `[`, the same text each time, known to be UTF-8, with the `]` that
-    /// [`super::Extent`] finds. Called with less, it reads what there is and then says that it is truncated.
+    /// [`crate::xml::dtd::Extent`] finds. Called with less, it reads what there is and then says that it is truncated.
     ///
     /// A fault's offset is one into the subset; what is wrong in a parameter entity is found at the
     /// reference that led there.

@@ -4,9 +4,9 @@ mod declarations;
 mod limits;
 mod references;
 
-use super::*;
-use crate::xml::error::ExceededLimit;
-use crate::xml::expansion::Expansions;
+use crate::xml::api::error::ExceededLimit;
+use crate::xml::dtd::amplification::Expansions;
+use crate::xml::dtd::*;
 
 const OPTIONS: DtdOptions = DtdOptions {
     namespaces: true,

@@ -1,14 +1,14 @@
 //! Attribute values: references replaced, white space normalised, a piece at a time.
 
-use super::entity::{append, character_reference, entity_reference};
-use super::fault::{Fault, Reason, malformed};
-use super::{Dtd, EntityId, Lookup};
-use crate::charged::ChargedVec;
-use crate::quota::{Account, Refusal};
+use crate::arena::account::{Account, Refusal};
+use crate::arena::charged_vec::ChargedVec;
 use crate::sync::Arc;
-use crate::xml::error::ExceededLimit;
-use crate::xml::expansion::Expansions;
-use crate::xml::limits::Limits;
+use crate::xml::api::error::ExceededLimit;
+use crate::xml::api::limits::Limits;
+use crate::xml::dtd::amplification::Expansions;
+use crate::xml::dtd::entity::{append, character_reference, entity_reference};
+use crate::xml::dtd::fault::{Fault, Reason, malformed};
+use crate::xml::dtd::{Dtd, EntityId, Lookup};
 use std::ops::Range;
 
 /// What is the same for every piece of one value.

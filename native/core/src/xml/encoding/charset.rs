@@ -1,6 +1,6 @@
 //! Encodings by name.
 
-use super::EncodingError;
+use crate::xml::encoding::EncodingError;
 use encoding_rs::{
     Encoding, ISO_2022_JP, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_874, WINDOWS_1252, WINDOWS_1254,
     X_USER_DEFINED,

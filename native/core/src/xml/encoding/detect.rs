@@ -1,9 +1,9 @@
 //! Which encoding a document is in, from its first bytes: its byte order mark, its declaration, and
 //! what the caller said (XML 1.0, section 4.3.3 and appendix F).
 
-use super::EncodingError;
-use super::charset::{ByteOrder, Charset};
-use super::declaration::{self, Declared, declared};
+use crate::xml::encoding::EncodingError;
+use crate::xml::encoding::charset::{ByteOrder, Charset};
+use crate::xml::encoding::declaration::{self, Declared, declared};
 use std::ops::Range;
 
 /// As many bytes as it can take to tell: a mark, and a declaration in UTF-16.

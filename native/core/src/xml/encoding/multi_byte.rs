@@ -10,12 +10,12 @@
 //! Pieces start between two characters, so that one of them decoded once more, byte by byte, tells
 //! where any of its text stood. That happens for positions only, which few documents are asked for.
 
-use super::Failure;
-use super::charset::has_escapes;
-use super::utf16::{convert, widest};
-use crate::charged::ChargedVec;
-use crate::quota::{Account, Refusal};
+use crate::arena::account::{Account, Refusal};
+use crate::arena::charged_vec::ChargedVec;
 use crate::sync::Arc;
+use crate::xml::encoding::Failure;
+use crate::xml::encoding::charset::has_escapes;
+use crate::xml::encoding::utf16::{convert, widest};
 use encoding_rs::{Decoder, Encoding};
 
 /// A piece ends at the first boundary behind this many bytes of the original.

@@ -1,10 +1,10 @@
 //! Encodings of one byte per character, by table.
 
-use super::charset::{Repertoire, Upper};
-use super::{EncodingError, Failure};
-use crate::charged::ChargedVec;
-use crate::quota::{Account, Refusal};
+use crate::arena::account::{Account, Refusal};
+use crate::arena::charged_vec::ChargedVec;
 use crate::sync::Arc;
+use crate::xml::encoding::charset::{Repertoire, Upper};
+use crate::xml::encoding::{EncodingError, Failure};
 use encoding_rs::Encoding;
 
 /// In the table, a byte that the encoding does not assign. No single-byte encoding has this character.

@@ -1,4 +1,4 @@
-use super::*;
+use crate::xml::encoding::*;
 use encoding_rs::Encoding;
 
 mod cuts;

@@ -1,8 +1,8 @@
 //! UTF-16, and how the decoders of `encoding_rs` are driven.
 
-use super::charset::ByteOrder;
-use super::{EncodingError, Failure, characters};
-use crate::charged::ChargedVec;
+use crate::arena::charged_vec::ChargedVec;
+use crate::xml::encoding::charset::ByteOrder;
+use crate::xml::encoding::{EncodingError, Failure, characters};
 use encoding_rs::{Decoder, DecoderResult, UTF_16BE, UTF_16LE};
 
 /// Size in bytes of the buffer that text passes through.

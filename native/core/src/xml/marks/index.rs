@@ -2,7 +2,7 @@
 //!
 //! How many bits a word has no processor guesses, and each time it is wrong it waits.
 
-use super::kernels::BLOCK;
+use crate::xml::marks::kernels::BLOCK;
 
 /// So many blocks are gone through at once, one bit of a word for each.
 pub(super) const GROUP: usize = 64;

@@ -1,6 +1,6 @@
 //! Finding all marks of a window, sixty-four bytes at a time, with the widest vectors there are.
 
-use super::index::{GROUP, Index, Slots};
+use crate::xml::marks::index::{GROUP, Index, Slots};
 
 /// Bytes looked at together, one bit of a word for each.
 pub(super) const BLOCK: usize = 64;
@@ -95,8 +95,8 @@ fn cut_blocks(text: &[u8], at: usize) -> [Block; 2] {
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
 mod wide {
-    use super::super::index::{self, Index, Slots};
     use super::{BLOCK, Block, Found, Words, mark_with};
+    use crate::xml::marks::index::{self, Index, Slots};
     use std::arch::x86_64::*;
 
     pub fn mark(text: &[u8], start: usize, markup: &mut Index, quotes: &mut Words) -> usize {
@@ -256,8 +256,8 @@ mod wide {
 
 #[cfg(not(target_arch = "x86_64"))]
 mod wide {
-    use super::super::index::{self, Index};
     use super::{BLOCK, Block, Found, Words, mark_with};
+    use crate::xml::marks::index::{self, Index};
 
     pub fn mark(text: &[u8], start: usize, markup: &mut Index, quotes: &mut Words) -> usize {
         let is = |block: &Block, byte: u8| {

@@ -1,9 +1,9 @@
 //! A survey of bytes while they are copied, and whether they are UTF-8, with AVX-512.
 #![allow(unsafe_code)]
 
-use super::Survey;
-use crate::charged::ChargedVec;
-use crate::quota::Refusal;
+use crate::arena::account::Refusal;
+use crate::arena::charged_vec::ChargedVec;
+use crate::xml::survey::Survey;
 use std::arch::x86_64::*;
 
 pub(super) fn is_there() -> bool {

@@ -1,6 +1,6 @@
 //! What each kind of declaration may say.
 
-use super::*;
+use crate::xml::dtd::tests::*;
 
 #[test]
 fn replacement_texts() {

@@ -1,6 +1,6 @@
 //! Where reading stops: limits, refused memory, texts cut short, work done in steps.
 
-use super::*;
+use crate::xml::dtd::tests::*;
 
 #[test]
 fn a_text_cut_short_is_truncated_where_it_is_cut() {

@@ -1,6 +1,6 @@
 //! Where references are replaced: default values and parameter entities.
 
-use super::*;
+use crate::xml::dtd::tests::*;
 
 #[test]
 fn default_values_are_normalised() {

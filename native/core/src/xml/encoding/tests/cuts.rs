@@ -1,7 +1,7 @@
 //! However it is cut, a document decodes the same, or fails the same.
 
-use super::*;
-use crate::quota::{Kind, Reservation};
+use crate::arena::account::{Kind, Reservation};
+use crate::xml::encoding::tests::*;
 use proptest::prelude::*;
 
 #[test]

@@ -1,6 +1,6 @@
 //! Which encoding a document is found to be in.
 
-use super::*;
+use crate::xml::encoding::tests::*;
 use ErrorKind::{Encoding as Wrong, Unsupported};
 
 fn utf16le(text: &str) -> Vec<u8> {

@@ -1,6 +1,6 @@
 //! Places in the text and where they stood in the original.
 
-use super::*;
+use crate::xml::encoding::tests::*;
 use proptest::prelude::*;
 
 /// What the first bytes of a document mean, by `encoding_rs` alone.

@@ -1,6 +1,6 @@
 //! The documents of the W3C suite that are not in UTF-8. `bin/fetch-xmlconf` puts them in place.
 
-use super::*;
+use crate::xml::encoding::tests::*;
 use encoding_rs::{EUC_JP, ISO_2022_JP, SHIFT_JIS, UTF_16BE, UTF_16LE};
 use std::path::{Path, PathBuf};
 

@@ -1,0 +1,373 @@
+//! The ledger: who may hold how many bytes, and who holds them now.
+//!
+//! ```text
+//!            root account (the node, no limit)
+//!              |                  |
+//!      Quota.run(64 MiB)   Quota.run(16 MiB)      accounts: limit, used, peak
+//!              |
+//!      nested Quota.run(8 MiB)
+//!         |          |
+//!    Reservation  Reservation                     bytes granted, refunded on drop
+//! ```
+//!
+//! A reservation is granted by every account from its own up to the root, or by none. Bytes that
+//! outlive their quota stay charged up the tree. Once the outermost quota has ended as well, they show as
+//! [`Account::orphaned`] of the root, and stay in use in the pool that admitted the quota.
+//!
+//! Two kinds of bytes are reserved, kept apart so that nothing is counted twice: payloads of binaries
+//! handed to the VM, which the VM also counts in the process that holds them, and everything else,
+//! which only this ledger sees. What the VM itself uses is reported with [`Account::observe`].
+
+use crate::arena::pool::{Admission, Pool, never_negative};
+use crate::sync::{Arc, AtomicU64, OnceLock, Ordering};
+
+mod breach;
+mod closing;
+mod observed;
+mod pace;
+mod peaks;
+mod survey;
+
+pub use crate::arena::account::breach::{Breach, Category};
+use crate::arena::account::closing::Closing;
+use crate::arena::account::observed::Observed;
+pub use crate::arena::account::pace::{Crowd, Look, Pace};
+use crate::arena::account::peaks::Peaks;
+pub use crate::arena::account::survey::Survey;
+
+/// The limit of an account without one.
+pub const UNLIMITED: u64 = u64::MAX;
+
+/// Set in [`Account::used`] once the account is closed; what is still used is then orphaned.
+const CLOSED: u64 = 1 << 63;
+
+/// No reservation can be larger; keeps every sum of two figures far from overflow.
+const MAX_BYTES: u64 = 1 << 60;
+
+/// What reserved bytes are used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Memory that only this ledger sees: parser buffers, tables.
+    Native,
+    /// Payloads of binaries, which the VM counts as well in every process that holds them.
+    Binary,
+}
+
+/// A reservation that was refused, and by which figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Bytes asked for.
+    pub requested: u64,
+    /// Limit in bytes of the account that refused: the caller's own or one of its ancestors.
+    pub limit: u64,
+    /// Bytes that account had in use, the VM's share included.
+    pub used: u64,
+}
+
+/// What an account has in use, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Process heaps, stacks and mailboxes, as last observed.
+    pub heap: u64,
+    /// Binaries: the larger of what the VM was seen to hold and what was handed out.
+    pub binaries: u64,
+    /// Native memory that the VM does not see.
+    pub native: u64,
+    /// ETS tables, where they are counted.
+    pub ets: u64,
+    /// Everything together, nothing counted twice.
+    pub total: u64,
+    /// The largest `total` seen.
+    pub peak: u64,
+}
+
+/// The ledger of one quota.
+#[derive(Debug)]
+pub struct Account {
+    limit: u64,
+    /// Bytes reserved here and below, of both kinds, and the [`CLOSED`] flag.
+    used: AtomicU64,
+    /// The part of `used` that is of [`Kind::Binary`].
+    binaries: AtomicU64,
+    /// What the VM was last seen to use, without the binaries that `used` already holds.
+    observed: Observed,
+    peak: AtomicU64,
+    peaks: Peaks,
+    /// Bytes that outlived their quota; kept in the root only.
+    orphaned: AtomicU64,
+    breach: OnceLock<Breach>,
+    parent: Option<Arc<Account>>,
+    /// What a pool granted for this quota.
+    admission: OnceLock<Admission>,
+    closing: Closing,
+}
+
+impl Account {
+    /// An account with neither limit nor parent: the node's.
+    pub fn root() -> Arc<Account> {
+        Account::build(UNLIMITED, None)
+    }
+
+    /// An account of at most `limit` bytes whose usage counts in `parent` too, which does not close before it.
+    pub fn child(parent: &Arc<Account>, limit: u64) -> Arc<Account> {
+        parent.opened_below();
+        Account::build(limit, Some(Arc::clone(parent)))
+    }
+
+    fn build(limit: u64, parent: Option<Arc<Account>>) -> Arc<Account> {
+        Arc::new(Account {
+            limit,
+            used: AtomicU64::new(0),
+            binaries: AtomicU64::new(0),
+            observed: Observed::new(),
+            peak: AtomicU64::new(0),
+            peaks: Peaks::new(),
+            orphaned: AtomicU64::new(0),
+            breach: OnceLock::new(),
+            parent,
+            admission: OnceLock::new(),
+            closing: Closing::new(),
+        })
+    }
+
+    /// Makes the quota's bytes those of `admission`, which goes back when this account is closed, less what
+    /// outlives it. To be called before anything is charged. Gives the admission back when there is one already.
+    pub fn admit(&self, admission: Admission) -> Result<(), Admission> {
+        self.admission.set(admission)?;
+        // Whoever asked may have given up meanwhile. Closing changes the same word: either it comes later and
+        // finds the admission, or it is seen here. A plain load could miss it.
+        if self.used.fetch_add(0, Ordering::AcqRel) & CLOSED != 0
+            && let Some(admission) = self.admission.get()
+        {
+            admission.settle(0);
+        }
+        Ok(())
+    }
+
+    /// The pools that admitted this quota or one that it is nested in.
+    pub fn pools(&self) -> impl Iterator<Item = &Arc<Pool>> {
+        self.ancestors().filter_map(Account::pool)
+    }
+
+    /// The pool that admitted this quota itself.
+    fn pool(&self) -> Option<&Arc<Pool>> {
+        self.admission.get().map(Admission::pool)
+    }
+
+    /// Whether `pool` admitted this quota or one that it is nested in, so that its bytes are promised already.
+    pub fn is_admitted_by(&self, pool: &Arc<Pool>) -> bool {
+        self.pools().any(|granter| Arc::ptr_eq(granter, pool))
+    }
+
+    /// The limit in bytes; [`UNLIMITED`] for the root.
+    pub fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    /// Bytes reserved and not yet refunded, descendants included.
+    pub fn reserved(&self) -> u64 {
+        self.used.load(Ordering::Acquire) & !CLOSED
+    }
+
+    /// Bytes that outlived their quota. Only the root's figure is meaningful.
+    pub fn orphaned(&self) -> u64 {
+        never_negative(self.orphaned.load(Ordering::Acquire))
+    }
+
+    /// Bytes that can still be reserved, by this account's and all its ancestors' limits.
+    pub fn headroom(&self) -> u64 {
+        self.ancestors()
+            .map(|account| account.limit.saturating_sub(account.total()))
+            .min()
+            .unwrap_or(0)
+    }
+
+    /// Everything in use at this moment.
+    pub fn usage(&self) -> Usage {
+        let reserved = self.reserved();
+        let handed_out = self.binaries.load(Ordering::Acquire).min(reserved);
+        let (heap, vm_binaries, ets) = self.observed.parts();
+        let total = reserved + heap + vm_binaries + ets;
+        Usage {
+            heap,
+            binaries: handed_out + vm_binaries,
+            native: reserved - handed_out,
+            ets,
+            total,
+            peak: self.peak.load(Ordering::Acquire).max(total),
+        }
+    }
+
+    /// The largest figure seen of each kind, not all at the same time. `total` and `peak` are those of `usage`.
+    pub fn peaks(&self) -> Usage {
+        self.peaks.of(self.usage())
+    }
+
+    fn total(&self) -> u64 {
+        self.reserved() + self.observed.all()
+    }
+
+    fn note_peak(&self) {
+        let usage = self.usage();
+        self.peaks.note(usage);
+        if usage.total > self.peak.load(Ordering::Relaxed) {
+            self.peak.fetch_max(usage.total, Ordering::AcqRel);
+        }
+    }
+
+    fn ancestors(&self) -> impl Iterator<Item = &Account> {
+        std::iter::successors(Some(self), |account| account.parent.as_deref())
+    }
+
+    /// The root, when this is an outermost quota. What outlives a nested one is still held by the outer.
+    fn parent_root(&self) -> Option<&Account> {
+        self.parent.as_deref().filter(|it| it.parent.is_none())
+    }
+
+    /// Grants `bytes` in every account up to the root, or in none.
+    fn grow(&self, kind: Kind, bytes: u64) -> Result<(), Refusal> {
+        for account in self.ancestors() {
+            if let Err(refusal) = account.grow_here(kind, bytes) {
+                for granted in self.ancestors() {
+                    if std::ptr::eq(granted, account) {
+                        break;
+                    }
+                    granted.shrink_here(kind, bytes);
+                }
+                return Err(refusal);
+            }
+        }
+        Ok(())
+    }
+
+    fn shrink(&self, kind: Kind, bytes: u64) {
+        for account in self.ancestors() {
+            account.shrink_here(kind, bytes);
+        }
+    }
+
+    fn grow_here(&self, kind: Kind, bytes: u64) -> Result<(), Refusal> {
+        let observed = self.observed.all();
+        let refusal = |used: u64| Refusal {
+            requested: bytes,
+            limit: self.limit,
+            used: (used & !CLOSED) + observed,
+        };
+        if bytes > MAX_BYTES {
+            return Err(refusal(self.used.load(Ordering::Acquire)));
+        }
+        let before = self
+            .used
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| {
+                let total = (used & !CLOSED) + bytes + observed;
+                (total <= self.limit.min(MAX_BYTES)).then_some(used + bytes)
+            })
+            .map_err(refusal)?;
+        if before & CLOSED != 0 {
+            if let Some(root) = self.parent_root() {
+                root.orphaned.fetch_add(bytes, Ordering::AcqRel);
+            }
+            if let Some(pool) = self.pool() {
+                pool.orphan(bytes);
+            }
+        }
+        if kind == Kind::Binary {
+            self.binaries.fetch_add(bytes, Ordering::AcqRel);
+        }
+        self.note_peak();
+        Ok(())
+    }
+
+    fn shrink_here(&self, kind: Kind, bytes: u64) {
+        if kind == Kind::Binary {
+            self.binaries.fetch_sub(bytes, Ordering::AcqRel);
+        }
+        let before = self.used.fetch_sub(bytes, Ordering::AcqRel);
+        debug_assert!(before & !CLOSED >= bytes, "refunded more than was reserved");
+        if before & CLOSED != 0 {
+            if let Some(root) = self.parent_root() {
+                root.orphaned.fetch_sub(bytes, Ordering::AcqRel);
+            }
+            if let Some(pool) = self.pool() {
+                pool.refund_orphan(bytes);
+            }
+        }
+    }
+}
+
+/// Bytes granted by an account and its ancestors, refunded when dropped.
+#[derive(Debug)]
+pub struct Reservation {
+    account: Arc<Account>,
+    kind: Kind,
+    bytes: u64,
+}
+
+impl Reservation {
+    /// A reservation of nothing, to grow later.
+    pub fn empty(account: &Arc<Account>, kind: Kind) -> Reservation {
+        Reservation {
+            account: Arc::clone(account),
+            kind,
+            bytes: 0,
+        }
+    }
+
+    /// Reserves `bytes` at once.
+    pub fn new(account: &Arc<Account>, kind: Kind, bytes: u64) -> Result<Reservation, Refusal> {
+        let mut reservation = Reservation::empty(account, kind);
+        reservation.try_grow(bytes)?;
+        Ok(reservation)
+    }
+
+    /// The account that granted it.
+    pub fn account(&self) -> &Arc<Account> {
+        &self.account
+    }
+
+    /// Bytes held.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Asks for `bytes` more; what is held stays as it is when they are refused.
+    pub fn try_grow(&mut self, bytes: u64) -> Result<(), Refusal> {
+        if bytes > 0 {
+            self.account.grow(self.kind, bytes)?;
+            self.bytes += bytes;
+        }
+        Ok(())
+    }
+
+    /// Gives `bytes` back, at most what is held.
+    pub fn shrink(&mut self, bytes: u64) {
+        let bytes = bytes.min(self.bytes);
+        if bytes > 0 {
+            self.bytes -= bytes;
+            self.account.shrink(self.kind, bytes);
+        }
+    }
+
+    /// Grows or shrinks to exactly `bytes`.
+    pub fn try_resize(&mut self, bytes: u64) -> Result<(), Refusal> {
+        if bytes >= self.bytes {
+            self.try_grow(bytes - self.bytes)
+        } else {
+            self.shrink(self.bytes - bytes);
+            Ok(())
+        }
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.shrink(self.bytes);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
+#[cfg(all(test, loom))]
+mod loom_tests;

@@ -1,0 +1,53 @@
+//! Why a quota ended its work: recorded once, before the kill, and never guessed afterwards.
+
+use crate::arena::account::{Account, Usage};
+
+/// What went over the limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Category {
+    Heap,
+    Binaries,
+    Native,
+    /// Tables of the processes that are counted.
+    Ets,
+    /// Messages waiting, by their number.
+    Queue,
+    Result,
+    /// Killed where nothing could tell by whom.
+    Unknown,
+}
+
+/// The first breach of a quota and what was in use then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Breach {
+    pub category: Category,
+    pub usage: Usage,
+}
+
+impl Account {
+    /// Records a breach with the usage of this moment. The first one counts; says whether it was.
+    pub fn breach(&self, category: Category) -> bool {
+        let usage = self.usage();
+        self.breach.set(Breach { category, usage }).is_ok()
+    }
+
+    /// The breach that was recorded, if any.
+    pub fn recorded(&self) -> Option<Breach> {
+        self.breach.get().copied()
+    }
+}
+
+impl Usage {
+    /// What takes the most: the category of a breach that the sum of all made.
+    pub fn largest(&self) -> Category {
+        [
+            (self.ets, Category::Ets),
+            (self.native, Category::Native),
+            (self.binaries, Category::Binaries),
+            (self.heap, Category::Heap),
+        ]
+        .into_iter()
+        .max_by_key(|(bytes, _)| *bytes)
+        .map_or(Category::Heap, |(_, category)| category)
+    }
+}

@@ -1,0 +1,7 @@
+//! What a caller of the parser sees: options, limits, errors, and the sink that receives events.
+
+pub mod attributes;
+pub mod error;
+pub mod limits;
+pub mod options;
+pub mod sink;

@@ -1,0 +1,143 @@
+//! The attributes of one tag: spans of the buffers that hold them, nothing copied.
+
+use crate::xml::api::sink::{Attribute, Name};
+use crate::xml::names::namespaces::Namespaces;
+use crate::xml::names::table::NameId;
+use crate::xml::utf8;
+
+/// Which buffer a span lies in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Source {
+    /// The text being scanned: the input, or an entity's replacement text.
+    Scanned = 0,
+    /// Values that were normalised.
+    Normalised = 1,
+    /// Names and values that had to make room for more input.
+    Kept = 2,
+    /// The declarations of the document type.
+    Declared = 3,
+}
+
+/// A place in one of the buffers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub start: u32,
+    pub end: u32,
+    pub source: Source,
+}
+
+impl Span {
+    pub const EMPTY: Span = Span {
+        start: 0,
+        end: 0,
+        source: Source::Scanned,
+    };
+
+    #[inline]
+    pub fn new(source: Source, start: usize, end: usize) -> Span {
+        Span {
+            start: start as u32,
+            end: end as u32,
+            source,
+        }
+    }
+
+    #[inline]
+    pub fn len(&self) -> usize {
+        (self.end - self.start) as usize
+    }
+}
+
+/// One attribute of the tag being scanned.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AttributeSpan {
+    pub name: Span,
+    pub value: Span,
+    /// The number of the name, if it has one.
+    pub id: Option<NameId>,
+    /// Bytes of the prefix and its colon.
+    pub prefix: u32,
+    /// Index of the namespace's URI, [`Namespaces::NONE`] without one.
+    pub namespace: u32,
+}
+
+/// The buffers that spans refer to, in the order of [`Source`].
+#[derive(Clone, Copy)]
+pub(crate) struct Sources<'a>(pub [&'a [u8]; 4]);
+
+impl<'a> Sources<'a> {
+    #[inline(always)]
+    pub fn bytes(&self, span: &Span) -> &'a [u8] {
+        &self.0[span.source as usize][span.start as usize..span.end as usize]
+    }
+}
+
+/// The attributes of a start tag, in document order, defaulted ones last.
+#[derive(Clone, Copy)]
+pub struct Attributes<'a> {
+    pub(crate) spans: &'a [AttributeSpan],
+    pub(crate) sources: Sources<'a>,
+    pub(crate) namespaces: &'a Namespaces,
+}
+
+impl<'a> Attributes<'a> {
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
+    /// Bytes of all values together.
+    #[inline]
+    pub fn value_bytes(&self) -> usize {
+        self.spans.iter().map(|span| span.value.len()).sum()
+    }
+
+    /// The same with the names as they are written.
+    #[inline]
+    pub fn bytes(&self) -> usize {
+        let bytes = self
+            .spans
+            .iter()
+            .map(|span| span.name.len() + span.value.len());
+        bytes.sum()
+    }
+
+    /// The attribute at `index`.
+    #[inline(always)]
+    pub fn get(&self, index: usize) -> Option<Attribute<'a>> {
+        let span = self.spans.get(index)?;
+        Some(Attribute {
+            name: self.name(span),
+            value: self.value(span),
+        })
+    }
+
+    /// The attributes, from either end.
+    #[inline(always)]
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Attribute<'a>> {
+        let attributes = *self;
+        (0..self.len()).filter_map(move |index| attributes.get(index))
+    }
+
+    #[inline(always)]
+    fn name(&self, span: &AttributeSpan) -> Name<'a> {
+        let qualified = utf8::text(self.sources.bytes(&span.name));
+        Name {
+            qualified,
+            local: &qualified[span.prefix as usize..],
+            id: span.id,
+            namespace: self.namespaces.get(span.namespace),
+        }
+    }
+
+    #[inline(always)]
+    fn value(&self, span: &AttributeSpan) -> &'a str {
+        utf8::text(self.sources.bytes(&span.value))
+    }
+}

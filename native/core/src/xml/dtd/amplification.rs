@@ -1,0 +1,107 @@
+//! What entities and defaults may add to a document: the ledger against amplification.
+
+use crate::xml::api::error::ExceededLimit;
+use crate::xml::api::limits::Limits;
+
+/// The ledger of one document.
+///
+/// Expanding fails when the bytes that came from entities, parameter entities and defaulted
+/// attributes exceed both `max_entity_bytes` and `max_amplification` times the input consumed up to
+/// the reference: small documents may use what they declare freely, large ones in proportion.
+#[derive(Clone, Debug)]
+pub struct Expansions {
+    max_entity_bytes: u64,
+    max_amplification: u64,
+    max_entity_expansions: u64,
+    bytes: u64,
+    count: u64,
+}
+
+impl Expansions {
+    /// A ledger in which nothing has been expanded.
+    pub fn new(limits: &Limits) -> Expansions {
+        Expansions {
+            max_entity_bytes: limits.max_entity_bytes,
+            max_amplification: limits.max_amplification,
+            max_entity_expansions: limits.max_entity_expansions,
+            bytes: 0,
+            count: 0,
+        }
+    }
+
+    /// Notes one reference to an entity whose replacement text has `bytes`, after `consumed` bytes of input.
+    #[inline]
+    pub fn expand(&mut self, bytes: u64, consumed: u64) -> Result<(), ExceededLimit> {
+        self.count += 1;
+        if self.count > self.max_entity_expansions {
+            return Err(ExceededLimit {
+                name: "max_entity_expansions",
+                value: self.max_entity_expansions,
+                seen: self.count,
+            });
+        }
+        self.add(bytes, consumed)
+    }
+
+    /// Notes `bytes` that no reference stands for: those of a defaulted attribute.
+    #[inline]
+    pub fn add(&mut self, bytes: u64, consumed: u64) -> Result<(), ExceededLimit> {
+        self.bytes = self.bytes.saturating_add(bytes);
+        if self.bytes <= self.max_entity_bytes {
+            return Ok(());
+        }
+        let allowed = self.max_amplification.saturating_mul(consumed);
+        if self.bytes <= allowed {
+            return Ok(());
+        }
+        Err(ExceededLimit {
+            name: "max_amplification",
+            value: self.max_amplification,
+            seen: self.bytes / consumed.max(1),
+        })
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn ledger(max_entity_expansions: u64) -> Expansions {
+        Expansions::new(&Limits {
+            max_entity_bytes: 1000,
+            max_amplification: 10,
+            max_entity_expansions,
+            ..Limits::default()
+        })
+    }
+
+    #[test]
+    fn both_bounds_must_be_exceeded() {
+        let mut ledger = ledger(100);
+        assert_eq!(ledger.expand(1000, 1), Ok(()));
+        assert_eq!(ledger.expand(1, 101), Ok(()));
+        let hit = ledger.add(10, 101);
+        assert_eq!(
+            hit,
+            Err(ExceededLimit {
+                name: "max_amplification",
+                value: 10,
+                seen: 10
+            })
+        );
+    }
+
+    #[test]
+    fn references_are_counted_even_when_they_stand_for_nothing() {
+        let mut ledger = ledger(2);
+        assert_eq!(ledger.expand(0, 1), Ok(()));
+        assert_eq!(ledger.add(0, 1), Ok(()));
+        assert_eq!(ledger.expand(0, 1), Ok(()));
+        let hit = ExceededLimit {
+            name: "max_entity_expansions",
+            value: 2,
+            seen: 3,
+        };
+        assert_eq!(ledger.expand(0, 1), Err(hit));
+    }
+}

@@ -1,0 +1,5 @@
+//! The fast path: runs of plain tokens that lie in the buffer whole. Everything else is left to `scanner`.
+
+pub mod skip;
+pub mod skip_loop;
+pub mod tokens;

@@ -1,0 +1,363 @@
+//! The fast path: runs of plain tokens, each of them complete in the text at hand.
+//!
+//! Plain are tags without white space or references to normalise, with ASCII names and within every
+//! limit, and text without references to entities other than the predefined ones. That is most of most
+//! documents. Whatever else comes is left to the scanner proper, from the start of its token: nothing here
+//! reports an error or waits for input.
+
+use crate::xml::api::attributes::{AttributeSpan, Attributes, Source, Sources, Span};
+use crate::xml::api::limits::Limits;
+use crate::xml::api::sink::{Flow, Name, Sink};
+use crate::xml::blocks::{name_end, text_end, value_end};
+use crate::xml::class::{self, SPACE, START};
+use crate::xml::names::element_stack::Open;
+use crate::xml::names::namespaces::Namespaces;
+use crate::xml::names::table::{KnownNames, NameId, Role};
+use crate::xml::scanner::interrupt::Halt;
+use crate::xml::scanner::markup::{CDATA, find};
+use crate::xml::scanner::state::State;
+use crate::xml::scanner::{ATTRIBUTE_COST, Scanner};
+use crate::xml::utf8;
+
+/// With more attributes, duplicates are found by hashing.
+const MAX_ATTRIBUTES: u64 = 16;
+
+/// A longer tag is left to the scanner: one that the sink wants told again is read again from here.
+const MAX_TAG: u64 = 16 * 1024;
+
+/// What a plain tag may have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PlainLimits {
+    pub tag_bytes: usize,
+    pub name_bytes: usize,
+    pub value_bytes: usize,
+    attributes: usize,
+    pub all_attributes: usize,
+}
+
+impl PlainLimits {
+    pub fn new(limits: &Limits) -> PlainLimits {
+        PlainLimits {
+            tag_bytes: limits.max_token_bytes.min(MAX_TAG) as usize,
+            name_bytes: limits.max_name_bytes as usize,
+            value_bytes: limits.max_attribute_bytes as usize,
+            attributes: limits.max_attributes.min(MAX_ATTRIBUTES) as usize,
+            all_attributes: limits.max_attributes as usize,
+        }
+    }
+}
+
+/// A start tag that was read.
+struct StartTag {
+    id: Option<NameId>,
+    name_end: usize,
+    end: usize,
+    empty: bool,
+}
+
+impl<S: Sink> Scanner<'_, S> {
+    /// Whether tokens may be read here: inside the root element, with nothing to look up or to place.
+    #[inline]
+    fn may_be_plain(&self) -> bool {
+        let core = &*self.core;
+        let options = &core.options;
+        self.level == 0
+            && core.run.text.is_empty()
+            && core.run.only_space
+            && core.open.depth() > 0
+            && self.dtd.is_none()
+            && !options.positions
+            && !options.namespaces
+    }
+
+    /// Reads tokens up to one that is not plain, or outside of the root element.
+    #[inline]
+    pub fn plain(&mut self) -> Result<(), Halt> {
+        while self.may_be_plain() {
+            let wants_all = self.wants_all();
+            match wants_all {
+                true => self.plain_tokens()?,
+                false if self.drops_text() => self.skim_tokens()?,
+                false => {}
+            }
+            if self.wants_all() == wants_all {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The same as long as everything is wanted.
+    #[inline(never)]
+    fn plain_tokens(&mut self) -> Result<(), Halt> {
+        let text = self.text;
+        loop {
+            if self.core.credit == 0 || self.sink.is_full() {
+                return Err(Halt::Full);
+            }
+            let read = match text[self.at..] {
+                [b'<', b'/', ..] => self.plain_end_tag()? && self.wants_all(),
+                [b'<', b'!', ..] => self.plain_cdata()?,
+                [b'<', b'?', ..] | [b'<'] | [] => false,
+                [b'<', ..] => self.plain_start_tag()?,
+                _ => self.plain_text()?,
+            };
+            if !read {
+                return Ok(());
+            }
+        }
+    }
+
+    #[inline]
+    fn plain_text(&mut self) -> Result<bool, Halt> {
+        let end = text_end(self.text, self.at);
+        match self.text[end..] {
+            [b'<', next, ..] if !matches!(next, b'!' | b'?') => {}
+            [b'&' | b'\r', ..] => return self.gather(),
+            _ => return Ok(false),
+        }
+        let text = &self.text[self.at..end];
+        if text.len() > self.piece_room() {
+            return Ok(false);
+        }
+        if !(self.core.options.skip_whitespace && class::skip(text, 0, SPACE) == text.len()) {
+            let flow = self.sink.characters(utf8::text(text));
+            self.told(flow)?;
+        }
+        self.at = end;
+        Ok(true)
+    }
+
+    /// A CDATA section that is all of a run.
+    fn plain_cdata(&mut self) -> Result<bool, Halt> {
+        let start = self.at + CDATA.len();
+        if self.core.options.emit.cdata || !self.text[self.at..].starts_with(CDATA) {
+            return Ok(false);
+        }
+        let (stop, found) = find(self.text, start, b"]]>");
+        if !found || !self.is_rest_of_run(start, stop) {
+            return Ok(false);
+        }
+        if stop > start {
+            let flow = self.sink.characters(utf8::text(&self.text[start..stop]));
+            self.told(flow)?;
+        }
+        self.at = stop + 3;
+        Ok(true)
+    }
+
+    #[inline]
+    pub fn plain_end_tag(&mut self) -> Result<bool, Halt> {
+        let from = self.at + 2;
+        let end = match self.core.open.innermost_id() {
+            Some(id) => self.core.known.end(self.text, from, id),
+            None => {
+                let name = self.core.innermost();
+                self.text[from..]
+                    .starts_with(name)
+                    .then_some(from + name.len())
+            }
+        };
+        let (Some(end), true) = (end, end.and_then(|end| self.text.get(end)) == Some(&b'>')) else {
+            return Ok(false);
+        };
+        self.core.token = None;
+        self.close(end + 1)?;
+        Ok(self.core.open.depth() > 0)
+    }
+
+    #[inline]
+    pub fn plain_start_tag(&mut self) -> Result<bool, Halt> {
+        let (text, at) = (self.text, self.at);
+        let depth = self.core.open.depth() as u64;
+        let limits = &self.core.limits;
+        if depth >= limits.max_depth || self.core.elements >= limits.max_elements {
+            return Ok(false);
+        }
+        let Some(tag) = self.read_start_tag()? else {
+            return Ok(false);
+        };
+        let qualified = &text[at + 1..tag.name_end];
+        self.core.open.push(qualified, Open::new(tag.id))?;
+        let name = utf8::text(qualified);
+        let name = Name {
+            qualified: name,
+            local: name,
+            id: tag.id,
+            namespace: None,
+        };
+        let attributes = Attributes {
+            spans: &self.core.tag.attributes,
+            sources: Sources([text, &[], &[], &[]]),
+            namespaces: &self.core.namespaces,
+        };
+        let cost = attributes.len() * ATTRIBUTE_COST;
+        if self.sink.start_element(name, &attributes) == Flow::Again {
+            self.core.open.pop();
+            return Err(Halt::Full);
+        }
+        self.core.credit = self.core.credit.saturating_sub(cost);
+        self.told(Flow::Taken)?;
+        self.core.elements += 1;
+        self.at = tag.end;
+        if tag.empty {
+            self.core.token = None;
+            self.core.state = State::EmptyElement;
+            self.close(tag.end)?;
+        }
+        Ok(true)
+    }
+
+    /// Reads the start tag at `at`, its attributes into the scanner's own; `None` if it is not plain.
+    #[inline(always)]
+    fn read_start_tag(&mut self) -> Result<Option<StartTag>, Halt> {
+        let limits = self.core.plain_limits;
+        let text = &self.text[..self.text.len().min(self.at + limits.tag_bytes)];
+        let max_name = limits.name_bytes;
+        let known = &mut self.core.known;
+        let attributes = &mut self.core.tag.attributes;
+        known.begin_tag();
+        attributes.clear();
+        let Some((id, name_end)) = plain_name(known, text, self.at + 1, max_name, Role::Element)
+        else {
+            return Ok(None);
+        };
+        let mut at = name_end;
+        loop {
+            let (end, empty) = match text[at..] {
+                [b'>', ..] => (at + 1, false),
+                [b'/', b'>', ..] => (at + 2, true),
+                _ => {
+                    let Some(start) = plain_attribute(known, text, at, max_name) else {
+                        match space_before_end(text, at) {
+                            Some(end) => at = end,
+                            None => return Ok(None),
+                        }
+                        continue;
+                    };
+                    let name = &text[start.name..start.name_end];
+                    let value_end = value_end(text, start.value, start.quote);
+                    let is_new = match start.id {
+                        Some(id) => !known.is_repeated(id),
+                        None => !attributes.iter().any(|it| is_named(it, text, name)),
+                    };
+                    let is_plain = text.get(value_end) == Some(&start.quote)
+                        && value_end - start.value <= limits.value_bytes
+                        && attributes.len() < limits.attributes
+                        && is_new;
+                    if !is_plain {
+                        return Ok(None);
+                    }
+                    attributes.push(AttributeSpan {
+                        name: Span::new(Source::Scanned, start.name, start.name_end),
+                        value: Span::new(Source::Scanned, start.value, value_end),
+                        id: start.id,
+                        prefix: 0,
+                        namespace: Namespaces::NONE,
+                    })?;
+                    at = value_end + 1;
+                    continue;
+                }
+            };
+            return Ok(Some(StartTag {
+                id,
+                name_end,
+                end,
+                empty,
+            }));
+        }
+    }
+}
+
+/// An attribute up to its value.
+pub(crate) struct AttributeStart {
+    pub id: Option<NameId>,
+    pub name: usize,
+    pub name_end: usize,
+    pub value: usize,
+    pub quote: u8,
+}
+
+/// Reads an attribute behind `from` up to its value, white space before it included.
+#[inline(always)]
+pub(crate) fn plain_attribute(
+    known: &mut KnownNames,
+    text: &[u8],
+    from: usize,
+    max_name: usize,
+) -> Option<AttributeStart> {
+    if let Some((id, value)) = known.introduced(text, from) {
+        return Some(AttributeStart {
+            id: Some(id),
+            name: from + 1,
+            name_end: value - 2,
+            value,
+            quote: b'"',
+        });
+    }
+    let name = class::skip(text, from, SPACE);
+    if name == from {
+        return None;
+    }
+    let (id, name_end) = plain_name(known, text, name, max_name, Role::Attribute)?;
+    match text[name_end..] {
+        [b'=', quote @ (b'"' | b'\''), ..] => Some(AttributeStart {
+            id,
+            name,
+            name_end,
+            value: name_end + 2,
+            quote,
+        }),
+        _ => None,
+    }
+}
+
+/// Where a tag ends at the end of the white space at `from`, if it does.
+#[inline(always)]
+pub(crate) fn space_before_end(text: &[u8], from: usize) -> Option<usize> {
+    let at = class::skip(text, from, SPACE);
+    matches!(text[at..], [b'>', ..] | [b'/', b'>', ..]).then_some(at)
+}
+
+/// Where the name at `from` ends, within the text: one that is known, or an ASCII name within its limit.
+#[inline(always)]
+pub(crate) fn plain_name(
+    known: &mut KnownNames,
+    text: &[u8],
+    from: usize,
+    max: usize,
+    role: Role,
+) -> Option<(Option<NameId>, usize)> {
+    if let Some((id, end)) = known.expected(text, from, role) {
+        return Some((Some(id), end));
+    }
+    unexpected_name(known, text, from, max, role)
+}
+
+/// The same of one that is known not to be expected.
+#[inline(always)]
+pub(crate) fn unexpected_name(
+    known: &mut KnownNames,
+    text: &[u8],
+    from: usize,
+    max: usize,
+    role: Role,
+) -> Option<(Option<NameId>, usize)> {
+    let first = *text.get(from)?;
+    if first >= 0x80 || !class::is(first, START) {
+        return None;
+    }
+    let end = name_end(text, from + 1);
+    if end - from > max || *text.get(end)? >= 0x80 {
+        return None;
+    }
+    Some((known.learn(&text[from..end], role), end))
+}
+
+#[inline(always)]
+fn is_named(attribute: &AttributeSpan, text: &[u8], name: &[u8]) -> bool {
+    let start = attribute.name.start as usize;
+    attribute.name.len() == name.len()
+        && text[start] == name[0]
+        && text[start..start + name.len()] == *name
+}

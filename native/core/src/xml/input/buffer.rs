@@ -1,0 +1,246 @@
+//! The text of the document that was fed and not yet scanned.
+
+use crate::arena::account::{Account, Refusal};
+use crate::arena::charged_vec::ChargedVec;
+use crate::sync::Arc;
+use crate::xml::api::error::{ErrorKind, ExceededLimit};
+use crate::xml::api::limits::UNLIMITED;
+use crate::xml::class;
+use crate::xml::encoding::{Decoder, EncodingError, Failure};
+use crate::xml::input::line_counter::Places;
+use crate::xml::scanner::interrupt::limit_reason;
+use crate::xml::survey::Survey;
+use crate::xml::utf8::{self, is_continuation};
+use memchr::memchr_iter;
+use std::ops::Range;
+
+/// One buffer: the tail that the scanner could not yet use, then the newest chunk.
+///
+/// ```text
+/// | scanned | not yet scanned | not valid, or cut inside a character |
+/// 0         at                valid                                  len
+/// ```
+#[derive(Debug)]
+pub(crate) struct Input {
+    text: ChargedVec<u8>,
+    /// Up to where it was scanned.
+    pub at: usize,
+    /// Up to where it is UTF-8 made of characters that a document may hold.
+    valid: usize,
+    /// Why nothing beyond `valid` will ever be.
+    end: Option<End>,
+    /// The valid text, scanned text at its front included, may have a CR in it.
+    pub has_cr: bool,
+    /// LFs in it.
+    line_feeds: usize,
+    /// Bytes of the original that were fed.
+    fed: u64,
+    max_bytes: u64,
+    finished: bool,
+}
+
+/// What the valid text ends with.
+#[derive(Clone, Debug)]
+pub(crate) struct End {
+    pub kind: ErrorKind,
+    pub reason: String,
+    pub limit: Option<ExceededLimit>,
+    /// Offset in the original, where the text does not tell it.
+    pub offset: Option<u64>,
+}
+
+impl From<EncodingError> for End {
+    fn from(error: EncodingError) -> End {
+        End {
+            kind: error.kind,
+            reason: error.reason,
+            limit: None,
+            offset: Some(error.offset),
+        }
+    }
+}
+
+impl Input {
+    /// No input yet; `end`: why there never will be any.
+    pub fn new(account: &Arc<Account>, max_bytes: u64, end: Option<End>) -> Input {
+        Input {
+            text: ChargedVec::new(account),
+            at: 0,
+            valid: 0,
+            end,
+            has_cr: false,
+            line_feeds: 0,
+            fed: 0,
+            max_bytes,
+            finished: false,
+        }
+    }
+
+    /// The text that may be scanned, scanned text at its front included.
+    #[inline]
+    pub fn text(&self) -> &[u8] {
+        &self.text[..self.valid]
+    }
+
+    /// What is not yet scanned.
+    pub fn rest(&self) -> &[u8] {
+        &self.text[self.at..self.valid]
+    }
+
+    /// Adds a chunk. Refused, it takes nothing of it.
+    pub fn feed(&mut self, chunk: &[u8], places: &mut Places) -> Result<(), Refusal> {
+        if self.finished || self.end.is_some() {
+            return Ok(());
+        }
+        self.discard(places);
+        let room = usize::try_from(self.max_bytes - self.fed).unwrap_or(usize::MAX);
+        let taken = &chunk[..chunk.len().min(room)];
+        if places.decoder.is_utf8() {
+            self.copy(taken)?;
+        } else {
+            let result = places.decoder.feed(taken, &mut self.text);
+            self.add(result, &places.decoder)?;
+        }
+        self.fed += taken.len() as u64;
+        if taken.len() < chunk.len() && self.end.is_none() {
+            self.end = Some(self.too_long());
+        }
+        Ok(())
+    }
+
+    /// No more will come. Refused, it can be said again.
+    pub fn finish(&mut self, places: &mut Places) -> Result<(), Refusal> {
+        if self.finished {
+            return Ok(());
+        }
+        if self.end.is_none() {
+            let result = places.decoder.finish(&mut self.text);
+            self.add(result, &places.decoder)?;
+        }
+        self.finished = true;
+        if self.end.is_none() && self.valid < self.text.len() {
+            self.end = Some(End {
+                kind: ErrorKind::Encoding,
+                reason: "the document ends inside a character".into(),
+                limit: None,
+                offset: None,
+            });
+        }
+        Ok(())
+    }
+
+    /// Takes what needs no decoding, and looks at it while it is copied.
+    fn copy(&mut self, chunk: &[u8]) -> Result<(), Refusal> {
+        self.text.reserve(chunk.len())?;
+        // The end of a character that began in the chunk before, and the beginning of one that ends in the next.
+        let continued = chunk.iter().take(3).take_while(|it| is_continuation(**it));
+        let (first, rest) = chunk.split_at(continued.count());
+        let (whole, last) = rest.split_at(utf8::whole_characters(rest));
+        self.text.extend_from_slice(first)?;
+        let start = self.text.len();
+        let survey = Survey::of_copied_utf8(whole, &mut self.text)?;
+        let end = self.text.len();
+        self.text.extend_from_slice(last)?;
+        self.validate(true, survey.map(|survey| (start..end, survey)));
+        Ok(())
+    }
+
+    /// Takes what was decoded.
+    fn add(&mut self, result: Result<(), Failure>, decoder: &Decoder) -> Result<(), Refusal> {
+        let failed = match result {
+            Err(Failure::Refused(refusal)) => return Err(refusal),
+            Err(Failure::Encoding(error)) => Some(error),
+            Ok(()) => None,
+        };
+        self.validate(decoder.is_utf8(), None);
+        if let (Some(error), None) = (failed, &self.end) {
+            self.end = Some(End::from(error));
+        }
+        Ok(())
+    }
+
+    /// Why there is no more text, when there never will be.
+    pub fn end(&self) -> Option<&End> {
+        self.end.as_ref()
+    }
+
+    /// Whether the text is all that there will ever be.
+    pub fn is_at_its_end(&self) -> bool {
+        self.finished || self.end.is_some()
+    }
+
+    fn discard(&mut self, places: &mut Places) {
+        if self.at > 0 {
+            // What is left is short.
+            let left = memchr_iter(b'\n', &self.text[self.at..self.valid]).count();
+            places.discard(&self.text[..self.at], self.line_feeds - left, self.has_cr);
+            self.line_feeds = left;
+            self.text.drain_front(self.at);
+            self.valid -= self.at;
+            self.at = 0;
+            self.has_cr = self.has_cr && memchr::memchr(b'\r', self.text()).is_some();
+        }
+    }
+
+    /// Finds how much of the new text is valid, given a part of it that is UTF-8 and was looked at.
+    fn validate(&mut self, is_original: bool, seen: Option<(Range<usize>, Survey)>) {
+        if self.end.is_some() {
+            return;
+        }
+        let new = &self.text[self.valid..];
+        let mut valid = new.len();
+        let mut survey = Survey::default();
+        let mut checked = 0;
+        // What was decoded is UTF-8.
+        if is_original {
+            if let Some((seen, found)) = seen
+                && let before = &new[..seen.start - self.valid]
+                && std::str::from_utf8(before).is_ok()
+            {
+                survey = found;
+                survey += Survey::of(before);
+                checked = seen.end - self.valid;
+            }
+            if let Err(error) = simdutf8::compat::from_utf8(&new[checked..]) {
+                valid = checked + error.valid_up_to();
+                if error.error_len().is_some() {
+                    self.end = Some(End {
+                        kind: ErrorKind::Encoding,
+                        reason: format!("byte 0x{:02X} is not UTF-8 here", new[valid]),
+                        limit: None,
+                        offset: None,
+                    });
+                }
+            }
+        }
+        survey += Survey::of(&new[checked..valid]);
+        if let Some(at) = class::first_illegal(&new[..valid], survey) {
+            valid = at;
+            let code = crate::xml::chars::decode(&new[at..]).map_or(0, |(code, _)| code);
+            self.end = Some(End {
+                kind: ErrorKind::Malformed,
+                reason: format!("the character U+{code:04X} is not allowed in XML"),
+                limit: None,
+                offset: None,
+            });
+        }
+        self.valid += valid;
+        self.has_cr |= survey.returns;
+        self.line_feeds += survey.line_feeds;
+    }
+
+    fn too_long(&self) -> End {
+        let (value, seen) = (self.max_bytes, self.max_bytes.saturating_add(1));
+        debug_assert!(value != UNLIMITED);
+        End {
+            kind: ErrorKind::Limit,
+            reason: limit_reason("max_bytes", value, seen),
+            limit: Some(ExceededLimit {
+                name: "max_bytes",
+                value,
+                seen,
+            }),
+            offset: None,
+        }
+    }
+}

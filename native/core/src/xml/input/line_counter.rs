@@ -1,0 +1,193 @@
+//! Lines, columns and offsets, counted only as far as somebody asks.
+
+use crate::xml::encoding::Decoder;
+use crate::xml::input::position::Position;
+use crate::xml::utf8::is_continuation;
+use memchr::{memchr, memchr_iter, memchr2_iter, memrchr};
+
+/// Line and column of a place, moved forward over text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Counter {
+    line: u64,
+    column: u64,
+    /// The character before was a CR: an LF now is part of the same line end.
+    after_cr: bool,
+}
+
+impl Counter {
+    pub const START: Counter = Counter {
+        line: 1,
+        column: 1,
+        after_cr: false,
+    };
+
+    /// Moves over `text`, which is valid UTF-8.
+    pub fn advance(&mut self, text: &[u8]) {
+        let Some(&last) = text.last() else { return };
+        if self.after_cr || memchr(b'\r', text).is_some() {
+            return self.advance_over_returns(text, last);
+        }
+        self.advance_over_lines(text, memchr_iter(b'\n', text).count());
+    }
+
+    /// The same over text without CRs that has so many LFs.
+    fn advance_over_lines(&mut self, text: &[u8], line_feeds: usize) {
+        self.line += line_feeds as u64;
+        match memrchr(b'\n', text) {
+            None => self.column += characters(text),
+            Some(end) => self.column = 1 + characters(&text[end + 1..]),
+        }
+    }
+
+    fn advance_over_returns(&mut self, text: &[u8], last: u8) {
+        let mut line_start = None;
+        let mut previous_cr = self.after_cr.then_some(usize::MAX);
+        for end in memchr2_iter(b'\n', b'\r', text) {
+            let continues =
+                text[end] == b'\n' && previous_cr.is_some_and(|cr| cr.wrapping_add(1) == end);
+            if !continues {
+                self.line += 1;
+            }
+            previous_cr = (text[end] == b'\r').then_some(end);
+            line_start = Some(end + 1);
+        }
+        match line_start {
+            None => self.column += characters(text),
+            Some(start) => self.column = 1 + characters(&text[start..]),
+        }
+        self.after_cr = last == b'\r';
+    }
+}
+
+/// Characters in valid UTF-8.
+fn characters(text: &[u8]) -> u64 {
+    // Sums of bytes, in stretches that cannot overflow them, are vectorised; a count is not.
+    let sum = |part: &[u8]| -> u8 {
+        part.iter()
+            .map(|&byte| u8::from(!is_continuation(byte)))
+            .fold(0, u8::wrapping_add)
+    };
+    text.chunks(192).map(|part| u64::from(sum(part))).sum()
+}
+
+/// Where in the document the input buffer's text lies.
+#[derive(Debug)]
+pub(crate) struct Places {
+    /// Line and column of `mark`.
+    counter: Counter,
+    /// Index in the buffer up to which lines were counted.
+    mark: usize,
+    /// Knows the offset in the original of `mark`, and of what follows it.
+    pub decoder: Decoder,
+}
+
+impl Places {
+    pub fn new(decoder: Decoder) -> Places {
+        Places {
+            counter: Counter::START,
+            mark: 0,
+            decoder,
+        }
+    }
+
+    /// The position of index `at` of `text`, which is not before any that was moved to.
+    pub fn position(&self, text: &[u8], at: usize) -> Position {
+        let passed = &text[self.mark..at];
+        let mut counter = self.counter;
+        counter.advance(passed);
+        Position {
+            line: counter.line,
+            column: counter.column,
+            byte_offset: self.decoder.offset(passed),
+        }
+    }
+
+    /// Counts up to index `at`, so that later places cost only the way from there.
+    pub fn move_to(&mut self, text: &[u8], at: usize) -> Position {
+        let passed = &text[self.mark..at];
+        self.counter.advance(passed);
+        self.decoder.discard(passed);
+        self.mark = at;
+        Position {
+            line: self.counter.line,
+            column: self.counter.column,
+            byte_offset: self.decoder.offset(&[]),
+        }
+    }
+
+    /// `text`, the front of the buffer, goes away; nothing in it is asked for again. It has so many LFs,
+    /// and may have CRs, or it is known that there are none.
+    pub fn discard(&mut self, text: &[u8], line_feeds: usize, may_have_cr: bool) {
+        if self.mark < text.len() {
+            let passed = &text[self.mark..];
+            match self.mark {
+                0 if !may_have_cr && !self.counter.after_cr => {
+                    self.counter.advance_over_lines(passed, line_feeds);
+                }
+                _ => self.counter.advance(passed),
+            }
+            self.decoder.discard(passed);
+            self.mark = text.len();
+        }
+        self.mark -= text.len();
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::arena::account::Account;
+
+    fn places() -> Places {
+        Places::new(Decoder::detecting(&Account::root()))
+    }
+
+    /// Line and column the slow way.
+    fn reference(text: &str) -> (u64, u64) {
+        let (mut line, mut column, mut cr) = (1, 1, false);
+        for char in text.chars() {
+            if char == '\n' && cr {
+                cr = false;
+                continue;
+            }
+            cr = char == '\r';
+            (line, column) = match char {
+                '\n' | '\r' => (line + 1, 1),
+                _ => (line, column + 1),
+            };
+        }
+        (line, column)
+    }
+
+    #[test]
+    fn counts_the_same_in_steps_of_any_size() {
+        let text = "ab\ncé€\r\n\r\r\n\n😀x\r";
+        let boundaries: Vec<usize> = (0..=text.len())
+            .filter(|&at| text.is_char_boundary(at))
+            .collect();
+        for &first in &boundaries {
+            for &second in boundaries.iter().filter(|&&second| second >= first) {
+                let mut places = places();
+                places.move_to(text.as_bytes(), first);
+                let position = places.position(text.as_bytes(), second);
+                assert_eq!(position, places.move_to(text.as_bytes(), second));
+                assert_eq!(
+                    (position.line, position.column),
+                    reference(&text[..second]),
+                    "{first} {second}"
+                );
+                assert_eq!(position.byte_offset, second as u64);
+            }
+        }
+    }
+
+    #[test]
+    fn discarding_text_keeps_the_place() {
+        let text = b"one\ntwo\nthree";
+        let mut places = places();
+        places.discard(&text[..5], 1, false);
+        let position = places.position(&text[5..], 4);
+        assert_eq!((position.line, position.column), (3, 2));
+        assert_eq!(position.byte_offset, 9);
+    }
+}

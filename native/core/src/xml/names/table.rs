@@ -1,0 +1,361 @@
+//! The names of a document, each known by a number.
+//!
+//! A document is made of a few names that come in the same order again and again. Behind one of them,
+//! those few are expected which came there last: comparing sixteen bytes then tells that it is
+//! a name, which one, and where it ends. Whoever makes something of names can keep it by the number.
+
+pub mod entry;
+pub mod prediction;
+use crate::xml::names::table::entry::{Candidates, Known, NO_CANDIDATES};
+
+pub(crate) use crate::xml::names::table::prediction::{ExpectedNames, ends_name};
+
+use crate::arena::account::Account;
+use crate::arena::charged_vec::ChargedVec;
+use crate::sync::Arc;
+use crate::xml::blocks::BLOCK;
+use crate::xml::class::{self, NAME};
+use std::num::NonZeroU16;
+
+/// A document with more names, or longer ones, has the others read and made anew each time.
+const MAX_NAMES: usize = 512;
+pub(crate) const MAX_NAME_BYTES: usize = 128;
+
+/// Twice as many slots as names; a name whose slots are taken this far gets no number, so that
+/// colliding names cost no time.
+const MAX_PROBES: usize = 8;
+const FIRST_SLOTS: usize = 64;
+const FIRST_NAMES: usize = 16;
+
+const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// The number of a name: the same for the same name, as long as its parser lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NameId(NonZeroU16);
+
+impl NameId {
+    /// Counts from 1 on; a document has few.
+    #[inline]
+    pub fn index(self) -> usize {
+        usize::from(self.0.get())
+    }
+
+    #[inline]
+    fn of(index: usize) -> Option<NameId> {
+        NonZeroU16::new(index as u16).map(NameId)
+    }
+}
+
+/// What a name is the name of. What follows is expected for each apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Element,
+    Attribute,
+}
+
+#[derive(Debug)]
+pub(crate) struct KnownNames {
+    names: ChargedVec<Known>,
+    /// The names that are longer than a block.
+    bytes: ChargedVec<u8>,
+    /// A power of two of them.
+    slots: ChargedVec<Option<NameId>>,
+    /// The name read last, and what came next the times before.
+    last: Option<NameId>,
+    next: [Candidates; 2],
+    tag: u32,
+}
+
+impl KnownNames {
+    pub fn new(account: &Arc<Account>) -> KnownNames {
+        KnownNames {
+            names: ChargedVec::new(account),
+            bytes: ChargedVec::new(account),
+            slots: ChargedVec::new(account),
+            last: None,
+            next: NO_CANDIDATES,
+            tag: 0,
+        }
+    }
+
+    #[inline(always)]
+    pub fn bytes(&self, id: NameId) -> &[u8] {
+        self.names[id.index()].name(&self.bytes)
+    }
+
+    /// Reads the name at `from` if it is an expected one and more follows it; says where it ends.
+    #[inline(always)]
+    pub fn expected(&mut self, text: &[u8], from: usize, role: Role) -> Option<(NameId, usize)> {
+        let first = self.next[role as usize][0]?;
+        if let Some(end) = self.whole(text, from, first) {
+            self.move_to(Some(first));
+            return Some((first, end));
+        }
+        self.less_expected(text, from, role)
+    }
+
+    /// The same of the candidates behind the first. Not in line, so that the first is read fast.
+    #[inline(never)]
+    fn less_expected(&mut self, text: &[u8], from: usize, role: Role) -> Option<(NameId, usize)> {
+        let candidates = self.next[role as usize];
+        for (index, id) in candidates.iter().enumerate().skip(1) {
+            let id = (*id)?;
+            if let Some(end) = self.whole(text, from, id) {
+                let last = self.last?;
+                self.names[last.index()].put_first(role, index, id);
+                self.move_to(Some(id));
+                return Some((id, end));
+            }
+        }
+        None
+    }
+
+    /// Where the name ends if it is what is at `from`, and something else follows it.
+    #[inline(always)]
+    fn whole(&self, text: &[u8], from: usize, id: NameId) -> Option<usize> {
+        let end = self.end(text, from, id)?;
+        (!class::is(*text.get(end)?, NAME)).then_some(end)
+    }
+
+    /// Where the value begins if what is at `from` introduces the expected attribute: one space, its name,
+    /// an equals sign and a double quote.
+    #[inline(always)]
+    pub fn introduced(&mut self, text: &[u8], from: usize) -> Option<(NameId, usize)> {
+        let id = self.next[Role::Attribute as usize][0]?;
+        let known = &self.names[id.index()];
+        let len = known.introduced(text.get(from..)?.first_chunk()?)?;
+        self.last = Some(id);
+        self.next = known.next;
+        Some((id, from + len))
+    }
+
+    /// Where the name ends if it is what is at `from`, whatever comes behind it.
+    #[inline(always)]
+    pub fn end(&self, text: &[u8], from: usize, id: NameId) -> Option<usize> {
+        self.names[id.index()].end(text, from, &self.bytes)
+    }
+
+    /// The number of a name that was read, if there is room for it. It is expected here from now on.
+    #[inline]
+    pub fn learn(&mut self, name: &[u8], role: Role) -> Option<NameId> {
+        let id = self.find(name);
+        if let (Some(id), Some(last)) = (id, self.last) {
+            let known = &mut self.names[last.index()];
+            let candidates = &known.next[role as usize];
+            let index = candidates.iter().position(|&it| it == Some(id));
+            known.put_first(role, index.unwrap_or(candidates.len()), id);
+        }
+        self.move_to(id);
+        id
+    }
+
+    #[inline(always)]
+    fn move_to(&mut self, id: Option<NameId>) {
+        self.last = id;
+        self.next = id.map_or(NO_CANDIDATES, |id| self.names[id.index()].next);
+    }
+
+    /// What came last, to go back to.
+    #[inline(always)]
+    pub fn place(&self) -> Option<NameId> {
+        self.last
+    }
+
+    /// Names are read again from a place on.
+    #[inline]
+    pub fn go_back(&mut self, place: Option<NameId>) {
+        self.move_to(place);
+    }
+
+    /// A start tag begins.
+    #[inline]
+    pub fn begin_tag(&mut self) {
+        self.tag = self.tag.wrapping_add(1);
+    }
+
+    /// Whether the tag may have an attribute of this name already; from now on it has.
+    #[inline]
+    pub fn is_repeated(&mut self, id: NameId) -> bool {
+        let known = &mut self.names[id.index()];
+        std::mem::replace(&mut known.tag, self.tag) == self.tag
+    }
+
+    fn find(&mut self, name: &[u8]) -> Option<NameId> {
+        if name.len() > MAX_NAME_BYTES {
+            return None;
+        }
+        let hash = hash(name);
+        for slot in self.probes(hash) {
+            match self.slots.get(slot) {
+                Some(&Some(id)) if self.bytes(id) == name => return Some(id),
+                Some(Some(_)) => {}
+                Some(None) | None => break,
+            }
+        }
+        self.add(hash, name)
+    }
+
+    #[cold]
+    fn add(&mut self, hash: u32, name: &[u8]) -> Option<NameId> {
+        if self.names.len() > MAX_NAMES {
+            return None;
+        }
+        if self.names.is_empty() {
+            self.names.reserve(FIRST_NAMES).ok()?;
+            self.names.push(Known::NONE).ok()?;
+        }
+        let count = self.names.len();
+        // Knowing names is a convenience: refused the memory, the document is read without.
+        if self.slots.len() < 2 * count {
+            self.double()?;
+        }
+        let free = self.probes(hash).find(|&slot| self.slots[slot].is_none())?;
+        if count == self.names.capacity() {
+            self.names.reserve(count).ok()?;
+        }
+        let start = self.bytes.len() as u32;
+        if name.len() > BLOCK {
+            self.bytes.extend_from_slice(name).ok()?;
+        }
+        let tag = self.tag.wrapping_sub(1);
+        self.names.push(Known::new(name, start, tag)).ok()?;
+        self.slots[free] = NameId::of(count);
+        self.slots[free]
+    }
+
+    /// Twice as many slots, each name in one of its own again, or in none when too many collide.
+    fn double(&mut self) -> Option<()> {
+        let slots = (2 * self.slots.len()).max(FIRST_SLOTS);
+        self.slots.clear();
+        self.slots.reserve(slots).ok()?;
+        for _ in 0..slots {
+            self.slots.push(None).ok()?;
+        }
+        for index in 1..self.names.len() {
+            let free = self
+                .probes(hash(self.names[index].name(&self.bytes)))
+                .find(|&slot| self.slots[slot].is_none());
+            if let Some(free) = free {
+                self.slots[free] = NameId::of(index);
+            }
+        }
+        Some(())
+    }
+
+    fn probes(&self, hash: u32) -> impl Iterator<Item = usize> + use<> {
+        let mask = self.slots.len().wrapping_sub(1);
+        (0..MAX_PROBES).map(move |probe| (hash as usize + probe) & mask)
+    }
+}
+
+#[inline]
+fn hash(name: &[u8]) -> u32 {
+    let (words, rest) = name.as_chunks::<8>();
+    let mut last = [0; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    let seed = MIX ^ name.len() as u64;
+    let digest = words.iter().chain([&last]).fold(seed, |digest, word| {
+        let product = u128::from(digest ^ u64::from_le_bytes(*word)) * u128::from(MIX);
+        product as u64 ^ (product >> 64) as u64
+    });
+    digest as u32
+}
+
+#[cfg(all(test, not(loom)))]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn known() -> KnownNames {
+        KnownNames::new(&Account::root())
+    }
+
+    #[test]
+    fn a_name_has_one_number_and_every_number_its_name() {
+        let mut known = known();
+        let names: Vec<String> = (0..MAX_NAMES)
+            .map(|n| format!("{}{n}", "x".repeat(n % 120)))
+            .collect();
+        let ids: Vec<_> = names
+            .iter()
+            .map(|name| known.learn(name.as_bytes(), Role::Element))
+            .collect();
+        // Up to those whose slots were all taken.
+        assert!(ids.iter().flatten().count() > MAX_NAMES - 16);
+        for (name, id) in names.iter().zip(&ids) {
+            if let Some(id) = id {
+                assert_eq!(known.bytes(*id), name.as_bytes());
+                assert_eq!(known.learn(name.as_bytes(), Role::Attribute), Some(*id));
+            }
+        }
+    }
+
+    #[test]
+    fn there_is_no_number_for_names_that_are_too_many_or_too_long() {
+        let mut known = known();
+        assert_eq!(
+            known.learn(&[b'x'; MAX_NAME_BYTES + 1], Role::Element),
+            None
+        );
+        for n in 0..2 * MAX_NAMES {
+            known.learn(n.to_string().as_bytes(), Role::Element);
+        }
+        // And the place of none.
+        assert!(known.names.len() <= MAX_NAMES + 1);
+        assert_eq!(known.learn(b"another", Role::Element), None);
+    }
+
+    #[test]
+    fn what_came_next_is_expected_next() {
+        let mut known = known();
+        for name in ["row", "c", "row"] {
+            known.learn(name.as_bytes(), Role::Element);
+        }
+        let (c, end) = known.expected(b"<c r='1'>", 1, Role::Element).unwrap();
+        assert_eq!((known.bytes(c), end), (&b"c"[..], 2));
+        // Behind "c" it is "row".
+        assert_eq!(known.expected(b"c>", 0, Role::Element), None);
+        assert!(known.expected(b"row>", 0, Role::Element).is_some());
+        // Of attributes nothing is known.
+        assert_eq!(known.expected(b"c='1'", 0, Role::Attribute), None);
+    }
+
+    #[test]
+    fn a_longer_name_is_another_one_and_a_cut_one_is_not_read() {
+        for name in ["c", "a-name-of-sixteen", "a-much-longer-name-than-a-block"] {
+            let mut known = known();
+            known.learn(name.as_bytes(), Role::Element);
+            known.learn(name.as_bytes(), Role::Element);
+            let mut read = |tail: &str| {
+                let text = format!("{name}{tail}");
+                known
+                    .expected(text.as_bytes(), 0, Role::Element)
+                    .map(|(_, end)| end)
+            };
+            for tail in ["", "x", "é", ".                ", "1>               "] {
+                assert_eq!(read(tail), None, "{name}{tail}");
+            }
+            for tail in [">", " ", "=                  ", "/>"] {
+                assert_eq!(read(tail), Some(name.len()), "{name}{tail}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_attribute_repeats_within_its_tag_only() {
+        let mut known = known();
+        known.begin_tag();
+        let id = known.learn(b"r", Role::Attribute).unwrap();
+        assert!(!known.is_repeated(id));
+        assert!(known.is_repeated(id));
+        known.begin_tag();
+        assert!(!known.is_repeated(id));
+    }
+
+    #[test]
+    fn refused_memory_means_no_numbers() {
+        let mut known = KnownNames::new(&Account::child(&Account::root(), 10));
+        assert_eq!(known.learn(b"name", Role::Element), None);
+        assert_eq!(known.learn(b"name", Role::Attribute), None);
+    }
+}

@@ -1,0 +1,340 @@
+//! The document type declaration, held back until all of it is there.
+//!
+//! ```text
+//! <!DOCTYPE name PUBLIC "..." "..." [ declarations ] >
+//! 0         Head                    open            close
+//! ```
+//!
+//! Its parts are found byte by byte as it arrives, then read in bounded steps. Where it is cut short, by
+//! the end of the input or by a limit, what is there is read the same way: what is wrong with it comes first.
+
+use crate::xml::api::error::ErrorKind;
+use crate::xml::api::options::DoctypePolicy;
+use crate::xml::api::sink::{Doctype, Sink};
+use crate::xml::class::{self, SPACE};
+use crate::xml::dtd::{
+    Dtd, DtdOptions, DtdParser, Extent, Fault as DtdFault, Head, Reason, Step, head,
+};
+use crate::xml::scanner::Scanner;
+use crate::xml::scanner::interrupt::{Halt, beyond, exceeded, fault, malformed};
+use crate::xml::scanner::state::{Region, State};
+use crate::xml::utf8;
+use std::ops::Range;
+
+const OPEN: &[u8] = b"<!DOCTYPE";
+
+/// How much work of the scanner one byte of declarations stands for.
+const BYTE_COST: u64 = 8;
+
+/// How far a document type declaration was read. Offsets count from its '<'.
+#[derive(Debug)]
+pub(crate) struct Declaration {
+    part: Part,
+    /// Up to where it was searched for the end of its head.
+    searched: usize,
+    /// The quote that the search is within.
+    quote: Option<u8>,
+    head: Option<Head>,
+    /// Behind the '['.
+    subset: usize,
+    extent: Extent,
+    /// Where the ']' is, or where the text ends that has none.
+    close: usize,
+    is_cut: bool,
+    parser: Option<DtdParser>,
+    /// Something in the subset that is in `Core::aside`, and not yet told.
+    untold: Option<Aside>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Head,
+    Subset,
+    Told,
+    Declarations,
+    Tail,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Aside {
+    Comment,
+    Instruction,
+}
+
+impl Declaration {
+    pub fn new() -> Declaration {
+        Declaration {
+            part: Part::Head,
+            searched: OPEN.len(),
+            quote: None,
+            head: None,
+            subset: 0,
+            extent: Extent::default(),
+            close: 0,
+            is_cut: false,
+            parser: None,
+            untold: None,
+        }
+    }
+
+    /// Where the head ends: at a '[' or '>' outside of quotes.
+    fn find_head(&mut self, text: &[u8]) -> Option<usize> {
+        for (index, &byte) in text.iter().enumerate().skip(self.searched) {
+            match (self.quote, byte) {
+                (None, b'[' | b'>') => {
+                    self.searched = index;
+                    return Some(index);
+                }
+                (None, b'"' | b'\'') => self.quote = Some(byte),
+                (Some(quote), _) if quote == byte => self.quote = None,
+                _ => {}
+            }
+        }
+        self.searched = text.len();
+        None
+    }
+}
+
+impl<S: Sink> Scanner<'_, S> {
+    pub fn begin_doctype(&mut self) -> Result<(), Halt> {
+        if self.core.region != Region::Prolog || self.core.open.depth() > 0 {
+            return malformed(
+                self.at,
+                "a DOCTYPE belongs before the root element, once at most",
+            );
+        }
+        if self.core.options.doctype == DoctypePolicy::Reject {
+            return fault(
+                ErrorKind::Unsupported,
+                self.at,
+                "no DOCTYPE is allowed here",
+            );
+        }
+        self.begin_token(State::Doctype);
+        self.doctype()
+    }
+
+    /// Goes on with the declaration, of which everything is still in the text.
+    pub fn doctype(&mut self) -> Result<(), Halt> {
+        let rest = &self.text[self.at..];
+        let max = self.core.limits.max_dtd_bytes as usize;
+        let text = &rest[..rest.len().min(max)];
+        let is_cut = self.last || text.len() < rest.len();
+        match self.core.doctype.part {
+            Part::Head => self.doctype_head(text, is_cut),
+            Part::Subset => self.doctype_subset(text, is_cut),
+            Part::Told => self.tell_doctype(text),
+            Part::Declarations => self.doctype_declarations(text),
+            Part::Tail => self.doctype_tail(text),
+        }
+    }
+
+    fn doctype_head(&mut self, text: &[u8], is_cut: bool) -> Result<(), Halt> {
+        let declaration = &mut self.core.doctype;
+        let end = match declaration.find_head(text) {
+            None if !is_cut => return Err(Halt::Starved),
+            None => text.len(),
+            Some(end) => end + 1,
+        };
+        let options = self.dtd_options(false, OPEN.len());
+        let result = head(&text[OPEN.len()..end], self.core.limits.clone(), options);
+        let head = result.or_else(|fault| self.dtd_fault(OPEN.len(), fault))?;
+        let declaration = &mut self.core.doctype;
+        declaration.head = Some(head);
+        declaration.subset = end;
+        declaration.close = end - 1;
+        declaration.part = match text[end - 1] {
+            b'[' => Part::Subset,
+            _ => Part::Told,
+        };
+        Ok(())
+    }
+
+    fn doctype_subset(&mut self, text: &[u8], is_cut: bool) -> Result<(), Halt> {
+        let declaration = &mut self.core.doctype;
+        let subset = &text[declaration.subset..];
+        match declaration.extent.scan(subset) {
+            None if !is_cut => return Err(Halt::Starved),
+            None => {
+                declaration.is_cut = true;
+                declaration.close = text.len();
+                declaration.part = Part::Declarations;
+            }
+            Some(close) => {
+                declaration.close = declaration.subset + close;
+                declaration.part = Part::Told;
+            }
+        }
+        let offset = declaration.subset;
+        let has_external = declaration
+            .head
+            .as_ref()
+            .is_some_and(|h| h.system.is_some());
+        let options = self.dtd_options(has_external, offset);
+        let account = self.core.aside.account();
+        let limits = self.core.limits.clone();
+        self.core.doctype.parser = Some(DtdParser::new(account, limits, options));
+        Ok(())
+    }
+
+    fn dtd_options(&self, external_subset: bool, offset: usize) -> DtdOptions {
+        DtdOptions {
+            namespaces: self.core.options.namespaces,
+            standalone: self.core.standalone,
+            external_subset,
+            consumed: self
+                .places
+                .position(self.text, self.at + offset)
+                .byte_offset,
+        }
+    }
+
+    fn tell_doctype(&mut self, text: &[u8]) -> Result<(), Halt> {
+        let declaration = &self.core.doctype;
+        if let (true, Some(head)) = (self.core.options.emit.doctype, &declaration.head) {
+            let piece = |range: &Range<usize>| {
+                utf8::text(&text[OPEN.len() + range.start..OPEN.len() + range.end])
+            };
+            let subset = &text[declaration.subset..declaration.close.max(declaration.subset)];
+            let doctype = Doctype {
+                name: piece(&head.name),
+                public_id: head.public.as_ref().map(piece),
+                system_id: head.system.as_ref().map(piece),
+                internal_subset: declaration.parser.is_some().then(|| utf8::text(subset)),
+            };
+            self.tell_position();
+            let flow = self.sink.doctype(&doctype);
+            self.told(flow)?;
+        }
+        self.core.doctype.part = match self.core.doctype.parser {
+            Some(_) => Part::Declarations,
+            None => Part::Tail,
+        };
+        Ok(())
+    }
+
+    fn doctype_declarations(&mut self, text: &[u8]) -> Result<(), Halt> {
+        self.tell_declared()?;
+        let declaration = &mut self.core.doctype;
+        let Some(parser) = &mut declaration.parser else {
+            declaration.part = Part::Tail;
+            return Ok(());
+        };
+        let begin = declaration.subset;
+        let subset = &text[begin..text.len().min(declaration.close + 1)];
+        let (start, work) = (begin + parser.offset(), parser.work());
+        let emit = self.core.options.emit;
+        if emit.comments || emit.processing_instructions {
+            // What a step reads cannot be asked for again.
+            self.core.aside.clear();
+            self.core.aside.reserve(subset.len())?;
+        }
+        let untold = match parser.step(subset, &mut self.core.expansions) {
+            Ok(Step::More) => None,
+            Ok(Step::Comment(comment)) if emit.comments && !declaration.is_cut => {
+                self.core.aside.extend_from_slice(comment)?;
+                self.core.target = 0;
+                Some(Aside::Comment)
+            }
+            Ok(Step::Instruction { target, data })
+                if emit.processing_instructions && !declaration.is_cut =>
+            {
+                self.core.aside.extend_from_slice(target)?;
+                self.core.aside.extend_from_slice(data)?;
+                self.core.target = target.len();
+                Some(Aside::Instruction)
+            }
+            Ok(Step::Comment(_) | Step::Instruction { .. }) => None,
+            Ok(Step::Done) => {
+                if declaration.is_cut {
+                    return self.doctype_cut(text);
+                }
+                declaration.close = begin + parser.offset();
+                declaration.part = Part::Tail;
+                None
+            }
+            Err(fault) => return self.dtd_fault(begin, fault),
+        };
+        let work = (parser.work() - work).saturating_mul(BYTE_COST) as usize;
+        declaration.untold = untold;
+        if untold.is_some() && self.core.options.positions {
+            let position = self.places.position(self.text, self.at + start);
+            self.core.token = Some(position);
+        }
+        self.core.credit = self.core.credit.saturating_sub(work.max(1));
+        Ok(())
+    }
+
+    /// Tells the comment or instruction that the last step read.
+    fn tell_declared(&mut self) -> Result<(), Halt> {
+        let Some(aside) = self.core.doctype.untold else {
+            return Ok(());
+        };
+        self.tell_position();
+        let (target, data) = self.core.aside.split_at(self.core.target);
+        let flow = match aside {
+            Aside::Comment => self.sink.comment(utf8::text(&self.core.aside)),
+            Aside::Instruction => self
+                .sink
+                .processing_instruction(utf8::text(target), utf8::text(data)),
+        };
+        self.told(flow)?;
+        self.core.doctype.untold = None;
+        Ok(())
+    }
+
+    fn doctype_tail(&mut self, text: &[u8]) -> Result<(), Halt> {
+        let declaration = &mut self.core.doctype;
+        let mut end = declaration.close;
+        if declaration.parser.is_some() {
+            end = class::skip(text, end + 1, SPACE);
+            declaration.close = end - 1;
+            match text.get(end) {
+                None => return self.doctype_cut(text),
+                Some(b'>') => {}
+                Some(_) => {
+                    return malformed(self.at + end, "'>' belongs behind the ']' of a DOCTYPE");
+                }
+            }
+        }
+        let external = declaration
+            .head
+            .as_ref()
+            .is_some_and(|head| head.system.is_some());
+        let account = self.core.aside.account();
+        let dtd = match declaration.parser.take() {
+            Some(parser) => parser.into_dtd(),
+            None => Dtd::empty(account, self.core.standalone, external),
+        };
+        self.core.declared = Some(dtd);
+        self.core.doctype = Declaration::new();
+        self.core.state = State::Between;
+        self.core.region = Region::AfterDoctype;
+        self.at += end + 1;
+        Err(Halt::Entered)
+    }
+
+    /// The declaration goes on beyond `text`, which is all that there is or all that is allowed.
+    fn doctype_cut<T>(&self, text: &[u8]) -> Result<T, Halt> {
+        let max = self.core.limits.max_dtd_bytes;
+        if self.at + text.len() < self.text.len() {
+            return exceeded(self.at + text.len(), "max_dtd_bytes", max, max + 1);
+        }
+        Err(Halt::Starved)
+    }
+
+    /// What was found wrong at an offset that counts from `begin`.
+    fn dtd_fault<T>(&self, begin: usize, found: DtdFault) -> Result<T, Halt> {
+        let at = self.at + begin + found.offset;
+        match found.reason {
+            Reason::Malformed(reason) => malformed(at, reason),
+            Reason::Refused(refusal) => Err(Halt::Refused(refusal)),
+            Reason::Limit(limit) => beyond(at, limit),
+            Reason::Truncated => {
+                let max = self.core.limits.max_dtd_bytes as usize;
+                let rest = &self.text[self.at..];
+                self.doctype_cut(&rest[..rest.len().min(max)])
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! End tags.
+
+use crate::xml::api::sink::Sink;
+use crate::xml::class::{self, NAME, SPACE};
+use crate::xml::scanner::Scanner;
+use crate::xml::scanner::interrupt::{Halt, malformed, shown};
+use crate::xml::scanner::state::{Core, Region, State};
+
+impl<S: Sink> Scanner<'_, S> {
+    /// Scans an end tag: its name, mostly the one expected, and mostly all of it.
+    pub fn begin_end_tag(&mut self) -> Result<(), Halt> {
+        self.end_run()?;
+        if self.core.open.depth() <= self.core.entities.floor() {
+            return malformed(self.at, "this end tag has no start tag here");
+        }
+        let from = self.at + 2;
+        let name = self.core.innermost();
+        let end = from + name.len();
+        match self.text.get(end) {
+            Some(&next) if &self.text[from..end] == name && !class::is(next, NAME) => {}
+            None if name.starts_with(&self.text[from..]) => return Err(Halt::Starved),
+            _ => return self.mismatch(),
+        }
+        self.begin_token(State::EndTag);
+        self.core.taken = end - self.at;
+        self.at = end;
+        if self.text[end] == b'>' {
+            return self.close(end + 1);
+        }
+        self.end_tag()
+    }
+
+    /// Behind the name.
+    pub fn end_tag(&mut self) -> Result<(), Halt> {
+        self.within_token(|scanner, end| {
+            let text = &scanner.text[..end];
+            scanner.at = class::skip(text, scanner.at, SPACE);
+            match text.get(scanner.at) {
+                None => Err(Halt::Starved),
+                Some(b'>') => scanner.close(scanner.at + 1),
+                Some(_) => malformed(scanner.at, "'>' belongs behind the name of an end tag"),
+            }
+        })
+    }
+
+    /// Tells that the innermost element ends; scanning goes on at `end`.
+    #[inline(always)]
+    pub fn close(&mut self, end: usize) -> Result<(), Halt> {
+        if self.wants_all() {
+            self.tell_end()?;
+        }
+        let outside = self.core.open.pop();
+        self.core.namespaces.truncate(outside);
+        self.core.state = State::Between;
+        let depth = self.core.open.depth();
+        if S::SELECTS {
+            self.core.attention.close(depth);
+        }
+        if depth == 0 {
+            self.core.region = Region::Epilog;
+        }
+        self.at = end;
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn tell_end(&mut self) -> Result<(), Halt> {
+        self.tell_position();
+        let Core {
+            open,
+            known,
+            namespaces,
+            ..
+        } = &*self.core;
+        match open.innermost_name(known, namespaces) {
+            Some(name) => {
+                let flow = self.sink.end_element(name);
+                self.told(flow)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The end tag is not that of the innermost element.
+    #[cold]
+    fn mismatch(&mut self) -> Result<(), Halt> {
+        let (start, end) = self.name(self.text, self.at + 2)?;
+        let found = shown(&self.text[start..end]);
+        let expected = shown(self.core.innermost());
+        malformed(
+            self.at,
+            format!("</{expected}> belongs here, not </{found}>"),
+        )
+    }
+}

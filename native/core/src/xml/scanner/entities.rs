@@ -1,0 +1,164 @@
+//! Entities being expanded: a stack of texts above the input.
+//!
+//! ```text
+//! input      ... &a; ...
+//! text of a          ... &b; ...      each goes on behind its reference
+//! text of b                  ...      when the one above it is used up
+//! ```
+
+use crate::arena::account::Account;
+use crate::arena::charged_vec::ChargedVec;
+use crate::sync::Arc;
+use crate::xml::api::sink::Sink;
+use crate::xml::dtd::{Dtd, EntityId, Lookup};
+use crate::xml::input::position::Position;
+use crate::xml::scanner::Scanner;
+use crate::xml::scanner::interrupt::{Halt, beyond, exceeded, malformed, shown};
+use crate::xml::utf8;
+
+/// What finding an entity and coming back from it costs, in units of credit.
+const ENTITY_COST: usize = 250;
+
+/// How many bytes of replacement text cost a unit of credit.
+const BYTES_PER_CREDIT: usize = 2;
+
+/// An entity whose text is being scanned.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reader {
+    pub entity: EntityId,
+    pub at: usize,
+    /// Elements that were open before it.
+    floor: usize,
+}
+
+#[derive(Debug)]
+pub(crate) struct Entities {
+    pub readers: ChargedVec<Reader>,
+    /// Where the outermost reference being expanded is.
+    pub position: Position,
+}
+
+impl Entities {
+    pub fn new(account: &Arc<Account>) -> Entities {
+        Entities {
+            readers: ChargedVec::new(account),
+            position: Position::START,
+        }
+    }
+
+    /// Elements that were open before the innermost entity: it must not close them.
+    #[inline]
+    pub fn floor(&self) -> usize {
+        self.readers.last().map_or(0, |reader| reader.floor)
+    }
+}
+
+impl<S: Sink> Scanner<'_, S> {
+    /// A reference in content that ends at `end`.
+    pub fn enter_in_content(&mut self, name: &[u8], end: usize) -> Result<(), Halt> {
+        match self.lookup(name) {
+            Lookup::Internal(entity) => self.enter(entity, self.at, end),
+            Lookup::External | Lookup::Skipped => {
+                self.end_run()?;
+                if self.is_told() {
+                    if self.core.options.positions {
+                        let position = self.position_here();
+                        self.sink.position(position);
+                    }
+                    let flow = self.sink.skipped_entity(utf8::text(name));
+                    self.told(flow)?;
+                }
+                self.at = end;
+                Ok(())
+            }
+            refused => refuse(refused, name, self.at),
+        }
+    }
+
+    /// A reference in an attribute's value, at `at`.
+    pub fn enter_in_value(&mut self, name: &[u8], at: usize, end: usize) -> Result<(), Halt> {
+        match self.lookup(name) {
+            Lookup::Internal(entity) => {
+                self.fix_token();
+                self.enter(entity, at, end)
+            }
+            Lookup::Skipped => Ok(()),
+            Lookup::External => malformed(
+                at,
+                format!(
+                    "the external entity {} is not allowed in an attribute",
+                    shown(name)
+                ),
+            ),
+            refused => refuse(refused, name, at),
+        }
+    }
+
+    fn lookup(&self, name: &[u8]) -> Lookup {
+        self.dtd.map_or(Lookup::Undeclared, |dtd| dtd.entity(name))
+    }
+
+    /// Goes on with the text of `entity`, then at `end`.
+    fn enter(&mut self, entity: EntityId, at: usize, end: usize) -> Result<(), Halt> {
+        let readers = &mut self.core.entities.readers;
+        let depth = readers.len() as u64;
+        if readers.iter().any(|reader| reader.entity == entity) {
+            let name = self.dtd.map_or(&[][..], |dtd| dtd.entity_name(entity));
+            return malformed(at, format!("the entity {} contains itself", shown(name)));
+        }
+        let max = self.core.limits.max_entity_depth;
+        if depth >= max {
+            return exceeded(at, "max_entity_depth", max, depth + 1);
+        }
+        readers.reserve(1)?;
+        if self.level == 0 {
+            self.core.entities.position = self.places.move_to(self.text, at);
+        }
+        let len = self.dtd.map_or(0, |dtd| dtd.replacement_text(entity).len());
+        let consumed = self.core.entities.position.byte_offset;
+        if let Err(limit) = self.core.expansions.expand(len as u64, consumed) {
+            return beyond(at, limit);
+        }
+        let cost = ENTITY_COST + len / BYTES_PER_CREDIT;
+        self.core.credit = self.core.credit.saturating_sub(cost);
+        self.core.entities.readers.push(Reader {
+            entity,
+            at: 0,
+            floor: self.core.open.depth(),
+        })?;
+        self.at = end;
+        Err(Halt::Entered)
+    }
+
+    /// The text of the innermost entity is used up, or does not suffice for what was begun in it.
+    pub fn leave(&mut self, dtd: &Dtd) -> Result<(), Halt> {
+        let Some(reader) = self.core.entities.readers.last() else {
+            return Ok(());
+        };
+        let in_value = self.core.in_tag() && self.level > self.core.tag.level;
+        let whole = in_value || self.core.is_between();
+        let balanced = in_value || self.core.open.depth() == reader.floor;
+        if self.at == self.text.len() && whole && balanced {
+            self.core.entities.readers.pop();
+            return Ok(());
+        }
+        let name = shown(dtd.entity_name(reader.entity));
+        malformed(
+            self.at,
+            format!("the entity {name} does not end what it begins"),
+        )
+    }
+}
+
+#[cold]
+fn refuse<T>(lookup: Lookup, name: &[u8], at: usize) -> Result<T, Halt> {
+    let name = shown(name);
+    let reason = match lookup {
+        Lookup::Unparsed => format!("the entity {name} is data, not text"),
+        Lookup::DeclaredInParameterEntity => {
+            format!("the entity {name} is declared where a standalone document must not declare it")
+        }
+        _ => format!("the entity {name} is not declared"),
+    };
+    malformed(at, reason)
+}

@@ -1,0 +1,286 @@
+//! Comments, processing instructions and CDATA sections.
+
+use crate::xml::api::sink::Sink;
+use crate::xml::class::{self, SPACE};
+use crate::xml::scanner::interrupt::{Halt, malformed};
+use crate::xml::scanner::state::State;
+use crate::xml::scanner::{LINE_END_COST, Scanner};
+use crate::xml::syntax::names::is_ncname;
+use crate::xml::utf8;
+use memchr::{memchr, memmem};
+
+const COMMENT: &[u8] = b"<!--";
+pub(crate) const CDATA: &[u8] = b"<![CDATA[";
+const DOCTYPE: &[u8] = b"<!DOCTYPE";
+
+impl<S: Sink> Scanner<'_, S> {
+    /// What starts with '<!'.
+    pub fn declaration(&mut self) -> Result<(), Halt> {
+        let rest = &self.text[self.at..];
+        if rest.starts_with(COMMENT) {
+            return self.begin_comment();
+        }
+        if rest.starts_with(CDATA) {
+            return self.begin_cdata();
+        }
+        if rest.starts_with(DOCTYPE) {
+            return self.begin_doctype();
+        }
+        if [COMMENT, CDATA, DOCTYPE]
+            .iter()
+            .any(|begin| begin.starts_with(rest))
+        {
+            return Err(Halt::Starved);
+        }
+        malformed(
+            self.at,
+            "'<!' starts a comment '<!--', a section '<![CDATA[' or '<!DOCTYPE'",
+        )
+    }
+
+    fn begin_comment(&mut self) -> Result<(), Halt> {
+        if self.core.options.emit.comments {
+            self.end_run()?;
+        }
+        self.begin_token(State::Comment);
+        self.begin_aside(COMMENT.len());
+        self.comment()
+    }
+
+    fn begin_aside(&mut self, taken: usize) {
+        self.core.aside.clear();
+        self.core.target = 0;
+        self.core.taken = taken;
+        self.at += taken;
+    }
+
+    /// Goes on with a comment.
+    pub fn comment(&mut self) -> Result<(), Halt> {
+        self.within_token(|scanner, end| {
+            let (stop, found) = find(&scanner.text[..end], scanner.at, b"--");
+            let is_told = scanner.core.options.emit.comments && scanner.is_told();
+            if is_told {
+                scanner.add_aside(stop)?;
+            }
+            scanner.at = stop;
+            match (found, scanner.text[..end].get(stop + 2)) {
+                (true, Some(b'>')) => {}
+                (true, Some(_)) => return malformed(stop, "no '--' is allowed in a comment"),
+                _ => return Err(Halt::Starved),
+            }
+            if is_told {
+                scanner.tell_position();
+                let flow = scanner.sink.comment(utf8::text(&scanner.core.aside));
+                scanner.told(flow)?;
+            }
+            scanner.at = stop + 3;
+            scanner.core.state = State::Between;
+            Ok(())
+        })
+    }
+
+    /// What starts with '<?'.
+    pub fn begin_instruction(&mut self) -> Result<(), Halt> {
+        if self.core.options.emit.processing_instructions {
+            self.end_run()?;
+        }
+        self.begin_token(State::InstructionTarget);
+        self.instruction_target()
+    }
+
+    pub fn instruction_target(&mut self) -> Result<(), Halt> {
+        self.within_token(|scanner, end| {
+            let text = &scanner.text[..end];
+            let (start, stop) = scanner.name(text, scanner.at + 2)?;
+            let target = &text[start..stop];
+            if target.eq_ignore_ascii_case(b"xml") {
+                return malformed(
+                    scanner.at,
+                    "an XML declaration belongs at the very beginning, in lower case",
+                );
+            }
+            if scanner.core.options.namespaces && !is_ncname(target) {
+                return malformed(start, "with namespaces, no target has a name with a colon");
+            }
+            scanner.core.aside.clear();
+            if scanner.tells_instructions() {
+                scanner.core.aside.extend_from_slice(target)?;
+            }
+            scanner.core.target = scanner.core.aside.len();
+            match text[stop..] {
+                [b'?', b'>', ..] => return scanner.finish_instruction(stop + 2),
+                [b'?'] => return Err(Halt::Starved),
+                [byte, ..] if class::is(byte, SPACE) => {}
+                _ => return malformed(stop, "white space belongs behind a target"),
+            }
+            scanner.at = stop;
+            scanner.core.state = State::InstructionSpace;
+            Ok(())
+        })
+    }
+
+    pub fn instruction_space(&mut self) -> Result<(), Halt> {
+        self.within_token(|scanner, end| {
+            scanner.at = class::skip(&scanner.text[..end], scanner.at, SPACE);
+            if scanner.at == end {
+                return Err(Halt::Starved);
+            }
+            scanner.core.state = State::InstructionData;
+            Ok(())
+        })
+    }
+
+    pub fn instruction_data(&mut self) -> Result<(), Halt> {
+        self.within_token(|scanner, end| {
+            let (stop, found) = find(&scanner.text[..end], scanner.at, b"?>");
+            if scanner.tells_instructions() {
+                scanner.add_aside(stop)?;
+            }
+            scanner.at = stop;
+            match found {
+                true => scanner.finish_instruction(stop + 2),
+                false => Err(Halt::Starved),
+            }
+        })
+    }
+
+    fn tells_instructions(&self) -> bool {
+        self.core.options.emit.processing_instructions && self.is_told()
+    }
+
+    fn finish_instruction(&mut self, end: usize) -> Result<(), Halt> {
+        if self.tells_instructions() {
+            self.tell_position();
+            let (target, data) = self.core.aside.split_at(self.core.target);
+            let flow = self
+                .sink
+                .processing_instruction(utf8::text(target), utf8::text(data));
+            self.told(flow)?;
+        }
+        self.at = end;
+        self.core.state = State::Between;
+        Ok(())
+    }
+
+    /// Adds the text up to `end` to what is to be told, its line ends normalised.
+    fn add_aside(&mut self, end: usize) -> Result<(), Halt> {
+        let normalise = self.level == 0 && self.has_cr;
+        while self.at < end {
+            let rest = &self.text[self.at..end];
+            let plain = match memchr(b'\r', rest) {
+                Some(len) if normalise => len,
+                _ => rest.len(),
+            };
+            self.core.aside.extend_from_slice(&rest[..plain])?;
+            self.at += plain;
+            if plain == rest.len() {
+                return Ok(());
+            }
+            self.spend(LINE_END_COST)?;
+            let skip = match self.text.get(self.at + 1) {
+                None => return Err(Halt::Starved),
+                Some(b'\n') => 2,
+                Some(_) => 1,
+            };
+            self.core.aside.push(b'\n')?;
+            self.at += skip;
+        }
+        Ok(())
+    }
+
+    fn begin_cdata(&mut self) -> Result<(), Halt> {
+        if self.core.open.depth() == 0 {
+            return malformed(self.at, "no text is allowed outside of the root element");
+        }
+        if self.core.options.emit.cdata {
+            self.end_run()?;
+            self.core.run.told = false;
+        } else {
+            self.core.run.only_space = false;
+        }
+        self.begin_token(State::Cdata);
+        self.at += CDATA.len();
+        self.cdata()
+    }
+
+    /// Goes on with a CDATA section.
+    pub fn cdata(&mut self) -> Result<(), Halt> {
+        let (stop, found) = find(self.text, self.at, b"]]>");
+        if found && !self.core.options.emit.cdata && self.is_rest_of_run(self.at, stop) {
+            let text = &self.text[self.at..stop];
+            if !text.is_empty() {
+                self.tell_text_as_it_is(text)?;
+            }
+            self.at = stop;
+        }
+        self.add_text(stop)?;
+        if !found {
+            return Err(Halt::Starved);
+        }
+        if self.core.options.emit.cdata {
+            if !self.core.run.text.is_empty() || !self.core.run.told {
+                self.tell_piece()?;
+            }
+            self.core.run.only_space = true;
+        }
+        self.at = stop + 3;
+        self.core.state = State::Between;
+        Ok(())
+    }
+
+    /// Whether the section from `start` to `stop` can be told as it is, as all that is left of its run.
+    pub fn is_rest_of_run(&self, start: usize, stop: usize) -> bool {
+        let text = &self.text[start..stop];
+        let ends_run =
+            matches!(self.text[stop + 3..], [b'<', next, ..] if !matches!(next, b'!' | b'?'));
+        ends_run
+            && self.core.run.text.is_empty()
+            && text.len() <= self.piece_room()
+            && !(self.has_cr && memchr(b'\r', text).is_some())
+    }
+}
+
+/// How often an end may seem to begin before it is searched for as a whole, which takes longer to set up.
+const FALSE_ENDS: usize = 8;
+
+/// Where `end` stands in `text` at or behind `from`, and true; else where it may have begun, or the
+/// text's end.
+pub(crate) fn find(text: &[u8], from: usize, end: &[u8]) -> (usize, bool) {
+    let mut from = from;
+    for _ in 0..FALSE_ENDS {
+        let Some(found) = memchr(end[0], &text[from..]) else {
+            return (text.len(), false);
+        };
+        let stop = from + found;
+        let rest = &text[stop..];
+        if rest.starts_with(end) {
+            return (stop, true);
+        }
+        if end.starts_with(rest) {
+            return (stop, false);
+        }
+        from = stop + 1;
+    }
+    if let Some(found) = memmem::find(&text[from..], end) {
+        return (from + found, true);
+    }
+    let begun = (1..end.len())
+        .rev()
+        .find(|&len| text[from..].ends_with(&end[..len]));
+    (text.len() - begun.unwrap_or(0), false)
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::find;
+
+    #[test]
+    fn finds_the_end_or_what_may_become_one() {
+        assert_eq!(find(b"a]]>b", 0, b"]]>"), (1, true));
+        assert_eq!(find(b"a]]]>b", 0, b"]]>"), (2, true));
+        assert_eq!(find(b"a]]]", 0, b"]]>"), (2, false));
+        assert_eq!(find(b"a]]x]", 0, b"]]>"), (4, false));
+        assert_eq!(find(b"a]]>b", 2, b"]]>"), (5, false));
+        assert_eq!(find(b"", 0, b"--"), (0, false));
+    }
+}

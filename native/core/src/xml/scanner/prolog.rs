@@ -1,0 +1,155 @@
+//! The very beginning: an XML declaration, or none.
+
+use crate::xml::api::sink::{Prolog, Sink};
+use crate::xml::class::{self, SPACE};
+use crate::xml::scanner::Scanner;
+use crate::xml::scanner::interrupt::{Halt, malformed};
+use crate::xml::scanner::state::State;
+use crate::xml::utf8;
+use memchr::memmem;
+
+const OPEN: &[u8] = b"<?xml";
+
+impl<S: Sink> Scanner<'_, S> {
+    pub fn beginning(&mut self) -> Result<(), Halt> {
+        let rest = &self.text[self.at..];
+        match rest.strip_prefix(OPEN) {
+            Some([next, ..]) if class::is(*next, SPACE) => return self.xml_declaration(),
+            Some([]) if !self.last => return Err(Halt::Starved),
+            None if OPEN.starts_with(rest) && !self.last => return Err(Halt::Starved),
+            _ => {}
+        }
+        self.start_document(Prolog::default(), self.at)
+    }
+
+    fn xml_declaration(&mut self) -> Result<(), Halt> {
+        self.within_token(|scanner, end| {
+            let text = &scanner.text[..end];
+            let held = std::mem::take(&mut scanner.core.held).max(OPEN.len());
+            let from = scanner.at + held;
+            let Some(len) = memmem::find(&text[from.min(end)..], b"?>") else {
+                scanner.core.held = (end - scanner.at).saturating_sub(1);
+                return Err(Halt::Starved);
+            };
+            let mut reader = Reader {
+                text: &text[..from + len],
+                at: scanner.at + OPEN.len(),
+            };
+            let prolog = reader.prolog()?;
+            scanner.start_document(prolog, from + len + 2)
+        })
+    }
+
+    fn start_document(&mut self, prolog: Prolog<'_>, end: usize) -> Result<(), Halt> {
+        if self.core.options.positions {
+            let position = self.position_here();
+            self.sink.position(position);
+        }
+        self.core.standalone = prolog.standalone == Some(true);
+        let flow = self.sink.start_document(&prolog);
+        self.told(flow)?;
+        self.at = end;
+        self.core.state = State::Between;
+        Ok(())
+    }
+}
+
+/// Reads the inside of an XML declaration.
+struct Reader<'a> {
+    text: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn prolog(&mut self) -> Result<Prolog<'a>, Halt> {
+        const ORDER: &str =
+            "an XML declaration has a version, then perhaps an encoding, then perhaps standalone";
+        let mut prolog = Prolog::default();
+        self.skip_space();
+        let Some((at, version)) = self.pseudo_attribute(b"version")? else {
+            return malformed(self.at, ORDER);
+        };
+        if !is_version(version) {
+            return malformed(
+                at,
+                "the version of XML is 1.0, or 1 and another minor number",
+            );
+        }
+        prolog.version = Some(utf8::text(version));
+        let mut spaced = self.skip_space();
+        if let Some((at, encoding)) = self.spaced_attribute(spaced, b"encoding")? {
+            if !is_encoding_name(encoding) {
+                return malformed(at, "this is no name of an encoding");
+            }
+            prolog.encoding = Some(utf8::text(encoding));
+            spaced = self.skip_space();
+        }
+        if let Some((at, standalone)) = self.spaced_attribute(spaced, b"standalone")? {
+            prolog.standalone = Some(match standalone {
+                b"yes" => true,
+                b"no" => false,
+                _ => return malformed(at, "standalone is \"yes\" or \"no\""),
+            });
+            self.skip_space();
+        }
+        match self.at == self.text.len() {
+            true => Ok(prolog),
+            false => malformed(self.at, ORDER),
+        }
+    }
+
+    fn skip_space(&mut self) -> bool {
+        let from = self.at;
+        self.at = class::skip(self.text, from, SPACE);
+        self.at > from
+    }
+
+    fn spaced_attribute(
+        &mut self,
+        spaced: bool,
+        name: &[u8],
+    ) -> Result<Option<(usize, &'a [u8])>, Halt> {
+        match spaced {
+            true => self.pseudo_attribute(name),
+            false => Ok(None),
+        }
+    }
+
+    /// The value of the pseudo attribute `name` and its place, if that comes next.
+    fn pseudo_attribute(&mut self, name: &[u8]) -> Result<Option<(usize, &'a [u8])>, Halt> {
+        if !self.text[self.at..].starts_with(name) {
+            return Ok(None);
+        }
+        self.at += name.len();
+        self.skip_space();
+        if self.text.get(self.at) != Some(&b'=') {
+            return malformed(self.at, "'=' belongs here");
+        }
+        self.at += 1;
+        self.skip_space();
+        let quote = match self.text.get(self.at) {
+            Some(&quote @ (b'"' | b'\'')) => quote,
+            _ => return malformed(self.at, "a value in quotes belongs here"),
+        };
+        let start = self.at + 1;
+        match memchr::memchr(quote, &self.text[start..]) {
+            None => malformed(self.at, "this quote has no end"),
+            Some(len) => {
+                self.at = start + len + 1;
+                Ok(Some((start, &self.text[start..start + len])))
+            }
+        }
+    }
+}
+
+fn is_version(version: &[u8]) -> bool {
+    match version.strip_prefix(b"1.") {
+        Some(minor) => !minor.is_empty() && minor.iter().all(u8::is_ascii_digit),
+        None => false,
+    }
+}
+
+fn is_encoding_name(name: &[u8]) -> bool {
+    let is_inner = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    name.first().is_some_and(u8::is_ascii_alphabetic) && name.iter().all(is_inner)
+}

@@ -1,0 +1,137 @@
+//! What the scanner knows between two calls.
+
+pub mod text_run;
+use crate::arena::account::Account;
+use crate::arena::incremental_buf::Growing;
+use crate::sync::Arc;
+use crate::xml::api::limits::Limits;
+use crate::xml::api::options::Options;
+use crate::xml::dtd::Dtd;
+use crate::xml::dtd::amplification::Expansions;
+use crate::xml::fast::tokens::PlainLimits;
+use crate::xml::input::position::Position;
+use crate::xml::marks::Marks;
+use crate::xml::names::element_stack::OpenElements;
+use crate::xml::names::namespaces::Namespaces;
+use crate::xml::names::table::KnownNames;
+use crate::xml::scanner::doctype::Declaration;
+use crate::xml::scanner::entities::Entities;
+use crate::xml::scanner::start_tag::Tag;
+use crate::xml::scanner::state::text_run::Run;
+use crate::xml::select::interest_stack::Attention;
+
+/// Which token the scanner is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// At the very beginning, where an XML declaration may stand.
+    Beginning,
+    /// Before a token, or in text.
+    Between,
+    StartTag,
+    /// Behind an empty-element tag whose start was told, and not yet its end.
+    EmptyElement,
+    /// Behind the name of an end tag.
+    EndTag,
+    Comment,
+    InstructionTarget,
+    InstructionSpace,
+    InstructionData,
+    Cdata,
+    Doctype,
+    /// `end_document` was told.
+    Done,
+}
+
+/// Which part of the document the scanner is in, outside of all elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Region {
+    /// Before the DOCTYPE.
+    Prolog,
+    /// Behind the DOCTYPE, before the root element.
+    AfterDoctype,
+    /// Behind a root element.
+    Epilog,
+}
+
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub options: Options,
+    /// The options' limits, narrowed to what the scanner's offsets can hold.
+    pub limits: Limits,
+    pub plain_limits: PlainLimits,
+    pub state: State,
+    pub region: Region,
+    /// Bytes of the token being scanned that were left behind, and what its references added.
+    pub taken: usize,
+    /// Bytes from the place where scanning goes on that are known to belong to a name.
+    pub held: usize,
+    /// Where the token being scanned began, once its first byte is gone or when positions are asked for.
+    pub token: Option<Position>,
+    /// What the call may still do, in arbitrary units of about a nanosecond.
+    pub credit: usize,
+    /// Elements seen so far.
+    pub elements: u64,
+    pub standalone: bool,
+    pub run: Run,
+    pub tag: Tag,
+    pub known: KnownNames,
+    pub open: OpenElements,
+    pub attention: Attention,
+    pub marks: Marks,
+    pub namespaces: Namespaces,
+    pub entities: Entities,
+    pub expansions: Expansions,
+    pub doctype: Declaration,
+    /// Declarations that were read and are not yet in force.
+    pub declared: Option<Dtd>,
+    /// A comment or processing instruction that is to be told, as far as it goes.
+    pub aside: Growing,
+    /// Bytes at the front of `aside` that are a target.
+    pub target: usize,
+}
+
+impl Core {
+    pub fn new(options: Options, account: &Arc<Account>) -> Core {
+        let limits = options.limits.clone().clamped();
+        Core {
+            state: State::Beginning,
+            region: Region::Prolog,
+            taken: 0,
+            held: 0,
+            token: None,
+            credit: 0,
+            elements: 0,
+            standalone: false,
+            run: Run::new(account, limits.max_text_bytes as usize),
+            tag: Tag::new(account, limits.max_token_bytes as usize),
+            known: KnownNames::new(account),
+            open: OpenElements::new(account),
+            attention: Attention::new(account),
+            marks: Marks::new(),
+            namespaces: Namespaces::new(account, limits.namespace_bytes() as usize),
+            entities: Entities::new(account),
+            expansions: Expansions::new(&limits),
+            doctype: Declaration::new(),
+            declared: None,
+            aside: Growing::new(account, limits.max_token_bytes as usize),
+            target: 0,
+            plain_limits: PlainLimits::new(&limits),
+            limits,
+            options,
+        }
+    }
+
+    /// The name of the innermost open element; empty without one.
+    #[inline]
+    pub fn innermost(&self) -> &[u8] {
+        self.open.innermost(&self.known).unwrap_or_default()
+    }
+
+    pub fn in_tag(&self) -> bool {
+        self.state == State::StartTag
+    }
+
+    pub fn is_between(&self) -> bool {
+        self.state == State::Between
+    }
+}

@@ -1,0 +1,4 @@
+//! Which elements a selection wants.
+
+pub mod interest_stack;
+pub mod selector;

@@ -1,0 +1,157 @@
+//! NIFs of `Quota.Pool`: the ledger as a resource that outlives the pool's process.
+
+use crate::atoms::{error, ok};
+use crate::quota::handle::Quota;
+use crate::quota::registry;
+use bounded_core::arena::account::Account;
+use bounded_core::arena::pool::{Admission, Pool, Reason, Refusal};
+use rustler::sys::ErlNifPid;
+use rustler::{Atom, Encoder, Env, LocalPid, OwnedBinary, Resource, ResourceArc, Term};
+use std::sync::Arc;
+
+mod atoms {
+    rustler::atoms! { too_large, full, queued, paused, room }
+}
+
+/// A label that is longer is not worth carrying through the ledger.
+const LONGEST_LABEL: usize = 1024;
+
+/// A pool's ledger.
+pub struct PoolHandle(Arc<Pool>);
+
+#[rustler::resource_impl]
+impl Resource for PoolHandle {}
+
+/// A new pool of `size` bytes.
+#[rustler::nif]
+fn pool_new(size: u64) -> ResourceArc<PoolHandle> {
+    ResourceArc::new(PoolHandle(Pool::new(size)))
+}
+
+/// From now on the calling process keeps the queue: it is sent `room` when bytes go back while someone waits.
+#[rustler::nif]
+fn pool_keep(env: Env, pool: ResourceArc<PoolHandle>) {
+    pool.0
+        .set_keeper(registry::key(*env.pid().as_c_arg()) as u64);
+}
+
+/// Admits a newcomer: from now on the account's bytes are promised. Otherwise `{:error, {reason, free, waiting}}`.
+#[rustler::nif]
+fn pool_admit<'a>(
+    env: Env<'a>,
+    pool: ResourceArc<PoolHandle>,
+    account: ResourceArc<Quota>,
+    bytes: u64,
+) -> Term<'a> {
+    admit(env, &pool.0, &account, bytes, Pool::admit)
+}
+
+/// Admits the head of the queue, like `pool_admit`.
+#[rustler::nif]
+fn pool_admit_queued<'a>(
+    env: Env<'a>,
+    pool: ResourceArc<PoolHandle>,
+    account: ResourceArc<Quota>,
+    bytes: u64,
+) -> Term<'a> {
+    admit(env, &pool.0, &account, bytes, Pool::admit_queued)
+}
+
+type Grant = fn(&Arc<Pool>, u64, Option<&[u8]>) -> Result<Admission, Refusal>;
+
+fn admit<'a>(env: Env<'a>, pool: &Arc<Pool>, handle: &Quota, bytes: u64, grant: Grant) -> Term<'a> {
+    let account = &handle.account;
+    // Nested in a quota of this pool, or asked again because the answer was lost: promised already.
+    if account.is_admitted_by(pool) {
+        return ok().encode(env);
+    }
+    let label = handle.label().filter(|label| label.len() <= LONGEST_LABEL);
+    match grant(pool, bytes, label) {
+        Ok(admission) => {
+            // It comes back only if another pool has admitted the account, and is given back then.
+            drop(account.admit(admission));
+            ok().encode(env)
+        }
+        Err(refusal) => {
+            let waiting = pool.figures().waiting;
+            (error(), (reason(refusal.reason), refusal.free, waiting)).encode(env)
+        }
+    }
+}
+
+fn reason(reason: Reason) -> Atom {
+    match reason {
+        Reason::TooLarge => atoms::too_large(),
+        Reason::Full => atoms::full(),
+        Reason::Queued => atoms::queued(),
+        Reason::Paused => atoms::paused(),
+    }
+}
+
+/// How many wait: newcomers queue unless it is nobody.
+#[rustler::nif]
+fn pool_set_waiting(pool: ResourceArc<PoolHandle>, count: u64) {
+    pool.0.set_waiting(count);
+}
+
+/// Whether nobody is admitted for now.
+#[rustler::nif]
+fn pool_set_paused(pool: ResourceArc<PoolHandle>, paused: bool) {
+    pool.0.set_paused(paused);
+}
+
+/// From now on `size` bytes can be promised.
+#[rustler::nif]
+fn pool_resize(pool: ResourceArc<PoolHandle>, size: u64) {
+    pool.0.resize(size);
+}
+
+/// Someone was turned away.
+#[rustler::nif]
+fn pool_refused(pool: ResourceArc<PoolHandle>) {
+    pool.0.note_refusal();
+}
+
+type Figures = (u64, u64, u64, u64, u64, u64, u64);
+
+/// `{{size, reserved, orphaned, peak, running, admitted, refused}, waiting, paused}`
+#[rustler::nif]
+fn pool_figures(pool: ResourceArc<PoolHandle>) -> (Figures, u64, bool) {
+    let it = pool.0.figures();
+    let figures = (
+        it.size,
+        it.reserved,
+        it.orphaned,
+        it.peak,
+        it.running,
+        it.admitted,
+        it.refused,
+    );
+    (figures, it.waiting, it.paused)
+}
+
+/// `[{label, bytes, admissions}]`, largest first, labels in the external term format.
+#[rustler::nif]
+fn pool_holders(env: Env<'_>, pool: ResourceArc<PoolHandle>) -> Vec<(Term<'_>, u64, u64)> {
+    let holders = pool.0.holders().into_iter();
+    holders
+        .map(|holder| {
+            let mut label = OwnedBinary::new(holder.label.len());
+            label.as_mut_slice().copy_from_slice(&holder.label);
+            let label = label.release(env).to_term(env);
+            (label, holder.bytes, holder.admissions)
+        })
+        .collect()
+}
+
+/// Bytes of `account` may have gone back: tells whoever keeps the queue of its pools, if anyone waits there.
+pub fn wake(env: Env, account: &Account) {
+    for pool in account.pools() {
+        if pool.is_queued() && pool.keeper() != 0 {
+            // SAFETY: `pool_keep` stored the key of a pid, which is the pid's one word of plain data.
+            let keeper = unsafe { std::mem::transmute::<usize, ErlNifPid>(pool.keeper() as usize) };
+            // Nobody there is as good as told: whoever takes over looks first.
+            let _ = env.send(&LocalPid::from_c_arg(keeper), atoms::room());
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Which account a process charges: its quota's, or the node's root account.
+//!
+//! Kept here rather than in the process dictionary, so that a tracer, a guard and code that never
+//! heard of quotas find the same answer. Sharded, because every charged call looks here.
+
+use crate::quota::handle::Quota;
+use bounded_core::arena::account::Account;
+use rustler::sys::ErlNifPid;
+use rustler::{Env, ResourceArc};
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
+
+const SHARDS: usize = 64;
+
+type Shard = RwLock<HashMap<usize, ResourceArc<Quota>, BuildHasherDefault<PidHasher>>>;
+
+static ROOT: LazyLock<Arc<Account>> = LazyLock::new(Account::root);
+static ENTRIES: AtomicUsize = AtomicUsize::new(0);
+static TABLE: LazyLock<[Shard; SHARDS]> =
+    LazyLock::new(|| std::array::from_fn(|_| RwLock::default()));
+
+/// The node's account: no limit, charged by every process without a quota.
+pub fn root() -> &'static Arc<Account> {
+    &ROOT
+}
+
+/// The account that `pid` charges.
+pub fn account_of(pid: ErlNifPid) -> Arc<Account> {
+    find(pid).map_or_else(|| Arc::clone(&ROOT), |quota| Arc::clone(&quota.account))
+}
+
+/// The account that the calling process charges.
+pub fn own_account(env: Env) -> Arc<Account> {
+    account_of(*env.pid().as_c_arg())
+}
+
+/// The quota that `pid` runs in, if any.
+pub fn find(pid: ErlNifPid) -> Option<ResourceArc<Quota>> {
+    if ENTRIES.load(Ordering::Acquire) == 0 {
+        return None;
+    }
+    let key = key(pid);
+    let shard = shard(key).read().unwrap_or_else(PoisonError::into_inner);
+    shard.get(&key).cloned()
+}
+
+/// From now on `pid` charges the account of `quota`.
+pub fn insert(pid: ErlNifPid, quota: ResourceArc<Quota>) {
+    let key = key(pid);
+    let mut shard = shard(key).write().unwrap_or_else(PoisonError::into_inner);
+    let replaced = shard.insert(key, quota);
+    // Its destructor may do anything: not while the shard is locked.
+    drop(shard);
+    if replaced.is_none() {
+        ENTRIES.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+/// From now on `pid` charges the root account again. Says whether it charged another one.
+pub fn remove(pid: ErlNifPid) -> bool {
+    remove_if(pid, |_| true)
+}
+
+/// Like `remove`, but only if it is `quota` that `pid` runs in.
+pub fn remove_from(pid: ErlNifPid, quota: &Quota) -> bool {
+    remove_if(pid, |found| std::ptr::eq(&**found, quota))
+}
+
+fn remove_if(pid: ErlNifPid, condition: impl FnOnce(&ResourceArc<Quota>) -> bool) -> bool {
+    let key = key(pid);
+    let mut shard = shard(key).write().unwrap_or_else(PoisonError::into_inner);
+    if !shard.get(&key).is_some_and(condition) {
+        return false;
+    }
+    let removed = shard.remove(&key);
+    // As above.
+    drop(shard);
+    ENTRIES.fetch_sub(1, Ordering::AcqRel);
+    drop(removed);
+    true
+}
+
+/// Every process that runs in a quota, of those that `wanted` accepts.
+pub fn all(wanted: impl Fn(&Quota) -> bool) -> Vec<(ErlNifPid, ResourceArc<Quota>)> {
+    let mut found = Vec::new();
+    for shard in TABLE.iter() {
+        let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+        let quotas = shard.iter().filter(|(_, quota)| wanted(quota));
+        found.extend(quotas.map(|(key, quota)| (pid(*key), quota.clone())));
+    }
+    found
+}
+
+/// How many processes have a quota's account.
+pub fn len() -> usize {
+    ENTRIES.load(Ordering::Acquire)
+}
+
+/// A local pid is an immediate term: equal pids are equal words.
+pub fn key(pid: ErlNifPid) -> usize {
+    // SAFETY: `ErlNifPid` is `repr(C)` around one term, which is one word of plain data.
+    unsafe { std::mem::transmute::<ErlNifPid, usize>(pid) }
+}
+
+fn pid(key: usize) -> ErlNifPid {
+    // SAFETY: as above; `key` came from a pid.
+    unsafe { std::mem::transmute::<usize, ErlNifPid>(key) }
+}
+
+/// Pids are small numbers that nobody chooses: spreading their bits is enough.
+#[derive(Default)]
+struct PidHasher(u64);
+
+impl Hasher for PidHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_usize(usize::from(*byte));
+        }
+    }
+
+    fn write_usize(&mut self, key: usize) {
+        self.0 = (self.0 ^ key as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
+fn shard(key: usize) -> &'static Shard {
+    // The low bits of a pid are its tag.
+    &TABLE[key >> 4 & (SHARDS - 1)]
+}
