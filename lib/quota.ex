@@ -32,8 +32,9 @@ defmodule Quota do
       tidied up belongs to the caller, or to a process that monitors the work.
     * A lazy stream that is returned does its work later, in the caller and outside the limit. Return what
       it yields.
-    * What `fun` captures is copied in, and counts; what it returns is copied out, and must fit in the limit
-      as it is copied, when terms that were shared inside are so no more.
+    * What `fun` captures is copied in, and counts: terms that were shared are so no more, so it is measured
+      first, and refused where the copy would not fit in the limit. What it returns is copied out, and must fit in the limit
+      as it is copied, too.
     * `$callers`, `$ancestors` and Logger metadata are those of the caller (so that Ecto's sandbox, Mox and
       logs work); further keys of the process dictionary are copied with `:inherit`.
 
@@ -61,7 +62,8 @@ defmodule Quota do
   @doc """
   Runs `fun` in a process of its own with at most `limit` bytes of memory, and returns what it returns.
 
-  `limit` is an integer of at least 64 KiB; `kib/1`, `mib/1` and `gib/1` help.
+  `limit` is an integer from 64 KiB (more where the VM runs with a larger `+hms`) to 512 PiB; `kib/1`, `mib/1` and
+  `gib/1` help.
 
   Errors, throws and exits of `fun` reach the caller as themselves, with their stack trace. If the
   process dies of anything but a breach, the caller exits with
@@ -70,16 +72,17 @@ defmodule Quota do
 
   ## Options
 
-    * `:label` - what the run is called in errors: any term
-    * `:timeout` - milliseconds, or `:infinity`, the default
+    * `:label` - what the run is called in errors: any term that fits in the limit when it is copied
+    * `:timeout` - milliseconds, from 0 to 4,294,967,295, or `:infinity`, the default
     * `:inherit` - further keys of the caller's process dictionary to copy, such as those of
       OpenTelemetry, Gettext or a dynamic repo. `$callers`, `$ancestors` and Logger metadata always are
     * `:pool` - the name of a `Quota.Pool` that must have the memory before the work begins
-    * `:pool_timeout` - milliseconds to wait for the pool to have it, or `:infinity`; 0 by default
-    * `:soft_limit` - bytes: when usage passes them on its way up, the work is collected once and the event
+    * `:pool_timeout` - milliseconds to wait for the pool to have it, from 0 to 4,294,967,295, or `:infinity`; 0 by
+      default
+    * `:soft_limit` - bytes, from 1 to the limit: when usage passes them on its way up, the work is collected once and the event
       `[:bounded, :quota, :soft_limit]` is sent; armed again when usage has fallen under half of them
-    * `:max_queue` - so many messages may wait in the work's mailbox. Binaries that wait there are counted by
-      nothing else
+    * `:max_queue` - maximum length of the process's message queue, from 1 to 4,294,967,295. Binaries that wait there
+      are counted by nothing else
     * `:count` - what else counts towards the limit:
       * `:children` - processes that the work starts, at any depth, and tasks that a supervisor starts for it
         and that it awaits. Others can be added with `attach/1`. All die with the work
@@ -93,10 +96,12 @@ defmodule Quota do
 
   ## Raises
 
-    * `Quota.ExceededError` - the work needed more than `limit`
+    * `Quota.ExceededError` - the work needed more than `limit`, or what it captures does (category `:captures`;
+      nothing was started)
     * `Quota.TimeoutError` - the work took longer than `:timeout`
     * `Quota.PoolFullError` - the pool has no room, and had none within `:pool_timeout`; nothing was started
-    * `ArgumentError` - a limit, function or option that makes no sense
+    * `ArgumentError` - a limit, function or option that makes no sense, with what it may be
+    * `SystemLimitError` - the node has as many processes as it can have; nothing goes on
 
   ## Examples
 

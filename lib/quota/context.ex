@@ -10,6 +10,12 @@ defmodule Quota.Context do
      :logger.get_process_metadata(), inherited}
   end
 
+  @doc "The terms in it that users can make large; none in the usual case."
+  def captured({_caller, [], [], :undefined, []}), do: []
+
+  def captured({_caller, callers, ancestors, metadata, inherited}),
+    do: [callers, ancestors, metadata, inherited]
+
   def restore({caller, callers, ancestors, metadata, inherited}) do
     Process.put(:"$callers", [caller | callers])
     Process.put(:"$ancestors", [caller | ancestors])

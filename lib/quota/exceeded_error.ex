@@ -11,6 +11,8 @@ defmodule Quota.ExceededError do
       * `:ets` - tables of the processes that count
       * `:queue` - more messages waited in a mailbox than `:max_queue` allows
       * `:result` - what was to be returned, once copied to the caller
+      * `:captures` - what `fun` captures, Logger metadata, the label and inherited keys, once copied to the process
+        that was to be started. Nothing was started
       * `:unknown` - it was over its limit when it was last looked at, and then killed; someone else was
         tracing it, and nothing could tell by whom
     * `usage` - what was in use then, as a `Quota.Usage`
@@ -25,7 +27,8 @@ defmodule Quota.ExceededError do
   # What a process without a quota charges has no limit but what can be addressed.
   @no_quota {nil, {{0, 0, 0, 0, 0, 0}, {0, 0, 0, 0}}, nil}
 
-  @type category :: :heap | :binaries | :native | :ets | :queue | :result | :unknown
+  @type category ::
+          :heap | :binaries | :native | :ets | :queue | :result | :captures | :unknown
 
   @type t :: %__MODULE__{
           limit: pos_integer,
@@ -63,6 +66,11 @@ defmodule Quota.ExceededError do
     }
   end
 
+  @doc false
+  # What a process was to be started with needs more than `limit` bytes.
+  def captures(limit, label),
+    do: %__MODULE__{limit: limit, category: :captures, label: label}
+
   @impl true
   def message(error) do
     "#{Text.subject(error.label)} #{breach(error)}#{place(error.stacktrace)}. " <>
@@ -86,6 +94,9 @@ defmodule Quota.ExceededError do
 
   defp cause(%{category: :result}), do: "for its result, once copied to the caller"
 
+  defp cause(%{category: :captures}),
+    do: "for what it captures, once copied: nothing was started"
+
   defp cause(%{category: :unknown}),
     do: "and was killed: by whom cannot be told, for someone else traces it"
 
@@ -108,6 +119,11 @@ defmodule Quota.ExceededError do
 
   defp advice(%{category: :result}),
     do: "Return less, or write the result where it belongs from inside the work"
+
+  defp advice(%{category: :captures}) do
+    "Capture only what is used (a copy shares nothing, so a term that occurs twice is copied twice), keep Logger " <>
+      "metadata and the label small, or load the data inside"
+  end
 
   defp advice(%{category: :unknown}), do: "Look for who traces the processes of this node"
 

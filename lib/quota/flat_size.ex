@@ -15,6 +15,7 @@ defmodule Quota.FlatSize do
   # A binary of more than 64 bytes, or part of one, takes up to so many words where it is referred to.
   @binary_words 11
   @heap_binary_bytes 64
+  @small_map 32
 
   # The part of the node's memory that one answer may take: it arrives as a message, and is collected with that.
   @part 4
@@ -41,6 +42,7 @@ defmodule Quota.FlatSize do
        do: left
 
   defp words([], left), do: left
+  defp words(term, left) when is_pid(term) and node(term) == node(), do: left
   defp words([head | tail], left), do: words(tail, words(head, left - 2))
   defp words({}, left), do: left
 
@@ -55,8 +57,14 @@ defmodule Quota.FlatSize do
       else: left - @binary_words
   end
 
+  # Up to 32 keys stand in a tuple; more in a tree of some more words. An iterator costs several times what two short
+  # lists do.
+  defp words(term, left) when is_map(term) and map_size(term) <= @small_map do
+    left = left - 5 - 3 * map_size(term)
+    items(:maps.values(term), items(:maps.keys(term), left))
+  end
+
   defp words(term, left) when is_map(term) do
-    # Up to 32 keys stand in a tuple; more in a tree of some more words.
     left = left - 5 - 3 * map_size(term)
     pairs(:maps.next(:maps.iterator(term)), left)
   end
@@ -66,8 +74,12 @@ defmodule Quota.FlatSize do
     words(env, left - 12)
   end
 
-  # Leaves: large integers, floats, pids, ports, references.
+  # Leaves: large integers, floats, pids of other nodes, ports, references.
   defp words(term, left), do: left - :erts_debug.flat_size(term)
+
+  defp items(_, left) when left < 0, do: throw(:larger)
+  defp items([], left), do: left
+  defp items([item | items], left), do: items(items, words(item, left))
 
   defp elements(_, 0, left), do: left
   defp elements(_, _, left) when left < 0, do: throw(:larger)

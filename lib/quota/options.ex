@@ -2,7 +2,15 @@ defmodule Quota.Options do
   @moduledoc false
   # What callers may ask for, checked at once and in their own process.
 
+  import Bitwise, only: [<<<: 2]
+
   @smallest 64 * 1024
+  # In words it has to be a small integer of the VM, four times over: see `Quota.Tracer`.
+  @largest 1 <<< 59
+  # What a `receive` can wait for, in milliseconds, and 49 days.
+  @longest (1 <<< 32) - 1
+  # As many messages.
+  @most_messages (1 <<< 32) - 1
   # What `run/3` and `put_limit/2` both know.
   @common [
     label: nil,
@@ -38,16 +46,23 @@ defmodule Quota.Options do
     options!(opts, limit, @known_in_common)
   end
 
+  @doc "The largest limit in bytes: 512 PiB."
+  def largest, do: @largest
+
+  @doc "The longest timeout in milliseconds."
+  def longest, do: @longest
+
   defp limit!(limit) when is_integer(limit) do
-    unless limit >= smallest() do
+    unless limit >= smallest() and limit <= @largest do
       raise ArgumentError,
-            "the limit is in bytes and at least #{smallest()}, got: #{limit}. " <>
+            "the limit is in bytes, from #{smallest()} to #{@largest}, got: #{limit}. " <>
               "Quota.kib/1, mib/1 and gib/1 help"
     end
   end
 
   defp limit!(limit) do
-    raise ArgumentError, "the limit is an integer, in bytes, got: #{inspect(limit)}"
+    raise ArgumentError,
+          "the limit is an integer, in bytes, from #{smallest()} to #{@largest}, got: #{inspect(limit)}"
   end
 
   @doc "Raises unless `fun` is work to be done."
@@ -60,6 +75,7 @@ defmodule Quota.Options do
   defp options!([], _limit, _known), do: %__MODULE__{}
 
   defp options!(opts, limit, known) do
+    keyword!(opts)
     options = struct!(__MODULE__, Keyword.validate!(opts, known))
     timeout!(options.timeout)
     inherit!(options.inherit)
@@ -72,6 +88,13 @@ defmodule Quota.Options do
     options
   end
 
+  @doc "Raises unless `opts` is a keyword list."
+  def keyword!(opts) do
+    unless Keyword.keyword?(opts) do
+      raise ArgumentError, "the options are a keyword list, got: #{inspect(opts, limit: 10)}"
+    end
+  end
+
   defp mode!(mode) when mode in [:enforce, :observe], do: :ok
 
   defp mode!(mode),
@@ -80,19 +103,21 @@ defmodule Quota.Options do
   defp soft_limit!(nil, _limit), do: :ok
   defp soft_limit!(soft, limit) when is_integer(soft) and soft > 0 and soft <= limit, do: :ok
 
-  defp soft_limit!(soft, _limit) do
-    raise ArgumentError, ":soft_limit is in bytes and at most the limit, got: #{inspect(soft)}"
+  defp soft_limit!(soft, limit) do
+    raise ArgumentError,
+          ":soft_limit is in bytes, from 1 to the limit of #{limit}, got: #{inspect(soft)}"
   end
 
   defp max_queue!(nil), do: :ok
-  defp max_queue!(max) when is_integer(max) and max > 0, do: :ok
+  defp max_queue!(max) when is_integer(max) and max > 0 and max <= @most_messages, do: :ok
 
   defp max_queue!(max) do
-    raise ArgumentError, ":max_queue is a positive number of messages, got: #{inspect(max)}"
+    raise ArgumentError,
+          ":max_queue is a number of messages, from 1 to #{@most_messages}, got: #{inspect(max)}"
   end
 
   defp count!(count) do
-    unless is_list(count) and Enum.all?(count, &(&1 in [:children, :ets])) do
+    unless proper?(count) and Enum.all?(count, &(&1 in [:children, :ets])) do
       raise ArgumentError, ":count is a list of :children and :ets, got: #{inspect(count)}"
     end
   end
@@ -104,10 +129,11 @@ defmodule Quota.Options do
   end
 
   defp timeout!(:infinity), do: :ok
-  defp timeout!(timeout) when is_integer(timeout) and timeout >= 0, do: :ok
+  defp timeout!(timeout) when is_integer(timeout) and timeout in 0..@longest, do: :ok
 
   defp timeout!(timeout) do
-    raise ArgumentError, ":timeout is in milliseconds, or :infinity, got: #{inspect(timeout)}"
+    raise ArgumentError,
+          ":timeout is in milliseconds, from 0 to #{@longest}, or :infinity, got: #{inspect(timeout)}"
   end
 
   defp pool!(%{pool: nil, pool_timeout: 0}), do: :ok
@@ -121,16 +147,21 @@ defmodule Quota.Options do
   end
 
   defp pool!(%{pool_timeout: :infinity}), do: :ok
-  defp pool!(%{pool_timeout: timeout}) when is_integer(timeout) and timeout >= 0, do: :ok
+
+  defp pool!(%{pool_timeout: timeout}) when is_integer(timeout) and timeout in 0..@longest,
+    do: :ok
 
   defp pool!(%{pool_timeout: timeout}) do
     raise ArgumentError,
-          ":pool_timeout is in milliseconds, or :infinity, got: #{inspect(timeout)}"
+          ":pool_timeout is in milliseconds, from 0 to #{@longest}, or :infinity, got: #{inspect(timeout)}"
   end
-
-  defp inherit!(keys) when is_list(keys), do: :ok
 
   defp inherit!(keys) do
-    raise ArgumentError, ":inherit is a list of process dictionary keys, got: #{inspect(keys)}"
+    unless proper?(keys) do
+      raise ArgumentError,
+            ":inherit is a list of process dictionary keys, got: #{inspect(keys, limit: 10)}"
+    end
   end
+
+  defp proper?(list), do: is_list(list) and not List.improper?(list)
 end

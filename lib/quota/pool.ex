@@ -43,8 +43,11 @@ defmodule Quota.Pool do
   """
 
   alias Bounded.Native
-  alias Quota.{Overshoot, PoolFullError, Text}
+  alias Quota.{Options, Overshoot, PoolFullError, Text}
   alias Quota.Pool.{Ledger, Server}
+
+  # How many can wait at most: as many processes as a node can have.
+  @most_waiting 134_217_727
 
   # How soon to look again for a pool's process that is being restarted.
   @absent_ms 5
@@ -72,6 +75,7 @@ defmodule Quota.Pool do
   """
   @spec start_link(keyword) :: GenServer.on_start()
   def start_link(options) do
+    Options.keyword!(options)
     options = Keyword.validate!(options, [:name, :size, max_waiting: 1_000])
     name!(options[:name])
     size!(options[:size])
@@ -85,17 +89,19 @@ defmodule Quota.Pool do
   defp size!({:fraction, fraction}) when is_float(fraction) and fraction > 0 and fraction < 1,
     do: :ok
 
-  defp size!(bytes) when is_integer(bytes) and bytes > 0, do: :ok
-
   defp size!(size) do
-    raise ArgumentError,
-          ":size is in bytes, or {:fraction, f} with f between 0.0 and 1.0, got: #{inspect(size)}"
+    unless is_integer(size) and size > 0 and size <= Options.largest() do
+      raise ArgumentError,
+            ":size is in bytes, from 1 to #{Options.largest()}, or {:fraction, f} with f between 0.0 and 1.0, " <>
+              "got: #{inspect(size)}"
+    end
   end
 
-  defp max_waiting!(count) when is_integer(count) and count >= 0, do: :ok
+  defp max_waiting!(count) when is_integer(count) and count in 0..@most_waiting, do: :ok
 
   defp max_waiting!(count) do
-    raise ArgumentError, ":max_waiting is an integer of at least 0, got: #{inspect(count)}"
+    raise ArgumentError,
+          ":max_waiting is an integer, from 0 to #{@most_waiting}, got: #{inspect(count)}"
   end
 
   @doc """

@@ -13,6 +13,7 @@ defmodule Quota.Run do
 
   alias Quota.{
     Breach,
+    Captures,
     Context,
     ExceededError,
     Figures,
@@ -36,12 +37,26 @@ defmodule Quota.Run do
   # The account of work that is only observed refuses nothing.
   @unlimited 0xFFFF_FFFF_FFFF_FFFF
 
-  defstruct [:limit, :granted, :fun, :opts, :options, :plan, :account, :worker, :ref, :deadline]
+  defstruct [
+    :limit,
+    :granted,
+    :fun,
+    :opts,
+    :options,
+    :plan,
+    :context,
+    :account,
+    :worker,
+    :ref,
+    :deadline
+  ]
 
   def run(limit, fun, opts) do
     options = Options.validate!(limit, fun, opts)
     Vm.prepare()
     granted = settle(limit, options.mode)
+    context = Context.capture(options.inherit)
+    Captures.check!(fun, context, granted, options)
 
     run = %__MODULE__{
       limit: limit,
@@ -50,6 +65,7 @@ defmodule Quota.Run do
       opts: opts,
       options: options,
       plan: Plan.new(options, false),
+      context: context,
       account: account(granted, options)
     }
 
@@ -63,27 +79,42 @@ defmodule Quota.Run do
   end
 
   defp begin(run) do
+    watched = watched(run)
+    go(run)
+    if watched, do: await(run, watched), else: await(run)
+  end
+
+  # The guard with its monitor, where one is there from the beginning.
+  defp watched(run) do
     if Plan.eager?(run.plan) do
       Native.account_attach(run.account, run.worker)
       Sweeper.ensure()
       {guard, _} = watched = start_guard(run)
       # At once, so that the work finds whom to tell of those it attaches.
       Native.account_guarded(run.account, guard)
-      go(run)
-      await(run, watched)
+      watched
     else
       if Native.account_begin(run.account, run.worker), do: Sweeper.wake()
-      go(run)
-      await(run)
+      nil
     end
+  rescue
+    error in SystemLimitError -> abandon(run, error, __STACKTRACE__)
   end
 
   defp go(run), do: send(run.worker, {Worker, run.ref})
 
   defp start_guard(run), do: Guard.start_monitor(run.worker, self(), run.account, run.plan)
 
-  defp spawn_worker(%{account: account, granted: granted, fun: fun, plan: plan} = run) do
-    context = Context.capture(run.options.inherit)
+  # There are as many processes as there can be: work that nobody could watch does not go on.
+  defp abandon(run, error, stack) do
+    stop(run, fn ->
+      Native.account_close(run.account)
+      reraise error, stack
+    end)
+  end
+
+  defp spawn_worker(run) do
+    %{account: account, granted: granted, fun: fun, context: context, plan: plan} = run
 
     :erlang.spawn_opt(
       fn -> Worker.start(account, granted, fun, context, plan) end,
@@ -148,8 +179,17 @@ defmodule Quota.Run do
   end
 
   defp await_guarded(run) do
-    if left(run) == 0, do: timed_out(run), else: await(run, start_guard(run))
+    if left(run) == 0, do: timed_out(run), else: await(run, start_late_guard(run))
   end
+
+  # In tail position an answer that has come meanwhile is returned, hence the exception as a value.
+  defp start_late_guard(run) do
+    start_guard(run)
+  rescue
+    error in SystemLimitError -> {:system_limit, error, __STACKTRACE__}
+  end
+
+  defp await(run, {:system_limit, error, stack}), do: abandon(run, error, stack)
 
   defp await(%{ref: ref} = run, {guard, guard_ref}) do
     receive do
@@ -256,6 +296,9 @@ defmodule Quota.Run do
 
   # `Quota`, which calls this module: as an alias it would make the two depend on each other.
   @caller :"Elixir.Quota"
+
+  # It could not start those who watch besides it.
+  defp gone(_run, {:guard_died, {:system_limit, _stack}}), do: raise(SystemLimitError)
 
   defp gone(run, reason), do: exit({reason, {@caller, :run, [run.limit, run.fun, run.opts]}})
 

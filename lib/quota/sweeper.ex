@@ -62,14 +62,18 @@ defmodule Quota.Sweeper do
   defp watch([], patience), do: patience - 1
 
   defp watch(late, _) do
-    Enum.each(late, fn {pid, caller, account} ->
-      case Native.account_guard(account) do
-        nil -> Guard.start(pid, caller, account)
-        _killed -> if abandoned?(pid, caller), do: kill(pid, account)
-      end
-    end)
-
+    Enum.each(late, &see_to/1)
     @patience
+  end
+
+  defp see_to({pid, caller, account}) do
+    case Native.account_guard(account) do
+      nil -> Guard.start(pid, caller, account)
+      _killed -> if abandoned?(pid, caller), do: kill(pid, account)
+    end
+  rescue
+    # There are as many processes as there can be: it is late again at the next tick.
+    SystemLimitError -> :ok
   end
 
   # A caller that is alive has been told that the guard is dead, and ends the work itself. A process with a
