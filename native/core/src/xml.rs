@@ -16,22 +16,16 @@
 //! the oracle of `tests/quick_xml.rs`: what is accepted here, it reads alike.
 
 mod api;
-mod blocks;
-pub mod chars;
-mod class;
 pub mod dtd;
 mod encoding;
 mod fast;
 mod input;
-mod marks;
 pub mod names;
 mod parser;
-mod reference;
 mod scanner;
 mod select;
-mod survey;
+mod simd;
 mod syntax;
-mod utf8;
 
 pub use api::attributes::Attributes;
 pub use api::error::{DocumentError, Error, ErrorKind, ExceededLimit};
@@ -43,6 +37,7 @@ pub use input::position::Position;
 pub use names::table::NameId;
 pub use parser::{Parser, Status};
 pub use select::selector::{NamespaceTest, Selector, Step};
+pub use syntax::chars;
 
 /// The most bytes of text in one piece.
 pub const TEXT_PIECE: usize = 65_536;

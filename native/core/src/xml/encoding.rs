@@ -28,7 +28,7 @@ use crate::arena::account::{Account, Refusal};
 use crate::arena::charged_vec::ChargedVec;
 use crate::sync::Arc;
 use crate::xml::api::error::ErrorKind;
-use crate::xml::utf8::is_continuation;
+use crate::xml::syntax::utf8::is_continuation;
 use charset::Charset;
 use detect::Detection;
 use multi_byte::MultiByte;

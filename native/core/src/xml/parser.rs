@@ -70,7 +70,7 @@ impl Parser {
             }
             core.tag.keep(text)?;
         }
-        self.core.marks.forget();
+        self.core.structural_index.forget();
         self.input.feed(chunk, &mut self.places)?;
         Ok(())
     }

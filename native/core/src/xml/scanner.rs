@@ -16,12 +16,12 @@ pub mod start_tag;
 pub mod state;
 pub mod text;
 use crate::xml::api::sink::{Flow, Sink};
-use crate::xml::class::{self, NAME, START};
 use crate::xml::dtd::Dtd;
 use crate::xml::input::line_counter::Places;
 use crate::xml::input::position::Position;
 use crate::xml::scanner::interrupt::{Halt, exceeded, malformed};
 use crate::xml::scanner::state::{Core, Region, State};
+use crate::xml::syntax::byte_class::{self, NAME, START};
 use crate::xml::syntax::names::{is_qname, name_len};
 use std::convert::Infallible;
 
@@ -140,12 +140,12 @@ impl<S: Sink> Scanner<'_, S> {
         if held == 0 {
             match text.get(from) {
                 None => return Err(Halt::Starved),
-                Some(&byte) if class::is(byte, START) => bits = 0,
+                Some(&byte) if byte_class::is(byte, START) => bits = 0,
                 Some(_) => return malformed(from, "a name belongs here"),
             }
         }
         let mut at = from + held;
-        while at < text.len() && class::is(text[at], NAME) {
+        while at < text.len() && byte_class::is(text[at], NAME) {
             bits |= text[at];
             at += 1;
         }

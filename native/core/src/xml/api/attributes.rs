@@ -3,7 +3,7 @@
 use crate::xml::api::sink::{Attribute, Name};
 use crate::xml::names::namespaces::Namespaces;
 use crate::xml::names::table::NameId;
-use crate::xml::utf8;
+use crate::xml::syntax::utf8;
 
 /// Which buffer a span lies in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,9 +1,9 @@
 //! Reading one declaration: the tokens that all of them are made of.
 
 use crate::xml::api::error::ExceededLimit;
-use crate::xml::chars::{first_illegal, is_public_id_char, is_space};
 use crate::xml::dtd::Rules;
 use crate::xml::dtd::fault::{Fault, Reason, malformed};
+use crate::xml::syntax::chars::{first_illegal, is_public_id_char, is_space};
 use crate::xml::syntax::names::{is_ncname, is_qname, name_len, nmtoken_len};
 use std::ops::Range;
 

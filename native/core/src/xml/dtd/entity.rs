@@ -1,9 +1,9 @@
 //! Entity declarations, and the references that may stand in their values.
 
 use crate::arena::charged_vec::ChargedVec;
-use crate::xml::chars::is_char;
 use crate::xml::dtd::cursor::Cursor;
 use crate::xml::dtd::fault::{Fault, Reason, malformed};
+use crate::xml::syntax::chars::is_char;
 use crate::xml::syntax::names::{is_ncname, name_len};
 use std::ops::Range;
 

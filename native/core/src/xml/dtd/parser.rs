@@ -5,7 +5,6 @@ use crate::arena::charged_vec::ChargedVec;
 use crate::sync::Arc;
 use crate::xml::api::error::ExceededLimit;
 use crate::xml::api::limits::Limits;
-use crate::xml::chars::is_space;
 use crate::xml::dtd::amplification::Expansions;
 use crate::xml::dtd::cursor::Cursor;
 use crate::xml::dtd::fault::{Fault, Reason, malformed};
@@ -14,6 +13,7 @@ use crate::xml::dtd::misc::{comment, copy, instruction, misplaced, normalise_pub
 use crate::xml::dtd::value::{AttributeValue, ValueContext, tokenize};
 use crate::xml::dtd::{Content, Dtd, DtdOptions, ElementId, EntityId, Rules};
 use crate::xml::dtd::{attlist, element, entity};
+use crate::xml::syntax::chars::is_space;
 use std::ops::Range;
 
 /// White space and expanded bytes that one step looks at.

@@ -4,11 +4,11 @@
 
 use crate::xml::api::options::TextMode;
 use crate::xml::api::sink::{Interest, Sink};
-use crate::xml::blocks::text_end;
 use crate::xml::fast::skip_loop::Stop;
-use crate::xml::reference::{self, Reference, Target, predefined};
 use crate::xml::scanner::Scanner;
 use crate::xml::scanner::interrupt::Halt;
+use crate::xml::simd::byte_search::text_end;
+use crate::xml::syntax::reference::{self, Reference, Target, predefined};
 
 /// What a token costs that is not told, and each attribute and reference in it, in units of credit.
 pub(crate) const SKIM_COST: usize = 10;

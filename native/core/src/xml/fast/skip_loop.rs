@@ -1,19 +1,19 @@
 //! Reading over tokens of which nothing is told: the tight loop of a selection.
 //!
-//! What is expected is read with the help of marks; what is new is learned, and expected from then on.
+//! What is expected is read with the help of a structural index; what is new is learned, and expected from then on.
 
 use crate::arena::account::Refusal;
 use crate::xml::api::sink::{Interest, Name};
-use crate::xml::blocks::value_end;
 use crate::xml::fast::skip::{SKIM_COST, reference_end};
 use crate::xml::fast::tokens::{PlainLimits, plain_attribute, space_before_end, unexpected_name};
-use crate::xml::marks::Ahead;
 use crate::xml::names::table::{
     ExpectedNames, KnownNames, MAX_NAME_BYTES, NameId, Role, ends_name,
 };
 use crate::xml::scanner::markup::CDATA;
 use crate::xml::scanner::state::Core;
-use crate::xml::utf8;
+use crate::xml::simd::byte_search::value_end;
+use crate::xml::simd::structural_index::Lookahead;
+use crate::xml::syntax::utf8;
 
 /// As many bytes of a CDATA section cost as much as a token.
 const CDATA_BYTES: usize = 64;
@@ -62,7 +62,7 @@ pub(super) fn skim(text: &[u8], at: usize, core: &mut Core) -> (usize, Stop) {
         known,
         open,
         attention,
-        marks,
+        structural_index,
         ..
     } = core;
     if plain_limits.tag_bytes < SHORT_TAG {
@@ -77,7 +77,7 @@ pub(super) fn skim(text: &[u8], at: usize, core: &mut Core) -> (usize, Stop) {
     // What is decided lasts for one element mostly, and is kept here meanwhile.
     let (mut asks, mut floor) = (attention.asks(), attention.floor());
     attention.ask();
-    let mut ahead = Ahead::new(text, marks, at);
+    let mut ahead = Lookahead::new(text, structural_index, at);
     let mut names = known.expected_names();
     let mut stop = Stop::NotPlain;
     while left > 0 {
@@ -235,7 +235,7 @@ pub(super) fn skim(text: &[u8], at: usize, core: &mut Core) -> (usize, Stop) {
 
 /// Where the CDATA section at `at` ends, if it does in this text.
 #[inline]
-fn cdata(text: &[u8], at: usize, ahead: &mut Ahead<'_>) -> Option<usize> {
+fn cdata(text: &[u8], at: usize, ahead: &mut Lookahead<'_>) -> Option<usize> {
     if !text[at..].starts_with(CDATA) {
         return None;
     }
@@ -289,7 +289,7 @@ fn attributes(
     text: &[u8],
     tag: &OpenTag,
     names: &mut ExpectedNames<'_>,
-    ahead: &mut Ahead<'_>,
+    ahead: &mut Lookahead<'_>,
     limits: &PlainLimits,
 ) -> Result<(usize, bool), Option<(usize, usize)>> {
     loop {
@@ -308,7 +308,7 @@ fn expected_attributes(
     text: &[u8],
     from: usize,
     names: &mut ExpectedNames<'_>,
-    ahead: &mut Ahead<'_>,
+    ahead: &mut Lookahead<'_>,
     limits: &PlainLimits,
 ) -> Option<(usize, usize)> {
     let mut quotes = ahead.quotes(from)?;

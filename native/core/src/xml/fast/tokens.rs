@@ -8,8 +8,6 @@
 use crate::xml::api::attributes::{AttributeSpan, Attributes, Source, Sources, Span};
 use crate::xml::api::limits::Limits;
 use crate::xml::api::sink::{Flow, Name, Sink};
-use crate::xml::blocks::{name_end, text_end, value_end};
-use crate::xml::class::{self, SPACE, START};
 use crate::xml::names::element_stack::Open;
 use crate::xml::names::namespaces::Namespaces;
 use crate::xml::names::table::{KnownNames, NameId, Role};
@@ -17,7 +15,9 @@ use crate::xml::scanner::interrupt::Halt;
 use crate::xml::scanner::markup::{CDATA, find};
 use crate::xml::scanner::state::State;
 use crate::xml::scanner::{ATTRIBUTE_COST, Scanner};
-use crate::xml::utf8;
+use crate::xml::simd::byte_search::{name_end, text_end, value_end};
+use crate::xml::syntax::byte_class::{self, SPACE, START};
+use crate::xml::syntax::utf8;
 
 /// With more attributes, duplicates are found by hashing.
 const MAX_ATTRIBUTES: u64 = 16;
@@ -120,7 +120,7 @@ impl<S: Sink> Scanner<'_, S> {
         if text.len() > self.piece_room() {
             return Ok(false);
         }
-        if !(self.core.options.skip_whitespace && class::skip(text, 0, SPACE) == text.len()) {
+        if !(self.core.options.skip_whitespace && byte_class::skip(text, 0, SPACE) == text.len()) {
             let flow = self.sink.characters(utf8::text(text));
             self.told(flow)?;
         }
@@ -295,7 +295,7 @@ pub(crate) fn plain_attribute(
             quote: b'"',
         });
     }
-    let name = class::skip(text, from, SPACE);
+    let name = byte_class::skip(text, from, SPACE);
     if name == from {
         return None;
     }
@@ -315,7 +315,7 @@ pub(crate) fn plain_attribute(
 /// Where a tag ends at the end of the white space at `from`, if it does.
 #[inline(always)]
 pub(crate) fn space_before_end(text: &[u8], from: usize) -> Option<usize> {
-    let at = class::skip(text, from, SPACE);
+    let at = byte_class::skip(text, from, SPACE);
     matches!(text[at..], [b'>', ..] | [b'/', b'>', ..]).then_some(at)
 }
 
@@ -344,7 +344,7 @@ pub(crate) fn unexpected_name(
     role: Role,
 ) -> Option<(Option<NameId>, usize)> {
     let first = *text.get(from)?;
-    if first >= 0x80 || !class::is(first, START) {
+    if first >= 0x80 || !byte_class::is(first, START) {
         return None;
     }
     let end = name_end(text, from + 1);

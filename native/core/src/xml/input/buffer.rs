@@ -5,12 +5,12 @@ use crate::arena::charged_vec::ChargedVec;
 use crate::sync::Arc;
 use crate::xml::api::error::{ErrorKind, ExceededLimit};
 use crate::xml::api::limits::UNLIMITED;
-use crate::xml::class;
 use crate::xml::encoding::{Decoder, EncodingError, Failure};
 use crate::xml::input::line_counter::Places;
 use crate::xml::scanner::interrupt::limit_reason;
-use crate::xml::survey::Survey;
-use crate::xml::utf8::{self, is_continuation};
+use crate::xml::simd::utf8_scan::{self, ScanResult};
+use crate::xml::syntax::byte_class;
+use crate::xml::syntax::utf8::{self, is_continuation};
 use memchr::memchr_iter;
 use std::ops::Range;
 
@@ -138,10 +138,10 @@ impl Input {
         let (whole, last) = rest.split_at(utf8::whole_characters(rest));
         self.text.extend_from_slice(first)?;
         let start = self.text.len();
-        let survey = Survey::of_copied_utf8(whole, &mut self.text)?;
+        let found = utf8_scan::copy_and_scan(whole, &mut self.text)?;
         let end = self.text.len();
         self.text.extend_from_slice(last)?;
-        self.validate(true, survey.map(|survey| (start..end, survey)));
+        self.validate(true, found.map(|found| (start..end, found)));
         Ok(())
     }
 
@@ -183,13 +183,13 @@ impl Input {
     }
 
     /// Finds how much of the new text is valid, given a part of it that is UTF-8 and was looked at.
-    fn validate(&mut self, is_original: bool, seen: Option<(Range<usize>, Survey)>) {
+    fn validate(&mut self, is_original: bool, seen: Option<(Range<usize>, ScanResult)>) {
         if self.end.is_some() {
             return;
         }
         let new = &self.text[self.valid..];
         let mut valid = new.len();
-        let mut survey = Survey::default();
+        let mut all = ScanResult::default();
         let mut checked = 0;
         // What was decoded is UTF-8.
         if is_original {
@@ -197,8 +197,8 @@ impl Input {
                 && let before = &new[..seen.start - self.valid]
                 && std::str::from_utf8(before).is_ok()
             {
-                survey = found;
-                survey += Survey::of(before);
+                all = found;
+                all += utf8_scan::scan(before);
                 checked = seen.end - self.valid;
             }
             if let Err(error) = simdutf8::compat::from_utf8(&new[checked..]) {
@@ -213,10 +213,10 @@ impl Input {
                 }
             }
         }
-        survey += Survey::of(&new[checked..valid]);
-        if let Some(at) = class::first_illegal(&new[..valid], survey) {
+        all += utf8_scan::scan(&new[checked..valid]);
+        if let Some(at) = byte_class::first_illegal(&new[..valid], all) {
             valid = at;
-            let code = crate::xml::chars::decode(&new[at..]).map_or(0, |(code, _)| code);
+            let code = crate::xml::syntax::chars::decode(&new[at..]).map_or(0, |(code, _)| code);
             self.end = Some(End {
                 kind: ErrorKind::Malformed,
                 reason: format!("the character U+{code:04X} is not allowed in XML"),
@@ -225,8 +225,8 @@ impl Input {
             });
         }
         self.valid += valid;
-        self.has_cr |= survey.returns;
-        self.line_feeds += survey.line_feeds;
+        self.has_cr |= all.returns;
+        self.line_feeds += all.line_feeds;
     }
 
     fn too_long(&self) -> End {

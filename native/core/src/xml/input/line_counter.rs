@@ -2,7 +2,7 @@
 
 use crate::xml::encoding::Decoder;
 use crate::xml::input::position::Position;
-use crate::xml::utf8::is_continuation;
+use crate::xml::syntax::utf8::is_continuation;
 use memchr::{memchr, memchr_iter, memchr2_iter, memrchr};
 
 /// Line and column of a place, moved forward over text.

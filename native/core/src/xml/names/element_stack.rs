@@ -6,7 +6,7 @@ use crate::sync::Arc;
 use crate::xml::api::sink::Name;
 use crate::xml::names::namespaces::Namespaces;
 use crate::xml::names::table::{KnownNames, NameId};
-use crate::xml::utf8;
+use crate::xml::syntax::utf8;
 
 /// An open element.
 #[derive(Clone, Copy, Debug)]

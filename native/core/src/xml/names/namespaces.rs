@@ -6,7 +6,7 @@ use crate::arena::incremental_buf::Growing;
 use crate::sync::Arc;
 use crate::xml::api::sink::Namespace;
 use crate::xml::names::hash_stack::Chains;
-use crate::xml::utf8;
+use crate::xml::syntax::utf8;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 

@@ -13,8 +13,8 @@ pub(crate) use crate::xml::names::table::prediction::{ExpectedNames, ends_name};
 use crate::arena::account::Account;
 use crate::arena::charged_vec::ChargedVec;
 use crate::sync::Arc;
-use crate::xml::blocks::BLOCK;
-use crate::xml::class::{self, NAME};
+use crate::xml::simd::byte_search::BLOCK;
+use crate::xml::syntax::byte_class::{self, NAME};
 use std::num::NonZeroU16;
 
 /// A document with more names, or longer ones, has the others read and made anew each time.
@@ -114,7 +114,7 @@ impl KnownNames {
     #[inline(always)]
     fn whole(&self, text: &[u8], from: usize, id: NameId) -> Option<usize> {
         let end = self.end(text, from, id)?;
-        (!class::is(*text.get(end)?, NAME)).then_some(end)
+        (!byte_class::is(*text.get(end)?, NAME)).then_some(end)
     }
 
     /// Where the value begins if what is at `from` introduces the expected attribute: one space, its name,

@@ -1,10 +1,10 @@
 //! Attribute values that are not what they say: references, white space, entities.
 
 use crate::xml::api::sink::Sink;
-use crate::xml::class::{self, VALUE};
-use crate::xml::reference::{self, Target};
 use crate::xml::scanner::interrupt::{Halt, exceeded, malformed};
 use crate::xml::scanner::{REFERENCE_COST, Scanner};
+use crate::xml::syntax::byte_class::{self, VALUE};
+use crate::xml::syntax::reference::{self, Target};
 
 impl<S: Sink> Scanner<'_, S> {
     /// Writes on with a value up to its closing quote, where it leaves `at`.
@@ -14,7 +14,7 @@ impl<S: Sink> Scanner<'_, S> {
         loop {
             let at = self.at;
             let mut stop = at;
-            while stop < text.len() && !class::is(text[stop], VALUE) {
+            while stop < text.len() && !byte_class::is(text[stop], VALUE) {
                 stop += 1;
             }
             if stop > at {
@@ -37,7 +37,7 @@ impl<S: Sink> Scanner<'_, S> {
                     Some(_) => self.append_value(b" ", stop).map(|()| stop + 1)?,
                 },
                 Some(&byte) => {
-                    let byte = if class::is(byte, class::SPACE) {
+                    let byte = if byte_class::is(byte, byte_class::SPACE) {
                         b' '
                     } else {
                         byte

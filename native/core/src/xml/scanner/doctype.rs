@@ -11,14 +11,14 @@
 use crate::xml::api::error::ErrorKind;
 use crate::xml::api::options::DoctypePolicy;
 use crate::xml::api::sink::{Doctype, Sink};
-use crate::xml::class::{self, SPACE};
 use crate::xml::dtd::{
     Dtd, DtdOptions, DtdParser, Extent, Fault as DtdFault, Head, Reason, Step, head,
 };
 use crate::xml::scanner::Scanner;
 use crate::xml::scanner::interrupt::{Halt, beyond, exceeded, fault, malformed};
 use crate::xml::scanner::state::{Region, State};
-use crate::xml::utf8;
+use crate::xml::syntax::byte_class::{self, SPACE};
+use crate::xml::syntax::utf8;
 use std::ops::Range;
 
 const OPEN: &[u8] = b"<!DOCTYPE";
@@ -287,7 +287,7 @@ impl<S: Sink> Scanner<'_, S> {
         let declaration = &mut self.core.doctype;
         let mut end = declaration.close;
         if declaration.parser.is_some() {
-            end = class::skip(text, end + 1, SPACE);
+            end = byte_class::skip(text, end + 1, SPACE);
             declaration.close = end - 1;
             match text.get(end) {
                 None => return self.doctype_cut(text),

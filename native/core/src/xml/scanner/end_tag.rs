@@ -1,10 +1,10 @@
 //! End tags.
 
 use crate::xml::api::sink::Sink;
-use crate::xml::class::{self, NAME, SPACE};
 use crate::xml::scanner::Scanner;
 use crate::xml::scanner::interrupt::{Halt, malformed, shown};
 use crate::xml::scanner::state::{Core, Region, State};
+use crate::xml::syntax::byte_class::{self, NAME, SPACE};
 
 impl<S: Sink> Scanner<'_, S> {
     /// Scans an end tag: its name, mostly the one expected, and mostly all of it.
@@ -17,7 +17,7 @@ impl<S: Sink> Scanner<'_, S> {
         let name = self.core.innermost();
         let end = from + name.len();
         match self.text.get(end) {
-            Some(&next) if &self.text[from..end] == name && !class::is(next, NAME) => {}
+            Some(&next) if &self.text[from..end] == name && !byte_class::is(next, NAME) => {}
             None if name.starts_with(&self.text[from..]) => return Err(Halt::Starved),
             _ => return self.mismatch(),
         }
@@ -34,7 +34,7 @@ impl<S: Sink> Scanner<'_, S> {
     pub fn end_tag(&mut self) -> Result<(), Halt> {
         self.within_token(|scanner, end| {
             let text = &scanner.text[..end];
-            scanner.at = class::skip(text, scanner.at, SPACE);
+            scanner.at = byte_class::skip(text, scanner.at, SPACE);
             match text.get(scanner.at) {
                 None => Err(Halt::Starved),
                 Some(b'>') => scanner.close(scanner.at + 1),

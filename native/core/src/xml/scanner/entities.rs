@@ -14,7 +14,7 @@ use crate::xml::dtd::{Dtd, EntityId, Lookup};
 use crate::xml::input::position::Position;
 use crate::xml::scanner::Scanner;
 use crate::xml::scanner::interrupt::{Halt, beyond, exceeded, malformed, shown};
-use crate::xml::utf8;
+use crate::xml::syntax::utf8;
 
 /// What finding an entity and coming back from it costs, in units of credit.
 const ENTITY_COST: usize = 250;

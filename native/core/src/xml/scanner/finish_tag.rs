@@ -10,7 +10,7 @@ use crate::xml::scanner::interrupt::{Halt, beyond, exceeded, malformed, shown};
 use crate::xml::scanner::start_tag::Tag;
 use crate::xml::scanner::state::State;
 use crate::xml::scanner::{ATTRIBUTE_COST, Scanner};
-use crate::xml::utf8;
+use crate::xml::syntax::utf8;
 
 /// How far a tag that was scanned has come. Each stage may take several calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -96,7 +96,7 @@ pub(crate) fn shown(name: &[u8]) -> String {
     match name.len() {
         0..=LONGEST => String::from_utf8_lossy(name).into_owned(),
         _ => {
-            let end = crate::xml::utf8::floor(name, LONGEST);
+            let end = crate::xml::syntax::utf8::floor(name, LONGEST);
             format!("{}...", String::from_utf8_lossy(&name[..end]))
         }
     }

@@ -1,12 +1,12 @@
 //! Comments, processing instructions and CDATA sections.
 
 use crate::xml::api::sink::Sink;
-use crate::xml::class::{self, SPACE};
 use crate::xml::scanner::interrupt::{Halt, malformed};
 use crate::xml::scanner::state::State;
 use crate::xml::scanner::{LINE_END_COST, Scanner};
+use crate::xml::syntax::byte_class::{self, SPACE};
 use crate::xml::syntax::names::is_ncname;
-use crate::xml::utf8;
+use crate::xml::syntax::utf8;
 use memchr::{memchr, memmem};
 
 const COMMENT: &[u8] = b"<!--";
@@ -110,7 +110,7 @@ impl<S: Sink> Scanner<'_, S> {
             match text[stop..] {
                 [b'?', b'>', ..] => return scanner.finish_instruction(stop + 2),
                 [b'?'] => return Err(Halt::Starved),
-                [byte, ..] if class::is(byte, SPACE) => {}
+                [byte, ..] if byte_class::is(byte, SPACE) => {}
                 _ => return malformed(stop, "white space belongs behind a target"),
             }
             scanner.at = stop;
@@ -121,7 +121,7 @@ impl<S: Sink> Scanner<'_, S> {
 
     pub fn instruction_space(&mut self) -> Result<(), Halt> {
         self.within_token(|scanner, end| {
-            scanner.at = class::skip(&scanner.text[..end], scanner.at, SPACE);
+            scanner.at = byte_class::skip(&scanner.text[..end], scanner.at, SPACE);
             if scanner.at == end {
                 return Err(Halt::Starved);
             }

@@ -1,11 +1,11 @@
 //! The very beginning: an XML declaration, or none.
 
 use crate::xml::api::sink::{Prolog, Sink};
-use crate::xml::class::{self, SPACE};
 use crate::xml::scanner::Scanner;
 use crate::xml::scanner::interrupt::{Halt, malformed};
 use crate::xml::scanner::state::State;
-use crate::xml::utf8;
+use crate::xml::syntax::byte_class::{self, SPACE};
+use crate::xml::syntax::utf8;
 use memchr::memmem;
 
 const OPEN: &[u8] = b"<?xml";
@@ -14,7 +14,7 @@ impl<S: Sink> Scanner<'_, S> {
     pub fn beginning(&mut self) -> Result<(), Halt> {
         let rest = &self.text[self.at..];
         match rest.strip_prefix(OPEN) {
-            Some([next, ..]) if class::is(*next, SPACE) => return self.xml_declaration(),
+            Some([next, ..]) if byte_class::is(*next, SPACE) => return self.xml_declaration(),
             Some([]) if !self.last => return Err(Halt::Starved),
             None if OPEN.starts_with(rest) && !self.last => return Err(Halt::Starved),
             _ => {}
@@ -100,7 +100,7 @@ impl<'a> Reader<'a> {
 
     fn skip_space(&mut self) -> bool {
         let from = self.at;
-        self.at = class::skip(self.text, from, SPACE);
+        self.at = byte_class::skip(self.text, from, SPACE);
         self.at > from
     }
 

@@ -14,7 +14,6 @@ use crate::arena::incremental_buf::Growing;
 use crate::sync::Arc;
 use crate::xml::api::attributes::{AttributeSpan, Source, Sources, Span};
 use crate::xml::api::sink::Sink;
-use crate::xml::class::{self, SPACE, START, VALUE};
 use crate::xml::dtd::ElementId;
 use crate::xml::names::duplicates::{Duplicates, Expanded};
 use crate::xml::names::namespaces::Namespaces;
@@ -22,6 +21,7 @@ use crate::xml::names::table::{NameId, Role};
 use crate::xml::scanner::finish_tag::Stage;
 use crate::xml::scanner::interrupt::{Halt, exceeded, malformed};
 use crate::xml::scanner::{ATTRIBUTE_COST, Scanner};
+use crate::xml::syntax::byte_class::{self, SPACE, START, VALUE};
 
 /// What comes next in a tag. In the order of the text, so that scanning can be entered anywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -196,7 +196,7 @@ impl<S: Sink> Scanner<'_, S> {
         loop {
             if phase == Phase::Space {
                 let start = at;
-                at = class::skip(text, at, SPACE);
+                at = byte_class::skip(text, at, SPACE);
                 self.core.tag.spaced |= at > start;
                 self.pause(phase, at);
                 match text.get(at) {
@@ -227,7 +227,7 @@ impl<S: Sink> Scanner<'_, S> {
                 self.pause(phase, at);
             }
             if phase == Phase::Equals {
-                at = class::skip(text, at, SPACE);
+                at = byte_class::skip(text, at, SPACE);
                 match text.get(at) {
                     None => return self.starved(at),
                     Some(b'=') => at += 1,
@@ -239,7 +239,7 @@ impl<S: Sink> Scanner<'_, S> {
                 self.pause(phase, at);
             }
             if phase == Phase::Quote {
-                at = class::skip(text, at, SPACE);
+                at = byte_class::skip(text, at, SPACE);
                 match text.get(at) {
                     None => return self.starved(at),
                     Some(&quote @ (b'"' | b'\'')) => self.core.tag.quote = quote,
@@ -280,7 +280,7 @@ impl<S: Sink> Scanner<'_, S> {
     }
 
     fn begin_attribute(&mut self, byte: u8, at: usize) -> Result<(), Halt> {
-        if !class::is(byte, START) {
+        if !byte_class::is(byte, START) {
             return malformed(at, "an attribute, '>' or '/>' belongs here");
         }
         if !self.core.tag.spaced {
@@ -320,7 +320,7 @@ impl<S: Sink> Scanner<'_, S> {
         let quote = self.core.tag.quote;
         let mut at = from;
         let phase = loop {
-            while at < text.len() && !class::is(text[at], VALUE) {
+            while at < text.len() && !byte_class::is(text[at], VALUE) {
                 at += 1;
             }
             match text.get(at) {

@@ -10,7 +10,6 @@ use crate::xml::dtd::Dtd;
 use crate::xml::dtd::amplification::Expansions;
 use crate::xml::fast::tokens::PlainLimits;
 use crate::xml::input::position::Position;
-use crate::xml::marks::Marks;
 use crate::xml::names::element_stack::OpenElements;
 use crate::xml::names::namespaces::Namespaces;
 use crate::xml::names::table::KnownNames;
@@ -19,6 +18,7 @@ use crate::xml::scanner::entities::Entities;
 use crate::xml::scanner::start_tag::Tag;
 use crate::xml::scanner::state::text_run::Run;
 use crate::xml::select::interest_stack::Attention;
+use crate::xml::simd::structural_index::StructuralIndex;
 
 /// Which token the scanner is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +77,7 @@ pub(crate) struct Core {
     pub known: KnownNames,
     pub open: OpenElements,
     pub attention: Attention,
-    pub marks: Marks,
+    pub structural_index: StructuralIndex,
     pub namespaces: Namespaces,
     pub entities: Entities,
     pub expansions: Expansions,
@@ -107,7 +107,7 @@ impl Core {
             known: KnownNames::new(account),
             open: OpenElements::new(account),
             attention: Attention::new(account),
-            marks: Marks::new(),
+            structural_index: StructuralIndex::new(),
             namespaces: Namespaces::new(account, limits.namespace_bytes() as usize),
             entities: Entities::new(account),
             expansions: Expansions::new(&limits),

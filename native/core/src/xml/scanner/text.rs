@@ -6,13 +6,13 @@
 use crate::xml::TEXT_PIECE;
 use crate::xml::api::options::TextMode;
 use crate::xml::api::sink::Sink;
-use crate::xml::blocks::text_end;
-use crate::xml::class::{self, SPACE};
-use crate::xml::reference::{self, Reference, Target, predefined};
 use crate::xml::scanner::interrupt::{Halt, exceeded, malformed};
 use crate::xml::scanner::state::State;
 use crate::xml::scanner::{LINE_END_COST, REFERENCE_COST, Scanner};
-use crate::xml::utf8;
+use crate::xml::simd::byte_search::text_end;
+use crate::xml::syntax::byte_class::{self, SPACE};
+use crate::xml::syntax::reference::{self, Reference, Target, predefined};
+use crate::xml::syntax::utf8;
 use memchr::{memchr, memchr3};
 
 impl<S: Sink> Scanner<'_, S> {
@@ -175,7 +175,7 @@ impl<S: Sink> Scanner<'_, S> {
 
     /// Before, between and after root elements.
     fn space_outside(&mut self) -> Result<(), Halt> {
-        self.at = class::skip(self.text, self.at, SPACE);
+        self.at = byte_class::skip(self.text, self.at, SPACE);
         match self.text.get(self.at) {
             None => Err(Halt::Starved),
             Some(b'<') => Ok(()),
@@ -343,5 +343,5 @@ impl Written {
 }
 
 fn is_space(text: &[u8]) -> bool {
-    text.iter().all(|&byte| class::is(byte, SPACE))
+    text.iter().all(|&byte| byte_class::is(byte, SPACE))
 }

@@ -1,6 +1,6 @@
 //! Names: where one ends, and what Namespaces in XML 1.0 makes of its colons.
 
-use crate::xml::chars::{decode, is_name_char, is_name_start};
+use crate::xml::syntax::chars::{decode, is_name_char, is_name_start};
 
 /// The length in bytes of the name that `bytes` starts with; 0 when it starts with none.
 #[inline]

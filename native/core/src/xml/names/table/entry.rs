@@ -1,7 +1,7 @@
 //! What is known of one name: how it is written, and which came behind it.
 
-use crate::xml::blocks::{BLOCK, common};
 use crate::xml::names::table::{NameId, Role};
+use crate::xml::simd::byte_search::{BLOCK, common};
 
 /// Bytes around an attribute's name as it is mostly written: a space, an equals sign and a quote.
 const AROUND_ATTRIBUTE: usize = 3;

@@ -1,7 +1,7 @@
 //! Reading on from name to name, as long as each is one that is expected.
 
-use crate::xml::blocks::BLOCK;
 use crate::xml::names::table::{Known, KnownNames, NameId, Role};
+use crate::xml::simd::byte_search::BLOCK;
 
 /// Borrowed from the known names for one stretch: nothing is learned meanwhile.
 pub(crate) struct ExpectedNames<'k> {

@@ -1,9 +1,9 @@
-//! A survey of bytes while they are copied, and whether they are UTF-8, with AVX-512.
+//! Scans bytes while they are copied, and whether they are UTF-8, with AVX-512.
 #![allow(unsafe_code)]
 
+use super::ScanResult;
 use crate::arena::account::Refusal;
 use crate::arena::charged_vec::ChargedVec;
-use crate::xml::survey::Survey;
 use std::arch::x86_64::*;
 
 pub(super) fn is_there() -> bool {
@@ -24,10 +24,10 @@ const AHEAD: usize = 8_192;
 /// UTF-8 in the manner of Keiser and Lemire, "Validating UTF-8 In Less Than One Instruction Per Byte", 2021; with
 /// tables of more than sixteen entries what is wrong about two bytes takes two of them instead of three.
 #[target_feature(enable = "avx512bw,avx512vbmi,popcnt")]
-pub(super) fn survey_copied_utf8(
+pub(super) fn copy_and_scan(
     bytes: &[u8],
     text: &mut ChargedVec<u8>,
-) -> Result<Option<Survey>, Refusal> {
+) -> Result<Option<ScanResult>, Refusal> {
     let mut utf8 = Utf8::new();
     let mut found = Found::new();
     let (groups, rest) = bytes.as_chunks::<{ GROUP * BLOCK }>();
@@ -67,7 +67,7 @@ pub(super) fn survey_copied_utf8(
     utf8.ascii();
     Ok(utf8
         .is_valid()
-        .then(|| found.survey(utf8.has_noncharacter())))
+        .then(|| found.result(utf8.has_noncharacter())))
 }
 
 #[target_feature(enable = "avx512bw")]
@@ -117,9 +117,9 @@ impl Found {
     }
 
     #[target_feature(enable = "avx512bw")]
-    fn survey(&self, noncharacter: bool) -> Survey {
+    fn result(&self, noncharacter: bool) -> ScanResult {
         let space = _mm512_set1_epi8(b' ' as i8);
-        Survey {
+        ScanResult {
             control: _mm512_cmplt_epu8_mask(self.control, space) != 0,
             noncharacter,
             returns: _mm512_testn_epi8_mask(self.returns, self.returns) != 0,

@@ -2,7 +2,7 @@
 //!
 //! How many bits a word has no processor guesses, and each time it is wrong it waits.
 
-use crate::xml::marks::kernels::BLOCK;
+use super::structural_index::BLOCK;
 
 /// So many blocks are gone through at once, one bit of a word for each.
 pub(super) const GROUP: usize = 64;
@@ -20,14 +20,14 @@ const NONE: u16 = u16::MAX;
 pub(super) type Slots = [u16; BLOCK];
 
 /// The places of a window's marks in ascending order, counted from where it starts.
-pub(super) struct Index {
+pub(super) struct Positions {
     places: [u16; PLACES],
     count: usize,
 }
 
-impl Index {
-    pub fn new() -> Index {
-        Index {
+impl Positions {
+    pub fn new() -> Positions {
+        Positions {
             places: [NONE; PLACES],
             count: 0,
         }

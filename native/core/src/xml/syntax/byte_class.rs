@@ -1,6 +1,6 @@
 //! What a byte can be, looked up in one table, and the search for characters that no document may hold.
 
-use crate::xml::survey::Survey;
+use super::super::simd::utf8_scan::ScanResult;
 
 /// May stand in a name. Bytes beyond ASCII may; which characters they form is checked once per name.
 pub(crate) const NAME: u8 = 1;
@@ -54,14 +54,14 @@ pub(crate) fn skip(bytes: &[u8], from: usize, mask: u8) -> usize {
 }
 
 /// Where the first character stands that no document may contain, in text known to be UTF-8, of whose
-/// bytes `survey` tells: where it tells of none that could be one, nothing is looked at.
-pub(crate) fn first_illegal(text: &[u8], survey: Survey) -> Option<usize> {
-    let control = match survey.control {
+/// bytes `found` tells: where it tells of none that could be one, nothing is looked at.
+pub(crate) fn first_illegal(text: &[u8], found: ScanResult) -> Option<usize> {
+    let control = match found.control {
         true => text.iter().position(|&byte| is_control(byte)),
         false => None,
     };
     let before = &text[..control.unwrap_or(text.len())];
-    match survey.noncharacter {
+    match found.noncharacter {
         true => first_noncharacter(before).or(control),
         false => control,
     }
@@ -89,7 +89,7 @@ fn first_noncharacter(text: &[u8]) -> Option<usize> {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::xml::chars;
+    use crate::xml::syntax::chars;
 
     #[test]
     fn classes_agree_with_the_productions_on_ascii() {
@@ -105,7 +105,10 @@ mod tests {
     }
 
     fn illegal(text: &str) -> Option<usize> {
-        first_illegal(text.as_bytes(), Survey::of(text.as_bytes()))
+        first_illegal(
+            text.as_bytes(),
+            crate::xml::simd::utf8_scan::scan(text.as_bytes()),
+        )
     }
 
     #[test]

@@ -5,13 +5,13 @@ mod avx512;
 
 use crate::arena::account::Refusal;
 use crate::arena::charged_vec::ChargedVec;
-use crate::xml::class::is_control;
+use crate::xml::syntax::byte_class::is_control;
 use memchr::memchr_iter;
 use std::ops::AddAssign;
 
 /// What is somewhere in a text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Survey {
+pub(crate) struct ScanResult {
     /// A control character that no document may hold.
     pub control: bool,
     /// A byte that U+FFFE and U+FFFF begin with.
@@ -22,28 +22,27 @@ pub(crate) struct Survey {
     pub line_feeds: usize,
 }
 
-impl Survey {
-    pub fn of(text: &[u8]) -> Survey {
-        Survey {
-            line_feeds: memchr_iter(b'\n', text).count(),
-            ..wide::survey(text)
-        }
-    }
-
-    /// The same, if `bytes` are UTF-8, of which a copy is added to `text` on the way. `None`: they are not, or
-    /// this processor cannot tell on the way.
-    ///
-    /// Refused, `text` has a part of them: make room for all beforehand.
-    pub fn of_copied_utf8(
-        bytes: &[u8],
-        text: &mut ChargedVec<u8>,
-    ) -> Result<Option<Survey>, Refusal> {
-        wide::survey_copied_utf8(bytes, text)
+/// What is in `text`.
+pub(crate) fn scan(text: &[u8]) -> ScanResult {
+    ScanResult {
+        line_feeds: memchr_iter(b'\n', text).count(),
+        ..wide::scan(text)
     }
 }
 
-impl AddAssign for Survey {
-    fn add_assign(&mut self, other: Survey) {
+/// The same, if `bytes` are UTF-8, of which a copy is added to `text` on the way. `None`: they are not, or
+/// this processor cannot tell on the way.
+///
+/// Refused, `text` has a part of them: make room for all beforehand.
+pub(crate) fn copy_and_scan(
+    bytes: &[u8],
+    text: &mut ChargedVec<u8>,
+) -> Result<Option<ScanResult>, Refusal> {
+    wide::copy_and_scan(bytes, text)
+}
+
+impl AddAssign for ScanResult {
+    fn add_assign(&mut self, other: ScanResult) {
         self.control |= other.control;
         self.noncharacter |= other.noncharacter;
         self.returns |= other.returns;
@@ -53,7 +52,7 @@ impl AddAssign for Survey {
 
 /// All but the number of LFs. Compiled for the vectors of whoever calls it.
 #[inline(always)]
-fn survey(text: &[u8]) -> Survey {
+fn scan_with_vectors(text: &[u8]) -> ScanResult {
     // Bytes, not truth values: those would take four times as many instructions.
     let (mut control, mut noncharacter, mut returns) = (0, 0, 0);
     for &byte in text {
@@ -61,7 +60,7 @@ fn survey(text: &[u8]) -> Survey {
         noncharacter |= u8::from(byte == 0xEF);
         returns |= u8::from(byte == b'\r');
     }
-    Survey {
+    ScanResult {
         control: control > 0,
         noncharacter: noncharacter > 0,
         returns: returns > 0,
@@ -72,28 +71,28 @@ fn survey(text: &[u8]) -> Survey {
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
 mod wide {
-    use super::{ChargedVec, Refusal, Survey, avx512};
+    use super::{ChargedVec, Refusal, ScanResult, avx512};
 
-    pub fn survey(text: &[u8]) -> Survey {
+    pub fn scan(text: &[u8]) -> ScanResult {
         if is_x86_feature_detected!("avx2") {
             // SAFETY: the processor has what it was compiled for.
             return unsafe { with_avx2(text) };
         }
-        super::survey(text)
+        super::scan_with_vectors(text)
     }
 
     #[target_feature(enable = "avx2")]
-    fn with_avx2(text: &[u8]) -> Survey {
-        super::survey(text)
+    fn with_avx2(text: &[u8]) -> ScanResult {
+        super::scan_with_vectors(text)
     }
 
-    pub fn survey_copied_utf8(
+    pub fn copy_and_scan(
         bytes: &[u8],
         text: &mut ChargedVec<u8>,
-    ) -> Result<Option<Survey>, Refusal> {
+    ) -> Result<Option<ScanResult>, Refusal> {
         if avx512::is_there() {
             // SAFETY: the processor has what it was compiled for.
-            return unsafe { avx512::survey_copied_utf8(bytes, text) };
+            return unsafe { avx512::copy_and_scan(bytes, text) };
         }
         text.extend_from_slice(bytes)?;
         Ok(None)
@@ -102,14 +101,14 @@ mod wide {
 
 #[cfg(not(target_arch = "x86_64"))]
 mod wide {
-    use super::{ChargedVec, Refusal, Survey};
+    use super::{ChargedVec, Refusal, ScanResult};
 
-    pub(super) use super::survey;
+    pub(super) use super::scan_with_vectors as scan;
 
-    pub fn survey_copied_utf8(
+    pub fn copy_and_scan(
         bytes: &[u8],
         text: &mut ChargedVec<u8>,
-    ) -> Result<Option<Survey>, Refusal> {
+    ) -> Result<Option<ScanResult>, Refusal> {
         text.extend_from_slice(bytes)?;
         Ok(None)
     }
@@ -122,10 +121,10 @@ mod tests {
     use crate::arena::account::Account;
 
     /// What is found while `bytes` are copied, which they are in any case.
-    fn copied(bytes: &[u8]) -> Option<Survey> {
+    fn copied(bytes: &[u8]) -> Option<ScanResult> {
         let mut text = ChargedVec::new(&Account::root());
         text.extend_from_slice(b"before").unwrap();
-        let found = Survey::of_copied_utf8(bytes, &mut text).unwrap();
+        let found = copy_and_scan(bytes, &mut text).unwrap();
         assert_eq!(text[..], [b"before", bytes].concat());
         found
     }
@@ -133,7 +132,7 @@ mod tests {
     #[test]
     fn tells_of_every_byte_wherever_it_stands() {
         for byte in 0..=u8::MAX {
-            let expected = Survey {
+            let expected = ScanResult {
                 control: byte < b' ' && !b"\t\n\r".contains(&byte),
                 noncharacter: byte == 0xEF,
                 returns: byte == b'\r',
@@ -143,14 +142,14 @@ mod tests {
                 for at in (0..len).step_by(7) {
                     let mut text = vec![b'x'; len];
                     text[at] = byte;
-                    assert_eq!(Survey::of(&text), expected, "{byte} at {at} of {len}");
+                    assert_eq!(scan(&text), expected, "{byte} at {at} of {len}");
                     if byte < 0x80 && is_wide() {
                         assert_eq!(copied(&text), Some(expected), "{byte} at {at}");
                     }
                 }
             }
         }
-        assert_eq!(Survey::of(b""), Survey::default());
+        assert_eq!(scan(b""), ScanResult::default());
     }
 
     /// Whether the processor can do it at all.
@@ -164,9 +163,7 @@ mod tests {
             for after in [0, 1, 3, 60, 300] {
                 let text = [&b"x".repeat(before)[..], part, &b"y".repeat(after)[..]].concat();
                 let found = copied(&text);
-                let expected = std::str::from_utf8(&text)
-                    .is_ok()
-                    .then(|| Survey::of(&text));
+                let expected = std::str::from_utf8(&text).is_ok().then(|| scan(&text));
                 assert_eq!(
                     found,
                     expected.filter(|_| is_wide()),

@@ -3,21 +3,21 @@
 //! Of searches that follow one another, each begins where the one before ended, and the processor waits
 //! for every one of them. Where all is found ahead, it reads several tokens at a time.
 
-mod index;
 mod kernels;
 
-use self::index::Index;
-use self::kernels::{BLOCK, Words};
+pub(super) use self::kernels::BLOCK;
+use self::kernels::Words;
+use super::positions::Positions;
 use std::fmt;
 
 /// The marks of one window.
-pub(crate) struct Marks {
+pub(crate) struct StructuralIndex {
     /// The window: of the text that it was filled from last.
     start: usize,
     end: usize,
     /// `<`, `&`, and the `>` of `]>`: whoever reads that looks for one bracket more.
-    markup: Index,
-    /// The number of the one that was come to, up to date between one [`Ahead`] and the next.
+    markup: Positions,
+    /// The number of the one that was come to, up to date between one [`Lookahead`] and the next.
     next: usize,
     /// Double quotes, one bit a byte.
     quotes: Words,
@@ -31,12 +31,12 @@ struct Cursor {
     word: u64,
 }
 
-impl Marks {
-    pub fn new() -> Marks {
-        Marks {
+impl StructuralIndex {
+    pub fn new() -> StructuralIndex {
+        StructuralIndex {
             start: 0,
             end: 0,
-            markup: Index::new(),
+            markup: Positions::new(),
             next: 0,
             quotes: [0; _],
         }
@@ -102,18 +102,18 @@ impl Cursor {
 }
 
 /// The marks of a text from a place on, wherever the window is.
-pub(crate) struct Ahead<'a> {
+pub(crate) struct Lookahead<'a> {
     text: &'a [u8],
-    marks: &'a mut Marks,
+    marks: &'a mut StructuralIndex,
     /// The number of the next mark.
     next: usize,
 }
 
-impl<'a> Ahead<'a> {
+impl<'a> Lookahead<'a> {
     #[inline(always)]
-    pub fn new(text: &'a [u8], marks: &'a mut Marks, at: usize) -> Ahead<'a> {
+    pub fn new(text: &'a [u8], marks: &'a mut StructuralIndex, at: usize) -> Lookahead<'a> {
         let next = marks.next;
-        let mut ahead = Ahead { text, marks, next };
+        let mut ahead = Lookahead { text, marks, next };
         ahead.move_to(at);
         ahead
     }
@@ -190,7 +190,7 @@ impl<'a> Ahead<'a> {
     }
 }
 
-impl Drop for Ahead<'_> {
+impl Drop for Lookahead<'_> {
     fn drop(&mut self) {
         self.marks.next = self.next;
     }
@@ -198,7 +198,7 @@ impl Drop for Ahead<'_> {
 
 /// The quotes of a window from a place on.
 pub(crate) struct Quotes<'a> {
-    marks: &'a Marks,
+    marks: &'a StructuralIndex,
     cursor: Cursor,
 }
 
@@ -212,9 +212,9 @@ impl Quotes<'_> {
     }
 }
 
-impl fmt::Debug for Marks {
+impl fmt::Debug for StructuralIndex {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Marks({}..{})", self.start, self.end)
+        write!(formatter, "StructuralIndex({}..{})", self.start, self.end)
     }
 }
 
@@ -226,8 +226,8 @@ mod tests {
 
     /// All marks of a text.
     fn markup(text: &[u8]) -> Vec<usize> {
-        let mut marks = Marks::new();
-        let mut ahead = Ahead::new(text, &mut marks, 0);
+        let mut marks = StructuralIndex::new();
+        let mut ahead = Lookahead::new(text, &mut marks, 0);
         let mut places = Vec::new();
         while let Some(mark) = ahead.next(0) {
             places.push(mark);
@@ -256,8 +256,8 @@ mod tests {
     #[test]
     fn finds_the_quotes_of_a_window() {
         let text = b"a \"quoted\" text' ".repeat(1_200);
-        let mut marks = Marks::new();
-        let mut ahead = Ahead::new(&text, &mut marks, 0);
+        let mut marks = StructuralIndex::new();
+        let mut ahead = Lookahead::new(&text, &mut marks, 0);
         for start in [0, 1, 5_000] {
             ahead.begin_window(start, start);
             let mut quotes = ahead.quotes(start).unwrap();
@@ -272,8 +272,8 @@ mod tests {
     #[test]
     fn a_window_ends_early_where_there_are_many_marks() {
         let text = b"<\"".repeat(2_000);
-        let mut marks = Marks::new();
-        let ahead = Ahead::new(&text, &mut marks, 0);
+        let mut marks = StructuralIndex::new();
+        let ahead = Lookahead::new(&text, &mut marks, 0);
         let mut quotes = ahead.quotes(0).unwrap();
         let quoted: Vec<usize> = std::iter::from_fn(|| quotes.pass()).collect();
         let end = ahead.marks.end;
@@ -289,9 +289,9 @@ mod tests {
     #[test]
     fn begins_anywhere_and_goes_on_anywhere() {
         let text = b"<".repeat(10_000);
-        let mut marks = Marks::new();
+        let mut marks = StructuralIndex::new();
         for at in [0, 1, 63, 64, 100, 4_000, 4_095, 4_096, 9_999, 5] {
-            let mut ahead = Ahead::new(&text, &mut marks, at);
+            let mut ahead = Lookahead::new(&text, &mut marks, at);
             assert_eq!(ahead.next(at), Some(at));
             ahead.move_to(9_000);
             assert_eq!(ahead.next(9_000), Some(9_000));
@@ -311,8 +311,8 @@ mod tests {
     fn what_was_read_beyond_the_window_has_no_marks() {
         let plain = BLOCK * BLOCKS + 900;
         let text = [b"x".repeat(plain), b"<<<".to_vec()].concat();
-        let mut marks = Marks::new();
-        let mut ahead = Ahead::new(&text, &mut marks, 0);
+        let mut marks = StructuralIndex::new();
+        let mut ahead = Lookahead::new(&text, &mut marks, 0);
         assert_eq!(ahead.next(plain + 1), Some(plain + 1));
     }
 }

@@ -1,9 +1,9 @@
 //! Finding all marks of a window, sixty-four bytes at a time, with the widest vectors there are.
 
-use crate::xml::marks::index::{GROUP, Index, Slots};
+use super::super::positions::{GROUP, Positions, Slots};
 
 /// Bytes looked at together, one bit of a word for each.
-pub(super) const BLOCK: usize = 64;
+pub(in crate::xml::simd) const BLOCK: usize = 64;
 
 /// Blocks of a window. Of one a quarter as large, moving it took a twentieth of the time of a text.
 pub(super) const BLOCKS: usize = 4 * GROUP;
@@ -31,7 +31,7 @@ impl Found {
 }
 
 /// Marks the window of `text` that begins at `start`. Says where it ends: the index has room for so much.
-pub(super) fn mark(text: &[u8], start: usize, markup: &mut Index, quotes: &mut Words) -> usize {
+pub(super) fn mark(text: &[u8], start: usize, markup: &mut Positions, quotes: &mut Words) -> usize {
     wide::mark(text, start, markup, quotes)
 }
 
@@ -40,7 +40,7 @@ pub(super) fn mark(text: &[u8], start: usize, markup: &mut Index, quotes: &mut W
 fn mark_with(
     text: &[u8],
     start: usize,
-    index: &mut Index,
+    index: &mut Positions,
     quotes: &mut Words,
     find: impl Fn(&Block, &Block) -> Found,
     write: impl Fn(&mut Slots, u64, usize),
@@ -95,11 +95,11 @@ fn cut_blocks(text: &[u8], at: usize) -> [Block; 2] {
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
 mod wide {
+    use super::super::super::positions::{self, Positions, Slots};
     use super::{BLOCK, Block, Found, Words, mark_with};
-    use crate::xml::marks::index::{self, Index, Slots};
     use std::arch::x86_64::*;
 
-    pub fn mark(text: &[u8], start: usize, markup: &mut Index, quotes: &mut Words) -> usize {
+    pub fn mark(text: &[u8], start: usize, markup: &mut Positions, quotes: &mut Words) -> usize {
         let counts_bits = is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("popcnt");
         if counts_bits && has_avx512() {
             // SAFETY: the processor has what it was compiled for.
@@ -141,7 +141,7 @@ mod wide {
     const FEW: usize = 16;
 
     #[target_feature(enable = "avx512bw,avx512vbmi2,avx512vl,bmi1,popcnt")]
-    fn with_avx512(text: &[u8], start: usize, markup: &mut Index, quotes: &mut Words) -> usize {
+    fn with_avx512(text: &[u8], start: usize, markup: &mut Positions, quotes: &mut Words) -> usize {
         // SAFETY: sixteen bytes are there.
         let opening = unsafe { _mm_loadu_si128(OPENING.as_ptr().cast()) };
         let opening = _mm512_broadcast_i32x4(opening);
@@ -187,7 +187,7 @@ mod wide {
     }
 
     #[target_feature(enable = "avx2,bmi1,popcnt")]
-    fn with_avx2(text: &[u8], start: usize, markup: &mut Index, quotes: &mut Words) -> usize {
+    fn with_avx2(text: &[u8], start: usize, markup: &mut Positions, quotes: &mut Words) -> usize {
         let is = |block: &Block, byte: u8| {
             let half = |at: usize| {
                 // SAFETY: thirty-two bytes are there, of either half.
@@ -198,10 +198,10 @@ mod wide {
             half(0) | half(BLOCK / 2) << (BLOCK / 2)
         };
         let find = |block: &Block, behind: &Block| Found::by(block, behind, is);
-        mark_with(text, start, markup, quotes, find, index::write)
+        mark_with(text, start, markup, quotes, find, positions::write)
     }
 
-    fn with_sse2(text: &[u8], start: usize, markup: &mut Index, quotes: &mut Words) -> usize {
+    fn with_sse2(text: &[u8], start: usize, markup: &mut Positions, quotes: &mut Words) -> usize {
         let is = |block: &Block, byte: u8| {
             let quarter = |at: usize| {
                 // SAFETY: SSE2 is part of x86-64; sixteen bytes are there, of each quarter.
@@ -216,7 +216,7 @@ mod wide {
                 .fold(0, |all, at| all | quarter(at) << at)
         };
         let find = |block: &Block, behind: &Block| Found::by(block, behind, is);
-        mark_with(text, start, markup, quotes, find, index::write)
+        mark_with(text, start, markup, quotes, find, positions::write)
     }
 
     #[cfg(all(test, not(loom)))]
@@ -231,8 +231,8 @@ mod wide {
                 .collect();
             for start in 0..200 {
                 let text = &text[..start * 7 + start * 97 % 17_000];
-                let found = |mark: fn(&[u8], usize, &mut Index, &mut Words) -> usize| {
-                    let (mut markup, mut quotes) = (Index::new(), [1; _]);
+                let found = |mark: fn(&[u8], usize, &mut Positions, &mut Words) -> usize| {
+                    let (mut markup, mut quotes) = (Positions::new(), [1; _]);
                     let end = mark(text, start * 7, &mut markup, &mut quotes);
                     let places: Vec<usize> = (0..).map_while(|at| markup.get(at)).collect();
                     (end, places, quotes)
@@ -256,15 +256,15 @@ mod wide {
 
 #[cfg(not(target_arch = "x86_64"))]
 mod wide {
+    use super::super::super::positions::{self, Positions};
     use super::{BLOCK, Block, Found, Words, mark_with};
-    use crate::xml::marks::index::{self, Index};
 
-    pub fn mark(text: &[u8], start: usize, markup: &mut Index, quotes: &mut Words) -> usize {
+    pub fn mark(text: &[u8], start: usize, markup: &mut Positions, quotes: &mut Words) -> usize {
         let is = |block: &Block, byte: u8| {
             let bits = block.iter().enumerate();
             bits.fold(0, |bits, (at, &it)| bits | u64::from(it == byte) << at)
         };
         let find = |block: &Block, behind: &Block| Found::by(block, behind, is);
-        mark_with(text, start, markup, quotes, find, index::write)
+        mark_with(text, start, markup, quotes, find, positions::write)
     }
 }

@@ -1,8 +1,8 @@
 //! Character and entity references.
 
-use crate::xml::chars::is_char;
-use crate::xml::class::{self, NAME};
 use crate::xml::scanner::interrupt::{Halt, exceeded, malformed};
+use crate::xml::syntax::byte_class::{self, NAME};
+use crate::xml::syntax::chars::is_char;
 use crate::xml::syntax::names::{is_ncname, name_len};
 
 /// A reference that was read.
@@ -117,7 +117,7 @@ fn too_long<T>(at: usize, max: usize) -> Result<T, Halt> {
 
 fn entity(text: &[u8], at: usize, max: usize, namespaces: bool) -> Result<Reference<'_>, Halt> {
     let start = at + 1;
-    let end = class::skip(text, start, NAME);
+    let end = byte_class::skip(text, start, NAME);
     if end - start > max {
         return too_long(at, max);
     }
