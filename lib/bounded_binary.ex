@@ -25,7 +25,7 @@ defmodule BoundedBinary do
   memory, and `ArgumentError` where its counterpart in the standard library does.
   """
 
-  alias Bounded.Native
+  alias Bounded.{Bytes, Native}
   alias BoundedBinary.{Compact, Concat, Copy, Filling, Inflate, Retained, Terms}
 
   # `slice::PLAIN_MAX` of the core.
@@ -262,9 +262,9 @@ defmodule BoundedBinary do
   end
 
   defp cut(binary, positions, shared) do
-    case Native.binary_slices(binary, byte_size(binary), positions, shared) do
-      :large -> cut_large(binary, positions, shared)
-      slices -> slices
+    case Bytes.aligned?(binary) && Native.binary_slices(binary, positions, shared) do
+      slices when is_list(slices) -> slices
+      _large -> cut_large(binary, positions, shared)
     end
   end
 

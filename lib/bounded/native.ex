@@ -30,13 +30,13 @@ defmodule Bounded.Native do
 
   ## binary.rs
 
-  def binary_copy(_binary, _size), do: not_loaded()
+  def binary_copy(_binary), do: not_loaded()
   def binary_new(_len), do: not_loaded()
   def binary_append(_filling, _piece), do: not_loaded()
   def binary_finish(_filling), do: not_loaded()
-  def binary_aligned(_binary, _size), do: not_loaded()
+  def binary_adjacent(_first, _second), do: not_loaded()
   def binary_address(_binary), do: not_loaded()
-  def binary_slices(_binary, _size, _positions, _shared), do: not_loaded()
+  def binary_slices(_binary, _positions, _shared), do: not_loaded()
   def binary_walk_term(_binary, _position, _limit, _allowed), do: not_loaded()
   def binary_room(_bytes), do: not_loaded()
 

@@ -2,7 +2,7 @@ defmodule BoundedBinary.Terms do
   @moduledoc false
   # The external term format: what a term takes is found before it is decoded.
 
-  alias Bounded.{Arena, Native}
+  alias Bounded.{Arena, Bytes, Native}
   alias BoundedBinary.{Copy, DecodeError, Inflate}
 
   @doc "Decodes `binary` unless the term takes more than `max_bytes` or is of a kind that is not in `allow`."
@@ -56,9 +56,7 @@ defmodule BoundedBinary.Terms do
 
   # Every look at a binary that does not start on a byte copies it.
   defp aligned(binary) do
-    if Native.binary_aligned(binary, byte_size(binary)),
-      do: binary,
-      else: Copy.run(binary)
+    if Bytes.aligned?(binary), do: binary, else: Copy.run(binary)
   end
 
   defp error(:limit, _bytes, offset, max_bytes) do

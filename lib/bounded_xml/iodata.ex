@@ -4,11 +4,13 @@ defmodule BoundedXml.Iodata do
   # and apart from that the binary that was begun with the offset that was reached: no term that a source gives
   # can be mistaken for that state.
 
+  alias Bounded.Bytes
+
   # Smaller binaries are gathered into one part, larger ones are used where they are.
   @small 4096
 
   @type part :: {binary, offset :: non_neg_integer, length :: pos_integer}
-  @opaque rest :: {begun :: {binary, non_neg_integer} | nil, stack :: list} | {:not_iodata, term}
+  @opaque rest :: {begun :: tuple | nil, stack :: list} | {:not_iodata, term}
 
   @doc "All of `iodata`, to be taken."
   @spec new(iodata) :: rest
@@ -20,6 +22,7 @@ defmodule BoundedXml.Iodata do
   def take({:not_iodata, other}, _max), do: {:invalid, other}
   def take({nil, stack}, max), do: walk(stack, [], 0, max)
   def take({{binary, offset}, stack}, max), do: add(binary, offset, stack, [], 0, max)
+  def take({{:unaligned, binary, offset}, stack}, max), do: cut(binary, offset, stack, max)
 
   defp walk([[] | rest], gathered, size, max), do: walk(rest, gathered, size, max)
   defp walk(["" | rest], gathered, size, max), do: walk(rest, gathered, size, max)
@@ -27,8 +30,13 @@ defmodule BoundedXml.Iodata do
   defp walk([[head | tail] | rest], gathered, size, max) when is_list(tail) or is_binary(tail),
     do: walk([head, tail | rest], gathered, size, max)
 
-  defp walk([binary | rest], gathered, size, max) when is_binary(binary),
-    do: add(binary, 0, rest, gathered, size, max)
+  defp walk([binary | stack], gathered, size, max) when is_binary(binary) do
+    cond do
+      Bytes.aligned?(binary) -> add(binary, 0, stack, gathered, size, max)
+      size > 0 -> part(gathered, size, {{:unaligned, binary, 0}, stack})
+      true -> cut(binary, 0, stack, max)
+    end
+  end
 
   defp walk([byte | rest], gathered, size, max) when byte in 0..255 and size < max,
     do: walk(rest, [gathered | <<byte>>], size + 1, max)
@@ -56,6 +64,15 @@ defmodule BoundedXml.Iodata do
       true ->
         {:ok, {binary, offset, max}, {{binary, offset + max}, stack}}
     end
+  end
+
+  # Each look at a binary that does not start on a byte would copy all of it.
+  defp cut(binary, offset, stack, max) do
+    length = min(byte_size(binary) - offset, max)
+    part = binary |> binary_part(offset, length) |> :binary.copy()
+    next = offset + length
+    begun = if next < byte_size(binary), do: {:unaligned, binary, next}
+    {:ok, {part, 0, length}, {begun, stack}}
   end
 
   defp part(gathered, size, rest), do: {:ok, {IO.iodata_to_binary(gathered), 0, size}, rest}

@@ -2,10 +2,11 @@ defmodule BoundedXml.Source do
   @moduledoc false
   # Where the bytes of a document come from: a binary, a file, or an enumerable of iodata. A part is
   # `{binary, offset, length}` of at most `chunk_bytes` bytes, so that a large binary is neither
-  # copied nor cut into sub-binaries.
+  # copied nor cut into sub-binaries. Only what does not start on a byte is: each look would copy it whole.
   #
   # A source that raises or ends has closed itself: `close/1` is for one that is left early.
 
+  alias Bounded.Bytes
   alias BoundedXml.Iodata
 
   @doc "Raises `ArgumentError` unless `source` can be opened as one."
@@ -27,7 +28,10 @@ defmodule BoundedXml.Source do
   end
 
   @doc "Opens a source in the calling process, which a raw file belongs to from then on."
-  def open(source) when is_binary(source), do: {:binary, source, 0}
+  def open(source) when is_binary(source) do
+    if Bytes.aligned?(source), do: {:binary, source, 0}, else: {:iodata, Iodata.new(source), nil}
+  end
+
   def open(source) when is_list(source), do: {:iodata, Iodata.new(source), nil}
 
   def open({:file, path}) do

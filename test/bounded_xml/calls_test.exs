@@ -39,6 +39,15 @@ defmodule BoundedXml.CallsTest do
     end
   end
 
+  test "a document that does not start on a byte is read in short calls" do
+    document = IO.iodata_to_binary(["<a>", List.duplicate("<b>text</b>", 500_000), "</a>"])
+    <<_::4, unaligned::binary>> = <<0::4, document::binary>>
+
+    for source <- [unaligned, [unaligned]] do
+      measure("unaligned", fn -> BoundedXml.stream(source) end, :ok)
+    end
+  end
+
   defp measure(name, stream, verdict) do
     measured = Calls.measure(fn -> Calls.once(fn -> Hostile.read(stream.()) end) end, @rounds)
     figures = "#{div(measured.longest, 1000)} us, #{div(measured.peak, 1024)} KiB"

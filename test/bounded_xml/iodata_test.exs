@@ -36,6 +36,16 @@ defmodule BoundedXml.IodataTest do
     assert Iodata.take(rest, 8_000) == :none
   end
 
+  test "what does not start on a byte is cut, for each look at it would copy it whole" do
+    <<_::3, unaligned::binary-size(400_000), _::bits>> = :binary.copy("0123456789", 40_001)
+    assert {:ok, {part, 0, 65_536}, _rest} = Iodata.take(Iodata.new(unaligned), 65_536)
+    assert :binary.referenced_byte_size(part) == 65_536
+
+    for iodata <- [unaligned, ["a", unaligned, [unaligned | "b"]]], max <- [4_096, 65_536] do
+      assert parts(iodata, max) |> IO.iodata_to_binary() == IO.iodata_to_binary(iodata)
+    end
+  end
+
   test "nothing, and what is no iodata" do
     assert parts([], 10) == []
     assert parts(["", [[]]], 10) == []

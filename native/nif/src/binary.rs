@@ -1,4 +1,7 @@
 //! NIFs of `BoundedBinary`: charged copies, made in one call or filled in steps.
+//!
+//! The VM shows a binary that does not start on a byte of its source as an aligned copy of the whole: `Bounded.Bytes`
+//! tells such binaries, and callers pass small parts of them.
 
 mod integers;
 mod slices;
@@ -9,26 +12,22 @@ use crate::quota::registry;
 use crate::{atoms, fault, timing};
 use bounded_core::slice;
 use rustler::schedule::consume_timeslice;
-use rustler::sys::enif_make_sub_binary;
 use rustler::{Binary, Encoder, Env, Error, NifResult, Resource, ResourceArc, Term};
 use std::sync::Mutex;
 
-/// A charged copy of `binary`, of `size` bytes; `:large` when that is too much for one call.
+/// A charged copy of `binary`; `:large` when that is too much for one call.
 #[rustler::nif]
-fn binary_copy<'a>(env: Env<'a>, binary: Term<'a>, size: usize) -> NifResult<Term<'a>> {
+fn binary_copy<'a>(env: Env<'a>, binary: Binary<'a>) -> Term<'a> {
     let _measuring = timing::measure();
     fault::point("binary_copy");
-    if size > slice::COPY_MAX || !is_usable(binary, size) {
-        return Ok(atoms::large().encode(env));
+    if binary.len() > slice::COPY_MAX {
+        return atoms::large().encode(env);
     }
-    let binary: Binary = binary.decode()?;
     use_timeslice(env, binary.len());
-    Ok(
-        match charged_binary::copy(env, &registry::own_account(env), &binary) {
-            Ok(copy) => (atoms::ok(), copy).encode(env),
-            Err(refusal) => charged_binary::refused(env, &refusal),
-        },
-    )
+    match charged_binary::copy(env, &registry::own_account(env), &binary) {
+        Ok(copy) => (atoms::ok(), copy).encode(env),
+        Err(refusal) => charged_binary::refused(env, &refusal),
+    }
 }
 
 /// A charged binary on its way: the process yields between two steps.
@@ -113,35 +112,9 @@ fn binary_address(binary: Binary) -> usize {
     binary.as_ptr() as usize
 }
 
-/// Whether `binary`, a bitstring of `size` bytes, starts on a byte of its source: of one that does not,
-/// every look makes a copy. A small one is not worth asking.
+/// Whether the bytes of `second`, of the same length as `first`, begin one byte after those of `first`.
 #[rustler::nif]
-fn binary_aligned(binary: Term, size: usize) -> bool {
+fn binary_adjacent(first: Binary, second: Binary) -> bool {
     let _measuring = timing::measure();
-    is_usable(binary, size)
-}
-
-fn is_usable(binary: Term, size: usize) -> bool {
-    size <= slice::STEP || is_aligned(binary)
-}
-
-/// The VM shows an unaligned binary as an aligned copy: two overlapping parts of it, looked at one by
-/// one, then have addresses that are not neighbours. Parts of at most 64 bytes are copies always. The
-/// binary is larger than the parts.
-fn is_aligned(binary: Term) -> bool {
-    let address = |at| {
-        let part: Option<Binary> = sub_binary(binary, at, 128).decode().ok();
-        part.map(|part| part.as_ptr() as usize)
-    };
-    matches!((address(0), address(1)), (Some(first), Some(second)) if second == first + 1)
-}
-
-/// Part of a binary: callers pass a bitstring, and cut within its size.
-fn sub_binary(binary: Term<'_>, start: usize, len: usize) -> Term<'_> {
-    let env = binary.get_env();
-    // SAFETY: both terms live in `env`; the callers' promise above.
-    unsafe {
-        let part = enif_make_sub_binary(env.as_c_arg(), binary.as_c_arg(), start, len);
-        Term::new(env, part)
-    }
+    first.len() == second.len() && first.as_ptr() as usize + 1 == second.as_ptr() as usize
 }

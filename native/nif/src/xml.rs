@@ -24,7 +24,7 @@ use crate::arena::charged_binary;
 use crate::quota::registry;
 use crate::{atoms, fault, timing};
 use bounded_core::xml::{DocumentError, ErrorKind};
-use config::{Config, PathStep};
+use config::Config;
 use rustler::{Binary, Encoder, Env, Error, NifResult, Resource, ResourceArc, Term};
 use session::{Next, Outcome, Session};
 use std::sync::{Mutex, MutexGuard, TryLockError};
@@ -49,12 +49,12 @@ pub struct ParserHandle(Mutex<State>);
 #[rustler::resource_impl]
 impl Resource for ParserHandle {}
 
-/// Options, and the path of a selection.
-type Setup = (Config, Option<Vec<PathStep>>);
+/// Options, and the path of a selection or nil.
+type Setup<'a> = (Config, Term<'a>);
 
 /// A parser, charged to the calling process.
 #[rustler::nif]
-fn xml_new(env: Env, setup: Setup) -> NifResult<ResourceArc<ParserHandle>> {
+fn xml_new(env: Env, setup: Setup<'_>) -> NifResult<ResourceArc<ParserHandle>> {
     Ok(handle(State::Open(Box::new(session(env, setup)?))))
 }
 
@@ -62,7 +62,7 @@ fn xml_new(env: Env, setup: Setup) -> NifResult<ResourceArc<ParserHandle>> {
 #[rustler::nif]
 fn xml_open<'a>(
     env: Env<'a>,
-    setup: Setup,
+    setup: Setup<'a>,
     binary: Binary<'a>,
     offset: usize,
     length: usize,
@@ -135,7 +135,7 @@ fn xml_encoding(name: &str) -> bool {
     bounded_core::xml::is_encoding(name)
 }
 
-fn session(env: Env, (config, path): Setup) -> NifResult<Session> {
+fn session(env: Env, (config, path): Setup<'_>) -> NifResult<Session> {
     Session::new(config, path, &registry::own_account(env))
 }
 

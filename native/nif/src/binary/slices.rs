@@ -19,63 +19,27 @@ const _: () = assert!(slice::STEP <= slice::PLAIN_MAX);
 #[rustler::nif]
 fn binary_slices<'a>(
     env: Env<'a>,
-    binary: Term<'a>,
-    size: usize,
+    binary: Binary<'a>,
     positions: Term<'a>,
     shared: bool,
 ) -> NifResult<Term<'a>> {
     let _measuring = timing::measure();
-    // A bitstring has parts too.
-    if !binary.is_binary() {
-        return Err(Error::BadArg);
-    }
+    let bytes = binary.as_slice();
     let mut plan = Plan::new();
-    let few = read(&mut plan, size, positions)?;
+    let few = read(&mut plan, bytes.len(), positions)?;
     let extent = plan.extent();
     if !few || !extent.fits() {
         return Ok(atoms::large().encode(env));
     }
-    let Some(source) = Source::new(binary, size, extent.span)? else {
-        return Ok(atoms::large().encode(env));
-    };
     crate::binary::use_timeslice(
         env,
         extent.total + plan.pieces().len() * slice::STEP / slice::PLAN_PIECES,
     );
     Ok(if shared && extent.block > 0 {
-        cut_shared(env, &source, &plan, extent.block)
+        cut_shared(env, bytes, &plan, extent.block)
     } else {
-        cut(env, &source, &plan)
+        cut(env, bytes, &plan)
     })
-}
-
-/// What is cut: the bytes from `start` on.
-struct Source<'a> {
-    bytes: Binary<'a>,
-    start: usize,
-}
-
-impl<'a> Source<'a> {
-    /// The part of `binary` that the pieces lie in; nothing when looking at it might copy it, which is too
-    /// much for one call. Whether a binary is one that the VM shows as a copy costs more than to look at a part.
-    fn new(binary: Term<'a>, size: usize, span: Piece) -> NifResult<Option<Source<'a>>> {
-        if size <= slice::STEP || span.len > slice::STEP {
-            if !crate::binary::is_usable(binary, size) {
-                return Ok(None);
-            }
-            let bytes = binary.decode()?;
-            return Ok(Some(Source { bytes, start: 0 }));
-        }
-        let bytes = crate::binary::sub_binary(binary, span.start, span.len).decode()?;
-        let start = span.start;
-        Ok(Some(Source { bytes, start }))
-    }
-
-    #[inline]
-    fn bytes(&self, piece: &Piece) -> &[u8] {
-        let start = piece.start - self.start;
-        &self.bytes[start..start + piece.len]
-    }
 }
 
 /// Reads the pieces to cut; says whether they are few enough for one call.
@@ -113,17 +77,17 @@ fn piece(env: Env, size: usize, pair: ErlNifTerm, integers: Integers) -> NifResu
     Piece::of(size, integers.get(position)?, integers.get(length)?).ok_or(Error::BadArg)
 }
 
-fn cut<'a>(env: Env<'a>, source: &Source, plan: &Plan) -> Term<'a> {
+fn cut<'a>(env: Env<'a>, bytes: &[u8], plan: &Plan) -> Term<'a> {
     let mut copies = Few::new();
     for piece in plan.pieces() {
-        copies.push(copy(env, source.bytes(piece)));
+        copies.push(copy(env, &bytes[piece.range()]));
     }
     list(env, copies.as_slice())
 }
 
 /// Parts of a block of `len` bytes, which all pieces that are no heap binaries add up to. Each is made when its
 /// bytes have been copied: the processor does one while it waits for the other.
-fn cut_shared<'a>(env: Env<'a>, source: &Source, plan: &Plan, len: usize) -> Term<'a> {
+fn cut_shared<'a>(env: Env<'a>, bytes: &[u8], plan: &Plan, len: usize) -> Term<'a> {
     let mut block = ErlNifTerm::default();
     // SAFETY: gives a binary in `env` and where its bytes lie, which are ours to write until this call ends.
     let room = unsafe {
@@ -133,7 +97,7 @@ fn cut_shared<'a>(env: Env<'a>, source: &Source, plan: &Plan, len: usize) -> Ter
     let mut written = 0;
     let mut parts = Few::new();
     for piece in plan.pieces() {
-        let bytes = source.bytes(piece);
+        let bytes = &bytes[piece.range()];
         if piece.len <= slice::HEAP_MAX {
             parts.push(copy(env, bytes));
         } else {

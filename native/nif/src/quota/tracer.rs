@@ -9,7 +9,7 @@ use crate::fault;
 use crate::quota::handle::{Quota, head, member};
 use crate::quota::{registry, segment_cache};
 use bounded_core::arena::account::Category;
-use rustler::{Atom, Encoder, Env, ListIterator, LocalPid, ResourceArc, Term};
+use rustler::{Atom, Encoder, Env, LocalPid, ResourceArc, Term};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
@@ -122,8 +122,10 @@ fn record(tracee: Term, info: Term) {
 
 /// Bytes of the heaps and of the binaries that they refer to.
 fn sizes(info: Term) -> (u64, u64) {
-    let (mut heap, mut binaries) = (0, 0);
-    for entry in info.decode::<ListIterator>().into_iter().flatten() {
+    let (mut heap, mut binaries) = (0u64, 0u64);
+    let mut rest = info;
+    while let Ok((entry, tail)) = rest.list_get_cell() {
+        rest = tail;
         let Ok((key, words)) = entry.decode::<(Atom, u64)>() else {
             continue;
         };
@@ -135,9 +137,9 @@ fn sizes(info: Term) -> (u64, u64) {
         ]
         .contains(&key)
         {
-            heap += bytes;
+            heap = heap.saturating_add(bytes);
         } else if [atoms::bin_vheap_size(), atoms::bin_old_vheap_size()].contains(&key) {
-            binaries += bytes;
+            binaries = binaries.saturating_add(bytes);
         }
     }
     (heap, binaries)

@@ -3,7 +3,7 @@
 use bounded_core::xml::{
     DoctypePolicy, Emit, Limits, NamespaceTest, Options, Roots, Selector, Step, TextMode, UNLIMITED,
 };
-use rustler::{Error, NifResult, NifTuple};
+use rustler::{Error, NifResult, NifTuple, Term};
 
 /// Options of a parser, in the order of `BoundedXml.Options.config/1`.
 #[derive(NifTuple)]
@@ -49,7 +49,7 @@ struct LimitValues {
 
 /// A step of a path: whether any depth is allowed before it, its namespace (`nil` for any, empty for
 /// none) and its local name (`nil` for any).
-pub type PathStep = (bool, Option<String>, Option<String>);
+type PathStep = (bool, Option<String>, Option<String>);
 
 impl Config {
     pub fn namespaces(&self) -> bool {
@@ -106,18 +106,26 @@ impl Config {
     }
 }
 
-/// Follows a path. `BoundedXml.Path` gives no other lengths.
-pub fn selector(path: Vec<PathStep>) -> NifResult<Selector> {
-    let steps = path
-        .into_iter()
-        .map(|(descendant, namespace, local)| Step {
+/// Follows a path, a list of steps. `BoundedXml.Path` gives no other lengths.
+pub fn selector(path: Term) -> NifResult<Selector> {
+    let mut steps = Vec::new();
+    let mut rest = path;
+    // Rustler's own iterator panics at the end of an improper list.
+    while !rest.is_empty_list() {
+        let (step, tail) = rest.list_get_cell()?;
+        if steps.len() == Selector::MAX_STEPS {
+            return Err(Error::BadArg);
+        }
+        let (descendant, namespace, local): PathStep = step.decode()?;
+        steps.push(Step {
             descendant,
             local: local.map(Into::into),
             namespace: match namespace {
                 Some(uri) => NamespaceTest::Uri(uri.into()),
                 None => NamespaceTest::Any,
             },
-        })
-        .collect();
+        });
+        rest = tail;
+    }
     Selector::new(steps).ok_or(Error::BadArg)
 }

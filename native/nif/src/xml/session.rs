@@ -1,7 +1,7 @@
 //! One document being read: a parser, and what makes terms of its events.
 
 use crate::xml::batch::Batch;
-use crate::xml::config::{self, Config, PathStep};
+use crate::xml::config::{self, Config};
 use crate::xml::events::EventSink;
 use crate::xml::intern::Interner;
 use crate::xml::large::LargeValues;
@@ -47,18 +47,14 @@ pub struct Session {
 }
 
 impl Session {
-    pub fn new(
-        config: Config,
-        path: Option<Vec<PathStep>>,
-        account: &Arc<Account>,
-    ) -> NifResult<Session> {
-        let selection = match path {
-            Some(path) => {
+    pub fn new(config: Config, path: Term, account: &Arc<Account>) -> NifResult<Session> {
+        let selection = match path.is_atom() {
+            false => {
                 let selector = config::selector(path)?;
                 let limit = config.max_record_bytes();
                 Some(Box::new(Selection::new(selector, limit, account)))
             }
-            None => None,
+            true => None,
         };
         Ok(Session {
             interner: Interner::new(config.namespaces(), account),
