@@ -54,6 +54,7 @@ defmodule Quota do
           | {:soft_limit, pos_integer}
           | {:max_queue, pos_integer}
           | {:count, [:children | :ets]}
+          | {:max_children, non_neg_integer}
           | {:shared_binaries, boolean}
           | {:mode, :enforce | :observe}
 
@@ -85,9 +86,12 @@ defmodule Quota do
       are counted by nothing else
     * `:count` - what else counts towards the limit:
       * `:children` - processes that the work starts, at any depth, and tasks that a supervisor starts for it
-        and that it awaits. Others can be added with `attach/1`. All die with the work
+        and that it awaits. Others can be added with `attach/1`. All die with the work, and each takes what a
+        process takes, whatever it holds
       * `:ets` - tables owned by processes that count: the terms in them, not the binaries over 64 bytes that
         those refer to
+    * `:max_children` - how many processes may count at once besides the work's own, from 0 to 134,217,727; 10,000
+      where `count: [:children]` is given without it. One more is a breach of category `:children`
     * `:shared_binaries` - `false` leaves binaries that others hold as well to them. They are told apart where
       the guard decides, by listing what the work refers to, unless it holds too many binaries for that; the
       VM's own limit does then not count binaries at all
@@ -227,8 +231,16 @@ defmodule Quota do
       "one"
   """
   @spec list :: [info]
-  def list do
-    for {pid, caller, limit, age, usage, label} <- Native.quotas() do
+  def list, do: list(0)
+
+  # In pieces: a node may have tens of thousands.
+  defp list(from) do
+    {quotas, next} = Native.quotas(from)
+    if next, do: described(quotas) ++ list(next), else: described(quotas)
+  end
+
+  defp described(quotas) do
+    for {pid, caller, limit, age, usage, label} <- quotas do
       %{
         label: label && :erlang.binary_to_term(label),
         limit: limit,

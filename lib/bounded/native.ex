@@ -57,7 +57,7 @@ defmodule Bounded.Native do
   def own_account, do: not_loaded()
   def own_observe(_heap, _binaries), do: not_loaded()
   def own_usage, do: not_loaded()
-  def quotas, do: not_loaded()
+  def quotas(_piece), do: not_loaded()
   def node_usage, do: not_loaded()
 
   ## quota/watch.rs
@@ -74,14 +74,21 @@ defmodule Bounded.Native do
   def account_breach_result(_account), do: not_loaded()
   def account_stack(_account, _stack), do: not_loaded()
   def account_cause(_account), do: not_loaded()
-  def account_spawned(_account, _most), do: not_loaded()
   def account_observe(_account, _heap, _binaries), do: not_loaded()
   def account_surveyed(_account, _surveyed, _taken), do: not_loaded()
-  def account_surveyable(_account), do: not_loaded()
+
+  ## quota/children.rs
+
+  def process_bytes(_memory, _heap), do: not_loaded()
+  def account_max_children(_account, _most), do: not_loaded()
+  def account_spawned(_account, _most), do: not_loaded()
+  def account_members(_account, _after), do: not_loaded()
+  def account_prune(_account, _after), do: not_loaded()
+  def account_too_many(_account), do: not_loaded()
+  def account_breach_children(_account), do: not_loaded()
   def account_watched(_account), do: not_loaded()
+  def account_rest(_account), do: not_loaded()
   def account_dead(_account, _pid), do: not_loaded()
-  def account_members(_account), do: not_loaded()
-  def account_counted(_account), do: not_loaded()
 
   ## quota/orphan_monitor.rs
 
@@ -89,7 +96,7 @@ defmodule Bounded.Native do
   def account_guarded(_account, _pid), do: not_loaded()
   def account_guard_done(_account), do: not_loaded()
   def sweeper_enter, do: not_loaded()
-  def sweeper_unguarded, do: not_loaded()
+  def sweeper_unguarded(_piece), do: not_loaded()
   def sweeper_rest, do: not_loaded()
 
   ## quota/tracer.rs: called by the VM

@@ -10,6 +10,7 @@ defmodule Quota.ExceededError do
       * `:native` - memory allocated by this library; `requested` bytes were refused
       * `:ets` - tables of the processes that count
       * `:queue` - more messages waited in a mailbox than `:max_queue` allows
+      * `:children` - more processes counted towards it at once than `:max_children` allows
       * `:result` - what was to be returned, once copied to the caller
       * `:captures` - what `fun` captures, Logger metadata, the label and inherited keys, once copied to the process
         that was to be started. Nothing was started
@@ -28,7 +29,7 @@ defmodule Quota.ExceededError do
   @no_quota {nil, {{0, 0, 0, 0, 0, 0}, {0, 0, 0, 0}}, nil}
 
   @type category ::
-          :heap | :binaries | :native | :ets | :queue | :result | :captures | :unknown
+          :heap | :binaries | :native | :ets | :queue | :children | :result | :captures | :unknown
 
   @type t :: %__MODULE__{
           limit: pos_integer,
@@ -80,6 +81,9 @@ defmodule Quota.ExceededError do
   defp breach(%{category: :queue}),
     do: "let more messages wait in its mailbox, the queue, than its max_queue allows"
 
+  defp breach(%{category: :children}),
+    do: "had more processes that count towards it than its max_children allows"
+
   defp breach(error),
     do: "needed more than its limit of #{Text.bytes(error.limit)} #{cause(error)}"
 
@@ -116,6 +120,9 @@ defmodule Quota.ExceededError do
 
   defp advice(%{category: :queue}),
     do: "Receive faster, or have the sender wait for an answer before it sends more"
+
+  defp advice(%{category: :children}),
+    do: "Start fewer at a time (Task.async_stream/3), or raise max_children"
 
   defp advice(%{category: :result}),
     do: "Return less, or write the result where it belongs from inside the work"

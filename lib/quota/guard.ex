@@ -18,7 +18,6 @@ defmodule Quota.Guard do
     :account,
     :plan,
     :tables,
-    :scout,
     :largest,
     members: 0,
     survey: false,
@@ -30,20 +29,26 @@ defmodule Quota.Guard do
   @options [priority: :high, fullsweep_after: 0]
   # Milliseconds between looks at work that is only observed, once its breach is known.
   @patience 10
-  # Milliseconds between looks for tables and for tasks, where children count.
-  @tick 5
+  # Milliseconds that processes which the work has just started are left alone: most of many are dead by then.
+  @newborn 1
+  # Milliseconds between looks for a breach that the VM has recorded, where the work is only observed and children count.
+  @unhurried 200
   # With so many counted processes each of their watchers looks less often than that, and no more are started.
   @many 40
 
   @doc "Starts watching `pid` for `caller`, unless someone else does already. `{guard, monitor}`."
   def start_monitor(pid, caller, account, plan) do
-    :erlang.spawn_opt(__MODULE__, :watch, [pid, caller, account, plan], [:monitor | @options])
+    :erlang.spawn_opt(__MODULE__, :watch, [pid, caller, account, plan], [:monitor | options(plan)])
   end
 
   @doc "Like `start_monitor/4`, without the monitor."
   def start(pid, caller, account, plan \\ %Plan{}) do
-    :erlang.spawn_opt(__MODULE__, :watch, [pid, caller, account, plan], @options)
+    :erlang.spawn_opt(__MODULE__, :watch, [pid, caller, account, plan], options(plan))
   end
+
+  # A child may run at `:max`, and below it nobody would look while as many of them run as there are schedulers.
+  defp options(%{children: true}), do: Keyword.put(@options, :priority, :max)
+  defp options(_plan), do: @options
 
   @doc "Ends the watching of a process that is no longer limited."
   def stop(guard) do
@@ -74,9 +79,10 @@ defmodule Quota.Guard do
       {:DOWN, _, _, ^caller, _} -> kill(guard)
       {:DOWN, _, _, _, :normal} -> wait(%{guard | members: guard.members - 1}, milliseconds)
       {:DOWN, _, _, _, reason} -> watcher_died(guard, reason, milliseconds)
-      :spawned -> guard |> adopt() |> wait(milliseconds)
-      {:counted, pid, member} -> guard |> counted(pid, member) |> wait(milliseconds)
-      {:runs, pid, member} -> guard |> alone(pid, member) |> wait(milliseconds)
+      :spawned -> wait(guard, @newborn)
+      {:counted, pid, member} -> guard |> counted(pid, member) |> look()
+      {:runs, pid, member} -> guard |> alone(pid, member) |> look()
+      :too_many -> too_many(guard)
       {:over, how} -> over(guard, how)
       :soft -> guard |> softly_over() |> wait(milliseconds)
       {:garbage_collect, _, _} -> wait(guard, 1)
@@ -87,7 +93,7 @@ defmodule Quota.Guard do
   end
 
   defp look(%{plan: %{children: true}} = guard),
-    do: guard |> tables() |> members() |> wait(@tick)
+    do: guard |> tables() |> adopt() |> rest()
 
   defp look(guard) do
     case guard |> tables() |> poll() do
@@ -102,17 +108,26 @@ defmodule Quota.Guard do
 
   defp tables(guard), do: guard
 
-  defp members(guard) do
-    guard = adopt(guard)
-    %{guard | scout: Members.scout(guard.scout, guard.account)}
-  end
+  # Until somebody tells of something: the tracer of processes that were started, watchers of what they see.
+  defp rest(%{plan: %{ets: true}} = guard), do: wait(guard, Tables.milliseconds(guard.tables))
+
+  defp rest(%{plan: %{enforce: false}, reported: false} = guard), do: wait(guard, @unhurried)
+  defp rest(guard), do: wait(guard, :infinity)
 
   # The rest are left to the survey.
+  defp adopt(%{survey: true} = guard), do: guard
   defp adopt(%{members: members} = guard) when members >= @many, do: survey(guard)
 
   defp adopt(%{members: members} = guard) do
-    spawned = Native.account_spawned(guard.account, @many - members)
-    Enum.reduce(spawned, guard, fn {pid, member}, guard -> alone(guard, pid, member) end)
+    {more, spawned} = Native.account_spawned(guard.account, @many - members)
+    guard = Enum.reduce(spawned, guard, fn {pid, member}, guard -> alone(guard, pid, member) end)
+    if more, do: adopt(guard), else: guard
+  end
+
+  # Those that are dead may not be known to be.
+  defp too_many(guard) do
+    Members.prune(guard.account)
+    if Native.account_too_many(guard.account), do: over(guard, :children), else: look(guard)
   end
 
   defp counted(%{members: members} = guard, _pid, _member) when members >= @many,
@@ -122,7 +137,7 @@ defmodule Quota.Guard do
 
   defp alone(guard, pid, member) do
     if Native.account_watched(member) do
-      Member.start_monitor(pid, member, self(), guard.plan.enforce)
+      Member.start_monitor(pid, member, self(), guard.account, guard.plan.enforce)
       %{guard | members: guard.members + 1}
     else
       guard
@@ -186,6 +201,11 @@ defmodule Quota.Guard do
   defp over(guard, :queue) do
     noted(guard)
     Native.account_breach_queue(guard.account)
+    breach(guard)
+  end
+
+  defp over(guard, :children) do
+    Native.account_breach_children(guard.account)
     breach(guard)
   end
 

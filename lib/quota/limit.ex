@@ -8,6 +8,7 @@ defmodule Quota.Limit do
 
   def put(limit, opts) do
     options = Options.validate!(limit, opts)
+    Vm.prepare()
     Captures.check_label!(limit, options)
     before = before()
     account = Run.account(limit, options)

@@ -9,10 +9,10 @@ defmodule Quota.Members do
   alias Bounded.Native
   # Milliseconds between looks for tasks that supervisors have started.
   @scouting 25
-  # More than there can be.
-  @all 0xFFFF_FFFF
   # Looks, a millisecond apart, at those that ran.
   @looks 3
+  # At a time.
+  @many 0xFFFF
 
   @doc "`Quota.attach/1`."
   def attach(pid) do
@@ -41,31 +41,53 @@ defmodule Quota.Members do
     alive
   end
 
+  @doc "Milliseconds between looks for what a process has had others start."
+  def scouting, do: @scouting
+
   @doc """
-  Looks for what counted processes have had others start: takes and returns when that was last done.
+  Looks for what the process of a `Quota.Member` has had others start, unless that was done just now. Says when it was.
 
   Asking for links and monitors waits until a process is scheduled, so another process asks.
   """
-  def scout(last, account) do
+  def scout(%{scouted: last} = member) do
     now = System.monotonic_time(:millisecond)
 
     if last == nil or now - last >= @scouting do
-      :erlang.spawn_opt(__MODULE__, :discover, [account, self()], priority: :high)
+      arguments = [[member.pid], member.head, member.guard]
+      :erlang.spawn_opt(__MODULE__, :discover, arguments, priority: :high)
       now
     else
       last
     end
+  rescue
+    # There are as many processes as there can be: later.
+    SystemLimitError -> last
+  end
+
+  @doc "The same of all that count towards `account`, for its survey: the monitor of who does it, or nil where nobody can."
+  def scout_all(account, guard) do
+    options = [:monitor, priority: :high]
+    {_, monitor} = :erlang.spawn_opt(__MODULE__, :discover_all, [account, guard], options)
+    monitor
+  rescue
+    SystemLimitError -> nil
   end
 
   @doc false
-  def discover(account, guard),
-    do: discover(Native.account_counted(account), account, guard, @looks)
+  def discover_all(account, guard) do
+    each_piece(account, fn members ->
+      discover(for({pid, _member} <- members, do: pid), account, guard)
+    end)
+  end
+
+  @doc false
+  def discover(pids, account, guard), do: discover(pids, account, guard, @looks)
 
   defp discover([], _account, _guard, _looks), do: :ok
   defp discover(_running, _account, _guard, 0), do: :ok
 
   # Those that wait for their tasks, that is: asking one that runs would delay whoever looks at it next. One
-  # that sleeps for as long as the guard does is awake whenever that looks, so there is a second look.
+  # that sleeps for as long as its watcher does is awake whenever that looks, so there is a second look.
   defp discover(pids, account, guard, looks) do
     {waiting, running} =
       Enum.split_with(pids, &(Process.info(&1, :status) == {:status, :waiting}))
@@ -97,22 +119,52 @@ defmodule Quota.Members do
     end
   end
 
+  @doc "Calls `fun` with a list of `{pid, account}` at a time, until all that count towards `account` have been in one."
+  def each_piece(account, fun, from \\ 0) do
+    {members, next} = Native.account_members(account, from)
+    fun.(members)
+    if next, do: each_piece(account, fun, next), else: :ok
+  end
+
+  @doc "Forgets those that are dead though nobody has been told."
+  def prune(account, from \\ 0) do
+    next = Native.account_prune(account, from)
+    if next, do: prune(account, next), else: :ok
+  end
+
   @doc "Has every one of them killed, without waiting for it."
-  def exit_all(account), do: Enum.each(Native.account_members(account), &Process.exit(&1, :kill))
+  def exit_all(account) do
+    each_piece(account, fn members ->
+      for {pid, _member} <- members, do: Process.exit(pid, :kill)
+    end)
+  end
 
   @doc "Kills every one of them, and what they start meanwhile. Returns when all are dead."
   def kill(account) do
-    Native.account_spawned(account, @all)
+    exit_all(account)
+    if wait_for_all(account, 0, false), do: kill(account), else: :ok
+  end
 
-    case Native.account_members(account) do
-      [] ->
-        :ok
+  # Says whether there were any.
+  defp wait_for_all(account, from, any) do
+    watch_spawned(account)
+    {members, next} = Native.account_members(account, from)
 
-      members ->
-        refs = for pid <- members, do: Process.monitor(pid)
-        Enum.each(members, &Process.exit(&1, :kill))
-        Enum.each(refs, fn ref -> receive(do: ({:DOWN, ^ref, _, _, _} -> :ok)) end)
-        kill(account)
-    end
+    refs =
+      for {pid, _member} <- members do
+        ref = Process.monitor(pid)
+        Process.exit(pid, :kill)
+        ref
+      end
+
+    Enum.each(refs, fn ref -> receive(do: ({:DOWN, ^ref, _, _, _} -> :ok)) end)
+    any = any or members != []
+    if next, do: wait_for_all(account, next, any), else: any
+  end
+
+  # Has their deaths told to their accounts as well, which close then.
+  defp watch_spawned(account) do
+    {more, _watched} = Native.account_spawned(account, @many)
+    if more, do: watch_spawned(account)
   end
 end

@@ -11,6 +11,9 @@ defmodule Quota.Options do
   @longest (1 <<< 32) - 1
   # As many messages.
   @most_messages (1 <<< 32) - 1
+  # How many processes may count besides the work's own, unless given, and as many as a node can have.
+  @children 10_000
+  @most_children 134_217_727
   # What `run/3` and `put_limit/2` both know.
   @common [
     label: nil,
@@ -20,6 +23,7 @@ defmodule Quota.Options do
     soft_limit: nil,
     max_queue: nil,
     count: [],
+    max_children: nil,
     shared_binaries: true
   ]
   @run [timeout: :infinity, inherit: []]
@@ -85,7 +89,7 @@ defmodule Quota.Options do
     max_queue!(options.max_queue)
     count!(options.count)
     shared_binaries!(options.shared_binaries)
-    options
+    %{options | max_children: max_children!(options.max_children, options.count)}
   end
 
   @doc "Raises unless `opts` is a keyword list."
@@ -120,6 +124,22 @@ defmodule Quota.Options do
     unless proper?(count) and Enum.all?(count, &(&1 in [:children, :ets])) do
       raise ArgumentError, ":count is a list of :children and :ets, got: #{inspect(count)}"
     end
+  end
+
+  defp max_children!(nil, count), do: if(:children in count, do: @children)
+
+  defp max_children!(most, count) when is_integer(most) and most in 0..@most_children do
+    unless :children in count do
+      raise ArgumentError,
+            ":max_children is for processes that count, so count: [:children] has to be given too"
+    end
+
+    most
+  end
+
+  defp max_children!(most, _count) do
+    raise ArgumentError,
+          ":max_children is a number of processes, from 0 to #{@most_children}, got: #{inspect(most)}"
   end
 
   defp shared_binaries!(shared) when is_boolean(shared), do: :ok

@@ -149,6 +149,7 @@ defmodule Quota.Run do
     account = Native.account_new(self(), enforced)
     label(account, options.label)
     terms(account, granted, options)
+    max_children(account, options.max_children)
     account
   end
 
@@ -159,6 +160,9 @@ defmodule Quota.Run do
 
   defp terms(account, granted, options),
     do: Native.account_terms(account, granted, options.soft_limit, options.max_queue)
+
+  defp max_children(_account, nil), do: :ok
+  defp max_children(account, most), do: Native.account_max_children(account, most)
 
   @doc "Asks the pool, if there is one, for what was granted."
   def admit(%{pool: nil}, _account, _granted), do: :ok

@@ -10,30 +10,66 @@ defmodule Quota.Survey do
   alias Bounded.Native
   alias Quota.{Breach, Figures, Members}
 
+  defstruct [:account, :guard, :enforce, :scout, scouted: nil, rest: nil]
+
+  # Looking for what they have had others start takes at most this part of a core.
+  @share 20
+
   @doc "Starts it for `guard`: `{survey, monitor}`."
   def start_monitor(account, guard, enforce) do
-    :erlang.spawn_opt(__MODULE__, :watch, [account, guard, enforce], [:monitor, priority: :high])
+    :erlang.spawn_opt(__MODULE__, :watch, [account, guard, enforce], [:monitor, priority: :max])
   end
 
   @doc false
   def watch(account, guard, enforce) do
     Process.monitor(guard)
-    look(account, guard, enforce)
+    look(%__MODULE__{account: account, guard: guard, enforce: enforce, rest: now()})
   end
 
-  defp look(account, guard, enforce) do
+  defp look(%{account: account} = survey) do
     started = now()
-    surveyable = Native.account_surveyable(account)
-    over = Enum.find(surveyable, &over?(&1, guard))
-    if over, do: tell(over, guard)
+    surveyed = look_at(survey, 0, 0)
     taken = now() - started
+    wait = Native.account_surveyed(account, surveyed, taken)
+    survey |> scout(started) |> wait(wait)
+  end
 
+  # Says how many it has looked at: all, or until the sum was over the limit.
+  defp look_at(%{account: account, guard: guard} = survey, from, surveyed) do
+    {members, next} = Native.account_members(account, from)
+    surveyed = surveyed + length(members)
+
+    case Enum.find(members, &over?(&1, guard)) do
+      nil ->
+        if next, do: look_at(survey, next, surveyed), else: surveyed
+
+      over ->
+        tell(over, guard)
+        surveyed
+    end
+  end
+
+  defp wait(%{account: account, guard: guard, scout: scout} = survey, milliseconds) do
     receive do
       {:DOWN, _, _, ^guard, :normal} -> :ok
-      {:DOWN, _, _, ^guard, _} -> if enforce, do: Members.kill(account)
+      {:DOWN, _, _, ^guard, _} -> if survey.enforce, do: Members.kill(account)
+      {:DOWN, ^scout, _, _, _} -> survey |> scouted() |> wait(milliseconds)
     after
-      Native.account_surveyed(account, length(surveyable), taken) -> look(account, guard, enforce)
+      milliseconds -> look(survey)
     end
+  end
+
+  # Another process asks, one at a time: who has many to ask takes long.
+  defp scout(%{scout: nil, rest: rest} = survey, now) when now >= rest do
+    %{survey | scout: Members.scout_all(survey.account, survey.guard), scouted: now}
+  end
+
+  defp scout(survey, _now), do: survey
+
+  defp scouted(%{scouted: started} = survey) do
+    now = now()
+    rest = max(Members.scouting() * 1_000, (now - started) * @share)
+    %{survey | scout: nil, rest: now + rest}
   end
 
   defp over?({pid, member}, guard) do

@@ -55,8 +55,13 @@ defmodule Quota.Sweeper do
     receive do
       _ -> sweep(@patience)
     after
-      @tick -> __MODULE__.sweep(watch(Native.sweeper_unguarded(), patience))
+      @tick -> __MODULE__.sweep(watch(unguarded(0), patience))
     end
+  end
+
+  defp unguarded(from) do
+    {late, next} = Native.sweeper_unguarded(from)
+    if next, do: late ++ unguarded(next), else: late
   end
 
   defp watch([], patience), do: patience - 1

@@ -23,6 +23,10 @@ defmodule Quota.Tables do
     end
   end
 
+  @doc "Milliseconds until it is time to look again."
+  def milliseconds(next),
+    do: max(div(next - System.monotonic_time(:microsecond), 1_000) + 1, 1)
+
   defp words(account) do
     Enum.reduce(:ets.all(), 0, fn table, sum ->
       with owner when is_pid(owner) <- :ets.info(table, :owner),

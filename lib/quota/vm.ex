@@ -2,12 +2,34 @@ defmodule Quota.Vm do
   @moduledoc false
   # What differs between OTP releases and nodes.
 
+  alias Bounded.Native
+
+  @prepared {__MODULE__, :prepared}
   @word :erlang.system_info(:wordsize)
 
   @doc "Has everything loaded that quotas need, once, and in the calling process."
   def prepare do
-    release()
+    unless :persistent_term.get(@prepared, false) do
+      release()
+      measure_process()
+      :persistent_term.put(@prepared, true)
+    end
+
     :ok
+  end
+
+  # What a process that does nothing takes, and how much of that is its heap: asked of one that has just been started.
+  defp measure_process do
+    {pid, ref} =
+      spawn_monitor(fn ->
+        items = [:memory, :garbage_collection_info]
+        [memory: memory, garbage_collection_info: info] = Process.info(self(), items)
+        exit({:bytes, memory, bytes(Keyword.fetch!(info, :heap_block_size))})
+      end)
+
+    receive do
+      {:DOWN, ^ref, _, ^pid, {:bytes, memory, heap}} -> Native.process_bytes(memory, heap)
+    end
   end
 
   @doc "The OTP release, such as 27."

@@ -57,10 +57,10 @@ defmodule Quota.SurveyTest do
     work = fn ->
       {account, _} = Native.own_account()
       for _ <- 1..@many, do: spawn(fn -> Process.sleep(:infinity) end)
-      eventually(fn -> assert length(Native.account_surveyable(account)) == @many end)
+      eventually(fn -> assert length(Native.account_members(account, 0) |> elem(0)) == @many end)
 
-      for pid <- Native.account_members(account), do: Process.exit(pid, :kill)
-      eventually(fn -> assert Native.account_surveyable(account) == [] end)
+      for {pid, _} <- elem(Native.account_members(account, 0), 0), do: Process.exit(pid, :kill)
+      eventually(fn -> assert Native.account_members(account, 0) |> elem(0) == [] end)
       :done
     end
 

@@ -122,7 +122,7 @@ defmodule Bounded.Test.Garbage do
 
     [:a, nil, true, false, :ok, :gc_minor_end, :gc_max_heap_size, :spawn, :trace_status] ++
       [%{}, %{1 => 2}, Map.new(1..1_000, &{&1, &1}), %{extra: {Quota.Guard, :watch, []}}] ++
-      [self(), dead, hd(Port.list()), make_ref(), fn -> 1 end, &Native.quotas/0]
+      [self(), dead, hd(Port.list()), make_ref(), fn -> 1 end, &Native.node_usage/0]
   end
 
   # What makes a parser, and what only looks like it.

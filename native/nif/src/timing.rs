@@ -81,7 +81,7 @@ impl Drop for Measuring {
     }
 }
 
-/// From now on every call of `BoundedXml` and `BoundedBinary` is measured, which costs it some hundred nanoseconds. Gives what came since
+/// From now on every call is measured, which costs it some hundred nanoseconds. Gives what came since
 /// the call before, in nanoseconds of the threads' CPU time: `{calls, longest, [{number, time}]}`, the
 /// list of the first 1,024 calls that took at least that call's `threshold`.
 #[rustler::nif]

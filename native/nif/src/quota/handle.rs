@@ -1,7 +1,9 @@
 //! NIFs of `Quota`: accounts as resources, who runs in them, and what is in use.
 
 use crate::fault;
+use crate::quota::children::{self, Children};
 use crate::quota::{orphan_monitor, pool, registry, watch};
+use crate::timing;
 use bounded_core::arena::account::{Account, Pace, Survey, UNLIMITED, Usage};
 use rustler::sys::{ErlNifPid, enif_monitor_process};
 use rustler::{Binary, Encoder, Env, LocalPid, Monitor, OwnedBinary, Resource, ResourceArc, Term};
@@ -29,16 +31,17 @@ pub struct Quota {
     pub terms: OnceLock<watch::Terms>,
     /// The quota that this process counts towards, having been started by its work.
     pub group: Option<ResourceArc<Quota>>,
-    /// Processes that the work has started and that nobody watches yet.
-    pub spawned: Mutex<Vec<ErlNifPid>>,
-    /// The guard has been told that there are some.
-    pub told: AtomicBool,
+    /// The processes that count towards it, where there are any.
+    pub children: OnceLock<Box<Children>>,
     pub stack: Mutex<Vec<u8>>,
     pub pace: Mutex<Option<Pace>>,
     /// The looks at all that counts towards it at once.
     pub survey: Mutex<Option<Survey>>,
     /// Someone watches this process alone.
     pub watched: AtomicBool,
+    /// Who that is, where it may rest until the process collects its heap, and whether it does.
+    pub watcher: OnceLock<ErlNifPid>,
+    pub resting: AtomicBool,
     /// Nothing will tell why the process dies: someone else traces it.
     pub untraced: AtomicBool,
     /// When a guard last looked, more was in use than may be.
@@ -65,12 +68,13 @@ impl Quota {
             unguarded: AtomicBool::new(false),
             terms: OnceLock::new(),
             group,
-            spawned: Mutex::default(),
-            told: AtomicBool::new(false),
+            children: OnceLock::new(),
             stack: Mutex::default(),
             pace: Mutex::default(),
             survey: Mutex::default(),
             watched: AtomicBool::new(false),
+            watcher: OnceLock::new(),
+            resting: AtomicBool::new(false),
             untraced: AtomicBool::new(false),
             seen_over: AtomicBool::new(false),
             leftovers: crate::quota::segment_cache::Leftovers::default(),
@@ -113,37 +117,27 @@ impl Quota {
         // The guard, which would have watched what the work has started, may be gone with it. What nobody
         // watches would keep the account open for ever.
         if head.account.has_ended() {
-            head.watch_spawned(env, usize::MAX);
+            children::watch(env, head, usize::MAX);
         }
         pool::wake(env, &self.account);
     }
 
     pub fn process_died(&self, env: Env, pid: LocalPid) {
         registry::remove_from(*pid.as_c_arg(), self);
+        self.leave_group(*pid.as_c_arg());
         self.ended(env);
     }
 
-    /// Of the processes that the work has started and nobody monitors, forgets those that are dead or run in a quota
-    /// of their own by now.
-    pub fn forget_spawned(&self) {
-        let mut spawned = self.spawned.lock().unwrap_or_else(PoisonError::into_inner);
-        spawned.retain(|pid| registry::find(*pid).is_some_and(|found| found.counts_towards(self)));
+    /// The process does not count towards another quota any more.
+    fn leave_group(&self, pid: ErlNifPid) {
+        if let Some(children) = self.group.as_deref().and_then(|it| it.children.get()) {
+            children.forget(registry::key(pid));
+        }
     }
 
-    /// From now on the deaths of processes that the work has started are told, `most` of those since this was last
-    /// asked: those that live, with their accounts. Those that run in a quota of their own by now are watched by its guard.
-    pub fn watch_spawned(&self, env: Env, most: usize) -> Vec<(LocalPid, ResourceArc<Quota>)> {
-        let mut spawned = self.spawned.lock().unwrap_or_else(PoisonError::into_inner);
-        let most = most.min(spawned.len());
-        let taken: Vec<_> = spawned.drain(..most).collect();
-        drop(spawned);
-        let with_accounts = taken
-            .into_iter()
-            .filter_map(|pid| Some((LocalPid::from_c_arg(pid), registry::find(pid)?)));
-        with_accounts
-            .filter(|(_, member)| member.counts_towards(self))
-            .filter(|(pid, member)| attach(env, member.clone(), *pid))
-            .collect()
+    /// The processes that count towards it.
+    pub fn children(&self) -> &Children {
+        self.children.get_or_init(Box::default)
     }
 
     /// Whether it is the account of a process that counts towards `quota` without being its own.
@@ -219,40 +213,50 @@ pub fn detailed(now: Usage, peaks: Usage) -> impl Encoder {
 /// A new account of `limit` bytes below that of `parent`'s process.
 #[rustler::nif]
 fn account_new(parent: LocalPid, limit: u64) -> ResourceArc<Quota> {
+    let _measuring = timing::measure();
     ResourceArc::new(Quota::new(*parent.as_c_arg(), limit, None))
 }
 
 /// A new account for a process that counts towards `group`, which limits it.
 #[rustler::nif]
 fn account_member(group: ResourceArc<Quota>) -> ResourceArc<Quota> {
+    let _measuring = timing::measure();
     member(&group)
 }
 
 /// What the account is called in errors, in the external term format.
 #[rustler::nif]
 fn account_label(account: ResourceArc<Quota>, label: Binary) {
+    let _measuring = timing::measure();
     let _ = account.label.set(label.as_slice().to_vec());
 }
 
 /// The label of the account, in the external term format, or nil.
 #[rustler::nif]
 fn account_caption<'a>(env: Env<'a>, account: ResourceArc<Quota>) -> Option<Term<'a>> {
+    let _measuring = timing::measure();
     bytes(env, head(&account).label()?)
 }
 
 /// From now on `pid` charges this account, until it dies or is detached. Says whether it is alive.
 #[rustler::nif]
 fn account_attach(env: Env, account: ResourceArc<Quota>, pid: LocalPid) -> bool {
+    let _measuring = timing::measure();
     attach(env, account, pid)
 }
 
 pub fn attach(env: Env, quota: ResourceArc<Quota>, pid: LocalPid) -> bool {
     // In this order: a death between the two is seen by the monitor. The registry's reference keeps
     // the monitor alive.
-    registry::insert(*pid.as_c_arg(), quota.clone());
+    let before = registry::insert(*pid.as_c_arg(), quota.clone());
+    match &quota.group {
+        Some(group) => group.children().watched(registry::key(*pid.as_c_arg())),
+        None => before.iter().for_each(|it| it.leave_group(*pid.as_c_arg())),
+    }
     let alive = monitor(env, &quota, pid);
     if !alive {
         registry::remove_from(*pid.as_c_arg(), &quota);
+        quota.leave_group(*pid.as_c_arg());
     }
     alive
 }
@@ -276,12 +280,14 @@ fn monitor(env: Env, quota: &ResourceArc<Quota>, pid: LocalPid) -> bool {
 /// From now on `pid` charges the root account again.
 #[rustler::nif]
 fn account_detach(pid: LocalPid) -> bool {
+    let _measuring = timing::measure();
     registry::remove(*pid.as_c_arg())
 }
 
 /// The account's work has answered: what the VM still uses for it counts no more.
 #[rustler::nif]
 fn account_answered(account: ResourceArc<Quota>) {
+    let _measuring = timing::measure();
     account.account.end_observing();
 }
 
@@ -298,24 +304,28 @@ pub fn bytes<'a>(env: Env<'a>, bytes: &[u8]) -> Option<Term<'a>> {
 /// Ends the quota's own work; with the last process that counts towards it, what is still reserved is orphaned.
 #[rustler::nif]
 fn account_close(env: Env, account: ResourceArc<Quota>) {
+    let _measuring = timing::measure();
     account.ended(env);
 }
 
 /// `{heap, binaries, native, total, peak}` of an account, in bytes.
 #[rustler::nif]
 fn account_usage(account: ResourceArc<Quota>) -> UsageTuple {
+    let _measuring = timing::measure();
     tuple(account.account.usage())
 }
 
 /// Bytes that the account can still reserve.
 #[rustler::nif]
 fn account_headroom(account: ResourceArc<Quota>) -> u64 {
+    let _measuring = timing::measure();
     account.account.headroom()
 }
 
 /// Reports what the VM uses for the calling process, if it runs in a quota; says what is left.
 #[rustler::nif]
 fn own_observe<'a>(env: Env<'a>, heap: u64, binaries: u64) -> Term<'a> {
+    let _measuring = timing::measure();
     match registry::find(*env.pid().as_c_arg()) {
         None => atoms::unlimited().encode(env),
         Some(quota) => {
@@ -328,12 +338,14 @@ fn own_observe<'a>(env: Env<'a>, heap: u64, binaries: u64) -> Term<'a> {
 /// Whether `pid` runs in a quota.
 #[rustler::nif]
 fn in_quota(pid: LocalPid) -> bool {
+    let _measuring = timing::measure();
     registry::find(*pid.as_c_arg()).is_some()
 }
 
 /// `{limit, usage, label}` of the quota that the calling process runs in, or nil.
 #[rustler::nif]
 fn own_usage<'a>(env: Env<'a>) -> Option<Term<'a>> {
+    let _measuring = timing::measure();
     let quota = registry::find(*env.pid().as_c_arg())?;
     let quota = head(&quota);
     let label = quota.label().and_then(|label| bytes(env, label));
@@ -343,6 +355,7 @@ fn own_usage<'a>(env: Env<'a>) -> Option<Term<'a>> {
 /// `{account, caller}` of the quota that the calling process runs in, or nil.
 #[rustler::nif]
 fn own_account(env: Env) -> Option<(ResourceArc<Quota>, LocalPid)> {
+    let _measuring = timing::measure();
     let quota = registry::find(*env.pid().as_c_arg())?;
     let quota = head(&quota).clone();
     let caller = LocalPid::from_c_arg(quota.caller);
@@ -352,31 +365,34 @@ fn own_account(env: Env) -> Option<(ResourceArc<Quota>, LocalPid)> {
 /// The same of an account.
 #[rustler::nif]
 fn account_details<'a>(env: Env<'a>, account: ResourceArc<Quota>) -> Term<'a> {
+    let _measuring = timing::measure();
     details(&account.account).encode(env)
 }
 
-/// `[{pid, caller, limit, milliseconds, usage, label}]` of every quota at work.
+/// `{[{pid, caller, limit, milliseconds, usage, label}], next}` of the quotas at work from `piece` on, which is 0 at
+/// first. The rest is from `next` on, unless that is nil.
 #[rustler::nif]
-fn quotas<'a>(env: Env<'a>) -> Vec<Term<'a>> {
-    let heads = registry::all(|quota| quota.group.is_none()).into_iter();
-    heads
-        .map(|(pid, quota)| {
-            (
-                LocalPid::from_c_arg(pid),
-                LocalPid::from_c_arg(quota.caller),
-                quota.limit(),
-                quota.started.elapsed().as_millis() as u64,
-                details(&quota.account),
-                quota.label().and_then(|label| bytes(env, label)),
-            )
-                .encode(env)
-        })
-        .collect()
+fn quotas<'a>(env: Env<'a>, piece: usize) -> (Vec<Term<'a>>, Option<usize>) {
+    let _measuring = timing::measure();
+    let (heads, next) = registry::piece(piece, |quota| quota.group.is_none());
+    let described = heads.into_iter().map(|(pid, quota)| {
+        (
+            LocalPid::from_c_arg(pid),
+            LocalPid::from_c_arg(quota.caller),
+            quota.limit(),
+            quota.started.elapsed().as_millis() as u64,
+            details(&quota.account),
+            quota.label().and_then(|label| bytes(env, label)),
+        )
+            .encode(env)
+    });
+    (described.collect(), next)
 }
 
 /// `{usage, orphaned bytes, processes with an account}` of the node.
 #[rustler::nif]
 fn node_usage() -> (UsageTuple, u64, usize) {
+    let _measuring = timing::measure();
     let root = registry::root();
     (tuple(root.usage()), root.orphaned(), registry::len())
 }

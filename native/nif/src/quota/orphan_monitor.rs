@@ -9,6 +9,7 @@
 
 use crate::quota::handle::{Quota, attach};
 use crate::quota::registry;
+use crate::timing;
 use bounded_core::arena::account::UNLIMITED;
 use rustler::sys::ErlNifPid;
 use rustler::{Env, LocalPid, ResourceArc};
@@ -37,6 +38,7 @@ pub fn not_unguarded(quota: &Quota) {
 /// Like `account_attach`, for work that has no guard yet. Says whether the sweeper has to be woken.
 #[rustler::nif]
 fn account_begin(env: Env, account: ResourceArc<Quota>, pid: LocalPid) -> bool {
+    let _measuring = timing::measure();
     account.unguarded.store(true, Ordering::Release);
     UNGUARDED.fetch_add(1, Ordering::SeqCst);
     if !attach(env, account.clone(), pid) {
@@ -53,6 +55,7 @@ fn sweeper_alive(env: Env) -> bool {
 /// `pid` guards this quota from now on, unless another process does already. Says whether `pid` is the one.
 #[rustler::nif]
 fn account_guarded(env: Env, account: ResourceArc<Quota>, pid: LocalPid) -> bool {
+    let _measuring = timing::measure();
     match account.guard.set(*pid.as_c_arg()) {
         Err(_) => account.is_guard(&pid),
         Ok(()) => {
@@ -68,6 +71,7 @@ fn account_guarded(env: Env, account: ResourceArc<Quota>, pid: LocalPid) -> bool
 /// The guard of this quota has nothing left to watch and ends.
 #[rustler::nif]
 fn account_guard_done(account: ResourceArc<Quota>) {
+    let _measuring = timing::measure();
     account.guard_done.store(true, Ordering::Release);
 }
 
@@ -90,28 +94,35 @@ pub fn guard_ended(env: Env, quota: &Quota) {
 /// The calling process is the sweeper from now on.
 #[rustler::nif]
 fn sweeper_enter(env: Env) {
+    let _measuring = timing::measure();
     *SWEEPER.write().unwrap_or_else(PoisonError::into_inner) = Some(*env.pid().as_c_arg());
     SWEEPING.store(true, Ordering::SeqCst);
 }
 
-/// `{pid, caller, account}` of the quotas that should have been guarded by now, and of those whose guard was killed.
+type Late = (Vec<(LocalPid, LocalPid, ResourceArc<Quota>)>, Option<usize>);
+
+/// `{[{pid, caller, account}], next}` of the quotas that should have been guarded by now, and of those whose guard was
+/// killed, from `piece` on, which is 0 at first. The rest is from `next` on, unless that is nil.
 #[rustler::nif]
-fn sweeper_unguarded() -> Vec<(LocalPid, LocalPid, ResourceArc<Quota>)> {
+fn sweeper_unguarded(piece: usize) -> Late {
+    let _measuring = timing::measure();
     if UNGUARDED.load(Ordering::SeqCst) == 0 {
-        return Vec::new();
+        return (Vec::new(), None);
     }
     let late =
         |quota: &Quota| quota.unguarded.load(Ordering::Acquire) && quota.started.elapsed() >= AGE;
-    let found = registry::all(late).into_iter().map(|(pid, quota)| {
+    let (found, next) = registry::piece(piece, late);
+    let found = found.into_iter().map(|(pid, quota)| {
         let caller = LocalPid::from_c_arg(quota.caller);
         (LocalPid::from_c_arg(pid), caller, quota)
     });
-    found.collect()
+    (found.collect(), next)
 }
 
 /// Says whether the sweeper may sleep until it is woken.
 #[rustler::nif]
 fn sweeper_rest() -> bool {
+    let _measuring = timing::measure();
     SWEEPING.store(false, Ordering::SeqCst);
     let rest = UNGUARDED.load(Ordering::SeqCst) == 0;
     if !rest {

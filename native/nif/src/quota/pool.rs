@@ -3,6 +3,7 @@
 use crate::atoms::{error, ok};
 use crate::quota::handle::Quota;
 use crate::quota::registry;
+use crate::timing;
 use bounded_core::arena::account::Account;
 use bounded_core::arena::pool::{Admission, Pool, Reason, Refusal};
 use rustler::sys::ErlNifPid;
@@ -25,12 +26,14 @@ impl Resource for PoolHandle {}
 /// A new pool of `size` bytes.
 #[rustler::nif]
 fn pool_new(size: u64) -> ResourceArc<PoolHandle> {
+    let _measuring = timing::measure();
     ResourceArc::new(PoolHandle(Pool::new(size)))
 }
 
 /// From now on the calling process keeps the queue: it is sent `room` when bytes go back while someone waits.
 #[rustler::nif]
 fn pool_keep(env: Env, pool: ResourceArc<PoolHandle>) {
+    let _measuring = timing::measure();
     pool.0
         .set_keeper(registry::key(*env.pid().as_c_arg()) as u64);
 }
@@ -43,6 +46,7 @@ fn pool_admit<'a>(
     account: ResourceArc<Quota>,
     bytes: u64,
 ) -> Term<'a> {
+    let _measuring = timing::measure();
     admit(env, &pool.0, &account, bytes, Pool::admit)
 }
 
@@ -54,6 +58,7 @@ fn pool_admit_queued<'a>(
     account: ResourceArc<Quota>,
     bytes: u64,
 ) -> Term<'a> {
+    let _measuring = timing::measure();
     admit(env, &pool.0, &account, bytes, Pool::admit_queued)
 }
 
@@ -91,24 +96,28 @@ fn reason(reason: Reason) -> Atom {
 /// How many wait: newcomers queue unless it is nobody.
 #[rustler::nif]
 fn pool_set_waiting(pool: ResourceArc<PoolHandle>, count: u64) {
+    let _measuring = timing::measure();
     pool.0.set_waiting(count);
 }
 
 /// Whether nobody is admitted for now.
 #[rustler::nif]
 fn pool_set_paused(pool: ResourceArc<PoolHandle>, paused: bool) {
+    let _measuring = timing::measure();
     pool.0.set_paused(paused);
 }
 
 /// From now on `size` bytes can be promised.
 #[rustler::nif]
 fn pool_resize(pool: ResourceArc<PoolHandle>, size: u64) {
+    let _measuring = timing::measure();
     pool.0.resize(size);
 }
 
 /// Someone was turned away.
 #[rustler::nif]
 fn pool_refused(pool: ResourceArc<PoolHandle>) {
+    let _measuring = timing::measure();
     pool.0.note_refusal();
 }
 
@@ -117,6 +126,7 @@ type Figures = (u64, u64, u64, u64, u64, u64, u64);
 /// `{{size, reserved, orphaned, peak, running, admitted, refused}, waiting, paused}`
 #[rustler::nif]
 fn pool_figures(pool: ResourceArc<PoolHandle>) -> (Figures, u64, bool) {
+    let _measuring = timing::measure();
     let it = pool.0.figures();
     let figures = (
         it.size,
@@ -133,6 +143,7 @@ fn pool_figures(pool: ResourceArc<PoolHandle>) -> (Figures, u64, bool) {
 /// `[{label, bytes, admissions}]`, largest first, labels in the external term format.
 #[rustler::nif]
 fn pool_holders(env: Env<'_>, pool: ResourceArc<PoolHandle>) -> Vec<(Term<'_>, u64, u64)> {
+    let _measuring = timing::measure();
     let holders = pool.0.holders().into_iter();
     holders
         .map(|holder| {

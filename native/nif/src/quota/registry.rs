@@ -12,7 +12,10 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
-const SHARDS: usize = 64;
+/// So many that one of them can be looked at in one call, with hundreds of thousands of processes in all.
+const SHARDS: usize = 1024;
+/// A call looks at shards until it has seen so many processes.
+const PIECE: usize = 256;
 
 type Shard = RwLock<HashMap<usize, ResourceArc<Quota>, BuildHasherDefault<PidHasher>>>;
 
@@ -46,8 +49,8 @@ pub fn find(pid: ErlNifPid) -> Option<ResourceArc<Quota>> {
     shard.get(&key).cloned()
 }
 
-/// From now on `pid` charges the account of `quota`.
-pub fn insert(pid: ErlNifPid, quota: ResourceArc<Quota>) {
+/// From now on `pid` charges the account of `quota`. Gives the quota whose account it charged before.
+pub fn insert(pid: ErlNifPid, quota: ResourceArc<Quota>) -> Option<ResourceArc<Quota>> {
     let key = key(pid);
     let mut shard = shard(key).write().unwrap_or_else(PoisonError::into_inner);
     let replaced = shard.insert(key, quota);
@@ -56,6 +59,7 @@ pub fn insert(pid: ErlNifPid, quota: ResourceArc<Quota>) {
     if replaced.is_none() {
         ENTRIES.fetch_add(1, Ordering::AcqRel);
     }
+    replaced
 }
 
 /// From now on `pid` charges the root account again. Says whether it charged another one.
@@ -82,15 +86,23 @@ fn remove_if(pid: ErlNifPid, condition: impl FnOnce(&ResourceArc<Quota>) -> bool
     true
 }
 
-/// Every process that runs in a quota, of those that `wanted` accepts.
-pub fn all(wanted: impl Fn(&Quota) -> bool) -> Vec<(ErlNifPid, ResourceArc<Quota>)> {
-    let mut found = Vec::new();
-    for shard in TABLE.iter() {
+/// Processes that run in a quota, of those that `wanted` accepts, from the shard `first` on. The rest is from the shard on
+/// that this gives, unless that is none.
+pub fn piece(
+    first: usize,
+    wanted: impl Fn(&Quota) -> bool,
+) -> (Vec<(ErlNifPid, ResourceArc<Quota>)>, Option<usize>) {
+    let (mut found, mut seen) = (Vec::new(), 0);
+    for (number, shard) in TABLE.iter().enumerate().skip(first) {
+        if seen >= PIECE {
+            return (found, Some(number));
+        }
         let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+        seen += shard.len();
         let quotas = shard.iter().filter(|(_, quota)| wanted(quota));
         found.extend(quotas.map(|(key, quota)| (pid(*key), quota.clone())));
     }
-    found
+    (found, None)
 }
 
 /// How many processes have a quota's account.
@@ -104,7 +116,8 @@ pub fn key(pid: ErlNifPid) -> usize {
     unsafe { std::mem::transmute::<ErlNifPid, usize>(pid) }
 }
 
-fn pid(key: usize) -> ErlNifPid {
+/// The pid of that key.
+pub fn pid(key: usize) -> ErlNifPid {
     // SAFETY: as above; `key` came from a pid.
     unsafe { std::mem::transmute::<usize, ErlNifPid>(key) }
 }

@@ -7,12 +7,11 @@
 
 use crate::fault;
 use crate::quota::handle::{Quota, head, member};
-use crate::quota::{registry, segment_cache};
+use crate::quota::{children, registry, segment_cache};
+use crate::timing;
 use bounded_core::arena::account::Category;
 use rustler::{Atom, Encoder, Env, LocalPid, ResourceArc, Term};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::PoisonError;
-use std::sync::atomic::Ordering;
 
 mod atoms {
     rustler::atoms! {
@@ -25,6 +24,7 @@ mod atoms {
 /// Which events are wanted, and that this tracer is alive.
 #[rustler::nif]
 fn enabled<'a>(tag: Term<'a>, _state: Term<'a>, tracee: Term<'a>) -> Atom {
+    let _measuring = timing::measure();
     // A panic becomes an exception of the atom `nif_panicked`, which the VM takes for no.
     fault::point("enabled");
     let wanted = [
@@ -41,6 +41,7 @@ fn enabled<'a>(tag: Term<'a>, _state: Term<'a>, tracee: Term<'a>) -> Atom {
         && let Some(quota) = quota_of(tracee)
     {
         segment_cache::collected(&quota, major);
+        children::collected(env, &quota);
     }
     atoms::discard()
 }
@@ -56,6 +57,7 @@ fn trace<'a>(
     info: Term<'a>,
     opts: Term<'a>,
 ) -> Atom {
+    let _measuring = timing::measure();
     let _ = catch_unwind(AssertUnwindSafe(|| {
         fault::point("trace");
         if tag == atoms::gc_max_heap_size().encode(env) {
@@ -95,16 +97,7 @@ fn count(env: Env, parent: Term, child: Term) {
         return;
     };
     let group = head(&quota);
-    registry::insert(*child.as_c_arg(), member(group));
-    let mut spawned = group.spawned.lock().unwrap_or_else(PoisonError::into_inner);
-    spawned.push(*child.as_c_arg());
-    drop(spawned);
-    if let Some(guard) = group.guard.get()
-        && !group.told.swap(true, Ordering::AcqRel)
-    {
-        // Whether it is alive is not this process's concern.
-        let _ = env.send(&LocalPid::from_c_arg(*guard), atoms::spawned());
-    }
+    children::spawned(env, group, member(group), *child.as_c_arg());
 }
 
 fn record(tracee: Term, info: Term) {

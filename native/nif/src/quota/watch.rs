@@ -2,7 +2,8 @@
 
 use crate::fault;
 use crate::quota::handle::{Quota, bytes, detailed, head};
-use crate::quota::{registry, segment_cache};
+use crate::quota::{children, registry, segment_cache};
+use crate::timing;
 use bounded_core::arena::account::{Breach, Category, Crowd, Look, Pace, Survey};
 use rustler::{Atom, Binary, Encoder, Env, LocalPid, ResourceArc, Term};
 use std::sync::atomic::Ordering;
@@ -10,7 +11,7 @@ use std::sync::{LazyLock, PoisonError};
 use std::time::Instant;
 
 mod atoms {
-    rustler::atoms! { over, near, soft, heap, binaries, native, ets, queue, result, unknown }
+    rustler::atoms! { over, near, soft, heap, binaries, native, ets, queue, children, result, unknown }
 }
 
 static CROWD: Crowd = Crowd::new();
@@ -45,6 +46,7 @@ fn account_terms(
     soft_limit: Option<u64>,
     max_queue: Option<u64>,
 ) {
+    let _measuring = timing::measure();
     let _ = account.terms.set(Terms {
         limit,
         soft_limit: soft_limit.unwrap_or(u64::MAX),
@@ -55,12 +57,14 @@ fn account_terms(
 /// Who watches the account's process, if anyone does yet.
 #[rustler::nif]
 fn account_guard(account: ResourceArc<Quota>) -> Option<LocalPid> {
+    let _measuring = timing::measure();
     account.guard.get().copied().map(LocalPid::from_c_arg)
 }
 
 /// Nothing will tell why the account's process dies.
 #[rustler::nif]
 fn account_untraced(account: ResourceArc<Quota>) {
+    let _measuring = timing::measure();
     account.untraced.store(true, Ordering::Release);
 }
 
@@ -76,7 +80,9 @@ fn account_poll<'a>(
     work: u64,
     queue: u64,
 ) -> Term<'a> {
+    let _measuring = timing::measure();
     fault::point("account_poll");
+    let heap = heap.saturating_add(children::beside_heap(&account));
     account.account.observe(heap, binaries);
     segment_cache::looked(&account);
     let judged = head(&account);
@@ -137,24 +143,28 @@ fn softly_over(quota: &Quota, total: u64, soft_limit: u64) -> bool {
 /// Reports the tables that belong to the account's processes, in bytes; counts from the next poll on.
 #[rustler::nif]
 fn account_observe_ets(account: ResourceArc<Quota>, bytes: u64) {
+    let _measuring = timing::measure();
     account.account.observe_ets(bytes);
 }
 
 /// Whether `pid` counts towards the account.
 #[rustler::nif]
 fn account_counts(account: ResourceArc<Quota>, pid: LocalPid) -> bool {
+    let _measuring = timing::measure();
     registry::find(*pid.as_c_arg()).is_some_and(|found| std::ptr::eq(&**head(&found), &*account))
 }
 
 /// The limit in bytes that the account's work is held to.
 #[rustler::nif]
 fn account_limit(account: ResourceArc<Quota>) -> u64 {
+    let _measuring = timing::measure();
     Terms::of(head(&account)).limit
 }
 
 /// Records that the account's limit was exceeded by what it holds most of. Only the first breach counts.
 #[rustler::nif]
 fn account_breach(account: ResourceArc<Quota>) -> bool {
+    let _measuring = timing::measure();
     let account = &head(&account).account;
     account.breach(account.usage().largest())
 }
@@ -162,18 +172,21 @@ fn account_breach(account: ResourceArc<Quota>) -> bool {
 /// Records that more messages waited than may.
 #[rustler::nif]
 fn account_breach_queue(account: ResourceArc<Quota>) -> bool {
+    let _measuring = timing::measure();
     head(&account).account.breach(Category::Queue)
 }
 
 /// Records that the result was larger than the account's limit.
 #[rustler::nif]
 fn account_breach_result(account: ResourceArc<Quota>) -> bool {
+    let _measuring = timing::measure();
     account.account.breach(Category::Result)
 }
 
 /// The stack of the account's process when it was last worth looking at, in the external term format.
 #[rustler::nif]
 fn account_stack(account: ResourceArc<Quota>, stack: Binary) {
+    let _measuring = timing::measure();
     let account = head(&account);
     let mut kept = account.stack.lock().unwrap_or_else(PoisonError::into_inner);
     *kept = stack.as_slice().to_vec();
@@ -182,6 +195,7 @@ fn account_stack(account: ResourceArc<Quota>, stack: Binary) {
 /// Why the account's process was killed: `{category, usage, stack}`, or nil when it was not for its memory.
 #[rustler::nif]
 fn account_cause<'a>(env: Env<'a>, account: ResourceArc<Quota>) -> Option<Term<'a>> {
+    let _measuring = timing::measure();
     let unknown =
         account.untraced.load(Ordering::Acquire) && account.seen_over.load(Ordering::Acquire);
     let unknown = unknown.then(|| Breach {
@@ -201,25 +215,17 @@ fn category(category: Category) -> Atom {
         Category::Native => atoms::native(),
         Category::Ets => atoms::ets(),
         Category::Queue => atoms::queue(),
+        Category::Children => atoms::children(),
         Category::Result => atoms::result(),
         Category::Unknown => atoms::unknown(),
     }
 }
 
-/// Attaches `most` of the processes that the account's work has started since this was last asked: `{pid, account}` of
-/// those alive.
-#[rustler::nif]
-fn account_spawned(
-    env: Env,
-    account: ResourceArc<Quota>,
-    most: usize,
-) -> Vec<(LocalPid, ResourceArc<Quota>)> {
-    account.watch_spawned(env, most)
-}
-
 /// Reports what the VM uses for one of many. Says whether their sum is over the limit.
 #[rustler::nif]
 fn account_observe(account: ResourceArc<Quota>, heap: u64, binaries: u64) -> bool {
+    let _measuring = timing::measure();
+    let heap = heap.saturating_add(children::beside_heap(&account));
     account.account.observe(heap, binaries);
     let judged = head(&account);
     judged.account.usage().total > Terms::of(judged).limit
@@ -229,7 +235,7 @@ fn account_observe(account: ResourceArc<Quota>, heap: u64, binaries: u64) -> boo
 /// milliseconds until they should be again.
 #[rustler::nif]
 fn account_surveyed(account: ResourceArc<Quota>, surveyed: usize, taken_us: u64) -> u64 {
-    account.forget_spawned();
+    let _measuring = timing::measure();
     let begun_us = START.elapsed().saturating_sub(account.started.elapsed());
     let look = look(account.account.usage().total, Terms::of(&account).limit, 0);
     let mut survey = account
@@ -238,40 +244,4 @@ fn account_surveyed(account: ResourceArc<Quota>, surveyed: usize, taken_us: u64)
         .unwrap_or_else(PoisonError::into_inner);
     let survey = survey.get_or_insert_with(|| Survey::new(&CROWD, begun_us.as_micros() as u64));
     survey.next(look, surveyed, taken_us)
-}
-
-/// Every process that counts towards the account, with an account of its own, but the one that it was made for.
-#[rustler::nif]
-fn account_surveyable(account: ResourceArc<Quota>) -> Vec<(LocalPid, ResourceArc<Quota>)> {
-    let members = registry::all(|quota| quota.counts_towards(&account)).into_iter();
-    members
-        .map(|(pid, member)| (LocalPid::from_c_arg(pid), member))
-        .collect()
-}
-
-/// The account's process was found to be dead.
-#[rustler::nif]
-fn account_dead(env: Env, account: ResourceArc<Quota>, pid: LocalPid) {
-    account.process_died(env, pid);
-}
-
-/// The process of this account is watched alone from now on. Says whether it was not.
-#[rustler::nif]
-fn account_watched(account: ResourceArc<Quota>) -> bool {
-    !account.watched.swap(true, Ordering::AcqRel)
-}
-
-/// Every process that counts towards the account, but its own.
-#[rustler::nif]
-fn account_members(account: ResourceArc<Quota>) -> Vec<LocalPid> {
-    let members = registry::all(|quota| quota.counts_towards(&account)).into_iter();
-    members.map(|(pid, _)| LocalPid::from_c_arg(pid)).collect()
-}
-
-/// Every process that counts towards the account, its own included.
-#[rustler::nif]
-fn account_counted(account: ResourceArc<Quota>) -> Vec<LocalPid> {
-    let counted = |quota: &Quota| std::ptr::eq(quota, &*account) || quota.counts_towards(&account);
-    let counted = registry::all(counted).into_iter();
-    counted.map(|(pid, _)| LocalPid::from_c_arg(pid)).collect()
 }

@@ -12,6 +12,8 @@ pub enum Category {
     Ets,
     /// Messages waiting, by their number.
     Queue,
+    /// Processes that count, by their number.
+    Children,
     Result,
     /// Killed where nothing could tell by whom.
     Unknown,
