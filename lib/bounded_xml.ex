@@ -60,7 +60,8 @@ defmodule BoundedXml do
 
     * `:namespaces` (`false`): resolve prefixes. An undeclared prefix is an error; declarations are
       attributes in the namespace `http://www.w3.org/2000/xmlns/`
-    * `:encoding` (`nil`): the name of the encoding, when it is known better than the document says
+    * `:encoding` (`nil`): the name of the encoding, from an HTTP header for example. It stands above the XML
+      declaration; a byte order mark stands above both (RFC 7303). `encodings/0` lists what is read
     * `:doctype` (`:internal`): `:internal` reads entities and defaults that the document declares
       itself, `:reject` makes any document type declaration an error
     * `:skip_whitespace` (`false`): no `:characters` event for text that is only white space
@@ -211,4 +212,20 @@ defmodule BoundedXml do
       path: BoundedXml.Path.parse!(path, options.namespaces, options.prefixes)
     }
   end
+
+  @doc """
+  The names of the encodings that are read, sorted: one for each.
+
+  Documents and `encoding:` may call them by any of their names in the WHATWG Encoding Standard, in the IANA
+  registry of character sets and in Python, in upper or lower case and with or without `-`, `_` and `.`:
+  `windows_1252`, `utf16`, `csIBM865`, `cp936`. UTF-16 needs neither a byte order mark nor a declaration.
+  EBCDIC and UTF-32 are not read.
+
+      iex> "IBM850" in BoundedXml.encodings() and "GBK" in BoundedXml.encodings()
+      true
+      iex> [<<"<r>", 0x81, "</r>">>] |> BoundedXml.stream(encoding: "cp850") |> Enum.at(2)
+      {:characters, "ü"}
+  """
+  @spec encodings() :: [String.t()]
+  def encodings, do: Bounded.Native.xml_encodings()
 end

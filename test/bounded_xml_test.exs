@@ -202,8 +202,61 @@ defmodule BoundedXmlTest do
 
     test "documents cut short" do
       for document <- ["", " ", "<", "<a", "<a>", "<a>x", "<a></a", "<a/><!--", "<a>&am"] do
-        assert %{kind: :malformed} = parse_error(document)
+        assert %{kind: :truncated} = error = parse_error(document)
+        assert Exception.message(error) =~ "XML that ends too early, at line 1"
       end
+
+      for whole <- [
+            "<?xml version='1.0' encoding='UTF-8'?><!DOCTYPE r [<!ENTITY e 'x'>]><r a='é&amp;'>&e;<!--c--><?p d?>" <>
+              "<![CDATA[x]]></r>"
+          ],
+          size <- 0..(byte_size(whole) - 1),
+          part = binary_part(whole, 0, size),
+          chunks <- [[part], Xml.cut(part, 1)] do
+        assert %{kind: :truncated} = parse_error(Enum.reject(chunks, &(&1 == "")))
+      end
+
+      assert %{kind: :truncated} = parse_error(<<0xFF, 0xFE, ?<, 0, ?r, 0, ?>>>)
+      # What is wrong already stays wrong, whatever might follow.
+      assert %{kind: :malformed} = parse_error("<a><b></a>")
+      assert %{kind: :malformed} = parse_error("<a b>")
+    end
+
+    test "a DOCTYPE that is refused names the option" do
+      for opts <- [[doctype: :reject], [limits: :strict]] do
+        assert %{kind: :unsupported, reason: reason} = parse_error("<!DOCTYPE r><r/>", opts)
+        assert reason =~ "doctype: :internal" and reason =~ "limits: :strict"
+      end
+
+      assert {[_ | _], nil} = Xml.events("<!DOCTYPE r><r/>", limits: :strict, doctype: :internal)
+    end
+
+    test "a reference to a forbidden character names both" do
+      for {reference, character} <- [
+            {"&#x1A;", "U+001A"},
+            {"&#8;", "U+0008"},
+            {"&#xD83D;", "U+D83D"},
+            {"&#x110000;", "beyond U+10FFFF"},
+            {"&#99999999999;", "beyond U+10FFFF"}
+          ],
+          document <- ["<r>#{reference}</r>", "<r a='#{reference}'/>"] do
+        assert %{kind: :malformed, reason: reason} = parse_error(document)
+        assert reason =~ "#{reference} is #{character}, which XML does not allow"
+      end
+
+      declared = "<!DOCTYPE r [<!ENTITY e '&#x1A;'>]><r/>"
+
+      assert parse_error(declared).reason =~
+               "this reference is to U+001A, which XML does not allow"
+    end
+
+    test "an unknown encoding says where the list is, and gzip how it is read" do
+      assert %{kind: :unsupported, reason: reason} =
+               parse_error("<?xml version='1.0' encoding='klingon'?><r/>")
+
+      assert reason =~ "klingon" and reason =~ "BoundedXml.encodings/0"
+      assert %{kind: :unsupported, reason: reason} = parse_error(:zlib.gzip("<r/>"))
+      assert reason =~ "{:file, path, [:compressed]}"
     end
 
     test "never show the buffer" do

@@ -125,6 +125,7 @@ defmodule Bounded.Native do
   def xml_close(_parser), do: not_loaded()
   def xml_position(_parser), do: not_loaded()
   def xml_encoding?(_name), do: not_loaded()
+  def xml_encodings, do: not_loaded()
 
   ## timing.rs
 

@@ -155,8 +155,13 @@ defmodule BoundedXml.Options do
   defp check!({:encoding, nil}), do: true
 
   defp check!({:encoding, value}) do
-    (is_binary(value) and Native.xml_encoding?(value)) ||
+    is_binary(value) ||
       invalid!(:encoding, "nil or the name of an encoding such as \"windows-1252\"", value)
+
+    (String.valid?(value) and Native.xml_encoding?(value)) ||
+      raise ArgumentError,
+            "encoding: #{inspect(value, printable_limit: 40)} is not an encoding that is read. " <>
+              "BoundedXml.encodings/0 lists those that are"
   end
 
   defp check!({:chunk_bytes, value}) do

@@ -2,9 +2,15 @@ defmodule BoundedXml.ParseError do
   @moduledoc """
   What is wrong with a document, and where.
 
-    * `kind`: `:malformed` (not well-formed XML, cut short included), `:limit` (one of the limits of
-      `BoundedXml`), `:encoding` (bytes that are no characters in the document's encoding) or
-      `:unsupported` (an encoding this library does not read)
+    * `kind`
+      * `:malformed`: it is not well-formed XML
+      * `:truncated`: it ends too early, within a character, a tag or the root element, say. What is there may be
+        the beginning of a well-formed document: fetch it again
+      * `:limit`: it goes beyond one of the limits of `BoundedXml`
+      * `:encoding`: bytes that are no characters in its encoding, or two encodings that contradict each other
+      * `:unsupported`: XML that this library does not read, or was told not to: an encoding that
+        `BoundedXml.encodings/0` does not list, compressed data, a DOCTYPE with `doctype: :reject`, which
+        `limits: :strict` implies
     * `reason`: what was wrong, in words
     * `line`, `column`: both from 1; columns count characters
     * `byte_offset`: bytes of the original input before the place, from 0
@@ -18,7 +24,7 @@ defmodule BoundedXml.ParseError do
       ** (BoundedXml.ParseError) malformed XML at line 1, column 7 (byte 6): </b> belongs here, not </a>
   """
 
-  @type kind :: :malformed | :limit | :encoding | :unsupported
+  @type kind :: :malformed | :truncated | :limit | :encoding | :unsupported
 
   @type t :: %__MODULE__{
           kind: kind,
@@ -58,6 +64,7 @@ defmodule BoundedXml.ParseError do
   def message(error), do: "#{title(error.kind)} #{place(error)}: #{error.reason}"
 
   defp title(:malformed), do: "malformed XML"
+  defp title(:truncated), do: "XML that ends too early,"
   defp title(:encoding), do: "XML with a broken encoding"
   defp title(:unsupported), do: "unsupported XML"
 

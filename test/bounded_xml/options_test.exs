@@ -46,12 +46,21 @@ defmodule BoundedXml.OptionsTest do
     end
   end
 
+  test "an unknown encoding says where the list is" do
+    for name <- ["klingon", "", <<255>>, String.duplicate("x", 100_000)] do
+      message = wrong(encoding: name)
+      assert message =~ "is not an encoding that is read" and message =~ "BoundedXml.encodings/0"
+      assert byte_size(message) < 300
+    end
+
+    for name <- BoundedXml.encodings(), do: assert(Options.validate!([encoding: name], :stream))
+  end
+
   test "a wrong value is refused with what was expected" do
     for {key, value} <- [
           namespaces: 1,
           doctype: :skip,
           encoding: :utf8,
-          encoding: "klingon",
           limits: :loose,
           skip_whitespace: nil,
           emit: [:comment],

@@ -52,7 +52,7 @@ defmodule BoundedXml.ParserTest do
   test "a document cut short is an error of finish/1" do
     parser = new()
     assert {:ok, [_, _, _, _]} = Parser.feed(parser, "<a><b/>")
-    assert {:error, %ParseError{kind: :malformed, byte_offset: 7}, events} = Parser.finish(parser)
+    assert {:error, %ParseError{kind: :truncated, byte_offset: 7}, events} = Parser.finish(parser)
     assert events == []
   end
 

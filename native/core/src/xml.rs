@@ -32,7 +32,7 @@ pub use api::error::{DocumentError, Error, ErrorKind, ExceededLimit};
 pub use api::limits::{Limits, UNLIMITED};
 pub use api::options::{DoctypePolicy, Emit, Options, Roots, TextMode};
 pub use api::sink::{Attribute, Doctype, Flow, Interest, Name, Namespace, Prolog, Sink};
-pub use encoding::is_encoding;
+pub use encoding::{encodings, is_encoding};
 pub use input::position::Position;
 pub use names::table::NameId;
 pub use parser::{Parser, Status};

@@ -159,7 +159,9 @@ fn what_a_doctype_says_is_told_when_asked_for() {
     options.doctype = DoctypePolicy::Reject;
     assert_eq!(
         told(document, &options),
-        ["no DOCTYPE is allowed here at line 1, column 1 (byte 0)"]
+        [
+            "doctype: :reject, which limits: :strict implies, refuses any DOCTYPE; doctype: :internal reads it at line 1, column 1 (byte 0)"
+        ]
     );
 }
 
@@ -345,7 +347,7 @@ fn offsets_are_those_of_the_original_bytes() {
     assert_eq!(offsets, [2, 82, 100, 106, 106]);
     assert_eq!(
         outcome.error_line(),
-        "Malformed: the character U+FFFE is not allowed in XML at line 2, column 16 (byte 114)"
+        "Malformed: the character U+FFFE is not allowed in XML (recover: [:characters] replaces it) at line 2, column 16 (byte 114)"
     );
     let latin = b"<?xml version='1.0' encoding='ISO-8859-1'?><r>\xE9\xE9&x;</r>";
     assert_eq!(

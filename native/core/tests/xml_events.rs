@@ -218,11 +218,11 @@ fn errors_say_what_and_where() {
     for (document, expected) in [
         (
             "",
-            "Malformed: the document has no root element at line 1, column 1 (byte 0)",
+            "Truncated: the document has no root element at line 1, column 1 (byte 0)",
         ),
         (
             " \n",
-            "Malformed: the document has no root element at line 2, column 1 (byte 2)",
+            "Truncated: the document has no root element at line 2, column 1 (byte 2)",
         ),
         (
             "x",
@@ -230,11 +230,11 @@ fn errors_say_what_and_where() {
         ),
         (
             "<r>",
-            "Malformed: the document ends before </r> at line 1, column 4 (byte 3)",
+            "Truncated: the document ends before </r> at line 1, column 4 (byte 3)",
         ),
         (
             "<r",
-            "Malformed: the document ends inside a start tag at line 1, column 3 (byte 2)",
+            "Truncated: the document ends inside a start tag at line 1, column 3 (byte 2)",
         ),
         (
             "<r>é]]>",
@@ -242,7 +242,7 @@ fn errors_say_what_and_where() {
         ),
         (
             "<r>é]]",
-            "Malformed: the document ends before </r> at line 1, column 7 (byte 7)",
+            "Truncated: the document ends before </r> at line 1, column 7 (byte 7)",
         ),
         (
             "<a><b>\n</a></b>",
@@ -274,11 +274,11 @@ fn errors_say_what_and_where() {
         ),
         (
             "<r>a\u{1}</r>",
-            "Malformed: the character U+0001 is not allowed in XML at line 1, column 5 (byte 4)",
+            "Malformed: the character U+0001 is not allowed in XML (recover: [:characters] replaces it) at line 1, column 5 (byte 4)",
         ),
         (
             "<r>\u{FFFE}</r>",
-            "Malformed: the character U+FFFE is not allowed in XML at line 1, column 4 (byte 3)",
+            "Malformed: the character U+FFFE is not allowed in XML (recover: [:characters] replaces it) at line 1, column 4 (byte 3)",
         ),
         (
             "<r \u{D7}='1'/>",
@@ -318,7 +318,7 @@ fn bytes_that_are_not_utf_8() {
         ),
         (
             b"<r/>\xE2\x82",
-            "Encoding: the document ends inside a character at line 1, column 5 (byte 4)",
+            "Truncated: the document ends inside a character at line 1, column 5 (byte 4)",
         ),
         (
             b"<r>\xC3</r>",

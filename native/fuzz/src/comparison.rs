@@ -38,7 +38,7 @@ const IN_VALUES: [&str; 5] = [
     "no '%' is allowed",
     "'&' starts a reference",
     "a character reference is",
-    "a reference to a character",
+    "this reference is to",
 ];
 
 /// Differences that are right, each with its reason.

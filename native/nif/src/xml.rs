@@ -33,7 +33,7 @@ mod words {
     rustler::atoms! {
         more, full, done,
         unusable, busy, broken, closed,
-        malformed, limit, encoding, unsupported,
+        malformed, truncated, limit, encoding, unsupported,
     }
 }
 
@@ -135,6 +135,12 @@ fn xml_encoding(name: &str) -> bool {
     bounded_core::xml::is_encoding(name)
 }
 
+/// The encodings that are read, each by one of its names, sorted.
+#[rustler::nif]
+fn xml_encodings() -> Vec<&'static str> {
+    bounded_core::xml::encodings()
+}
+
 fn session(env: Env, (config, path): Setup<'_>) -> NifResult<Session> {
     Session::new(config, path, &registry::own_account(env))
 }
@@ -209,6 +215,7 @@ fn answer<'a>(env: Env<'a>, outcome: Outcome, parser: Term<'a>) -> Term<'a> {
 fn failed<'a>(env: Env<'a>, error: &DocumentError) -> Term<'a> {
     let kind = match error.kind {
         ErrorKind::Malformed => words::malformed(),
+        ErrorKind::Truncated => words::truncated(),
         ErrorKind::Limit => words::limit(),
         ErrorKind::Encoding => words::encoding(),
         ErrorKind::Unsupported => words::unsupported(),

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The first bytes are held back until they tell the encoding: byte order mark, XML declaration, or
-//! the caller's word, which overrides the declaration. UTF-8 then needs no decoder: its bytes are copied
+//! the caller's word, which overrides the declaration but not a mark. UTF-8 then needs no decoder: its bytes are copied
 //! and validated by [`crate::xml::input::buffer`], and only offsets are asked for here. Everything else is decoded
 //! strictly: a malformed sequence is an error.
 //!
@@ -21,6 +21,7 @@ mod charset;
 mod declaration;
 mod detect;
 mod multi_byte;
+mod names;
 mod single_byte;
 mod utf16;
 
@@ -38,8 +39,8 @@ use utf16::Utf16;
 /// The document's bytes cannot be decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncodingError {
-    /// [`ErrorKind::Encoding`], [`ErrorKind::Unsupported`], or [`ErrorKind::Limit`] where the
-    /// declaration is longer than is waited for.
+    /// [`ErrorKind::Encoding`], [`ErrorKind::Unsupported`], [`ErrorKind::Truncated`], or
+    /// [`ErrorKind::Limit`] where the declaration is longer than is waited for.
     pub kind: ErrorKind,
     /// Offset in bytes of the original input.
     pub offset: u64,
@@ -50,6 +51,14 @@ impl EncodingError {
     fn malformed(offset: u64, reason: String) -> EncodingError {
         EncodingError {
             kind: ErrorKind::Encoding,
+            offset,
+            reason,
+        }
+    }
+
+    fn truncated(offset: u64, reason: String) -> EncodingError {
+        EncodingError {
+            kind: ErrorKind::Truncated,
             offset,
             reason,
         }
@@ -96,6 +105,15 @@ impl From<EncodingError> for Failure {
 /// Whether `name` names an encoding that is read.
 pub fn is_encoding(name: &str) -> bool {
     Charset::named(name, 0).is_ok()
+}
+
+/// The encodings that are read, each by one of its names, sorted.
+pub fn encodings() -> Vec<&'static str> {
+    let charsets = names::labels().filter_map(Charset::labelled);
+    let mut all: Vec<_> = charsets.map(Charset::name).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
 }
 
 /// Decodes one document.

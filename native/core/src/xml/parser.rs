@@ -183,7 +183,7 @@ impl Parser {
             return Ok(Status::Done);
         }
         if let Some(reason) = self.cut_short() {
-            return self.fail(ErrorKind::Malformed, reason, None, position);
+            return self.fail(ErrorKind::Truncated, reason, None, position);
         }
         if self.core.options.positions {
             sink.position(position);

@@ -28,8 +28,10 @@ impl From<DocumentError> for Error {
 /// Which way a document is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// Not well-formed, or cut short.
+    /// Not well-formed.
     Malformed,
+    /// Cut short: what is there may be the beginning of a well-formed document.
+    Truncated,
     /// Beyond a limit.
     Limit,
     /// Bytes that its encoding does not allow.

@@ -143,10 +143,7 @@ pub(super) fn character_reference(text: &[u8], at: usize) -> Result<(char, usize
     }
     match char::from_u32(code) {
         Some(char) if is_char(code) => Ok((char, next + 1)),
-        _ => Err(malformed(
-            at,
-            "a reference to a character that XML does not allow",
-        )),
+        _ => Err(Reason::Forbidden(code).at(at)),
     }
 }
 

@@ -17,6 +17,8 @@ pub struct Fault {
 pub enum Reason {
     /// It breaks a rule of XML, said in one sentence without its full stop.
     Malformed(&'static str),
+    /// A reference to a character of this number, or of a larger one, which XML does not allow.
+    Forbidden(u32),
     /// It ends before the `]`.
     Truncated,
     /// It is more than a limit allows.

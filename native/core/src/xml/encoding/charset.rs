@@ -1,9 +1,9 @@
 //! Encodings by name.
 
 use crate::xml::encoding::EncodingError;
+use crate::xml::encoding::names::{self, CodePage};
 use encoding_rs::{
     Encoding, ISO_2022_JP, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_874, WINDOWS_1252, WINDOWS_1254,
-    X_USER_DEFINED,
 };
 
 /// Longest part of an unknown name that an error repeats, in characters.
@@ -25,11 +25,16 @@ pub(super) enum ByteOrder {
     Big,
 }
 
-/// The 256 characters of a single-byte encoding.
+/// The 256 characters of a single-byte encoding, of which the first 128 are those of ASCII.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Repertoire {
-    pub encoding: &'static Encoding,
-    pub upper: Upper,
+pub(super) enum Repertoire {
+    /// One that the web knows.
+    Web {
+        encoding: &'static Encoding,
+        upper: Upper,
+    },
+    /// A code page of DOS, of the Mac or of a country.
+    CodePage(CodePage),
 }
 
 /// What bytes from 0x80 mean. The web reads ISO-8859-1, -9, -11 and US-ASCII as the Windows code
@@ -47,17 +52,23 @@ pub(super) enum Upper {
 impl Charset {
     /// The encoding of this name, in any case; `offset` is where the name stands.
     pub(super) fn named(name: &str, offset: u64) -> Result<Charset, EncodingError> {
-        let known = Encoding::for_label_no_replacement(name.as_bytes())
-            .filter(|&encoding| encoding != X_USER_DEFINED);
-        let Some(encoding) = known else {
+        let known = names::label(name).and_then(Charset::labelled);
+        known.ok_or_else(|| {
             let shown: String = name.chars().take(SHOWN).collect();
-            return Err(EncodingError::unsupported(
-                offset,
-                format!("the encoding {shown:?} is not supported"),
-            ));
-        };
-        let label = name.to_ascii_lowercase();
-        Ok(if encoding == UTF_8 {
+            let reason = format!(
+                "the encoding {shown:?} is not one that is read, BoundedXml.encodings/0 lists those"
+            );
+            EncodingError::unsupported(offset, reason)
+        })
+    }
+
+    /// The encoding of a label of [`names`].
+    pub(super) fn labelled(label: &'static str) -> Option<Charset> {
+        if let Some(page) = CodePage::named(label) {
+            return Some(Charset::SingleByte(Repertoire::CodePage(page)));
+        }
+        let encoding = Encoding::for_label_no_replacement(label.as_bytes())?;
+        Some(if encoding == UTF_8 {
             Charset::Utf8
         } else if encoding == UTF_16BE {
             Charset::Utf16(Some(ByteOrder::Big))
@@ -65,8 +76,8 @@ impl Charset {
             let order = (label == "utf-16le").then_some(ByteOrder::Little);
             Charset::Utf16(order)
         } else if encoding.is_single_byte() {
-            let upper = upper(encoding, &label);
-            Charset::SingleByte(Repertoire { encoding, upper })
+            let upper = upper(encoding, label);
+            Charset::SingleByte(Repertoire::Web { encoding, upper })
         } else {
             Charset::MultiByte(encoding)
         })
@@ -87,26 +98,48 @@ impl Charset {
 
 impl Repertoire {
     pub(super) fn name(self) -> &'static str {
-        match self.upper {
-            Upper::AsIs => self.encoding.name(),
-            Upper::Nothing => "US-ASCII",
-            Upper::Controls if self.encoding == WINDOWS_1252 => "ISO-8859-1",
-            Upper::Controls if self.encoding == WINDOWS_1254 => "ISO-8859-9",
-            Upper::Controls => "ISO-8859-11",
+        match self {
+            Repertoire::CodePage(page) => page.name(),
+            Repertoire::Web { encoding, upper } => match upper {
+                Upper::AsIs => encoding.name(),
+                Upper::Nothing => "US-ASCII",
+                Upper::Controls if encoding == WINDOWS_1252 => "ISO-8859-1",
+                Upper::Controls if encoding == WINDOWS_1254 => "ISO-8859-9",
+                Upper::Controls => "ISO-8859-11",
+            },
+        }
+    }
+
+    /// What `byte` means, if the encoding assigns it.
+    pub(super) fn character(self, byte: u8) -> Option<char> {
+        match self {
+            _ if byte.is_ascii() => Some(char::from(byte)),
+            Repertoire::CodePage(page) => page.character(byte),
+            Repertoire::Web { encoding, upper } => match (upper, byte) {
+                (Upper::Controls, 0x80..=0x9F) => Some(char::from(byte)),
+                (Upper::Nothing, _) => None,
+                _ => {
+                    let bytes = [byte];
+                    let (text, _) = encoding.decode_without_bom_handling(&bytes);
+                    text.chars().next()
+                }
+            },
         }
     }
 }
 
+/// Labels of [`names`] that mean what they say: the web extends ISO-8859-1, -9 and -11.
 fn upper(encoding: &'static Encoding, label: &str) -> Upper {
-    let windows = matches!(
-        label,
-        "windows-1252" | "cp1252" | "x-cp1252" | "windows-1254" | "cp1254" | "x-cp1254"
-    );
-    let extended = [WINDOWS_1252, WINDOWS_1254, WINDOWS_874].contains(&encoding);
     match label {
-        "us-ascii" | "ascii" | "ansi_x3.4-1968" => Upper::Nothing,
-        _ if windows || !extended || label.ends_with("-874") => Upper::AsIs,
-        _ => Upper::Controls,
+        "us-ascii" => Upper::Nothing,
+        "iso-8859-1" | "iso-8859-9" | "iso-8859-11" => Upper::Controls,
+        _ => {
+            debug_assert!(
+                ![WINDOWS_1252, WINDOWS_1254, WINDOWS_874].contains(&encoding)
+                    || label.starts_with("windows-")
+            );
+            Upper::AsIs
+        }
     }
 }
 

@@ -9,6 +9,12 @@ use std::ops::Range;
 /// As many bytes as it can take to tell: a mark, and a declaration in UTF-16.
 pub(super) const PREFIX: usize = 4 + 2 * declaration::LIMIT;
 
+/// The first byte of the header of gzip (RFC 1952, section 2.3.1).
+const GZIP_0: u8 = 0x1F;
+
+const GZIP: &str = "the document is compressed with gzip: read a file as {:file, path, [:compressed]}, and \
+                    bytes after BoundedBinary.inflate/2";
+
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Detection {
     NeedMore,
@@ -28,8 +34,8 @@ pub(super) enum Detection {
 /// What the first bytes alone give away.
 enum Signature {
     Marked(Charset, usize),
-    /// `<?` in UTF-16 without a mark.
-    Utf16Declaration(ByteOrder),
+    /// A character of ASCII in UTF-16, without a mark.
+    Utf16(ByteOrder),
     Unsupported(&'static str),
     Unremarkable,
 }
@@ -41,19 +47,21 @@ pub(super) fn detect(prefix: &[u8], complete: bool, told: Option<Charset>) -> De
         return Detection::NeedMore;
     }
     let (charset, mark) = match signature(prefix) {
-        Signature::Unsupported(name) => {
+        Signature::Unsupported(reason) => {
             return Detection::Failed {
                 charset: Charset::Utf8,
                 mark: 0,
-                error: EncodingError::unsupported(0, format!("{name} is not supported")),
+                error: EncodingError::unsupported(0, reason.to_owned()),
             };
         }
         Signature::Marked(charset, mark) => (charset, mark),
-        Signature::Utf16Declaration(order) => (Charset::Utf16(Some(order)), 0),
+        Signature::Utf16(order) => (Charset::Utf16(Some(order)), 0),
         Signature::Unremarkable => (Charset::Utf8, 0),
     };
     match told {
-        Some(told) => overridden(prefix, told, charset, mark),
+        // A mark is part of the bytes themselves (RFC 7303, section 3.3).
+        Some(_) if mark > 0 => Detection::Found { charset, mark },
+        Some(told) => overridden(prefix, told, charset),
         None => by_declaration(prefix, complete, charset, mark),
     }
 }
@@ -63,7 +71,7 @@ pub(super) fn detect(prefix: &[u8], complete: bool, told: Option<Charset>) -> De
 fn may_become_signature(prefix: &[u8]) -> bool {
     matches!(
         prefix,
-        [] | [0 | 0xEF | 0xFE | 0xFF | 0x4C | b'<']
+        [] | [0 | 0xEF | 0xFE | 0xFF | 0x4C | GZIP_0 | b'<' | b' ' | b'\t' | b'\r' | b'\n']
             | [0, _]
             | [0, _, _]
             | [0xEF, 0xBB]
@@ -71,7 +79,7 @@ fn may_become_signature(prefix: &[u8]) -> bool {
             | [0xFE, 0xFF, _]
             | [0xFF, 0xFE]
             | [0xFF, 0xFE, _]
-            | [b'<', 0]
+            | [b'<' | b' ' | b'\t' | b'\r' | b'\n', 0]
             | [b'<', 0, _]
             | [0x4C, 0x6F]
             | [0x4C, 0x6F, _]
@@ -87,31 +95,20 @@ fn signature(prefix: &[u8]) -> Signature {
         | [0, 0, 0, b'<', ..]
         | [b'<', 0, 0, 0, ..]
         | [0, 0, b'<', 0, ..]
-        | [0, b'<', 0, 0, ..] => Signature::Unsupported("UCS-4 (UTF-32)"),
-        [0x4C, 0x6F, 0xA7, 0x94, ..] => Signature::Unsupported("EBCDIC"),
+        | [0, b'<', 0, 0, ..] => Signature::Unsupported("UCS-4 (UTF-32) is not read"),
+        [0x4C, 0x6F, 0xA7, 0x94, ..] => Signature::Unsupported("EBCDIC is not read"),
+        [GZIP_0, 0x8B, ..] => Signature::Unsupported(GZIP),
         [0xEF, 0xBB, 0xBF, ..] => Signature::Marked(Charset::Utf8, 3),
         [0xFF, 0xFE, ..] => Signature::Marked(Charset::Utf16(Some(ByteOrder::Little)), 2),
         [0xFE, 0xFF, ..] => Signature::Marked(Charset::Utf16(Some(ByteOrder::Big)), 2),
-        [b'<', 0, b'?', 0, ..] => Signature::Utf16Declaration(ByteOrder::Little),
-        [0, b'<', 0, b'?', ..] => Signature::Utf16Declaration(ByteOrder::Big),
+        [b'<' | b' ' | b'\t' | b'\r' | b'\n', 0, ..] => Signature::Utf16(ByteOrder::Little),
+        [0, b'<' | b' ' | b'\t' | b'\r' | b'\n', ..] => Signature::Utf16(ByteOrder::Big),
         _ => Signature::Unremarkable,
     }
 }
 
-/// The caller's word stands above the declaration, but a mark must agree with it.
-fn overridden(prefix: &[u8], told: Charset, shown: Charset, mark: usize) -> Detection {
-    if mark > 0 && !agree(told, shown) {
-        let reason = format!(
-            "the byte order mark says {}, the option encoding: says {}",
-            shown.name(),
-            told.name()
-        );
-        return Detection::Failed {
-            charset: shown,
-            mark,
-            error: EncodingError::malformed(0, reason),
-        };
-    }
+/// Without a mark the caller's word stands above everything.
+fn overridden(prefix: &[u8], told: Charset, shown: Charset) -> Detection {
     let charset = match (told, shown) {
         (Charset::Utf16(None), Charset::Utf16(order)) => Charset::Utf16(order),
         // Markup starts with an ASCII character, whose upper byte is zero.
@@ -120,7 +117,7 @@ fn overridden(prefix: &[u8], told: Charset, shown: Charset, mark: usize) -> Dete
         }
         _ => told,
     };
-    Detection::Found { charset, mark }
+    Detection::Found { charset, mark: 0 }
 }
 
 fn by_declaration(prefix: &[u8], complete: bool, shown: Charset, mark: usize) -> Detection {
@@ -146,16 +143,9 @@ fn by_declaration(prefix: &[u8], complete: bool, shown: Charset, mark: usize) ->
             return failed(EncodingError::beyond(end as u64, reason));
         }
         Declared::NeedMore if !complete => return Detection::NeedMore,
-        Declared::NeedMore | Declared::Absent => {
-            // UTF-16 that is neither marked nor declared is an error by section 4.3.3.
-            return match shown {
-                Charset::Utf16(_) if mark == 0 => failed(EncodingError::malformed(
-                    0,
-                    "UTF-16 without a byte order mark or a declaration that names it".to_owned(),
-                )),
-                _ => found,
-            };
-        }
+        // UTF-16 that is neither marked nor declared is read as expat reads it, though section 4.3.3 asks for
+        // a mark.
+        Declared::NeedMore | Declared::Absent => return found,
     };
     let offset = (mark + name.start * width(shown)) as u64;
     let declared = match charset_named(characters, name, offset) {
@@ -180,9 +170,11 @@ fn by_declaration(prefix: &[u8], complete: bool, shown: Charset, mark: usize) ->
             failed(EncodingError::malformed(
                 offset,
                 format!(
-                    "the XML declaration says {}, but the document's {what} {}",
+                    "the XML declaration says {}, but the document's {what} {}: pass encoding: {:?} to \
+                     read it as that",
                     declared.name(),
-                    shown.name()
+                    shown.name(),
+                    shown.name().to_ascii_lowercase()
                 ),
             ))
         }

@@ -3,7 +3,7 @@
 use crate::arena::account::{Account, Refusal};
 use crate::arena::charged_vec::ChargedVec;
 use crate::sync::Arc;
-use crate::xml::encoding::charset::{Repertoire, Upper};
+use crate::xml::encoding::charset::Repertoire;
 use crate::xml::encoding::{EncodingError, Failure};
 use encoding_rs::Encoding;
 
@@ -27,7 +27,7 @@ impl SingleByte {
         table.reserve(256)?;
         let mut widest = 1;
         for byte in 0..=u8::MAX {
-            let character = character(repertoire, byte);
+            let character = repertoire.character(byte).unwrap_or(UNASSIGNED);
             widest = widest.max(character.len_utf8());
             table.push(character)?;
         }
@@ -67,18 +67,6 @@ impl SingleByte {
             }
             text.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes())?;
             rest = after;
-        }
-    }
-}
-
-fn character(repertoire: Repertoire, byte: u8) -> char {
-    match (repertoire.upper, byte) {
-        (_, 0..=0x7F) | (Upper::Controls, 0x80..=0x9F) => char::from(byte),
-        (Upper::Nothing, _) => UNASSIGNED,
-        _ => {
-            let bytes = [byte];
-            let (text, _) = repertoire.encoding.decode_without_bom_handling(&bytes);
-            text.chars().next().unwrap_or(UNASSIGNED)
         }
     }
 }

@@ -78,9 +78,14 @@ pub(super) fn convert(
                 let back = u64::from(length) + u64::from(after);
                 let offset = (at + read as u64).saturating_sub(back);
                 let name = decoder.encoding().name();
-                let what = if last { "truncated" } else { "malformed" };
-                let reason = format!("{what} {name} sequence");
-                return (read, Err(EncodingError::malformed(offset, reason).into()));
+                let error = match last {
+                    true => {
+                        let reason = format!("the document ends inside a character of {name}");
+                        EncodingError::truncated(offset, reason)
+                    }
+                    false => EncodingError::malformed(offset, format!("malformed {name} sequence")),
+                };
+                return (read, Err(error.into()));
             }
         }
     }

@@ -120,7 +120,7 @@ impl Input {
         self.finished = true;
         if self.end.is_none() && self.valid < self.text.len() {
             self.end = Some(End {
-                kind: ErrorKind::Encoding,
+                kind: ErrorKind::Truncated,
                 reason: "the document ends inside a character".into(),
                 limit: None,
                 offset: None,
@@ -219,7 +219,9 @@ impl Input {
             let code = crate::xml::syntax::chars::decode(&new[at..]).map_or(0, |(code, _)| code);
             self.end = Some(End {
                 kind: ErrorKind::Malformed,
-                reason: format!("the character U+{code:04X} is not allowed in XML"),
+                reason: format!(
+                    "the character U+{code:04X} is not allowed in XML (recover: [:characters] replaces it)"
+                ),
                 limit: None,
                 offset: None,
             });

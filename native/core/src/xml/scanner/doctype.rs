@@ -18,6 +18,7 @@ use crate::xml::scanner::Scanner;
 use crate::xml::scanner::interrupt::{Halt, beyond, exceeded, fault, malformed};
 use crate::xml::scanner::state::{Region, State};
 use crate::xml::syntax::byte_class::{self, SPACE};
+use crate::xml::syntax::reference::forbidden;
 use crate::xml::syntax::utf8;
 use std::ops::Range;
 
@@ -107,7 +108,7 @@ impl<S: Sink> Scanner<'_, S> {
             return fault(
                 ErrorKind::Unsupported,
                 self.at,
-                "no DOCTYPE is allowed here",
+                "doctype: :reject, which limits: :strict implies, refuses any DOCTYPE; doctype: :internal reads it",
             );
         }
         self.begin_token(State::Doctype);
@@ -328,6 +329,13 @@ impl<S: Sink> Scanner<'_, S> {
         let at = self.at + begin + found.offset;
         match found.reason {
             Reason::Malformed(reason) => malformed(at, reason),
+            Reason::Forbidden(code) => {
+                let character = forbidden(code);
+                malformed(
+                    at,
+                    format!("this reference is to {character}, which XML does not allow"),
+                )
+            }
             Reason::Refused(refusal) => Err(Halt::Refused(refusal)),
             Reason::Limit(limit) => beyond(at, limit),
             Reason::Truncated => {

@@ -1,6 +1,6 @@
 //! Character and entity references.
 
-use crate::xml::scanner::interrupt::{Halt, exceeded, malformed};
+use crate::xml::scanner::interrupt::{Halt, exceeded, malformed, shown};
 use crate::xml::syntax::byte_class::{self, NAME};
 use crate::xml::syntax::chars::is_char;
 use crate::xml::syntax::names::{is_ncname, name_len};
@@ -171,7 +171,26 @@ fn character(text: &[u8], at: usize, max: usize) -> Result<Reference<'_>, Halt> 
             target: Target::Char(char),
             end: end + 1,
         }),
-        _ => malformed(at, "a reference to a character that XML does not allow"),
+        _ => forbidden_reference(text, at, end, code),
+    }
+}
+
+#[cold]
+fn forbidden_reference<T>(text: &[u8], at: usize, end: usize, code: u32) -> Result<T, Halt> {
+    let (written, character) = (shown(&text[at..=end]), forbidden(code));
+    malformed(
+        at,
+        format!(
+            "{written} is {character}, which XML does not allow (recover: [:characters] replaces it)"
+        ),
+    )
+}
+
+/// A character that XML does not allow, for a message.
+pub(crate) fn forbidden(code: u32) -> String {
+    match code {
+        ..=0x10_FFFF => format!("U+{code:04X}"),
+        _ => "beyond U+10FFFF".to_owned(),
     }
 }
 
