@@ -8,10 +8,11 @@
 #
 # Prints the figures, leaves a chart under bench/results, and exits with 1 if something falls short.
 
-for file <- ~w(control_group chart), do: Code.require_file("pool/#{file}.exs", __DIR__)
+for file <- ~w(control_group pool/chart), do: Code.require_file("#{file}.exs", __DIR__)
 
 defmodule Bench.Pool do
-  alias Bench.Pool.{Chart, ControlGroup}
+  alias Bench.ControlGroup
+  alias Bench.Pool.Chart
 
   @limit 256 * 1024 * 1024
   @mib 1024 * 1024

@@ -1,22 +1,31 @@
-defmodule Bench.Pool.ControlGroup do
+defmodule Bench.ControlGroup do
   # A memory-limited control group below the one this VM runs in, version 1 or 2.
 
   alias Bounded.Cgroup
 
   def create(limit) do
     case Cgroup.find() do
-      %{version: version, directories: [own | _]} ->
-        directory = Path.join(own, "bounded-pool-#{System.pid()}")
-
-        with :ok <- File.mkdir(directory),
-             :ok <- File.write(Path.join(directory, file(version, :limit)), "#{limit}") do
-          {:ok, %{version: version, directory: directory}}
-        else
-          {:error, reason} -> {:error, "cannot make #{directory}: #{:file.format_error(reason)}"}
-        end
+      %{version: version, directories: [_ | _] = directories} ->
+        # Version 2 has no limit below a group that holds processes, so the group may have to stand further up.
+        Enum.find_value(directories, &made(version, &1, limit)) ||
+          {:error, "no group can be made below #{hd(directories)}"}
 
       _ ->
         {:error, "there are no control groups here"}
+    end
+  end
+
+  defp made(version, parent, limit) do
+    directory = Path.join(parent, "bounded-bench-#{System.pid()}")
+    if version == 2, do: File.write(Path.join(parent, "cgroup.subtree_control"), "+memory")
+
+    with :ok <- File.mkdir(directory),
+         :ok <- File.write(Path.join(directory, file(version, :limit)), "#{limit}") do
+      {:ok, %{version: version, directory: directory}}
+    else
+      {:error, _reason} ->
+        File.rmdir(directory)
+        nil
     end
   end
 

@@ -1,0 +1,75 @@
+defmodule Bench.Escapes.Rows.Mailbox do
+  # Messages that wait.
+
+  import Bench.Escapes.{Data, Row}
+
+  @length 1_000_000
+
+  def rows do
+    [
+      row(
+        "99 references to a list of 16 MB, sent to itself: no copies",
+        1.0,
+        [ends: :returns],
+        fn ->
+          list = Enum.to_list(1..@length)
+          flood(self(), 99, fn -> list end)
+        end
+      ),
+      row("99 lists of 16 MB sent to itself, off the heap", 1.8, fn ->
+        Process.flag(:message_queue_data, :off_heap)
+        list = Enum.to_list(1..@length)
+        flood(self(), 99, fn -> list end)
+        Process.sleep(300)
+      end),
+      row("99 lists of 16 MB from outside while it waits", 1.5, fn -> flooded(:on_heap) end),
+      row("99 lists of 16 MB from outside while it waits, off the heap", 1.8, fn ->
+        flooded(:off_heap)
+      end),
+      row(
+        "99 lists of 16 MB to a counted child, off the heap",
+        1.8,
+        [options: [count: [:children]]],
+        fn ->
+          child = holder()
+          list = Enum.to_list(1..@length)
+          flood(child, 99, fn -> list end)
+          idle()
+        end
+      ),
+      row("2000 binaries of 1 MB sent to itself", 1.5, fn -> flood(self(), 2_000, &megabyte/0) end),
+      row(
+        "2000 binaries of 1 MB sent to itself, max_queue: 50",
+        1.5,
+        [options: [max_queue: 50]],
+        fn ->
+          flood(self(), 2_000, &megabyte/0)
+        end
+      ),
+      row(
+        "lists of 16 MB to a process that limits itself, off the heap",
+        1.8,
+        [via: :put_limit],
+        fn ->
+          flooded(:off_heap)
+        end
+      )
+    ]
+  end
+
+  defp flooded(where) do
+    Process.flag(:message_queue_data, where)
+    work = self()
+
+    spawn(fn ->
+      list = Enum.to_list(1..@length)
+      flood(work, 99, fn -> list end)
+    end)
+
+    receive do
+      :never -> :ok
+    after
+      3_000 -> :ok
+    end
+  end
+end
