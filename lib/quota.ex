@@ -96,7 +96,8 @@ defmodule Quota do
       the guard decides, by listing what the work refers to, unless it holds too many binaries for that; the
       VM's own limit does then not count binaries at all
     * `:mode` - `:observe` never kills and refuses nothing, but for a result that would take more than a
-      quarter of the memory that this node may use: a breach is an event with `enforced: false`
+      quarter of the memory that this node may use: a breach is an event with `enforced: false`, and
+      logged as by `put_limit/2`
 
   ## Raises
 
@@ -164,7 +165,12 @@ defmodule Quota do
   the process. A breach by the heap or by binaries can only kill it, always with `:kill`, since a process that
   traps exits survives anything softer; the event `[:bounded, :quota, :breach]` says why (see
   `Quota.Telemetry`). So does the death of its guard, the process that watches it: nothing goes on unwatched,
-  unless it is only observed. Options as for `run/3`, but for `:timeout` and `:inherit`.
+  unless it is only observed.
+
+  Since nothing else tells anyone, the breach is logged: one line at level `:error` with the label, the limit, the category,
+  the figures and the place, at most one for each label in ten seconds. `config :bounded, log_breaches: false` turns that off.
+
+  Options as for `run/3`, but for `:timeout` and `:inherit`.
 
   Raises `ArgumentError` for a limit or an option that makes no sense, and inside `run/3`, and
   `Quota.PoolFullError` when the `:pool` has no room.

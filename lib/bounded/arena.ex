@@ -7,25 +7,26 @@ defmodule Bounded.Arena do
 
   When it is refused, dead resources may only wait to be refunded: the process is collected, yields so
   that their destructors run, reports what it really holds, and tries once more. Collecting alone or
-  yielding alone is not enough. Refused again, it raises `Quota.ExceededError`.
+  yielding alone is not enough. Refused again, it raises `Quota.ExceededError`; `at_least` says that what `nif` asks for is
+  only what it knows of so far.
   """
-  def charged(nif) do
+  def charged(nif, at_least \\ false) do
     case nif.() do
       {:error, {:refused, _}} ->
         :erlang.garbage_collect()
         :erlang.yield()
         Quota.Figures.observe_own()
-        retry(nif)
+        retry(nif, at_least)
 
       other ->
         other
     end
   end
 
-  defp retry(nif) do
+  defp retry(nif, at_least) do
     case nif.() do
       {:error, {:refused, {requested, limit, _used}}} ->
-        error = Quota.ExceededError.own(requested, limit)
+        error = %{Quota.ExceededError.own(requested, limit) | at_least: at_least}
         Quota.Telemetry.breach(error, self(), nil, true)
         raise error
 

@@ -90,6 +90,10 @@ defmodule Bounded.Native do
   def account_rest(_account), do: not_loaded()
   def account_dead(_account, _pid), do: not_loaded()
 
+  ## quota/log_turns.rs
+
+  def breach_log_turn(_kind), do: not_loaded()
+
   ## quota/orphan_monitor.rs
 
   def account_begin(_account, _pid), do: not_loaded()

@@ -10,11 +10,6 @@ defmodule Bounded.Telemetry do
     if enabled?(), do: :telemetry.execute(event, measurements, metadata), else: :ok
   end
 
-  @doc "Attaches a handler; only where `:telemetry` is loaded."
-  @spec attach_many(term, [[atom, ...]], function, term) :: :ok | {:error, :already_exists}
-  def attach_many(id, events, handler, config),
-    do: :telemetry.attach_many(id, events, handler, config)
-
   @doc "Whether anybody could be listening: worth asking before measuring something."
   @spec enabled?() :: boolean
   def enabled?, do: function_exported?(:telemetry, :execute, 3)

@@ -49,7 +49,7 @@ defmodule BoundedBinary.Inflate do
 
   # Counting goes on only while the account could still take the result.
   defp room!(size) do
-    Arena.charged(fn -> Native.binary_room(size) end)
+    Arena.charged(fn -> Native.binary_room(size) end, true)
     size
   end
 

@@ -2,7 +2,7 @@ defmodule Quota.Binaries do
   @moduledoc false
   # Counts each binary that a process holds once, where the VM counts every reference in full.
 
-  alias Quota.Figures
+  alias Quota.{Figures, Vm}
 
   # Words per binary: on the heap of its holder at least, and in the answer that lists it.
   @held 5
@@ -25,6 +25,23 @@ defmodule Quota.Binaries do
       too_much(binaries, shared)
     else
       _ -> 0
+    end
+  end
+
+  @doc """
+  `{binaries, references to them, bytes}` of a process with this `garbage_collection_info`, or nil where binaries are not most of
+  what it holds, or there may be so many that listing them would cost too much.
+  """
+  def census(pid, info, limit) do
+    heap = Keyword.fetch!(info, :heap_size) + Keyword.fetch!(info, :old_heap_size)
+    binaries = Keyword.fetch!(info, :bin_vheap_size) + Keyword.fetch!(info, :bin_old_vheap_size)
+
+    with true <- binaries > heap and div(Vm.bytes(heap), @held) * @listed * @affordable <= limit,
+         {:binary, listed} <- Process.info(pid, :binary) do
+      unique = Enum.uniq_by(listed, fn {address, _size, _holders} -> address end)
+      {length(unique), length(listed), unique |> Enum.map(&elem(&1, 1)) |> Enum.sum()}
+    else
+      _ -> nil
     end
   end
 

@@ -3,12 +3,22 @@ defmodule Quota.Breach do
   # What becomes known of a breach: the stack near the limit, the event, the error.
 
   alias Bounded.Native
-  alias Quota.{ExceededError, Telemetry}
+  alias Quota.{Binaries, BreachLog, ExceededError, Figures, Telemetry}
 
-  @doc "Keeps where `pid` is now, for the error."
+  @items [:current_stacktrace, :message_queue_len, :garbage_collection_info]
+
+  @doc "Keeps where `pid` is now and what it holds, for the error."
   def note_stack(pid, account) do
-    with {:current_stacktrace, stack} <- Process.info(pid, :current_stacktrace) do
-      Native.account_stack(account, :erlang.term_to_binary(stack))
+    with [current_stacktrace: stack, message_queue_len: queue, garbage_collection_info: info] <-
+           Process.info(pid, @items) do
+      note = %{
+        stack: stack,
+        messages: queue,
+        mailbox: Figures.mailbox(pid, info, queue) || 0,
+        binaries: Binaries.census(pid, info, Native.account_limit(account))
+      }
+
+      Native.account_stack(account, :erlang.term_to_binary(note))
     end
   end
 
@@ -18,6 +28,9 @@ defmodule Quota.Breach do
       label = Telemetry.label(account)
       error = ExceededError.new(category, usage, stack, Native.account_limit(account), label)
       Telemetry.breach(error, pid, caller, enforced)
+
+      # A run raises, unless it is only observed.
+      if pid == caller or not enforced, do: BreachLog.log(error, pid, enforced)
     end
   end
 end

@@ -16,6 +16,9 @@ defmodule Quota.ExceededError do
         that was to be started. Nothing was started
       * `:unknown` - it was over its limit when it was last looked at, and then killed; someone else was
         tracing it, and nothing could tell by whom
+    * `requested` - bytes of native memory that were refused, or nil; a lower bound where `at_least` is true, since how much
+      is needed was not known yet
+    * `messages` - how many messages waited in the mailbox when it was last seen growing near its limit, or nil
     * `usage` - what was in use then, as a `Quota.Usage`
     * `label` - what the run is called
     * `stacktrace` - where the work was when it was last seen growing near its limit, or nil
@@ -35,21 +38,44 @@ defmodule Quota.ExceededError do
           limit: pos_integer,
           category: category,
           requested: non_neg_integer | nil,
+          at_least: boolean,
+          messages: non_neg_integer | nil,
           label: term,
           usage: Usage.t(),
           stacktrace: Exception.stacktrace() | nil
         }
 
-  defexception [:limit, :category, :requested, :label, :stacktrace, usage: %Usage{}]
+  defexception [
+    :limit,
+    :category,
+    :requested,
+    :label,
+    :messages,
+    :stacktrace,
+    at_least: false,
+    usage: %Usage{},
+    # What only the message is made of: bytes of the mailbox outside the heap, and `{binaries, references, bytes}`.
+    mailbox: 0,
+    binaries: nil
+  ]
+
+  # A message takes at least about so many bytes, its data included.
+  @message_bytes 128
 
   @doc false
-  def new(category, usage, stack, limit, label) do
+  # `note` is what `Quota.Breach.note_stack/2` has kept, in the external term format, or nil.
+  def new(category, usage, note, limit, label) do
+    note = if note, do: :erlang.binary_to_term(note), else: %{}
+
     %__MODULE__{
       limit: limit,
       category: category,
       label: label,
       usage: Usage.from_tuple(usage),
-      stacktrace: stack && :erlang.binary_to_term(stack)
+      stacktrace: note[:stack],
+      messages: note[:messages],
+      mailbox: note[:mailbox] || 0,
+      binaries: note[:binaries]
     }
   end
 
@@ -75,8 +101,16 @@ defmodule Quota.ExceededError do
   @impl true
   def message(error) do
     "#{Text.subject(error.label)} #{breach(error)}#{place(error.stacktrace)}. " <>
-      "In use: #{usage(error.usage)}. #{advice(error)}"
+      in_use(error) <> advice(error)
   end
+
+  # It has not begun.
+  defp in_use(%{category: :captures}), do: ""
+  defp in_use(error), do: "In use: #{usage(error.usage)}#{waiting(error.messages)}. "
+
+  defp waiting(messages) when messages in [nil, 0], do: ""
+  defp waiting(1), do: ", and 1 message waited in its mailbox"
+  defp waiting(messages), do: ", and #{messages} messages waited in its mailbox"
 
   defp breach(%{category: :queue}),
     do: "let more messages wait in its mailbox, the queue, than its max_queue allows"
@@ -90,8 +124,9 @@ defmodule Quota.ExceededError do
   defp cause(%{category: :heap}), do: "for its heap"
   defp cause(%{category: :binaries}), do: "for the binaries it held"
 
-  defp cause(%{category: :native, requested: requested}) when is_integer(requested),
-    do: "for native memory: #{Text.bytes(requested)} more were refused"
+  defp cause(%{category: :native, requested: requested} = error) when is_integer(requested),
+    do:
+      "for native memory: #{if error.at_least, do: "at least "}#{Text.bytes(requested)} more were refused"
 
   defp cause(%{category: :native}), do: "for native memory"
   defp cause(%{category: :ets}), do: "for its ETS tables"
@@ -104,8 +139,26 @@ defmodule Quota.ExceededError do
   defp cause(%{category: :unknown}),
     do: "and was killed: by whom cannot be told, for someone else traces it"
 
-  defp advice(%{category: :heap}),
-    do: "Work through the data in pieces (a stream) instead of collecting it, or raise the limit"
+  defp advice(%{category: :heap} = error) do
+    if mostly_mailbox?(error),
+      do:
+        "Most of its heap is messages that wait in its mailbox: receive faster, have the sender wait for an answer " <>
+          "before it sends more, or set max_queue",
+      else:
+        "Work through the data in pieces (a stream) instead of collecting it, or raise the limit"
+  end
+
+  # Several references to a binary: parts of it.
+  defp advice(%{category: :binaries, binaries: {count, references, bytes}})
+       when references >= 2 * count and count > 0 do
+    "It held #{references} references to #{count} binaries of #{Text.bytes(div(bytes, count))} on average. Keep the bytes " <>
+      "you need with BoundedBinary.slice/3, so that the binaries they come from can go, or raise the limit"
+  end
+
+  defp advice(%{category: :binaries, binaries: {count, _references, bytes}}) when count > 1 do
+    "It had collected #{count} binaries of #{Text.bytes(div(bytes, count))} on average. Work through them one at a time " <>
+      "(a stream), keep of each the bytes you need with BoundedBinary.slice/3, or raise the limit"
+  end
 
   defp advice(%{category: :binaries}),
     do:
@@ -133,6 +186,9 @@ defmodule Quota.ExceededError do
   end
 
   defp advice(%{category: :unknown}), do: "Look for who traces the processes of this node"
+
+  defp mostly_mailbox?(%{usage: usage, messages: messages, mailbox: mailbox}),
+    do: 2 * max(mailbox, (messages || 0) * @message_bytes) > usage.heap
 
   defp usage(usage) do
     "heap #{Text.bytes(usage.heap)}, binaries #{Text.bytes(usage.binaries)}, " <>

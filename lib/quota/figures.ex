@@ -5,13 +5,12 @@ defmodule Quota.Figures do
   # Of the items that say how much memory a process has, `garbage_collection_info` alone is read without
   # asking the process, unless that runs at this very moment: it need not be scheduled to answer, which
   # among a thousand runnable processes takes seconds, and an idle one is not woken up. It does not see
-  # the mailbox; `memory` does, and is asked where many messages wait.
+  # the mailbox; `memory` does, and is asked where messages wait.
 
   alias Bounded.Native
-  alias Quota.Vm
+  alias Quota.{Mailbox, Vm}
 
   @items [:garbage_collection_info, :message_queue_len, :reductions]
-  @many 100
 
   @doc """
   `{heap, binaries, reductions, queue}` of a process, or nil when it is dead.
@@ -59,15 +58,19 @@ defmodule Quota.Figures do
     end
   end
 
-  defp heap(_pid, info, queue) when queue < @many do
+  defp heap(pid, info, queue) do
+    with mailbox when is_integer(mailbox) <- mailbox(pid, info, queue),
+         do: blocks(info) + mailbox
+  end
+
+  @doc "Bytes of `queue` messages that wait outside the heap, or nil when the process is dead."
+  def mailbox(pid, info, queue), do: Mailbox.bytes(pid, blocks(info), queue)
+
+  defp blocks(info) do
     Vm.bytes(
       Keyword.fetch!(info, :old_heap_block_size) +
         Keyword.fetch!(info, :heap_block_size) + Keyword.fetch!(info, :mbuf_size)
     )
-  end
-
-  defp heap(pid, _info, _queue) do
-    with {:memory, bytes} <- Process.info(pid, :memory), do: bytes
   end
 
   @doc """

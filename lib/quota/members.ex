@@ -11,6 +11,8 @@ defmodule Quota.Members do
   @scouting 25
   # Looks, a millisecond apart, at those that ran.
   @looks 3
+  # A process that takes more than this part of the limit, messages included, is not left to the survey.
+  @large 64
   # At a time.
   @many 0xFFFF
 
@@ -76,8 +78,17 @@ defmodule Quota.Members do
   @doc false
   def discover_all(account, guard) do
     each_piece(account, fn members ->
+      Enum.each(members, &promote(&1, account, guard))
       discover(for({pid, _member} <- members, do: pid), account, guard)
     end)
+  end
+
+  # A survey does not see mailboxes: who has a large one gets a watcher of its own, which does.
+  defp promote({pid, member}, account, guard) do
+    with {:message_queue_len, queue} when queue > 0 <- Process.info(pid, :message_queue_len),
+         {:memory, bytes} <- Process.info(pid, :memory),
+         true <- bytes > div(Native.account_limit(account), @large),
+         do: send(guard, {:runs, pid, member})
   end
 
   @doc false

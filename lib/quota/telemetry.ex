@@ -12,53 +12,11 @@ defmodule Quota.Telemetry do
 
   The breach of a run is sent by its caller, after the work is dead; that of a process with
   `Quota.put_limit/2` by its guard: before the kill where the guard decides, right after it where the VM
-  does, which asks nobody. In `mode: :observe` there is one event, not one for every look.
+  does, which asks nobody. It is logged as well: see `Quota.put_limit/2`. In `mode: :observe` there is one event, not one for every look.
   """
 
   alias Bounded.{Native, Telemetry}
-  alias Quota.{ExceededError, Text, Usage}
-
-  require Logger
-
-  @handler __MODULE__
-
-  @doc """
-  Logs breaches and soft limits: one line each, at `level` (`:warning` by default).
-
-  Returns what `:telemetry.attach_many/4` returns: `:ok`, or `{:error, :already_exists}`. Raises
-  `ArgumentError` when `:telemetry` is not there, and when `level` is not one of `Logger`'s.
-  """
-  @spec attach_default_logger(Logger.level()) :: :ok | {:error, :already_exists}
-  def attach_default_logger(level \\ :warning) do
-    unless level in [:debug, :info, :notice, :warning, :error, :critical, :alert, :emergency] do
-      raise ArgumentError,
-            "the level is one of Logger's, such as :warning, got: #{inspect(level)}"
-    end
-
-    unless Code.ensure_loaded?(:telemetry) do
-      raise ArgumentError,
-            "there are no events without the library :telemetry: add it to your mix.exs"
-    end
-
-    events = [[:bounded, :quota, :breach], [:bounded, :quota, :soft_limit]]
-    Telemetry.attach_many(@handler, events, &__MODULE__.log/4, level)
-  end
-
-  @doc false
-  def log([_, _, :breach], measurements, metadata, level) do
-    Logger.log(level, fn ->
-      "#{Text.subject(metadata.label)} exceeded its limit of #{Text.bytes(metadata.limit)} " <>
-        "(#{metadata.category}) with #{Text.bytes(measurements.total)} in use" <>
-        if(metadata.enforced, do: "", else: "; it is only observed and goes on")
-    end)
-  end
-
-  def log([_, _, :soft_limit], measurements, metadata, level) do
-    Logger.log(level, fn ->
-      "#{Text.subject(metadata.label)} has #{Text.bytes(measurements.total)} in use: over its soft " <>
-        "limit, and at most #{Text.bytes(metadata.limit)} are allowed"
-    end)
-  end
+  alias Quota.{ExceededError, Usage}
 
   @doc false
   defdelegate enabled?, to: Telemetry

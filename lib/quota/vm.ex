@@ -51,7 +51,7 @@ defmodule Quota.Vm do
   # at its first balloon too late, and to work that had to, it would count. By name: this module stands below them.
   defp load do
     modules =
-      ~w(Binaries Breach Captures Context ExceededError Figures FlatSize Guard Member Members Plan Survey Sweeper Tables
+      ~w(Binaries Breach BreachLog Captures Context ExceededError Figures FlatSize Guard Mailbox Member Members Plan Survey Sweeper Tables
          Telemetry Tracer Worker)
 
     :code.ensure_modules_loaded(Enum.map(modules, &:"Elixir.Quota.#{&1}"))

@@ -21,6 +21,46 @@ defmodule Quota.MessagesTest do
                  "Work through the data in pieces (a stream) instead of collecting it, or raise the limit"
     end
 
+    test "by a heap that is mostly mailbox says so" do
+      mailbox =
+        "Most of its heap is messages that wait in its mailbox: receive faster, have the sender wait for an answer " <>
+          "before it sends more, or set max_queue"
+
+      head =
+        ~s(the work "import" needed more than its limit of 64 MiB for its heap. ) <>
+          "In use: heap 3 MiB, binaries 60 MiB, native 1.5 KiB, and 98 messages waited in its mailbox. "
+
+      assert exceeded(:heap, messages: 98, mailbox: 2 * @mib) == head <> mailbox
+      # Few and small ones are told of, and are not the cause.
+      assert exceeded(:heap, messages: 98, mailbox: @mib) =~ head <> "Work through the data"
+      # Those that the VM has moved to the heap are known by their number.
+      assert exceeded(:heap, messages: 20_000) =~ mailbox
+      assert exceeded(:heap, messages: 1) =~ ", and 1 message waited"
+      refute exceeded(:heap, messages: 0) =~ "waited"
+    end
+
+    test "by binaries tells bodies from parts of them" do
+      assert exceeded(:binaries, binaries: {3, 40, 60 * @mib}) =~
+               "It held 40 references to 3 binaries of 20 MiB on average. Keep the bytes you need with BoundedBinary.slice/3"
+
+      assert exceeded(:binaries, binaries: {60, 60, 60 * @mib}) =~
+               "It had collected 60 binaries of 1 MiB on average. Work through them one at a time"
+    end
+
+    test "by captures does not speak of what was in use" do
+      assert exceeded(:captures) ==
+               ~s(the work "import" needed more than its limit of 64 MiB for what it captures, once copied: ) <>
+                 "nothing was started. Capture only what is used (a copy shares nothing, so a term that occurs " <>
+                 "twice is copied twice), keep Logger metadata and the label small, or load the data inside"
+    end
+
+    test "by children names the option" do
+      assert exceeded(:children) ==
+               ~s(the work "import" had more processes that count towards it than its max_children allows. ) <>
+                 "In use: heap 3 MiB, binaries 60 MiB, native 1.5 KiB. " <>
+                 "Start fewer at a time (Task.async_stream/3), or raise max_children"
+    end
+
     test "by binaries says to slice" do
       assert exceeded(:binaries) ==
                ~s(the work "import" needed more than its limit of 64 MiB for the binaries it held. ) <>
@@ -41,6 +81,10 @@ defmodule Quota.MessagesTest do
       assert exceeded(:native, requested: 5 * @mib) ==
                ~s(the work "import" needed more than its limit of 64 MiB for native memory: ) <>
                  "5 MiB more were refused" <> rest
+
+      assert exceeded(:native, requested: 5 * @mib, at_least: true) ==
+               ~s(the work "import" needed more than its limit of 64 MiB for native memory: ) <>
+                 "at least 5 MiB more were refused" <> rest
     end
 
     test "by ETS tables, which are then listed" do

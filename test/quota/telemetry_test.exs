@@ -2,8 +2,6 @@ defmodule Quota.TelemetryTest do
   # The stand-in for :telemetry is a module of the whole VM.
   use ExUnit.Case, async: false
 
-  import ExUnit.CaptureLog
-
   @compile {:no_warn_undefined, :telemetry}
 
   @mib 1024 * 1024
@@ -57,10 +55,7 @@ defmodule Quota.TelemetryTest do
 
     :ok = :telemetry.attach_many(__MODULE__, events, &__MODULE__.forward/4, self())
 
-    on_exit(fn ->
-      :telemetry.detach(__MODULE__)
-      :telemetry.detach(Quota.Telemetry)
-    end)
+    on_exit(fn -> :telemetry.detach(__MODULE__) end)
   end
 
   def forward(event, measurements, metadata, test),
@@ -131,14 +126,5 @@ defmodule Quota.TelemetryTest do
     send(pid, :go)
     assert Task.await(task) == 200_000
     refute_received {:soft_limit, _, _}
-  end
-
-  test "the default logger says what happened in one line" do
-    assert :ok = Quota.Telemetry.attach_default_logger()
-    assert {:error, :already_exists} = Quota.Telemetry.attach_default_logger(:error)
-    level = Process.get(:none, :loud)
-    assert_raise ArgumentError, ~r/Logger/, fn -> Quota.Telemetry.attach_default_logger(level) end
-    log = capture_log(fn -> Quota.try_run(@mib, fn -> grow([]) end, label: "six") end)
-    assert log =~ ~s(the work "six" exceeded its limit of 1 MiB)
   end
 end

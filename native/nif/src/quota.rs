@@ -2,6 +2,7 @@
 
 pub mod children;
 pub mod handle;
+pub mod log_turns;
 pub mod orphan_monitor;
 pub mod pool;
 pub mod registry;
