@@ -2,7 +2,7 @@ defmodule Bounded.PanicTest do
   # Builds the library with panics in it: only in `bin/test`, and alone, because Cargo does one thing at a time.
   use ExUnit.Case, async: false
 
-  alias Bounded.Cargo
+  alias Bounded.Build.Cargo
   alias Bounded.Test.{Churn, Panics, Peer}
 
   @moduletag :build

@@ -2,6 +2,8 @@ defmodule Mix.Tasks.Compile.BoundedNativeTest do
   # Builds in other projects and measures: alone on the machine, and only in `bin/test`.
   use ExUnit.Case, async: false
 
+  import Bounded.Test.Packages
+
   @moduletag :build
   @moduletag :tmp_dir
   @moduletag timeout: 600_000
@@ -50,7 +52,7 @@ defmodule Mix.Tasks.Compile.BoundedNativeTest do
   test "builds from the package's files alone, where Cargo is told to; cleans; reports", %{
     tmp_dir: dir
   } do
-    copy_package(dir)
+    copy(dir)
     [_, triple] = Regex.run(~r/host: (\S+)/, elem(System.cmd("rustc", ["-vV"]), 0))
     target = Path.join(dir, "elsewhere")
 
@@ -69,6 +71,12 @@ defmodule Mix.Tasks.Compile.BoundedNativeTest do
     assert mix!(dir, ~w(compile --warnings-as-errors), env) =~ "Compiling bounded_nif"
     assert File.read!(installed) == File.read!(built)
     refute File.exists?(Path.join(dir, "target"))
+
+    assert mix!(
+             dir,
+             ["run", "-e", "IO.puts(Quota.run(Quota.mib(1), fn -> :first_quota end))"],
+             env
+           ) =~ "first_quota"
 
     before = File.stat!(installed)
     assert mix!(dir, ~w(compile), env) == ""
@@ -95,31 +103,9 @@ defmodule Mix.Tasks.Compile.BoundedNativeTest do
     refute File.exists?(built)
   end
 
-  test "installs BOUNDED_NIF without Cargo, and says what to install without either", %{
-    tmp_dir: dir
-  } do
-    copy_package(dir)
-    library = Application.app_dir(:bounded, "priv/native/bounded_nif.so")
-    # Nothing but Cargo is missing.
-    env = dev() ++ [{"PATH", path_without("cargo", dir)}, {"CARGO_HOME", Path.join(dir, "none")}]
-
-    assert {output, 1} = mix(dir, ~w(compile), env)
-    assert output =~ "there is no `cargo` in PATH"
-    assert output =~ "Install Rust"
-
-    assert {output, 1} = mix(dir, ~w(compile), env ++ [{"BOUNDED_NIF", "bounded_nif.so"}])
-    assert output =~ ~s(BOUNDED_NIF is "bounded_nif.so", which is not the absolute path of a file)
-
-    env = env ++ [{"BOUNDED_NIF", library}]
-    mix!(dir, ~w(compile), env)
-    assert mix!(dir, ["run", "-e", ~s|IO.puts(BoundedBinary.copy("it runs"))|], env) =~ "it runs"
-    mix!(dir, ~w(clean), env)
-    assert File.regular?(library)
-  end
-
   test "costs at most 0.2 s when nothing changed", %{tmp_dir: dir} do
     [with_rust, without] = for name <- ~w(with without), do: Path.join(dir, name)
-    Enum.each([with_rust, without], &copy_package/1)
+    Enum.each([with_rust, without], &copy/1)
     mixfile = Path.join(without, "mix.exs")
     source = File.read!(mixfile)
     plain = String.replace(source, "Mix.compilers() ++ [:bounded_native]", "Mix.compilers()")
@@ -149,51 +135,9 @@ defmodule Mix.Tasks.Compile.BoundedNativeTest do
   defp dev, do: environment("dev")
   defp prod, do: environment("prod")
 
-  defp environment(name) do
-    [{"MIX_ENV", name} | for(variable <- ~w(BOUNDED_NIF CARGO_BUILD_TARGET), do: {variable, nil})]
-  end
-
-  defp mix(dir, args, env), do: System.cmd("mix", args, cd: dir, env: env, stderr_to_stdout: true)
-
-  defp mix!(dir, args, env) do
-    {output, status} = mix(dir, args, env)
-    assert status == 0, "mix #{Enum.join(args, " ")} exited with #{status}:\n#{output}"
-    output
-  end
-
   defp write(dir, file, content) do
     path = Path.join(dir, file)
     File.mkdir_p!(Path.dirname(path))
     File.write!(path, content)
-  end
-
-  # What a user of the package gets, and nothing else.
-  defp copy_package(dir) do
-    for file <- Mix.Project.config()[:package][:files], File.exists?(file) do
-      target = Path.join(dir, file)
-      File.mkdir_p!(Path.dirname(target))
-      File.cp_r!(file, target)
-    end
-  end
-
-  # `name` may lie beside everything else that is needed: such a directory is replaced by links to the rest.
-  defp path_without(name, dir) do
-    System.get_env("PATH")
-    |> String.split(":")
-    |> Enum.with_index()
-    |> Enum.map_join(":", fn {directory, index} ->
-      if File.exists?(Path.join(directory, name)) do
-        links = Path.join(dir, "path#{index}")
-        File.mkdir_p!(links)
-
-        for file <- File.ls!(directory), file != name do
-          File.ln_s!(Path.join(directory, file), Path.join(links, file))
-        end
-
-        links
-      else
-        directory
-      end
-    end)
   end
 end

@@ -1,7 +1,7 @@
-defmodule Bounded.CargoTest do
+defmodule Bounded.Build.CargoTest do
   use ExUnit.Case, async: true
 
-  alias Bounded.Cargo
+  alias Bounded.Build.Cargo
 
   # Cargo puts each object in one line; here it is folded for the reader.
   defp artifact(name, types, filenames) do

@@ -1,4 +1,4 @@
-defmodule Bounded.Cargo do
+defmodule Bounded.Build.Cargo do
   @moduledoc false
   # Runs Cargo for `Mix.Tasks.Compile.BoundedNative` and understands what it says.
 
