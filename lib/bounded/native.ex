@@ -58,13 +58,14 @@ defmodule Bounded.Native do
   def own_observe(_heap, _binaries), do: not_loaded()
   def own_usage, do: not_loaded()
   def quotas(_piece), do: not_loaded()
-  def node_usage, do: not_loaded()
 
   ## quota/watch.rs
 
   def account_terms(_account, _limit, _soft_limit, _max_queue), do: not_loaded()
   def account_guard(_account), do: not_loaded()
   def account_untraced(_account), do: not_loaded()
+  def account_reported(_account), do: not_loaded()
+  def account_ends_over(_account, _heap, _binaries, _alone), do: not_loaded()
   def account_poll(_account, _heap, _binaries, _work, _queue), do: not_loaded()
   def account_observe_ets(_account, _bytes), do: not_loaded()
   def account_counts(_account, _pid), do: not_loaded()
@@ -99,12 +100,19 @@ defmodule Bounded.Native do
   def account_begin(_account, _pid), do: not_loaded()
   def account_guarded(_account, _pid), do: not_loaded()
   def account_guard_done(_account), do: not_loaded()
+  def account_guard_ended(_account), do: not_loaded()
   def sweeper_enter, do: not_loaded()
   def sweeper_unguarded(_piece), do: not_loaded()
   def sweeper_rest, do: not_loaded()
 
-  ## quota/tracer.rs: called by the VM
+  ## quota/registry.rs
 
+  def node_usage, do: not_loaded()
+
+  ## quota/tracer.rs: the last two are called by the VM
+
+  def account_vm_limit(_account, _bytes, _counts_binaries), do: not_loaded()
+  def account_measuring(_account), do: not_loaded()
   def enabled(_tag, _state, _tracee), do: not_loaded()
   def trace(_tag, _state, _tracee, _info, _opts), do: not_loaded()
 

@@ -5,26 +5,84 @@ defmodule Quota.Binaries do
   alias Quota.{Figures, Vm}
 
   # Words per binary: on the heap of its holder at least, and in the answer that lists it.
-  @held 5
+  @held 7
   @listed 6
-  # The answer may take this part of the limit.
-  @affordable 3
-  # Where it is asked for at every look, this part.
+  # The list may take this part of the limit.
+  @affordable 8
+  @smallest 128 * 1024
+  # A binary of less than this part of the limit counts with each reference: telling many small ones apart takes more
+  # memory than they do.
+  @told_apart 4096
+  # Where it is asked for at every look, this part, were all of the heap references to binaries.
   @cheap 64
   # After so many looks at which it has not grown, a binary is not being appended to any more.
   @finished 3
 
   @doc """
-  Bytes that the VM counts too much: references beyond the first and, unless `shared`, binaries that
-  others hold as well. 0 where there may be so many binaries that listing them would cost more than it saves.
+  `{slack, largest, unlisted}`, in bytes. `slack` is what the VM counts too much: references beyond the first and, unless
+  `shared`, binaries that others hold as well. `largest` is the largest binary that counts. `unlisted` is what is counted and not
+  listed: from OTP 26 on a binary that is being made. All are 0 where there may be so many binaries that listing them would cost
+  more than it saves.
   """
-  def slack(pid, shared, limit) do
-    with {heap, _, _, _} <- Figures.of(pid),
-         true <- div(heap, @held) * @listed * @affordable <= limit,
-         {:binary, binaries} <- Process.info(pid, :binary) do
-      too_much(binaries, shared)
-    else
-      _ -> 0
+  def counted_once(pid, shared, limit) do
+    case listed(pid, limit) do
+      nil ->
+        {0, 0, 0}
+
+      {unlisted, binaries} ->
+        unlisted = if Vm.counts_binaries?(), do: unlisted, else: 0
+        {slack(binaries, shared), largest(binaries, shared), unlisted}
+    end
+  end
+
+  @doc "Bytes of the largest of the binaries listed that counts."
+  def largest(binaries, shared) do
+    own = if shared, do: binaries, else: own(binaries)
+    Enum.reduce(own, 0, fn {_, size, _}, largest -> max(size, largest) end)
+  end
+
+  # What it refers to as often as is known of is held by nobody else.
+  defp own(binaries) do
+    references = Enum.frequencies_by(binaries, &elem(&1, 0))
+    Enum.filter(binaries, fn {address, _, holders} -> holders <= references[address] end)
+  end
+
+  # Bytes that are not listed, and the binaries worth telling apart.
+  defp listed(pid, limit) do
+    case Figures.in_use(pid) do
+      {used, counted} when div(used, @held) * @listed * @cheap <= limit ->
+        large(pid, counted, limit)
+
+      {used, counted} when div(used, @held) * @listed <= limit ->
+        apart(fn -> large(pid, counted, limit) end, limit)
+
+      _ ->
+        nil
+    end
+  end
+
+  defp large(pid, counted, limit) do
+    with {:binary, binaries} <- Process.info(pid, :binary) do
+      sum = Enum.reduce(binaries, 0, fn {_, size, _}, sum -> sum + size end)
+      smallest = div(limit, @told_apart)
+      {counted - sum, Enum.filter(binaries, fn {_, size, _} -> size >= smallest end)}
+    end
+  end
+
+  # Where there may be so many that the list takes too much, the VM ends it before it does.
+  defp apart(list, limit) do
+    size = div(max(div(limit, @affordable), @smallest), Vm.bytes(1))
+
+    {_, ref} =
+      :erlang.spawn_opt(fn -> exit({:listed, list.()}) end, [
+        :monitor,
+        priority: :high,
+        max_heap_size: %{size: size, kill: true, error_logger: false}
+      ])
+
+    receive do
+      {:DOWN, ^ref, _, _, {:listed, listed}} -> listed
+      {:DOWN, ^ref, _, _, _} -> nil
     end
   end
 
@@ -86,8 +144,11 @@ defmodule Quota.Binaries do
 
   defp appended(_, n, largest, _, _), do: {0, {n, false, largest}}
 
-  # Only what is listed is known: a binary that is being appended to, for one, is not.
-  defp too_much(binaries, shared) do
+  @doc """
+  Bytes of the binaries listed that the VM counts too much. Only what is listed is known: a binary that is being appended to, for
+  one, is not, up to OTP 25.
+  """
+  def slack(binaries, shared) do
     binaries
     |> Enum.reduce(%{}, fn {address, size, holders}, known ->
       Map.update(known, address, {size, holders, 1}, fn {_, _, own} ->

@@ -22,9 +22,10 @@ defmodule Quota.Breach do
     end
   end
 
-  @doc "Sends the event of the breach that is recorded in the account, if there is one."
+  @doc "Sends the event of the breach that is recorded in the account, if there is one and nobody has sent it yet."
   def report(pid, caller, account, enforced) do
-    with {category, usage, stack} <- Native.account_cause(account) do
+    with {category, usage, stack} <- Native.account_cause(account),
+         true <- Native.account_reported(account) do
       label = Telemetry.label(account)
       error = ExceededError.new(category, usage, stack, Native.account_limit(account), label)
       Telemetry.breach(error, pid, caller, enforced)

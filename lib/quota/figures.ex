@@ -11,21 +11,69 @@ defmodule Quota.Figures do
   alias Quota.{Mailbox, Vm}
 
   @items [:garbage_collection_info, :message_queue_len, :reductions]
+  @own [:garbage_collection_info, :binary]
+  # Percent of what is live that a heap takes at most when it has been collected twice.
+  @grown 125
+  # Work that holds half of its limit can have twice as much beside that in garbage, and as much again while it is copied.
+  @beyond_doubt 3
 
   @doc """
   `{heap, binaries, reductions, queue}` of a process, or nil when it is dead.
 
   Waits while the process is in a NIF or a built-in function that does not yield.
   """
-  def of(pid), do: seen(pid, fn _info, _binaries -> 0 end)
+  def of(pid), do: seen(pid, fn _info -> 0 end)
 
   @doc """
-  The same, as the VM's own limit judges it from OTP 26 on: heaps and binaries together with what the next
-  collection copies. Before, the VM leaves out the binaries, and all of this to us; heaps alone it judges itself.
-  """
-  def judged(pid), do: seen(pid, if(Vm.release() >= 26, do: fn _, _ -> 0 end, else: &copied/2))
+  The same with half of what the next collection may copy, so that a heap that grows is stopped before it exists twice. Half
+  of it leaves room for live data of half a limit, in a heap a fifth larger than that.
 
-  defp copied(info, binaries), do: min(Vm.bytes(Keyword.fetch!(info, :heap_size)), binaries)
+  Of a process that was `:collected` just now, the heap may be four times as large as what is live, and is smaller after the next
+  collection: it counts as what that makes of it.
+  """
+  def judged(pid, state \\ :uncollected)
+  def judged(pid, :uncollected), do: seen(pid, &div(used(&1), 2))
+  def judged(pid, :collected), do: seen(pid, &(div(used(&1), 2) - unused(&1)))
+
+  # Of its heaps, what is more than a collection would leave.
+  defp unused(info) do
+    blocks = Keyword.fetch!(info, :heap_block_size) + Keyword.fetch!(info, :old_heap_block_size)
+    max(Vm.bytes(blocks) - div(used(info) * @grown, 100), 0)
+  end
+
+  @doc """
+  Whether a process has more than half of `limit` of live heap, by its own last collection. Unknown, and so false, where that
+  collection was not the first since one of all of the heap.
+  """
+  def live_over_half?(pid, limit) do
+    case Process.info(pid, [:garbage_collection_info, :garbage_collection]) do
+      [garbage_collection_info: info, garbage_collection: settings] ->
+        live = Keyword.fetch!(info, :recent_size) + Keyword.fetch!(info, :old_heap_size)
+        Keyword.fetch!(settings, :minor_gcs) <= 1 and Vm.bytes(live) > div(limit, 2)
+
+      nil ->
+        false
+    end
+  end
+
+  @doc "`{bytes of its heap that are in use, garbage included, binaries}`, or nil when it is dead."
+  def in_use(pid) do
+    with {:garbage_collection_info, info} <- Process.info(pid, :garbage_collection_info),
+         do: {used(info), binaries(info)}
+  end
+
+  defp used(info),
+    do: Vm.bytes(Keyword.fetch!(info, :heap_size) + Keyword.fetch!(info, :old_heap_size))
+
+  @doc """
+  `{heap, binaries, list}` of the calling process, with the list of the binaries that it refers to. By one call: garbage may be
+  collected when a built-in function returns, so a second one would not see what the first has seen. The mailbox is left out.
+  """
+  def own(state \\ :uncollected) do
+    [garbage_collection_info: info, binary: list] = Process.info(self(), @own)
+    heap = heap(self(), info, 0)
+    {if(state == :collected, do: heap - unused(info), else: heap), binaries(info), list}
+  end
 
   @doc """
   `{heap, binaries}` of one of many without asking it: `:runs` where that cannot be, nil when it is dead. The mailbox
@@ -54,7 +102,7 @@ defmodule Quota.Figures do
         binaries = binaries(info)
 
         with heap when is_integer(heap) <- heap(pid, info, queue),
-             do: {heap + copied.(info, binaries), binaries, work, queue}
+             do: {heap + copied.(info), binaries, work, queue}
     end
   end
 
@@ -74,10 +122,10 @@ defmodule Quota.Figures do
   end
 
   @doc """
-  Collects a process: `:ok`, or `:deferred` when it cannot be collected now.
+  Collects a process: `:ok`, or `{:deferred, ref}` when that takes longer. A message `{:garbage_collect, ref, _}` then comes.
 
-  A process in a built-in function that yields half done is collected when that is over, which may be
-  after it has filled the node. It is known by its having answered twice since, without being collected.
+  A process on a dirty scheduler, or in a built-in function that yields half done, is collected when that is over, which may
+  be after it has filled the node. It is known by its having answered twice since, without being collected.
   """
   def collect(pid) do
     ref = make_ref()
@@ -88,19 +136,17 @@ defmodule Quota.Figures do
     receive do
       {:garbage_collect, ^ref, _} -> :ok
     after
-      0 -> :deferred
+      0 -> {:deferred, ref}
     end
   end
 
   @doc """
-  Whether a process may be collected within `limit`: that takes a copy of what it holds, garbage at worst
-  included, and more than it is worth where the VM would kill it for that.
+  Whether a process with its copy, garbage at worst included, takes no more than some times `limit`. A heap that does was over it,
+  whatever of it is live, and copying it would take more than that is worth.
   """
   def collectable?(pid, limit) do
-    with {:garbage_collection_info, info} <- Process.info(pid, :garbage_collection_info) do
-      used = Keyword.fetch!(info, :heap_size) + Keyword.fetch!(info, :old_heap_size)
-      heap(pid, info, 0) + Vm.bytes(used) <= limit
-    end
+    with {:garbage_collection_info, info} <- Process.info(pid, :garbage_collection_info),
+         do: heap(pid, info, 0) + used(info) <= @beyond_doubt * limit
   end
 
   @doc """
@@ -115,13 +161,11 @@ defmodule Quota.Figures do
     end
   end
 
-  @doc """
-  Whether the account is over its limit by what collecting cannot free: heaps, which the VM has
-  collected and which need as much again for it, and tables.
-  """
+  @doc "Whether the account is over its limit by what collecting cannot change: tables, or more heap than any garbage explains."
   def sure?(account) do
     {{heap, _, _, ets, _, _}, _} = Native.account_details(account)
-    heap + ets > Native.account_limit(account)
+    limit = Native.account_limit(account)
+    ets > limit or heap + ets > @beyond_doubt * limit
   end
 
   @doc "Whether native memory or binaries of this library are charged to the account."

@@ -19,20 +19,29 @@ defmodule Quota.Guard do
     :plan,
     :tables,
     :largest,
+    :collecting,
+    :pardoned,
     members: 0,
     survey: false,
     slack: 0,
+    single: 0,
+    unlisted: 0,
     reported: false
   ]
 
-  # It keeps next to nothing: an old generation would be empty, and larger than the rest of it.
-  @options [priority: :high, fullsweep_after: 0]
+  # It keeps next to nothing: an old generation would be empty, and larger than the rest of it. The limit that a node may
+  # have on every process is not meant for what lists the binaries of another.
+  @options [priority: :high, fullsweep_after: 0, max_heap_size: 0]
   # Milliseconds between looks at work that is only observed, once its breach is known.
   @patience 10
   # Milliseconds that processes which the work has just started are left alone: most of many are dead by then.
   @newborn 1
   # Milliseconds between looks for a breach that the VM has recorded, where the work is only observed and children count.
   @unhurried 200
+  # Collecting work that then proves to be within its limit takes at most this part of its time.
+  @fairness 4
+  # Percent of the limit that work may take while it waits to be collected, or was collected just now.
+  @uncollected 150
   # With so many counted processes each of their watchers looks less often than that, and no more are started.
   @many 40
 
@@ -85,17 +94,29 @@ defmodule Quota.Guard do
       :too_many -> too_many(guard)
       {:over, how} -> over(guard, how)
       :soft -> guard |> softly_over() |> wait(milliseconds)
-      {:garbage_collect, _, _} -> wait(guard, 1)
+      {:garbage_collect, ref, _} -> collected(guard, ref)
       :stop -> :ok
     after
       milliseconds -> look(guard)
     end
   end
 
-  defp look(%{plan: %{children: true}} = guard),
+  defp look(%{plan: %{enforce: false}, reported: false} = guard),
+    do: guard |> noticed() |> looked()
+
+  defp look(guard), do: looked(guard)
+
+  # By the VM, which would have killed the work.
+  defp noticed(guard) do
+    breach = Native.account_cause(guard.account) != nil
+    if breach, do: Breach.report(guard.pid, guard.caller, guard.account, false)
+    %{guard | reported: breach}
+  end
+
+  defp looked(%{plan: %{children: true}} = guard),
     do: guard |> tables() |> adopt() |> rest()
 
-  defp look(guard) do
+  defp looked(guard) do
     case guard |> tables() |> poll() do
       {:wait, guard, milliseconds} -> wait(guard, milliseconds)
       {:over, guard, how} -> over(guard, how)
@@ -161,15 +182,14 @@ defmodule Quota.Guard do
     exit({:watcher_died, reason})
   end
 
-  defp poll(%{pid: pid, account: account} = guard) do
-    case Figures.judged(pid) do
+  defp poll(%{pid: pid, account: account} = guard, state \\ :uncollected) do
+    case Figures.judged(pid, state) do
       nil ->
         {:dead, guard}
 
       {heap, binaries, work, queue} ->
         limit = Native.account_limit(account)
-        {room, largest} = Binaries.room(pid, heap, binaries, limit, guard.largest)
-        guard = %{guard | largest: largest}
+        {room, guard} = room(guard, state, heap, binaries, limit)
         counted = max(binaries - guard.slack, 0)
 
         case Native.account_poll(account, heap, counted + room, work, queue) do
@@ -179,6 +199,14 @@ defmodule Quota.Guard do
           milliseconds -> {:wait, guard, milliseconds}
         end
     end
+  end
+
+  # Up to OTP 25 many binaries that were appended to look like one that is.
+  defp room(guard, :collected, _heap, _binaries, _limit), do: {0, guard}
+
+  defp room(guard, _uncollected, heap, binaries, limit) do
+    {room, largest} = Binaries.room(guard.pid, heap, binaries, limit, guard.largest)
+    {room, %{guard | largest: largest}}
   end
 
   # Where it balloons: what the error will show. Not where children count: which of them it is, its
@@ -210,9 +238,36 @@ defmodule Quota.Guard do
   end
 
   defp over(guard, :over) do
-    if Figures.sure?(guard.account),
-      do: guard |> stop_working() |> noted() |> breach_of_sum(),
-      else: judge(guard)
+    cond do
+      Figures.sure?(guard.account) -> guard |> stop_working() |> noted() |> breach_of_sum()
+      spared?(guard) -> wait(guard, 1)
+      true -> judge(guard)
+    end
+  end
+
+  # The answer to a request of `recount/1`: the work has been collected just now.
+  defp collected(%{collecting: ref} = guard, ref) do
+    guard = %{guard | collecting: nil}
+
+    case poll(counted_once(guard), :collected) do
+      {:over, guard, :over} -> guard |> noted() |> breach_of_sum()
+      {:over, guard, :queue} -> over(guard, :queue)
+      {:wait, guard, milliseconds} -> wait(guard, milliseconds)
+      {:dead, guard} -> wait(guard, :infinity)
+    end
+  end
+
+  defp collected(guard, _other), do: wait(guard, 1)
+
+  # It is to be collected as soon as it can be, or was just now and is within its limit but for garbage.
+  defp spared?(%{collecting: nil, pardoned: until} = guard),
+    do: until != nil and now() < until and not excessive?(guard)
+
+  defp spared?(guard), do: not excessive?(guard)
+
+  defp excessive?(%{account: account}) do
+    {_heap, _binaries, _native, total, _peak} = Native.account_usage(account)
+    total > div(Native.account_limit(account) * @uncollected, 100)
   end
 
   # Without waiting for it: of all that is asked next, the answers come after one timeslice of the work, and
@@ -221,52 +276,69 @@ defmodule Quota.Guard do
   defp stop_working(%{plan: %{enforce: false}} = guard), do: guard
 
   defp stop_working(guard) do
-    :erlang.suspend_process(guard.pid, [:asynchronous])
+    Vm.suspend(guard.pid)
     guard
-  rescue
-    # It is dead.
-    ArgumentError -> guard
   end
 
   # Fair before fatal: binaries that are referred to more than once, and what nobody has collected yet.
   # Every question waits for the end of the work's timeslice, in which it can take tens of megabytes, so
   # it is suspended meanwhile, where that is safe. Should the guard die, the VM resumes it.
   defp judge(guard) do
-    if suspend(guard.pid), do: guard |> noted() |> recount(), else: wait(guard, :infinity)
+    if Vm.resumes?(), do: Vm.suspend(guard.pid)
+    guard = noted(guard)
+
+    if Figures.live_over_half?(guard.pid, Native.account_limit(guard.account)),
+      do: breach_of_sum(guard),
+      else: recount(guard)
   end
 
   defp recount(guard) do
-    with {:over, guard, :over} <- poll(counted_once(guard)),
-         true <- Figures.collectable?(guard.pid, Native.account_limit(guard.account)),
+    started = now()
+
+    limit = Native.account_limit(guard.account)
+
+    with %{single: single} = guard when single <= limit <- counted_once(guard),
+         {:over, guard, :over} <- poll(guard),
+         true <- Figures.collectable?(guard.pid, limit),
          :ok <- collect(guard),
-         {:over, guard, :over} <- poll(counted_once(guard)) do
+         {:over, guard, :over} <- poll(counted_once(guard), :collected) do
       breach_of_sum(guard)
     else
-      cannot when cannot in [false, :deferred] -> breach_of_sum(guard)
+      # One binary is over the limit, garbage or not, or collecting would take too much.
+      %__MODULE__{} = guard -> breach_of_sum(guard)
+      false -> breach_of_sum(guard)
       nil -> wait(guard, :infinity)
-      {:wait, guard, milliseconds} -> guard |> resume() |> wait(milliseconds)
+      {:deferred, ref} -> deferred(guard, ref)
+      {:wait, guard, milliseconds} -> guard |> acquit(started) |> wait(milliseconds)
       {:over, guard, :queue} -> over(guard, :queue)
       {:dead, guard} -> wait(guard, :infinity)
     end
   end
 
-  # Says whether it is alive.
-  defp suspend(pid) do
-    if Vm.resumes?(), do: :erlang.suspend_process(pid), else: Process.alive?(pid)
-  rescue
-    # It is dead.
-    ArgumentError -> false
+  defp acquit(guard, started) do
+    Vm.resume(guard.pid)
+    now = now()
+    %{guard | pardoned: now + @fairness * (now - started)}
   end
 
-  defp resume(guard) do
-    :erlang.resume_process(guard.pid)
-    guard
-  rescue
-    ArgumentError -> guard
+  # Work that is suspended would never come to be collected. A binary that is being made may be garbage by then.
+  defp deferred(%{collecting: nil} = guard, ref) do
+    if guard.unlisted > Native.account_limit(guard.account) do
+      breach_of_sum(guard)
+    else
+      Vm.resume(guard.pid)
+      wait(%{guard | collecting: ref}, 1)
+    end
   end
 
-  defp counted_once(%{plan: plan, account: account} = guard),
-    do: %{guard | slack: Binaries.slack(guard.pid, plan.shared, Native.account_limit(account))}
+  # It has gone on growing all the while.
+  defp deferred(guard, _ref), do: breach_of_sum(guard)
+
+  defp counted_once(%{plan: plan, account: account} = guard) do
+    limit = Native.account_limit(account)
+    {slack, largest, unlisted} = Binaries.counted_once(guard.pid, plan.shared, limit)
+    %{guard | slack: slack, single: largest, unlisted: unlisted}
+  end
 
   defp collect(guard) do
     collected = Figures.collect(guard.pid)
@@ -282,7 +354,7 @@ defmodule Quota.Guard do
 
   defp breach(%{plan: %{enforce: false}} = guard) do
     Breach.report(guard.pid, guard.caller, guard.account, false)
-    resume(guard)
+    Vm.resume(guard.pid)
     wait(%{guard | reported: true}, @patience)
   end
 
@@ -292,6 +364,8 @@ defmodule Quota.Guard do
   end
 
   defp breach(guard), do: kill(guard)
+
+  defp now, do: System.monotonic_time(:millisecond)
 
   # `:kill`, because a process that traps exits survives anything softer.
   defp kill(guard) do

@@ -2,7 +2,8 @@ defmodule Quota.Measure do
   @moduledoc false
   # `Quota.measure/1`: a run that is only observed, in which the work looks at itself last.
 
-  alias Quota.{Figures, FlatSize, Options, Run, Usage}
+  alias Bounded.Native
+  alias Quota.{Figures, FlatSize, Options, Run, Tracer, Usage}
 
   def run(fun) do
     Options.function!(fun)
@@ -11,6 +12,8 @@ defmodule Quota.Measure do
   end
 
   defp measured(fun) do
+    {account, _caller} = Native.own_account()
+    Tracer.measure_self(account)
     started = System.monotonic_time(:microsecond)
     {_, _, work_before, _} = Figures.of(self())
     value = fun.()

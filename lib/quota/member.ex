@@ -10,7 +10,7 @@ defmodule Quota.Member do
   alias Bounded.Native
   alias Quota.{Breach, Figures, Members}
 
-  @options [:monitor, priority: :max, fullsweep_after: 0]
+  @options [:monitor, priority: :max, fullsweep_after: 0, max_heap_size: 0]
   # Fewer reductions than that between two looks, and the process has done nothing: asking it costs it some.
   @idle_work 100
   # Whoever waits longer for the next look, in milliseconds, is woken when the process collects its heap.

@@ -118,7 +118,9 @@ defmodule Quota.Run do
 
     :erlang.spawn_opt(
       fn -> Worker.start(account, granted, fun, context, plan) end,
-      monitor: [alias: :reply_demonitor]
+      # What the node may hold every process to would kill the work before it has a limit of its own.
+      monitor: [alias: :reply_demonitor],
+      max_heap_size: 0
     )
   rescue
     # There are as many processes as there can be. What a pool promised goes back now, not with the caller's garbage.
@@ -202,7 +204,7 @@ defmodule Quota.Run do
         finish(run, reply)
 
       {:DOWN, ^ref, _, _, reason} ->
-        guard_died = not Process.alive?(guard) and guard_died(guard_ref)
+        guard_died = not Process.alive?(guard) and guard_died(run, guard_ref)
         Process.demonitor(guard_ref, [:flush])
         died(run, guard_died || reason)
 
@@ -217,9 +219,17 @@ defmodule Quota.Run do
 
   # Where children count, the work is killed with its guard by who watches it besides, and may be known to
   # be dead before the guard is.
-  defp guard_died(guard_ref) do
+  defp guard_died(run, guard_ref) do
     receive do
-      {:DOWN, ^guard_ref, _, _, reason} -> reason != :normal and {:guard_died, reason}
+      {:DOWN, ^guard_ref, _, _, :normal} ->
+        false
+
+      # It had ended before it was monitored, and may have been killed just as well.
+      {:DOWN, ^guard_ref, _, _, :noproc} ->
+        not Native.account_guard_ended(run.account) and {:guard_died, :noproc}
+
+      {:DOWN, ^guard_ref, _, _, reason} ->
+        {:guard_died, reason}
     end
   end
 
@@ -264,18 +274,14 @@ defmodule Quota.Run do
   # The account closes when the worker is dead. To an outer quota its memory counts no more from here on.
   defp finish(run, reply) do
     Native.account_answered(run.account)
+    unless run.plan.enforce, do: Breach.report(run.worker, self(), run.account, false)
 
     case reply do
       {:ok, value} -> value
       {:raise, kind, reason, stack} -> :erlang.raise(kind, reason, stack)
       :breach -> exceeded(run, Native.account_cause(run.account))
-      {:observed_breach, reply} -> observed(run, reply)
+      {:observed_breach, reply} -> finish(run, reply)
     end
-  end
-
-  defp observed(run, reply) do
-    Breach.report(run.worker, self(), run.account, false)
-    finish(run, reply)
   end
 
   defp died(run, reason) do

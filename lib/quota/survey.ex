@@ -17,7 +17,11 @@ defmodule Quota.Survey do
 
   @doc "Starts it for `guard`: `{survey, monitor}`."
   def start_monitor(account, guard, enforce) do
-    :erlang.spawn_opt(__MODULE__, :watch, [account, guard, enforce], [:monitor, priority: :max])
+    :erlang.spawn_opt(__MODULE__, :watch, [account, guard, enforce], [
+      :monitor,
+      priority: :max,
+      max_heap_size: 0
+    ])
   end
 
   @doc false

@@ -14,35 +14,48 @@ defmodule Quota.Tracer do
 
   @maker __MODULE__
 
-  # Of the events of these flags `Bounded.Native.enabled/3` discards all but two.
+  # Of the events of these flags `Bounded.Native.enabled/3` discards all but three. It has to discard those of
+  # collections: from OTP 27 to 29 two sessions to which they are delivered for one process crash the VM
+  # (erlang/otp issue 11624). The event of `max_heap_size` is built in another way, and any number may have it.
   @kills [:garbage_collection]
   @kills_and_children [:garbage_collection, :procs, :set_on_spawn]
 
-  # How far the VM's own limit on a process that somebody else traces is from that of its quota: so many times
-  # that, and so many bytes, which no process fills before its guard has looked at it.
-  @times 4
-  @bytes 64 * 1024 * 1024
+  # How far beyond that the VM's own limit on a process that somebody else traces is: no process fills that many bytes
+  # before its guard has looked at it.
+  @distance 64 * 1024 * 1024
 
   @doc """
-  Traces the calling process and has the VM hold it to `limit` bytes, in this order: what it was started with
-  may be more already.
+  Traces the calling process and has the VM hold it to some times `limit` bytes (`Quota.Vm.times/0`), in this order: what it
+  was started with may be more already.
 
   When the VM kills a process that somebody else traces, nothing tells that from anybody's kill. There the
   VM keeps its distance: the guard, which says why it kills, comes first.
   """
   def trace_self(account, limit, plan) do
     if traced?(plan.children) do
-      hold(limit, plan)
+      hold(account, limit, plan)
     else
       Native.account_untraced(account)
-      hold(limit * @times + @bytes, plan)
+      hold(account, limit + div(@distance, Vm.times()), plan)
     end
   end
 
-  defp hold(limit, %{enforce: true} = plan),
-    do: Process.flag(:max_heap_size, Vm.max_heap_size(limit, plan.shared))
+  defp hold(account, limit, plan) do
+    if plan.enforce or unlimited?() do
+      {flag, bytes} = Vm.max_heap_size(limit, kill: plan.enforce, binaries: plan.shared)
+      Native.account_vm_limit(account, bytes, Vm.counts_binaries?() and plan.shared)
+      Process.flag(:max_heap_size, flag)
+    end
+  end
 
-  defp hold(_limit, _plan), do: :ok
+  # What is only observed keeps the limit that it has set itself.
+  defp unlimited?, do: match?({_, %{size: 0}}, Process.info(self(), :max_heap_size))
+
+  @doc "Has the VM report to `account`, which is the calling process's own, what each of its collections needs."
+  def measure_self(account) do
+    Native.account_measuring(account)
+    Process.flag(:max_heap_size, Vm.reporting())
+  end
 
   # The processes that it starts as well, where those count.
   defp traced?(children) do

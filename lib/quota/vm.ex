@@ -7,6 +7,13 @@ defmodule Quota.Vm do
   @prepared {__MODULE__, :prepared}
   @word :erlang.system_info(:wordsize)
 
+  # Where the VM counts binaries, and where it counts heaps alone.
+  @times 6
+  @times_of_heap 4
+  # The largest small integer of the VM; more is no limit.
+  @most_words Bitwise.bsl(1, 58)
+  @smallest_reported 8 * 1024
+
   @doc "Has everything loaded that quotas need, once, and in the calling process."
   def prepare do
     unless :persistent_term.get(@prepared, false) do
@@ -51,7 +58,8 @@ defmodule Quota.Vm do
   # at its first balloon too late, and to work that had to, it would count. By name: this module stands below them.
   defp load do
     modules =
-      ~w(Binaries Breach BreachLog Captures Context ExceededError Figures FlatSize Guard Mailbox Member Members Plan Survey Sweeper Tables
+      ~w(Binaries Breach BreachLog Captures Context ExceededError Figures FlatSize Guard LastLook Mailbox Member Members
+         Plan Survey Sweeper Tables
          Telemetry Tracer Worker)
 
     :code.ensure_modules_loaded(Enum.map(modules, &:"Elixir.Quota.#{&1}"))
@@ -73,10 +81,51 @@ defmodule Quota.Vm do
   """
   def resumes?, do: release() < 28
 
-  @doc "The VM's own limit on a process; it counts binaries from OTP 26 on, unless told not to."
-  def max_heap_size(limit, shared \\ true) do
-    flags = %{size: div(limit, @word), kill: true, error_logger: false}
-    if release() >= 26, do: Map.put(flags, :include_shared_binaries, shared), else: flags
+  @doc """
+  Suspends a process, without waiting for it: the synchronous call raises `:internal_error` for a process on a dirty scheduler,
+  which it has suspended nevertheless, and sometimes `:exited` for one that is alive. Whoever asks the process next has its answer after
+  one timeslice. Should the caller die, the VM resumes it. Raises nothing: one that is dead cannot be suspended.
+  """
+  def suspend(pid) do
+    :erlang.suspend_process(pid, [:asynchronous])
+  rescue
+    _ -> false
+  end
+
+  @doc "Resumes a process that the caller may have suspended, and that may be dead."
+  def resume(pid) do
+    :erlang.resume_process(pid)
+  rescue
+    _ -> false
+  end
+
+  @doc """
+  Times its limit that the VM lets a process have before it kills it, see `guides/memory_model.md`. It counts the heap that is
+  collected with its copy, garbage, and from OTP 26 on each reference to a binary in full, none of which is over the limit: the
+  guard decides that. This ends what no guard can stop, since it does not yield.
+  """
+  def times, do: if(counts_binaries?(), do: @times, else: @times_of_heap)
+
+  @doc "Whether the VM's limit can count binaries."
+  def counts_binaries?, do: release() >= 26
+
+  @doc """
+  The flag `max_heap_size` for work that may take `limit` bytes, and the bytes that it stands for. `kill: false` only reports.
+  """
+  def max_heap_size(limit, opts) do
+    words = min(div(limit * times(), @word), @most_words)
+    flags = %{size: words, kill: opts[:kill], error_logger: false}
+    {with_binaries(flags, opts[:binaries]), bytes(words)}
+  end
+
+  @doc "The flag that has the VM report every collection of a process and kill none."
+  def reporting do
+    size = div(max(min_heap_bytes(), @smallest_reported), @word)
+    with_binaries(%{size: size, kill: false, error_logger: false}, true)
+  end
+
+  defp with_binaries(flags, counted) do
+    if counts_binaries?(), do: Map.put(flags, :include_shared_binaries, counted), else: flags
   end
 
   @doc "The VM's limit on processes that are given none."

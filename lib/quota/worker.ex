@@ -3,7 +3,7 @@ defmodule Quota.Worker do
   # The process that does the work of `Quota.run/3`, and answers once.
 
   alias Bounded.Native
-  alias Quota.{Context, FlatSize, Tracer}
+  alias Quota.{Context, FlatSize, LastLook, Tracer}
 
   # The caller hands over the monitor's alias at once, unless it has just died.
   @handover 1_000
@@ -28,15 +28,25 @@ defmodule Quota.Worker do
   defp answer(account, limit, fun, plan) do
     reply = work(fun)
 
-    if FlatSize.at_most?(reply, limit) do
-      reply
-    else
-      Native.account_breach_result(account)
+    cond do
+      LastLook.over?(account, plan) ->
+        breach(reply, plan)
 
-      if plan.enforce or not FlatSize.at_most?(reply, FlatSize.deliverable()),
-        do: :breach,
-        else: {:observed_breach, reply}
+      FlatSize.at_most?(reply, limit) ->
+        reply
+
+      true ->
+        Native.account_breach_result(account)
+        breach(reply, plan)
     end
+  end
+
+  defp breach(_reply, %{enforce: true}), do: :breach
+
+  defp breach(reply, _observed) do
+    if FlatSize.at_most?(reply, FlatSize.deliverable()),
+      do: {:observed_breach, reply},
+      else: :breach
   end
 
   defp work(fun) do

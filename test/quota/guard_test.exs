@@ -33,6 +33,41 @@ defmodule Quota.GuardTest do
     {pid, ref, guard}
   end
 
+  # What asks for a process on a dirty scheduler gets other answers: work within its limit died of that.
+  @tag :tmp_dir
+  test "work that writes files all the while is judged like any other", %{tmp_dir: dir} do
+    page = :binary.copy(<<1>>, @mib)
+
+    work = fn ->
+      worker = self()
+      spawn(fn -> for _ <- 1..40, do: send(worker, {:page, page}) end)
+      pages = for _ <- 1..40, do: receive(do: ({:page, page} -> page))
+      path = Path.join(dir, "#{System.unique_integer([:positive])}")
+      {:ok, file} = :file.open(path, [:raw, :write, :binary])
+      for page <- Enum.take(Stream.cycle(pages), 40), do: :ok = :file.pwrite(file, 0, page)
+      length(pages)
+    end
+
+    for opts <- [[], [mode: :observe]],
+        _ <- 1..10,
+        do: assert(Quota.run(16 * @mib, work, opts) == 40)
+  end
+
+  @tag :tmp_dir
+  test "work that holds 11 of 16 MiB, read from a file by pieces, passes", %{
+    tmp_dir: dir
+  } do
+    path = Path.join(dir, "pieces")
+    File.write!(path, :binary.copy(<<1>>, 11 * @mib))
+
+    work = fn ->
+      pieces = path |> File.stream!([], 262_144) |> Enum.to_list()
+      length(pieces)
+    end
+
+    for _ <- 1..10, do: assert(Quota.run(16 * @mib, work) == 44)
+  end
+
   test "a process with a limit of its own dies with its guard" do
     {_, ref, guard} = limited([])
     kill(guard)

@@ -36,30 +36,51 @@ defmodule Quota.LiveDataTest do
     assert {:error, %Quota.ExceededError{}} = Quota.try_run(32 * @mib, fn -> held(2_000) end)
   end
 
-  # From OTP 26 on the VM decides, which counts every reference in full.
-  if String.to_integer(System.otp_release()) < 26 do
-    test "200 references to a binary of 1 MiB pass under 64 MiB" do
-      work = fn ->
-        worker = self()
-
-        # A message of another process brings a reference of its own; taking a part of a binary does not.
-        spawn(fn ->
-          binary = :binary.copy(<<1>>, @mib)
-          for n <- 1..200, do: send(worker, {n, binary})
-        end)
-
-        references = for n <- 1..200, do: receive(do: ({^n, reference} -> reference))
-        # Long enough to be looked at.
-        churn(System.monotonic_time(:millisecond) + 500, 0)
-        {:garbage_collection_info, info} = Process.info(self(), :garbage_collection_info)
-        counted = 8 * (info[:bin_vheap_size] + info[:bin_old_vheap_size])
-        {counted, Enum.sum(Enum.map(references, &byte_size/1))}
-      end
-
-      {:ok, {counted, bytes}} = Quota.try_run(64 * @mib, work)
-      assert bytes == 200 * @mib
-      # What the VM counts is over the limit.
-      assert counted > 64 * @mib
+  test "so does live data of half of the limit, whatever garbage is beside it" do
+    work = fn ->
+      # 24 MB, and 5 while sorting.
+      list = Enum.to_list(1..1_500_000)
+      churn(System.monotonic_time(:millisecond) + 1_000, 0)
+      for _ <- 1..40, do: byte_size(:binary.copy(<<1>>, 10_000_000))
+      for _ <- 1..20, do: 1..100_000 |> Enum.to_list() |> Enum.sort(:desc) |> length()
+      length(list)
     end
+
+    for _ <- 1..3, do: assert(Quota.run(64 * @mib, work) == 1_500_000)
+  end
+
+  # A message of another process brings a reference of its own; taking a part of a binary does not.
+  defp referred_to(binary, times) do
+    worker = self()
+    spawn(fn -> for n <- 1..times, do: send(worker, {n, binary}) end)
+    for n <- 1..times, do: receive(do: ({^n, reference} -> reference))
+  end
+
+  test "16 references to one binary of a quarter of the limit pass, with live data beside it" do
+    work = fn ->
+      list = Enum.to_list(1..1_000_000)
+      references = referred_to(:binary.copy(<<1>>, 16 * @mib), 16)
+      churn(System.monotonic_time(:millisecond) + 500, 0)
+      {length(list), length(references)}
+    end
+
+    for mode <- [:enforce, :observe],
+        do: assert(Quota.run(64 * @mib, work, mode: mode) == {1_000_000, 16})
+  end
+
+  test "200 references to a binary of 1 MiB pass under 64 MiB" do
+    work = fn ->
+      references = referred_to(:binary.copy(<<1>>, @mib), 200)
+      # Long enough to be looked at.
+      churn(System.monotonic_time(:millisecond) + 500, 0)
+      {:garbage_collection_info, info} = Process.info(self(), :garbage_collection_info)
+      counted = 8 * (info[:bin_vheap_size] + info[:bin_old_vheap_size])
+      {counted, Enum.sum(Enum.map(references, &byte_size/1))}
+    end
+
+    {:ok, {counted, bytes}} = Quota.try_run(64 * @mib, work)
+    assert bytes == 200 * @mib
+    # What the VM counts is over the limit.
+    assert counted > 64 * @mib
   end
 end

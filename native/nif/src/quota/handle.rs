@@ -2,6 +2,7 @@
 
 use crate::fault;
 use crate::quota::children::{self, Children};
+use crate::quota::tracer::Flag;
 use crate::quota::{orphan_monitor, pool, registry, watch};
 use crate::timing;
 use bounded_core::arena::account::{Account, Pace, Survey, UNLIMITED, Usage};
@@ -46,6 +47,9 @@ pub struct Quota {
     pub untraced: AtomicBool,
     /// When a guard last looked, more was in use than may be.
     pub seen_over: AtomicBool,
+    pub flag: Flag,
+    /// The event of its breach has been sent.
+    pub reported: AtomicBool,
     pub leftovers: crate::quota::segment_cache::Leftovers,
     /// The soft limit has been passed, and usage has not fallen under half of it since.
     pub softly_over: AtomicBool,
@@ -77,6 +81,8 @@ impl Quota {
             resting: AtomicBool::new(false),
             untraced: AtomicBool::new(false),
             seen_over: AtomicBool::new(false),
+            flag: Flag::default(),
+            reported: AtomicBool::new(false),
             leftovers: crate::quota::segment_cache::Leftovers::default(),
             softly_over: AtomicBool::new(false),
             label: OnceLock::new(),
@@ -177,9 +183,9 @@ impl Drop for Quota {
     }
 }
 
-type UsageTuple = (u64, u64, u64, u64, u64);
+pub type UsageTuple = (u64, u64, u64, u64, u64);
 
-fn tuple(usage: Usage) -> UsageTuple {
+pub fn tuple(usage: Usage) -> UsageTuple {
     (
         usage.heap,
         usage.binaries,
@@ -387,12 +393,4 @@ fn quotas<'a>(env: Env<'a>, piece: usize) -> (Vec<Term<'a>>, Option<usize>) {
             .encode(env)
     });
     (described.collect(), next)
-}
-
-/// `{usage, orphaned bytes, processes with an account}` of the node.
-#[rustler::nif]
-fn node_usage() -> (UsageTuple, u64, usize) {
-    let _measuring = timing::measure();
-    let root = registry::root();
-    (tuple(root.usage()), root.orphaned(), registry::len())
 }

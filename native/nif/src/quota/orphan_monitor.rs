@@ -75,6 +75,13 @@ fn account_guard_done(account: ResourceArc<Quota>) {
     account.guard_done.store(true, Ordering::Release);
 }
 
+/// Whether the guard of this quota ended because it had nothing left to watch.
+#[rustler::nif]
+fn account_guard_ended(account: ResourceArc<Quota>) -> bool {
+    let _measuring = timing::measure();
+    account.guard_done.load(Ordering::Acquire)
+}
+
 /// The guard is dead. Unless it had finished, the sweeper sees to what it watched; what is only observed
 /// goes on.
 pub fn guard_ended(env: Env, quota: &Quota) {

@@ -3,7 +3,8 @@
 //! Kept here rather than in the process dictionary, so that a tracer, a guard and code that never
 //! heard of quotas find the same answer. Sharded, because every charged call looks here.
 
-use crate::quota::handle::Quota;
+use crate::quota::handle::{Quota, UsageTuple, tuple};
+use crate::timing;
 use bounded_core::arena::account::Account;
 use rustler::sys::ErlNifPid;
 use rustler::{Env, ResourceArc};
@@ -108,6 +109,14 @@ pub fn piece(
 /// How many processes have a quota's account.
 pub fn len() -> usize {
     ENTRIES.load(Ordering::Acquire)
+}
+
+/// `{usage, orphaned bytes, processes with an account}` of the node.
+#[rustler::nif]
+fn node_usage() -> (UsageTuple, u64, usize) {
+    let _measuring = timing::measure();
+    let root = root();
+    (tuple(root.usage()), root.orphaned(), len())
 }
 
 /// A local pid is an immediate term: equal pids are equal words.

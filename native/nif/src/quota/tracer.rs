@@ -1,9 +1,10 @@
 //! A tracer module made of NIFs: the only way to learn, before its death is known, that the VM killed
 //! a process for its heap.
 //!
-//! It discards every event but `gc_max_heap_size`, of which a process has at most one, so it costs two
-//! calls of `enabled/3` per garbage collection, and being asked it learns that there was one. Where children count, it also learns who they are. It runs inside the traced process: it must never raise
-//! (an exception that is not an atom takes the VM down) and never wait for what a process may hold.
+//! It discards every event but `gc_max_heap_size`, so it costs two calls of `enabled/3` per garbage collection, and being
+//! asked it learns that there was one. It has to discard those of collections: see `Quota.Tracer`. Where children count, it also
+//! learns who they are. It runs inside the traced process: it must never raise (an exception that is not an atom takes the VM
+//! down) and never wait for what a process may hold.
 
 use crate::fault;
 use crate::quota::handle::{Quota, head, member};
@@ -12,6 +13,7 @@ use crate::timing;
 use bounded_core::arena::account::Category;
 use rustler::{Atom, Encoder, Env, LocalPid, ResourceArc, Term};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 mod atoms {
     rustler::atoms! {
@@ -19,6 +21,49 @@ mod atoms {
         guard = "Elixir.Quota.Guard", member = "Elixir.Quota.Member", members = "Elixir.Quota.Members", survey = "Elixir.Quota.Survey", sweeper = "Elixir.Quota.Sweeper", tracer = "Elixir.Quota.Tracer",
         heap_block_size, old_heap_block_size, mbuf_size, bin_vheap_size, bin_old_vheap_size,
     }
+}
+
+/// A `max_heap_size` within this part of the quota's own is taken for it.
+const TOLERANCE: u64 = 16;
+
+/// The `max_heap_size` that a quota gave its process.
+#[derive(Default)]
+pub struct Flag {
+    /// 0 where it gave none.
+    bytes: AtomicU64,
+    counts_binaries: AtomicBool,
+    /// It only reports what collections need: `Quota.measure/1`.
+    measuring: AtomicBool,
+}
+
+impl Flag {
+    /// Whether the VM has reported this one, and not a lower one.
+    fn is_passed_by(&self, heap: u64, binaries: u64) -> bool {
+        let bytes = self.bytes.load(Ordering::Acquire);
+        let counted = match self.counts_binaries.load(Ordering::Acquire) {
+            true => heap.saturating_add(binaries),
+            false => heap,
+        };
+        // The VM's sum differs from this one by a few words, depending on what it is about to do.
+        bytes > 0 && counted >= bytes - bytes / TOLERANCE
+    }
+}
+
+/// The VM holds the account's process to `bytes`, by `max_heap_size`.
+#[rustler::nif]
+fn account_vm_limit(account: ResourceArc<Quota>, bytes: u64, counts_binaries: bool) {
+    let _measuring = timing::measure();
+    let flag = &account.flag;
+    flag.counts_binaries
+        .store(counts_binaries, Ordering::Release);
+    flag.bytes.store(bytes, Ordering::Release);
+}
+
+/// From now on `max_heap_size` events of the account's process tell what its collections need, and nothing else.
+#[rustler::nif]
+fn account_measuring(account: ResourceArc<Quota>) {
+    let _measuring = timing::measure();
+    account.flag.measuring.store(true, Ordering::Release);
 }
 
 /// Which events are wanted, and that this tracer is alive.
@@ -100,11 +145,20 @@ fn count(env: Env, parent: Term, child: Term) {
     children::spawned(env, group, member(group), *child.as_c_arg());
 }
 
+/// A process has one `max_heap_size`, which it may set itself and which may be that of the node: only what exceeds the
+/// one that its quota gave it is the quota's breach.
 fn record(tracee: Term, info: Term) {
     let Some(quota) = quota_of(tracee) else {
         return;
     };
     let (heap, binaries) = sizes(info);
+    if quota.flag.measuring.load(Ordering::Acquire) {
+        quota.account.observe(heap, binaries);
+        return;
+    }
+    if !quota.flag.is_passed_by(heap, binaries) {
+        return;
+    }
     quota.account.observe(heap, binaries);
     quota.account.breach(if binaries > heap {
         Category::Binaries

@@ -68,6 +68,27 @@ fn account_untraced(account: ResourceArc<Quota>) {
     account.untraced.store(true, Ordering::Release);
 }
 
+/// The event of the account's breach is about to be sent: says whether it was not yet.
+#[rustler::nif]
+fn account_reported(account: ResourceArc<Quota>) -> bool {
+    let _measuring = timing::measure();
+    !account.reported.swap(true, Ordering::AcqRel)
+}
+
+/// Reports what the account's work uses as it ends: says whether it was over its limit, now or before. Figures of processes
+/// that count besides it may be those of the dead, so they are left out where `alone` is false.
+#[rustler::nif]
+fn account_ends_over(account: ResourceArc<Quota>, heap: u64, binaries: u64, alone: bool) -> bool {
+    let _measuring = timing::measure();
+    account.account.observe(heap, binaries);
+    let total = if alone {
+        account.account.usage().total
+    } else {
+        heap.saturating_add(binaries)
+    };
+    total > Terms::of(&account).limit || account.account.recorded().is_some()
+}
+
 /// Reports what the VM uses for the account's process, and says when to look again: `milliseconds`; or
 /// `{near, milliseconds}` when half of the limit has been passed since the last look; or
 /// `{soft, milliseconds}` when it has passed its soft limit; or `over`, or `queue`.
