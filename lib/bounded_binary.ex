@@ -36,6 +36,9 @@ defmodule BoundedBinary do
   # More than any machine has, and few enough to be multiplied.
   @absurd Bitwise.bsl(1, 60)
 
+  # What `to_term/2` refuses unless it is allowed.
+  @kinds [:function, :reference, :port, :external]
+
   # Of `compact/2`.
   @ratio 2
   @bytes 64
@@ -190,10 +193,17 @@ defmodule BoundedBinary do
   The term in `binary`, which is in the external term format (`:erlang.term_to_binary/2`, compressed too).
 
   What the term takes decoded, heap and binaries, is found before it is decoded: a list of nils takes 16
-  times its size. No atom is created. Functions, references and ports are refused unless allowed.
+  times its size. No atom is created. Functions, references and ports are refused unless allowed, and so are
+  identifiers (of processes too) of other nodes and of earlier starts of this one: for each node and start the VM
+  keeps an entry of about 100 bytes, which no quota counts, for a minute after the last such identifier is gone.
 
-    * `:max_bytes`: of the decoded term; default 64 MiB, or `:infinity` to leave it to the caller's quota
-    * `:allow`: list of `:function`, `:reference`, `:port`; default `[]`
+    * `:max_bytes`: of the decoded term, entries for nodes included; default 64 MiB, or `:infinity` to leave it to the
+      caller's quota
+    * `:allow`: list of `:function`, `:reference`, `:port`, `:external`; default `[]`. A reference of another node
+      takes both `:reference` and `:external`
+
+  Native records are decoded where OTP has them, from release 29 on. What `:erlang.term_to_binary/2` wrote with its
+  option `:local` is `:malformed`.
 
   Raises `BoundedBinary.DecodeError` of kind `:limit`, `:malformed`, `:truncated` or `:forbidden`.
 
@@ -204,7 +214,7 @@ defmodule BoundedBinary do
   """
   @spec to_term(binary,
           max_bytes: pos_integer | :infinity,
-          allow: [:function | :reference | :port]
+          allow: [:function | :reference | :port | :external]
         ) :: term
   def to_term(binary, opts \\ []) when is_binary(binary) do
     opts = Keyword.validate!(opts, max_bytes: @default_max_bytes, allow: [])
@@ -214,8 +224,8 @@ defmodule BoundedBinary do
   @doc """
   The same term, with every binary that keeps a much larger one alive replaced by a copy of its own.
 
-  Walks lists, improper ones too, tuples, maps and structs at any depth; what a function captured stays,
-  and so does a bitstring that does not end on a byte. A term with nothing to do comes back as it was, at about the cost of hashing it; what does not change in
+  Walks lists, improper ones too, tuples, maps, structs and native records at any depth; what a function captured
+  stays, and so does a bitstring that does not end on a byte. A term with nothing to do comes back as it was, at about the cost of hashing it; what does not change in
   others stays shared. For messages, ETS rows and the state of a process.
 
     * `:ratio`: a binary is copied when its source is at least that many times as large; default 2
@@ -301,13 +311,12 @@ defmodule BoundedBinary do
   end
 
   defp allowed!(kinds) do
-    unless is_list(kinds) and not List.improper?(kinds) and
-             kinds -- [:function, :reference, :port] == [] do
+    unless is_list(kinds) and not List.improper?(kinds) and kinds -- @kinds == [] do
       raise ArgumentError,
-            "allow: expected a list of :function, :reference and :port, got: #{inspect(kinds)}"
+            "allow: expected a list of :function, :reference, :port and :external, got: #{inspect(kinds)}"
     end
 
-    {:function in kinds, :reference in kinds, :port in kinds}
+    kinds
   end
 
   defp option!(opts, key, valid?, expected) do

@@ -37,7 +37,7 @@ defmodule Bounded.Native do
   def binary_adjacent(_first, _second), do: not_loaded()
   def binary_address(_binary), do: not_loaded()
   def binary_slices(_binary, _positions, _shared), do: not_loaded()
-  def binary_walk_term(_binary, _position, _limit, _allowed), do: not_loaded()
+  def binary_walk_term(_binary, _position, _limit, _allowed, _node), do: not_loaded()
   def binary_room(_bytes), do: not_loaded()
 
   ## quota/handle.rs

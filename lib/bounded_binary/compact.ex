@@ -4,6 +4,7 @@ defmodule BoundedBinary.Compact do
   # looked through first and rebuilt only when there is something to do; what did not change stays the
   # same term, shared as it was.
 
+  alias Bounded.NativeRecord
   alias BoundedBinary.{Copy, Source, Walk}
 
   @doc "`term` with a copy of every binary that `rule`, `{ratio, bytes}`, finds too expensive to keep."
@@ -44,7 +45,15 @@ defmodule BoundedBinary.Compact do
     rebuild_pairs(:maps.next(:maps.iterator(term)), term, rule)
   end
 
-  defp rebuild(term, _rule), do: term
+  defp rebuild(term, rule) do
+    if NativeRecord.native_record?(term), do: rebuild_record(term, rule), else: term
+  end
+
+  defp rebuild_record(record, rule) do
+    values = NativeRecord.values(record)
+    new_values = rebuild(values, rule)
+    if same?(values, new_values), do: record, else: NativeRecord.replace(record, new_values)
+  end
 
   defp rebuild_pairs(:none, map, _rule), do: map
 

@@ -6,7 +6,8 @@ defmodule BoundedBinary.DecodeError do
       * `:limit`: decoded, it would take more than `max_bytes`
       * `:malformed`: it is not what it should be, or it was damaged
       * `:truncated`: it ends too early
-      * `:forbidden`: it holds a function, reference or port, or an atom that does not exist
+      * `:forbidden`: it holds a function, reference or port, an identifier of another node, an atom that does not
+        exist, or a native record where OTP has none
     * `reason`: what was found, a string
     * `byte_offset`: where in the data, where that is known
     * `plug_status`: 413 for `:limit`, 400 otherwise; `Plug` answers with it by itself

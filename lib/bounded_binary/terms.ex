@@ -2,7 +2,7 @@ defmodule BoundedBinary.Terms do
   @moduledoc false
   # The external term format: what a term takes is found before it is decoded.
 
-  alias Bounded.{Arena, Bytes, Native}
+  alias Bounded.{Arena, Bytes, Native, NativeRecord}
   alias BoundedBinary.{Copy, DecodeError, Inflate}
 
   @doc "Decodes `binary` unless the term takes more than `max_bytes` or is of a kind that is not in `allow`."
@@ -18,6 +18,14 @@ defmodule BoundedBinary.Terms do
     end
   end
 
+  def decode(<<131, 121, _::binary>>, _max_bytes, _allow) do
+    reason =
+      "in the format that :erlang.term_to_binary/2 writes with its option :local, whose size nobody can tell before " <>
+        "it is decoded: write it without that option"
+
+    raise DecodeError.new(:malformed, reason, 1)
+  end
+
   def decode(<<131, _::binary>> = binary, max_bytes, allow) do
     decode_plain(aligned(binary), max_bytes, allow)
   end
@@ -29,14 +37,23 @@ defmodule BoundedBinary.Terms do
   end
 
   defp decode_plain(binary, max_bytes, allow) do
-    decoded = walk(binary, {1, 1, 0}, max_bytes, allow)
+    decoded = walk(binary, {1, 1, 0}, max_bytes, {allowed(allow), this_node()})
     Arena.charged(fn -> Native.binary_room(decoded) end)
     to_term(binary)
   end
 
-  defp walk(binary, position, max_bytes, allow) do
-    case Native.binary_walk_term(binary, position, limit(max_bytes), allow) do
-      {:more, position} -> walk(binary, position, max_bytes, allow)
+  # In the order of the native side.
+  defp allowed(allow) do
+    {:function in allow, :reference in allow, :port in allow, :external in allow,
+     NativeRecord.supported?()}
+  end
+
+  # What tells identifiers of this node from those of others.
+  defp this_node, do: {Atom.to_string(node()), :erlang.system_info(:creation)}
+
+  defp walk(binary, position, max_bytes, {allowed, node} = rules) do
+    case Native.binary_walk_term(binary, position, limit(max_bytes), allowed, node) do
+      {:more, position} -> walk(binary, position, max_bytes, rules)
       {:ok, decoded} -> decoded
       {:error, {kind, {detail, offset}}} -> raise error(kind, detail, offset, max_bytes)
     end
@@ -71,7 +88,19 @@ defmodule BoundedBinary.Terms do
     DecodeError.new(:malformed, "no known kind of term", offset)
   end
 
-  defp error(:forbidden, kind, offset, _) do
-    DecodeError.new(:forbidden, "holds a #{kind}, which is not allowed (option allow)", offset)
+  defp error(:forbidden, "native record", offset, _) do
+    reason = "holds a native record, which OTP #{:erlang.system_info(:otp_release)} cannot decode"
+    DecodeError.new(:forbidden, reason, offset)
   end
+
+  defp error(:forbidden, kind, offset, _) do
+    DecodeError.new(
+      :forbidden,
+      "holds #{article(kind)}, which is not allowed (option allow)",
+      offset
+    )
+  end
+
+  defp article("identifier" <> _ = kind), do: "an #{kind}"
+  defp article(kind), do: "a #{kind}"
 end

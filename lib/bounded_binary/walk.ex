@@ -3,7 +3,11 @@ defmodule BoundedBinary.Walk do
   # Every binary in a term, at any depth. What is still to be visited is kept on a list, not on a stack,
   # and the VM preempts the walk as it does any Elixir code.
 
-  @doc "Folds `fun` over the binaries of `term`: keys and values of maps, lists, improper ones too, and tuples."
+  alias Bounded.NativeRecord
+
+  @doc """
+  Folds `fun` over the binaries of `term`: keys and values of maps, lists, improper ones too, tuples and native records.
+  """
   def fold(term, acc, fun), do: visit(term, [], acc, fun)
 
   defp visit([head | tail], rest, acc, fun)
@@ -37,5 +41,9 @@ defmodule BoundedBinary.Walk do
     visit([], rest, fun.(term, acc), fun)
   end
 
-  defp visit(_other, rest, acc, fun), do: visit([], rest, acc, fun)
+  defp visit(other, rest, acc, fun) do
+    if NativeRecord.native_record?(other),
+      do: visit(NativeRecord.values(other), rest, acc, fun),
+      else: visit([], rest, acc, fun)
+  end
 end

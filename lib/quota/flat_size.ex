@@ -6,7 +6,7 @@ defmodule Quota.FlatSize do
   #
   # Bytes of binaries outside the heap are not counted: they are not copied.
 
-  alias Bounded.Cgroup
+  alias Bounded.{Cgroup, NativeRecord}
   alias Quota.Vm
 
   import Bitwise, only: [<<<: 2]
@@ -15,6 +15,10 @@ defmodule Quota.FlatSize do
   # A binary of more than 64 bytes, or part of one, takes up to so many words where it is referred to.
   @binary_words 11
   @heap_binary_bytes 64
+
+  # A native record with its definition, as OTP 29 lays it out: 8 words without fields, 9 and 3 a field with some.
+  @record_words 9
+  @field_words 3
   @small_map 32
 
   # The part of the node's memory that one answer may take: it arrives as a message, and is collected with that.
@@ -75,7 +79,20 @@ defmodule Quota.FlatSize do
   end
 
   # Leaves: large integers, floats, pids of other nodes, ports, references.
-  defp words(term, left), do: left - :erts_debug.flat_size(term)
+  defp words(term, left)
+       when is_number(term) or is_pid(term) or is_port(term) or is_reference(term),
+       do: left - :erts_debug.flat_size(term)
+
+  # Native records. For a kind of term that this library has not heard of there is no room: the VM's own count neither
+  # yields nor ends in time, and walks what is shared once for each way that leads to it.
+  defp words(term, left) do
+    if NativeRecord.native_record?(term) do
+      values = NativeRecord.values(term)
+      items(values, left - @record_words - @field_words * length(values))
+    else
+      throw(:larger)
+    end
+  end
 
   defp items(_, left) when left < 0, do: throw(:larger)
   defp items([], left), do: left

@@ -7,6 +7,17 @@ defmodule BoundedBinary.DecodeTest do
 
   defp decode_error(fun), do: assert_raise(DecodeError, fun)
 
+  # An identifier in the external term format.
+  defp external(kind, node, creation) do
+    name = <<?w, byte_size(node), node::binary>>
+
+    case kind do
+      :pid -> <<131, ?X, name::binary, 1::32, 0::32, creation::32>>
+      :port -> <<131, ?Y, name::binary, 1::32, creation::32>>
+      :reference -> <<131, ?Z, 3::16, name::binary, creation::32, 1::32, 2::32, 3::32>>
+    end
+  end
+
   describe "inflate/2" do
     test "says what is wrong with the data" do
       data = :zlib.gzip(:rand.bytes(100_000))
@@ -129,6 +140,54 @@ defmodule BoundedBinary.DecodeTest do
           BoundedBinary.to_term("", allow: allow)
         end
       end
+    end
+
+    # The VM keeps an entry for each node and start of a node, whoever decodes it: outside of any quota.
+    test "refuses identifiers of other nodes and of other starts of this one unless they are allowed" do
+      this = Atom.to_string(node())
+      own = :erlang.system_info(:creation)
+
+      for {node, creation} <- [{this, own + 1}, {"ok", own}], kind <- [:pid, :port, :reference] do
+        binary = external(kind, node, creation)
+        others = [:reference, :port, :function]
+
+        assert %{kind: :forbidden, byte_offset: 1, reason: reason} =
+                 decode_error(fn -> BoundedBinary.to_term(binary, allow: others) end)
+
+        assert reason ==
+                 "holds an identifier of another node, which is not allowed (option allow)"
+
+        term = BoundedBinary.to_term(binary, allow: [:external | others])
+        assert node(term) == String.to_existing_atom(node)
+
+        if kind != :pid,
+          do: decode_error(fn -> BoundedBinary.to_term(binary, allow: [:external]) end)
+      end
+
+      for kind <- [:pid, :port, :reference] do
+        term = BoundedBinary.to_term(external(kind, this, own), allow: [:reference, :port])
+        assert node(term) == node()
+      end
+    end
+
+    test "counts the entry that the VM keeps of each node" do
+      count = 1_000
+      pids = for n <- 1..count, do: tl(:erlang.binary_to_list(external(:pid, "ok", n)))
+      binary = IO.iodata_to_binary([<<131, ?l, count::32>>, pids, ?j])
+
+      assert %{kind: :limit} =
+               decode_error(fn ->
+                 BoundedBinary.to_term(binary, allow: [:external], max_bytes: 160 * count)
+               end)
+
+      assert length(BoundedBinary.to_term(binary, allow: [:external])) == count
+    end
+
+    test "says what the option :local of term_to_binary has written" do
+      assert %{kind: :malformed, reason: reason} =
+               decode_error(fn -> BoundedBinary.to_term(<<131, 121, 1, 2, 3, 4, 97, 1>>) end)
+
+      assert reason =~ ":local"
     end
 
     test "takes any limit" do

@@ -128,7 +128,9 @@ defmodule BoundedBinary.PropertyTest do
     end
 
     <<131, _::binary>> = external = :erlang.term_to_binary(term)
-    {:ok, decoded} = Bounded.Native.binary_walk_term(external, {1, 1, 0}, 1 <<< 60, allow_all())
+    node = {Atom.to_string(node()), :erlang.system_info(:creation)}
+    walked = Bounded.Native.binary_walk_term(external, {1, 1, 0}, 1 <<< 60, allow_all(), node)
+    {:ok, decoded} = walked
     assert decoded >= :erts_debug.flat_size(:erlang.binary_to_term(external)) * 8
   end
 
@@ -140,7 +142,7 @@ defmodule BoundedBinary.PropertyTest do
     assert kept <= 2 * needed + 64 * 1_000
   end
 
-  defp allow_all, do: {true, true, true}
+  defp allow_all, do: {true, true, true, true, true}
 
   defp random_term, do: term(4, fn -> bytes(200) end)
 

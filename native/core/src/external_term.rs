@@ -24,6 +24,14 @@ const BINARY_REFERENCE: u64 = 8;
 /// Words of a process identifier, port or reference of another node, besides a reference's numbers.
 const EXTERNAL_IDENTIFIER: u64 = 6;
 
+/// Words of an entry in the VM's table of nodes, which an identifier of a node that the VM does not know yet makes: 70
+/// bytes as the VM counts, 85 to 100 of the system's memory.
+const NODE: u64 = 16;
+
+/// Words of a native record besides its fields, and of each field, its definition included.
+const RECORD: u64 = 9;
+const RECORD_FIELD: u64 = 3;
+
 /// Words of a function besides what it captured, and besides the terms that describe it, on the release that takes most.
 const FUNCTION: u64 = 8;
 
@@ -33,10 +41,17 @@ const TRIE_WORDS_PER_KEY: u64 = 5;
 
 /// Kinds of terms that are refused unless they are allowed.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Allowed {
+pub struct Allowed<'a> {
     pub functions: bool,
     pub references: bool,
     pub ports: bool,
+    /// Process identifiers, references and ports of other nodes, and of this one before it was restarted.
+    pub external: bool,
+    /// Native records, where the VM has them.
+    pub records: bool,
+    /// This node's name and its number since it was started.
+    pub node: &'a [u8],
+    pub creation: u32,
 }
 
 /// Why a term is not decoded.
@@ -85,7 +100,7 @@ impl Walk {
         &mut self,
         bytes: &[u8],
         limit: u64,
-        allowed: Allowed,
+        allowed: &Allowed<'_>,
         terms: usize,
     ) -> Result<Progress, Fault> {
         for _ in 0..terms {
@@ -120,6 +135,13 @@ impl Walk {
     }
 }
 
+/// How the number of a node's start is written.
+#[derive(Clone, Copy)]
+enum Creation {
+    Byte,
+    Word,
+}
+
 /// One term without its children.
 struct Term<'a> {
     rest: &'a [u8],
@@ -131,7 +153,7 @@ struct Term<'a> {
 }
 
 impl Term<'_> {
-    fn read(&mut self, allowed: Allowed) -> Result<(), Fault> {
+    fn read(&mut self, allowed: &Allowed<'_>) -> Result<(), Fault> {
         match self.byte()? {
             b'a' => self.skip(1)?,
             b'b' => self.skip(4)?,
@@ -166,17 +188,20 @@ impl Term<'_> {
                 self.big(len)?;
             }
             b't' => self.map()?,
-            b'g' => self.identifier(9)?,
-            b'X' => self.identifier(12)?,
-            b'f' => self.port(5, allowed)?,
-            b'Y' => self.port(8, allowed)?,
-            b'x' => self.port(12, allowed)?,
+            b'g' => self.process(Creation::Byte, allowed)?,
+            b'X' => self.process(Creation::Word, allowed)?,
+            b'f' => self.port(4, Creation::Byte, allowed)?,
+            b'Y' => self.port(4, Creation::Word, allowed)?,
+            b'x' => self.port(8, Creation::Word, allowed)?,
             b'e' => {
                 self.require(allowed.references, "reference")?;
-                self.identifier(5)?;
+                let local = self.node(allowed)?;
+                self.skip(4)?;
+                self.creation(Creation::Byte, local, allowed)?;
             }
-            b'r' => self.reference(1, allowed)?,
-            b'Z' => self.reference(4, allowed)?,
+            b'r' => self.reference(Creation::Byte, allowed)?,
+            b'Z' => self.reference(Creation::Word, allowed)?,
+            b'C' => self.record(allowed)?,
             b'p' => self.function(allowed)?,
             b'q' => {
                 self.require(allowed.functions, "function")?;
@@ -228,27 +253,76 @@ impl Term<'_> {
         Ok(())
     }
 
-    fn port(&mut self, len: u64, allowed: Allowed) -> Result<(), Fault> {
-        self.require(allowed.ports, "port")?;
-        self.identifier(len)
+    fn process(&mut self, creation: Creation, allowed: &Allowed<'_>) -> Result<(), Fault> {
+        let local = self.node(allowed)?;
+        self.skip(8)?;
+        self.creation(creation, local, allowed)
     }
 
-    fn reference(&mut self, creation: u64, allowed: Allowed) -> Result<(), Fault> {
+    fn port(
+        &mut self,
+        number: u64,
+        creation: Creation,
+        allowed: &Allowed<'_>,
+    ) -> Result<(), Fault> {
+        self.require(allowed.ports, "port")?;
+        let local = self.node(allowed)?;
+        self.skip(number)?;
+        self.creation(creation, local, allowed)
+    }
+
+    fn reference(&mut self, creation: Creation, allowed: &Allowed<'_>) -> Result<(), Fault> {
         self.require(allowed.references, "reference")?;
         let numbers = self.u16()?;
-        self.identifier(creation + 4 * numbers)?;
+        let local = self.node(allowed)?;
+        self.creation(creation, local, allowed)?;
         self.words += numbers;
+        self.skip(4 * numbers)
+    }
+
+    /// The name of a node; says whether it is that of this one.
+    fn node(&mut self, allowed: &Allowed<'_>) -> Result<bool, Fault> {
+        let tag = self.byte()?;
+        let before = self.rest;
+        self.atom(tag)?;
+        // The name, behind its length of one byte or two.
+        let atom = &before[..before.len() - self.rest.len()];
+        let length = if matches!(tag, b'd' | b'v') { 2 } else { 1 };
+        Ok(atom.get(length..) == Some(allowed.node))
+    }
+
+    /// Which start of its node an identifier belongs to. The VM keeps an entry for each node and start that it has
+    /// seen, outside of any process, and for a minute after the last identifier is gone.
+    fn creation(
+        &mut self,
+        creation: Creation,
+        local: bool,
+        allowed: &Allowed<'_>,
+    ) -> Result<(), Fault> {
+        let creation = match creation {
+            Creation::Byte => u64::from(self.byte()?),
+            Creation::Word => self.u32()?,
+        };
+        self.words = EXTERNAL_IDENTIFIER;
+        // The VM takes 0 for its own as well.
+        if !local || (creation != 0 && creation != u64::from(allowed.creation)) {
+            self.require(allowed.external, "identifier of another node")?;
+            self.words += NODE;
+        }
         Ok(())
     }
 
-    /// The name of a node and `len` bytes behind it.
-    fn identifier(&mut self, len: u64) -> Result<(), Fault> {
-        let tag = self.byte()?;
-        self.atom(tag)?;
-        self.scalar(len, EXTERNAL_IDENTIFIER)
+    /// The number of fields and a flag, then module, name, names of fields and their values.
+    fn record(&mut self, allowed: &Allowed<'_>) -> Result<(), Fault> {
+        self.require(allowed.records, "native record")?;
+        let fields = self.u32()?;
+        self.skip(1)?;
+        self.words = RECORD + RECORD_FIELD * fields;
+        self.children = 2 + 2 * fields;
+        Ok(())
     }
 
-    fn function(&mut self, allowed: Allowed) -> Result<(), Fault> {
+    fn function(&mut self, allowed: &Allowed<'_>) -> Result<(), Fault> {
         self.require(allowed.functions, "function")?;
         // Size, arity, hash and index; then the number of captured terms, behind module, old index, old
         // hash and process identifier.

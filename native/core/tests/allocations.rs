@@ -255,7 +255,7 @@ fn what_is_allocated_is_charged() {
     nested.resize(6_000_001, b'j');
     let walked = allocated(|| {
         let mut walk = Walk::new(0);
-        let all = walk.step(&nested, u64::MAX, Allowed::default(), usize::MAX);
+        let all = walk.step(&nested, u64::MAX, &Allowed::default(), usize::MAX);
         assert_eq!(all, Ok(Progress::Done));
     });
     assert_eq!(walked, 0);

@@ -1,16 +1,25 @@
 use crate::external_term::*;
 
-const EVERYTHING: Allowed = Allowed {
+const EVERYTHING: Allowed<'_> = Allowed {
     functions: true,
     references: true,
     ports: true,
+    external: true,
+    records: true,
+    node: b"here@home",
+    creation: 7,
 };
 
 /// Walks `terms` at a time; the bytes that the term takes, or the fault and where.
-fn walk(bytes: &[u8], limit: u64, allowed: Allowed, terms: usize) -> Result<u64, (Fault, usize)> {
+fn walk(
+    bytes: &[u8],
+    limit: u64,
+    allowed: Allowed<'_>,
+    terms: usize,
+) -> Result<u64, (Fault, usize)> {
     let mut walk = Walk::new(0);
     loop {
-        match walk.step(bytes, limit, allowed, terms) {
+        match walk.step(bytes, limit, &allowed, terms) {
             Ok(Progress::More) => {}
             Ok(Progress::Done) => return Ok(walk.decoded),
             Err(fault) => return Err((fault, walk.position)),
@@ -67,27 +76,72 @@ fn depth_costs_nothing() {
     );
 }
 
+/// `head`, a node's name, `ids` and the number of its start.
+fn identifier(head: &[u8], node: &str, ids: usize, creation: u32) -> Vec<u8> {
+    let name = [b"w", [node.len() as u8].as_slice(), node.as_bytes()].concat();
+    let creation = creation.to_be_bytes();
+    [head, &name, &vec![0; ids], &creation].concat()
+}
+
+fn with_ids_last(head: &[u8], node: &str, creation: u32, ids: usize) -> Vec<u8> {
+    [identifier(head, node, 0, creation), vec![0; ids]].concat()
+}
+
 #[test]
 fn refuses_what_was_not_asked_for() {
-    let node = b"w\x03a@b";
-    let with_node = |head: &[u8], tail: usize| [head, node, vec![0; tail].as_slice()].concat();
-    let reference = with_node(b"Z\x00\x03", 4 + 12);
-    let port = with_node(b"x", 12);
+    let reference = with_ids_last(b"Z\x00\x03", "here@home", 7, 12);
+    let port = identifier(b"x", "here@home", 8, 7);
     let export = b"qw\x01aw\x01ba\x01".to_vec();
-    let pid = with_node(b"X", 12);
+    let record = b"C\x00\x00\x00\x01\x00w\x01mw\x01rw\x01fa\x05".to_vec();
     for (bytes, kind) in [
         (&reference, "reference"),
         (&port, "port"),
         (&export, "function"),
+        (&record, "native record"),
     ] {
         let refused = walk(bytes, u64::MAX, Allowed::default(), 9);
         assert_eq!(refused, Err((Fault::Forbidden(kind), 0)));
         assert!(size(bytes).is_ok());
     }
-    assert_eq!(
-        walk(&pid, u64::MAX, Allowed::default(), 9),
-        Ok(EXTERNAL_IDENTIFIER * WORD)
-    );
+}
+
+#[test]
+fn identifiers_of_other_nodes_have_to_be_asked_for_and_count_for_what_the_vm_keeps_of_the_node() {
+    let mut allowed = EVERYTHING;
+    allowed.external = false;
+    let kinds = |node: &str, creation: u32| {
+        [
+            identifier(b"X", node, 8, creation),
+            identifier(b"Y", node, 4, creation),
+            identifier(b"x", node, 8, creation),
+            with_ids_last(b"Z\x00\x03", node, creation, 12),
+        ]
+    };
+    for (node, creation) in [("here@home", 7), ("here@home", 0)] {
+        for bytes in kinds(node, creation) {
+            let local = walk(&bytes, u64::MAX, allowed, 9);
+            assert!(local.is_ok_and(|bytes| bytes <= 9 * WORD), "{bytes:?}");
+        }
+    }
+    for (node, creation) in [("here@home", 8), ("there@home", 7), ("", 7)] {
+        for bytes in kinds(node, creation) {
+            let refused = walk(&bytes, u64::MAX, allowed, 9);
+            let kind = Fault::Forbidden("identifier of another node");
+            assert_eq!(refused, Err((kind, 0)), "{bytes:?}");
+            assert!(size(&bytes).is_ok_and(|bytes| bytes >= NODE * WORD));
+        }
+    }
+    // The formats of old have a byte for the number.
+    let old = |creation: u8| [b"gw\x09here@home\0\0\0\0\0\0\0\0", &[creation][..]].concat();
+    assert!(walk(&old(7), u64::MAX, allowed, 9).is_ok());
+    assert!(walk(&old(1), u64::MAX, allowed, 9).is_err());
+}
+
+#[test]
+fn a_native_record_counts_for_its_definition_too() {
+    let record = b"C\x00\x00\x00\x02\x00w\x01mw\x01rw\x01fw\x01ga\x05m\x00\x00\x00\x01x";
+    assert_eq!(size(record), Ok((9 + 6 + 3) * WORD));
+    assert_eq!(size(b"C\xff\xff\xff\xff\x00w\x01m"), Err(Fault::Truncated));
 }
 
 #[test]
@@ -109,7 +163,7 @@ fn every_truncation_is_found_whatever_the_step() {
 #[test]
 fn unknown_tags_are_malformed() {
     for tag in 0..=u8::MAX {
-        let known = b"abFcdvswhijklmMnotgXfYxerZpq".contains(&tag);
+        let known = b"abFcdvswhijklmMnotgXfYxerZpqC".contains(&tag);
         let result = size(&[tag]);
         assert_eq!(result == Err(Fault::Malformed), !known, "tag {tag}");
     }
@@ -121,12 +175,12 @@ proptest::proptest! {
     /// Whatever the bytes are, the walk ends, within them, and with the same verdict however it is cut.
     #[test]
     fn any_bytes_have_one_verdict(
-        bytes in proptest::collection::vec(proptest::sample::select(b"abhijklmMntgXZpqsw\x00\x01\x02\x05".as_slice()), 0..60),
+        bytes in proptest::collection::vec(proptest::sample::select(b"abhijklmMntgXZpqswC\x00\x01\x02\x05".as_slice()), 0..60),
         terms in 1usize..5,
         limit in 0u64..400,
     ) {
         let mut whole = Walk::new(0);
-        let at_once = whole.step(&bytes, limit, EVERYTHING, usize::MAX);
+        let at_once = whole.step(&bytes, limit, &EVERYTHING, usize::MAX);
         let in_steps = walk(&bytes, limit, EVERYTHING, terms);
         proptest::prop_assert!(whole.position <= bytes.len());
         match (at_once, in_steps) {

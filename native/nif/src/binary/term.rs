@@ -21,7 +21,8 @@ fn binary_walk_term<'a>(
     binary: Binary<'a>,
     (position, pending, decoded): Position,
     limit: u64,
-    (functions, references, ports): (bool, bool, bool),
+    (functions, references, ports, external, records): (bool, bool, bool, bool, bool),
+    (node, creation): (Binary<'a>, u32),
 ) -> Term<'a> {
     let _measuring = timing::measure();
     let mut walk = Walk {
@@ -33,8 +34,12 @@ fn binary_walk_term<'a>(
         functions,
         references,
         ports,
+        external,
+        records,
+        node: &node,
+        creation,
     };
-    match walk.step(&binary, limit, allowed, STEP) {
+    match walk.step(&binary, limit, &allowed, STEP) {
         Ok(Progress::More) => {
             consume_timeslice(env, 20);
             let position: Position = (walk.position, walk.pending, walk.decoded);
