@@ -136,6 +136,7 @@ defmodule Bounded.Native do
   def xml_feed(_parser, _binary, _offset, _length, _last, _built), do: not_loaded()
   def xml_close(_parser), do: not_loaded()
   def xml_position(_parser), do: not_loaded()
+  def xml_progress(_parser), do: not_loaded()
   def xml_encoding?(_name), do: not_loaded()
   def xml_encodings, do: not_loaded()
 

@@ -11,6 +11,7 @@ defmodule BoundedXml.ParseError do
       * `:unsupported`: XML that this library does not read, or was told not to: an encoding that
         `BoundedXml.encodings/0` does not list, compressed data, a DOCTYPE with `doctype: :reject`, which
         `limits: :strict` implies
+      * `:internal`: a bug of this library, which could not get on with the document
     * `reason`: what was wrong, in words
     * `line`, `column`: both from 1; columns count characters
     * `byte_offset`: bytes of the original input before the place, from 0
@@ -24,7 +25,7 @@ defmodule BoundedXml.ParseError do
       ** (BoundedXml.ParseError) malformed XML at line 1, column 7 (byte 6): </b> belongs here, not </a>
   """
 
-  @type kind :: :malformed | :truncated | :limit | :encoding | :unsupported
+  @type kind :: :malformed | :truncated | :limit | :encoding | :unsupported | :internal
 
   @type t :: %__MODULE__{
           kind: kind,
@@ -36,6 +37,9 @@ defmodule BoundedXml.ParseError do
           value: non_neg_integer | nil,
           seen: non_neg_integer | nil
         }
+
+  # Where more than this is allowed, this much is; see `BoundedXml`, "Limits".
+  @ceilings %{max_name_bytes: 1_048_576}
 
   defexception [:kind, :reason, :line, :column, :byte_offset, :limit, :value, :seen]
 
@@ -56,6 +60,13 @@ defmodule BoundedXml.ParseError do
   end
 
   @impl true
+  # A limit that is no option, or one that is as large as it can be, is not to be raised.
+  def message(%{kind: :limit, limit: limit, value: value} = error)
+      when limit == nil or
+             (is_map_key(@ceilings, limit) and value == :erlang.map_get(limit, @ceilings)) do
+    "XML over a limit #{place(error)}: #{error.reason}"
+  end
+
   def message(%{kind: :limit} = error) do
     "XML over a limit #{place(error)}: #{error.reason}. " <>
       "If the source is to be trusted, pass a larger #{error.limit}"
@@ -66,6 +77,7 @@ defmodule BoundedXml.ParseError do
   defp title(:malformed), do: "malformed XML"
   defp title(:truncated), do: "XML that ends too early,"
   defp title(:encoding), do: "XML with a broken encoding"
+  defp title(:internal), do: "cannot read this XML"
   defp title(:unsupported), do: "unsupported XML"
 
   defp place(error),

@@ -18,7 +18,7 @@ defmodule BoundedXml.Parser do
   """
 
   alias Bounded.{Arena, Native}
-  alias BoundedXml.{Errors, Iodata, Options, ParseError, ParserError}
+  alias BoundedXml.{Errors, Iodata, Options, ParseError, ParserError, Progress}
 
   @enforce_keys [:ref]
   defstruct [:ref]
@@ -92,10 +92,23 @@ defmodule BoundedXml.Parser do
     end
   end
 
-  defp parse(ref, {binary, offset, length}, last?, batches, built \\ []) do
+  defp parse(
+         ref,
+         {binary, offset, length},
+         last?,
+         batches,
+         built \\ [],
+         progress \\ Progress.new()
+       ) do
     nif = fn -> Native.xml_feed(ref, binary, offset, length, last?, built) end
 
     case Arena.charged(nif) do
+      {:ok, {:full, [], built, _ref}} ->
+        case Progress.note(progress, ref) do
+          {:ok, progress} -> parse(ref, {"", 0, 0}, last?, batches, built, progress)
+          {:error, error} -> {:error, error, events(batches)}
+        end
+
       {:ok, {:full, events, built, _ref}} ->
         parse(ref, {"", 0, 0}, last?, [events | batches], built)
 

@@ -4,13 +4,23 @@ defmodule BoundedXml.Reader do
   # Behind the `Enumerable` of `BoundedXml.Stream`.
 
   alias Bounded.{Arena, Native}
-  alias BoundedXml.{Errors, Nursery, Options, Source}
+  alias BoundedXml.{Errors, Nursery, Options, Progress, Source}
 
   # `status` is what the parser said last: `:more` wants input, `:full` has events to give without any,
   # `:done` is closed. `built` is what it wants back of an element that is not finished.
   # The parser is made with the first part, so that a small document takes one call.
-  # `read` counts the bytes read since the heap was collected.
-  defstruct [:source, :options, :path, :nursery, parser: nil, status: :more, built: [], read: 0]
+  # `read` counts the bytes read since the heap was collected. `progress` is of calls that gave nothing.
+  defstruct [
+    :source,
+    :options,
+    :path,
+    :nursery,
+    parser: nil,
+    status: :more,
+    built: [],
+    read: 0,
+    progress: Progress.new()
+  ]
 
   # Consumed events are collected at the latest when so much was read.
   @collect_bytes 262_144
@@ -125,6 +135,17 @@ defmodule BoundedXml.Reader do
       reader,
       charged(reader, fn -> Native.xml_feed(parser, binary, offset, length, last?, built) end)
     )
+  end
+
+  defp took(reader, {:ok, {:full, [], built, parser}}) do
+    case Progress.note(reader.progress, parser) do
+      {:ok, progress} ->
+        next(%{reader | status: :full, built: built, parser: parser, progress: progress})
+
+      {:error, error} ->
+        close(reader)
+        raise error
+    end
   end
 
   defp took(reader, {:ok, {status, events, built, parser}}) do

@@ -33,7 +33,7 @@ mod words {
     rustler::atoms! {
         more, full, done,
         unusable, busy, broken, closed,
-        malformed, truncated, limit, encoding, unsupported,
+        malformed, truncated, limit, encoding, internal, unsupported,
     }
 }
 
@@ -129,6 +129,18 @@ fn xml_position<'a>(env: Env<'a>, parser: ResourceArc<ParserHandle>) -> Term<'a>
     }
 }
 
+/// A number that changes as the parser gets on.
+#[rustler::nif]
+fn xml_progress<'a>(env: Env<'a>, parser: ResourceArc<ParserHandle>) -> Term<'a> {
+    match lock(env, &parser) {
+        Ok(state) => match &*state {
+            State::Open(session) => session.progress().encode(env),
+            State::Failed(_) | State::Closed => terms::nil().encode(env),
+        },
+        Err(unusable) => unusable,
+    }
+}
+
 /// Whether a document can be read in the encoding of this name.
 #[rustler::nif(name = "xml_encoding?")]
 fn xml_encoding(name: &str) -> bool {
@@ -218,6 +230,7 @@ fn failed<'a>(env: Env<'a>, error: &DocumentError) -> Term<'a> {
         ErrorKind::Truncated => words::truncated(),
         ErrorKind::Limit => words::limit(),
         ErrorKind::Encoding => words::encoding(),
+        ErrorKind::Internal => words::internal(),
         ErrorKind::Unsupported => words::unsupported(),
     };
     let limit = error.limit.as_ref().map(|limit| {

@@ -64,7 +64,7 @@ pub struct EntityId(u32);
 pub struct ElementId(u32);
 
 /// A declared attribute that has a default value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct DefaultId(u32);
 
 /// What a reference to a general entity comes to.

@@ -11,10 +11,12 @@ use crate::xml::input::buffer::{End, Input};
 use crate::xml::input::line_counter::Places;
 use crate::xml::input::position::Position;
 use crate::xml::scanner::interrupt::{Fault, Halt};
+use crate::xml::scanner::progress::{Place, Progress};
 use crate::xml::scanner::state::{Core, Region, State};
 use crate::xml::scanner::{CREDIT, Scanner};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// The most bytes that one call scans.
+/// The most bytes that one call scans, besides those that it need not look at again.
 const STRETCH: usize = 1 << 17;
 
 /// What [`Parser::run`] stopped for.
@@ -35,6 +37,9 @@ pub struct Parser {
     places: Places,
     core: Core,
     dtd: Option<Dtd>,
+    /// How far beyond what it need not look at again the next call may see.
+    stretch: usize,
+    progress: Progress,
     /// There will be no more input.
     finished: bool,
     failed: Option<DocumentError>,
@@ -52,6 +57,8 @@ impl Parser {
             places: Places::new(decoder),
             core: Core::new(options, account),
             dtd: None,
+            stretch: STRETCH,
+            progress: Progress::default(),
             finished: false,
             failed: None,
         }
@@ -89,26 +96,55 @@ impl Parser {
             self.input.finish(&mut self.places)?;
         }
         self.core.credit = CREDIT;
+        let begin = self.input.at + self.core.held();
         let mut stretch_end = self.input.text().len();
         // A DOCTYPE is held back until all of it is there.
         if self.core.state != State::Doctype {
-            stretch_end = stretch_end.min(self.input.at + STRETCH);
+            stretch_end = stretch_end.min(begin + self.stretch);
         }
+        let halt = self.scan_texts(stretch_end, sink);
+        let starves = matches!(halt, Halt::Starved) && stretch_end < self.input.text().len();
+        let moved = self.input.at + self.core.held() > begin;
+        // Whatever it is that waits for the end of something, next time it sees more.
+        self.stretch = match starves && !moved {
+            true => self.stretch.saturating_add(STRETCH),
+            false => STRETCH,
+        };
+        let status = match halt {
+            Halt::Full | Halt::Entered => Status::Full,
+            Halt::Starved if starves => Status::Full,
+            Halt::Starved => self.starved(sink)?,
+            Halt::Refused(refusal) => return Err(Error::Refused(refusal)),
+            Halt::Fault(fault) => return self.fault(*fault),
+        };
+        if status != Status::Full {
+            self.progress.reset();
+        } else if !self.progress.note(&self.core, self.input.at, stretch_end) {
+            return self.stuck();
+        }
+        Ok(status)
+    }
+
+    /// Scans the text on top of the stack, and what it leads to, with the input's up to `stretch_end`.
+    fn scan_texts<S: Sink>(&mut self, stretch_end: usize, sink: &mut S) -> Halt {
         loop {
             let halt = self.scan(stretch_end, sink);
-            match halt {
-                Halt::Full => return Ok(Status::Full),
-                Halt::Entered => {
-                    if let Some(dtd) = self.core.declared.take() {
-                        self.dtd = Some(dtd);
-                    }
-                }
-                Halt::Starved if stretch_end < self.input.text().len() => return Ok(Status::Full),
-                Halt::Starved => return self.starved(sink),
-                Halt::Refused(refusal) => return Err(Error::Refused(refusal)),
-                Halt::Fault(fault) => return self.fault(*fault),
+            if !matches!(halt, Halt::Entered) {
+                return halt;
+            }
+            if let Some(dtd) = self.core.declared.take() {
+                self.dtd = Some(dtd);
             }
         }
+    }
+
+    /// Call after call got nowhere.
+    #[cold]
+    fn stuck<T>(&mut self) -> Result<T, Error> {
+        let position = self.position();
+        let reason =
+            "the parser does not get on from here. This is a fault of bounded's: please report it";
+        self.fail(ErrorKind::Internal, reason.into(), None, position)
     }
 
     /// Scans the text on top of the stack: the input up to `end`, or an entity's.
@@ -155,6 +191,14 @@ impl Parser {
         };
         let reason = fault.reason.into_owned();
         self.fail(fault.kind, reason, fault.limit, position)
+    }
+
+    /// A number that differs as soon as anything moved that is not a sink's.
+    pub fn progress(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        let place = Place::of(&self.core, self.input.at, self.stretch);
+        (self.input.fed(), place).hash(&mut hasher);
+        hasher.finish()
     }
 
     /// What the document type declares, once it was read.

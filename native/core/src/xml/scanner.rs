@@ -10,6 +10,7 @@ pub mod entities;
 pub mod finish_tag;
 pub mod interrupt;
 pub mod markup;
+pub mod progress;
 pub mod prolog;
 pub mod resolve_namespaces;
 pub mod start_tag;
@@ -21,8 +22,8 @@ use crate::xml::input::line_counter::Places;
 use crate::xml::input::position::Position;
 use crate::xml::scanner::interrupt::{Halt, exceeded, malformed};
 use crate::xml::scanner::state::{Core, Region, State};
-use crate::xml::syntax::byte_class::{self, NAME, START};
-use crate::xml::syntax::names::{is_qname, name_len};
+use crate::xml::syntax::byte_class::{self, START};
+use crate::xml::syntax::names::{NameEnd, find_name_end, is_qname};
 use std::convert::Infallible;
 
 /// What a call may do before it returns, in units of about a nanosecond.
@@ -60,7 +61,10 @@ impl<S: Sink> Scanner<'_, S> {
             }
             match self.core.state {
                 State::Between => {
-                    self.plain()?;
+                    // A name or reference that was begun is read on with by the scanner proper.
+                    if !self.core.is_begun() {
+                        self.plain()?;
+                    }
                     self.token()?
                 }
                 State::StartTag => self.start_tag()?,
@@ -136,34 +140,23 @@ impl<S: Sink> Scanner<'_, S> {
     #[inline]
     pub fn name(&mut self, text: &[u8], from: usize) -> Result<(usize, usize), Halt> {
         let held = std::mem::take(&mut self.core.held);
-        let mut bits = 0x80;
         if held == 0 {
             match text.get(from) {
                 None => return Err(Halt::Starved),
-                Some(&byte) if byte_class::is(byte, START) => bits = 0,
+                Some(&byte) if byte_class::is(byte, START) => {}
                 Some(_) => return malformed(from, "a name belongs here"),
             }
         }
-        let mut at = from + held;
-        while at < text.len() && byte_class::is(text[at], NAME) {
-            bits |= text[at];
-            at += 1;
-        }
         let max = self.core.limits.max_name_bytes as usize;
-        if at - from > max {
-            return exceeded(from + max, "max_name_bytes", max as u64, max as u64 + 1);
-        }
-        if at == text.len() {
-            self.core.held = at - from;
-            return Err(Halt::Starved);
-        }
-        if bits >= 0x80 {
-            let len = name_len(&text[from..at]);
-            if len < at - from {
-                return malformed(from + len, "a name does not contain this character");
+        match find_name_end(text, from, held, max) {
+            NameEnd::At(end) => Ok((from, end)),
+            NameEnd::Open(held) => {
+                self.core.held = held;
+                Err(Halt::Starved)
             }
+            NameEnd::Illegal(at) => malformed(at, "a name does not contain this character"),
+            NameEnd::TooLong => exceeded(from + max, "max_name_bytes", max as u64, max as u64 + 1),
         }
-        Ok((from, at))
     }
 
     /// Checks the colons of an element's or attribute's name; returns the length of prefix and colon.

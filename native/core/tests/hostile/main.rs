@@ -87,6 +87,7 @@ fn verdict(measured: &Measured) -> Verdict {
         None => Accepted,
         Some(error) => match (error.kind, error.limit) {
             (ErrorKind::Limit, limit) => Limit(limit.map_or(NO_OPTION, |limit| limit.name)),
+            (ErrorKind::Internal, _) => panic!("{}", error.reason),
             (ErrorKind::Unsupported, _) => Unsupported,
             _ => Malformed,
         },

@@ -49,6 +49,11 @@ impl LargeValues {
         }
     }
 
+    /// Bytes written of the values that wait.
+    pub fn written(&self) -> usize {
+        self.values.iter().map(|value| value.written).sum()
+    }
+
     pub fn begin_call(&mut self) {
         self.budget = STEP;
     }

@@ -12,6 +12,7 @@ use crate::xml::values::Values;
 use bounded_core::arena::account::{Account, Refusal};
 use bounded_core::xml::{DocumentError, Error, ErrorKind, Parser, Position, Status};
 use rustler::{Env, NifResult, Term};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 /// What the session can do next.
@@ -67,6 +68,15 @@ impl Session {
 
     pub fn position(&mut self) -> Position {
         self.parser.position()
+    }
+
+    /// A number that differs as soon as anything moved: in the parser, or in an event that takes several calls.
+    pub fn progress(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        let records = self.selection.as_ref().map(|it| it.tree.progress());
+        let within = (self.large.written(), self.long_tag.unbuilt(), records);
+        (self.parser.progress(), within).hash(&mut hasher);
+        hasher.finish()
     }
 
     /// Takes `chunk`, then reads on, given what the call before built. Refused, it took nothing.

@@ -36,6 +36,8 @@ pub struct Tree {
     touched: bool,
     /// What came back from the caller is not what it was given.
     broken: bool,
+    /// Children that were put before others of their element.
+    moved: u64,
 }
 
 /// What closing an element came to.
@@ -58,7 +60,13 @@ impl Tree {
             depth: 0,
             touched: false,
             broken: false,
+            moved: 0,
         }
+    }
+
+    /// A number that grows while an element closes.
+    pub fn progress(&self) -> u64 {
+        self.moved
     }
 
     pub fn is_touched(&self) -> bool {
@@ -183,6 +191,7 @@ impl Tree {
                 return None;
             }
             batch.count(1, 0);
+            self.moved += 1;
             list = terms.cell(child, list);
             earlier = rest;
         }

@@ -36,6 +36,8 @@ pub enum ErrorKind {
     Limit,
     /// Bytes that its encoding does not allow.
     Encoding,
+    /// A fault of this library's: it could not get on with the document.
+    Internal,
     /// XML, but of a kind that is not read: an unknown encoding, a DOCTYPE where none is allowed.
     Unsupported,
 }

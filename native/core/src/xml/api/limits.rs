@@ -11,6 +11,10 @@ pub const UNLIMITED: u64 = u64::MAX;
 /// Offsets within a token are 32 bits wide: no limit in bytes counts for more than this.
 pub(crate) const MAX_BYTES: u64 = 1 << 30;
 
+/// A name is compared, kept and told within one call of the parser, which must be short: a larger
+/// `max_name_bytes` counts as this.
+pub const MAX_NAME_BYTES: u64 = MIB;
+
 /// Limits of one document. Byte limits count UTF-8, whatever the document's encoding, except `max_bytes`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -115,8 +119,8 @@ impl Limits {
 
     /// The same limits, none of them wider than the parser's own offsets.
     pub(crate) fn clamped(mut self) -> Limits {
+        self.max_name_bytes = self.max_name_bytes.min(MAX_NAME_BYTES);
         for limit in [
-            &mut self.max_name_bytes,
             &mut self.max_attribute_bytes,
             &mut self.max_token_bytes,
             &mut self.max_text_bytes,

@@ -29,6 +29,11 @@ impl Expansions {
         }
     }
 
+    /// References so far.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
     /// Notes one reference to an entity whose replacement text has `bytes`, after `consumed` bytes of input.
     #[inline]
     pub fn expand(&mut self, bytes: u64, consumed: u64) -> Result<(), ExceededLimit> {

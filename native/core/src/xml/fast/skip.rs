@@ -8,7 +8,7 @@ use crate::xml::fast::skip_loop::Stop;
 use crate::xml::scanner::Scanner;
 use crate::xml::scanner::interrupt::Halt;
 use crate::xml::simd::byte_search::text_end;
-use crate::xml::syntax::reference::{self, Reference, Target, predefined};
+use crate::xml::syntax::reference::{self, predefined};
 
 /// What a token costs that is not told, and each attribute and reference in it, in units of credit.
 pub(crate) const SKIM_COST: usize = 10;
@@ -113,12 +113,5 @@ pub fn reference_end(text: &[u8], at: usize, max_name: usize) -> Option<usize> {
 
 #[inline(never)]
 fn character_end(text: &[u8], at: usize, max_name: usize) -> Option<usize> {
-    match reference::read(text, at, max_name, false) {
-        Ok(Reference {
-            target: Target::Char(_),
-            end,
-        }) => Some(end),
-        // Whatever it is, it is read again.
-        _ => None,
-    }
+    reference::short_character(text, at, max_name).map(|(_, end)| end)
 }

@@ -82,6 +82,11 @@ impl Input {
         &self.text[..self.valid]
     }
 
+    /// Bytes of the original that came so far.
+    pub fn fed(&self) -> u64 {
+        self.fed
+    }
+
     /// What is not yet scanned.
     pub fn rest(&self) -> &[u8] {
         &self.text[self.at..self.valid]

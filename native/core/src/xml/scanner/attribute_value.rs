@@ -54,7 +54,8 @@ impl<S: Sink> Scanner<'_, S> {
     fn value_reference(&mut self, text: &[u8], at: usize) -> Result<usize, Halt> {
         self.spend(REFERENCE_COST)?;
         let max = self.core.limits.max_name_bytes as usize;
-        let reference = reference::read(text, at, max, self.core.options.namespaces)?;
+        let namespaces = self.core.options.namespaces;
+        let reference = reference::read(text, at, max, namespaces, &mut self.core.reference)?;
         match reference.target {
             Target::Char(char) => {
                 let mut utf8 = [0; 4];

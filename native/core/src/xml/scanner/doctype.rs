@@ -78,6 +78,12 @@ impl Declaration {
         }
     }
 
+    /// A number that grows as the declaration is read.
+    pub fn work(&self) -> u64 {
+        let read = self.parser.as_ref().map_or(0, DtdParser::work);
+        (self.part as u64) + read
+    }
+
     /// Where the head ends: at a '[' or '>' outside of quotes.
     fn find_head(&mut self, text: &[u8]) -> Option<usize> {
         for (index, &byte) in text.iter().enumerate().skip(self.searched) {

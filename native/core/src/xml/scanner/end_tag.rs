@@ -2,7 +2,7 @@
 
 use crate::xml::api::sink::Sink;
 use crate::xml::scanner::Scanner;
-use crate::xml::scanner::interrupt::{Halt, malformed, shown};
+use crate::xml::scanner::interrupt::{Halt, SHOWN, malformed, shown};
 use crate::xml::scanner::state::{Core, Region, State};
 use crate::xml::syntax::byte_class::{self, NAME, SPACE};
 
@@ -14,12 +14,18 @@ impl<S: Sink> Scanner<'_, S> {
             return malformed(self.at, "this end tag has no start tag here");
         }
         let from = self.at + 2;
+        // Of a long name, what was compared in an earlier text is not compared again.
+        let held = std::mem::take(&mut self.core.held);
         let name = self.core.innermost();
         let end = from + name.len();
+        let rest = &self.text[from + held..];
         match self.text.get(end) {
-            Some(&next) if &self.text[from..end] == name && !byte_class::is(next, NAME) => {}
-            None if name.starts_with(&self.text[from..]) => return Err(Halt::Starved),
-            _ => return self.mismatch(),
+            Some(&next) if rest.starts_with(&name[held..]) && !byte_class::is(next, NAME) => {}
+            None if name[held..].starts_with(rest) => {
+                self.core.held = held + rest.len();
+                return Err(Halt::Starved);
+            }
+            _ => return self.mismatch(from),
         }
         self.begin_token(State::EndTag);
         self.core.taken = end - self.at;
@@ -81,11 +87,21 @@ impl<S: Sink> Scanner<'_, S> {
         }
     }
 
-    /// The end tag is not that of the innermost element.
+    /// The end tag, whose name is at `from`, is not that of the innermost element.
+    ///
+    /// As much of the name is read as is shown, or there is.
     #[cold]
-    fn mismatch(&mut self) -> Result<(), Halt> {
-        let (start, end) = self.name(self.text, self.at + 2)?;
-        let found = shown(&self.text[start..end]);
+    fn mismatch(&mut self, from: usize) -> Result<(), Halt> {
+        let text = &self.text[..self.text.len().min(from + SHOWN + 1)];
+        let end = match self.name(text, from) {
+            Ok((_, end)) => end,
+            Err(Halt::Starved) if text.len() > from + SHOWN => text.len(),
+            Err(halt) => {
+                self.core.held = 0;
+                return Err(halt);
+            }
+        };
+        let found = shown(&text[from..end]);
         let expected = shown(self.core.innermost());
         malformed(
             self.at,

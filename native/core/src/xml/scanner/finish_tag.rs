@@ -13,7 +13,7 @@ use crate::xml::scanner::{ATTRIBUTE_COST, Scanner};
 use crate::xml::syntax::utf8;
 
 /// How far a tag that was scanned has come. Each stage may take several calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Stage {
     Scanned,
     /// Adding what the document type declares for its element, from this declaration on.

@@ -89,14 +89,16 @@ pub(crate) fn beyond<T>(at: usize, limit: ExceededLimit) -> Result<T, Halt> {
     })))
 }
 
+/// Bytes of a name that a message shows.
+pub(crate) const SHOWN: usize = 64;
+
 /// A name from the document, short enough for a message.
 #[cold]
 pub(crate) fn shown(name: &[u8]) -> String {
-    const LONGEST: usize = 64;
     match name.len() {
-        0..=LONGEST => String::from_utf8_lossy(name).into_owned(),
+        0..=SHOWN => String::from_utf8_lossy(name).into_owned(),
         _ => {
-            let end = crate::xml::syntax::utf8::floor(name, LONGEST);
+            let end = crate::xml::syntax::utf8::floor(name, SHOWN);
             format!("{}...", String::from_utf8_lossy(&name[..end]))
         }
     }

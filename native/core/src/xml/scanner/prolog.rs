@@ -1,14 +1,19 @@
 //! The very beginning: an XML declaration, or none.
 
+use crate::xml::api::error::ErrorKind;
 use crate::xml::api::sink::{Prolog, Sink};
 use crate::xml::scanner::Scanner;
-use crate::xml::scanner::interrupt::{Halt, malformed};
+use crate::xml::scanner::interrupt::{Halt, exceeded, fault, malformed};
 use crate::xml::scanner::state::State;
 use crate::xml::syntax::byte_class::{self, SPACE};
 use crate::xml::syntax::utf8;
 use memchr::memmem;
 
 const OPEN: &[u8] = b"<?xml";
+
+/// Bytes of the XML declaration: it is read, and told, in one call.
+const MAX_DECLARATION: u64 = 256 * 1024;
+const TOO_LONG: &str = "an XML declaration has at most 262144 bytes, whatever max_token_bytes is, and this one has more";
 
 impl<S: Sink> Scanner<'_, S> {
     pub fn beginning(&mut self) -> Result<(), Halt> {
@@ -23,21 +28,28 @@ impl<S: Sink> Scanner<'_, S> {
     }
 
     fn xml_declaration(&mut self) -> Result<(), Halt> {
-        self.within_token(|scanner, end| {
-            let text = &scanner.text[..end];
-            let held = std::mem::take(&mut scanner.core.held).max(OPEN.len());
-            let from = scanner.at + held;
-            let Some(len) = memmem::find(&text[from.min(end)..], b"?>") else {
-                scanner.core.held = (end - scanner.at).saturating_sub(1);
-                return Err(Halt::Starved);
-            };
-            let mut reader = Reader {
-                text: &text[..from + len],
-                at: scanner.at + OPEN.len(),
-            };
-            let prolog = reader.prolog()?;
-            scanner.start_document(prolog, from + len + 2)
-        })
+        let max = self.core.limits.max_token_bytes.min(MAX_DECLARATION);
+        let end = self.text.len().min(self.at + max as usize);
+        let held = std::mem::take(&mut self.core.held).max(OPEN.len());
+        let from = self.at + held;
+        let Some(len) = memmem::find(&self.text[from.min(end)..end], b"?>") else {
+            if end < self.text.len() {
+                return match max {
+                    MAX_DECLARATION => fault(ErrorKind::Limit, end, TOO_LONG),
+                    _ => exceeded(end, "max_token_bytes", max, max + 1),
+                };
+            }
+            // The last byte may be the first of the two.
+            self.core.held = (end - self.at).saturating_sub(1);
+            return Err(Halt::Starved);
+        };
+        let mut reader = Reader {
+            text: &self.text[..from + len],
+            at: self.at + OPEN.len(),
+        };
+        let prolog = reader.prolog()?;
+        self.core.credit = self.core.credit.saturating_sub(held + len);
+        self.start_document(prolog, from + len + 2)
     }
 
     fn start_document(&mut self, prolog: Prolog<'_>, end: usize) -> Result<(), Halt> {

@@ -19,9 +19,10 @@ use crate::xml::scanner::start_tag::Tag;
 use crate::xml::scanner::state::text_run::Run;
 use crate::xml::select::interest_stack::Attention;
 use crate::xml::simd::structural_index::StructuralIndex;
+use crate::xml::syntax::reference::Begun;
 
 /// Which token the scanner is in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum State {
     /// At the very beginning, where an XML declaration may stand.
     Beginning,
@@ -63,8 +64,11 @@ pub(crate) struct Core {
     pub region: Region,
     /// Bytes of the token being scanned that were left behind, and what its references added.
     pub taken: usize,
-    /// Bytes from the place where scanning goes on that are known to belong to a name.
+    /// Bytes from the place where scanning goes on that are known to belong to a name, or in a declaration
+    /// to be searched: they need not be looked at again.
     pub held: usize,
+    /// The same of a reference.
+    pub reference: Begun,
     /// Where the token being scanned began, once its first byte is gone or when positions are asked for.
     pub token: Option<Position>,
     /// What the call may still do, in arbitrary units of about a nanosecond.
@@ -98,6 +102,7 @@ impl Core {
             region: Region::Prolog,
             taken: 0,
             held: 0,
+            reference: Begun::default(),
             token: None,
             credit: 0,
             elements: 0,
@@ -125,6 +130,18 @@ impl Core {
     #[inline]
     pub fn innermost(&self) -> &[u8] {
         self.open.innermost(&self.known).unwrap_or_default()
+    }
+
+    /// Bytes from the place where scanning goes on that need not be looked at again.
+    #[inline]
+    pub fn held(&self) -> usize {
+        self.held.max(self.reference.held)
+    }
+
+    /// Whether a name or reference was begun in an earlier text.
+    #[inline]
+    pub fn is_begun(&self) -> bool {
+        self.held() > 0
     }
 
     pub fn in_tag(&self) -> bool {

@@ -11,7 +11,7 @@ use crate::xml::scanner::state::State;
 use crate::xml::scanner::{LINE_END_COST, REFERENCE_COST, Scanner};
 use crate::xml::simd::byte_search::text_end;
 use crate::xml::syntax::byte_class::{self, SPACE};
-use crate::xml::syntax::reference::{self, Reference, Target, predefined};
+use crate::xml::syntax::reference::{self, Target, predefined};
 use crate::xml::syntax::utf8;
 use memchr::{memchr, memchr3};
 
@@ -107,17 +107,13 @@ impl<S: Sink> Scanner<'_, S> {
     /// Adds the text up to the character reference at `end`, and what that stands for.
     fn gather_character(&mut self, end: usize) -> Result<bool, Halt> {
         let max = self.core.limits.max_name_bytes as usize;
-        match reference::read(self.text, end, max, false) {
-            Ok(Reference {
-                target: Target::Char(char),
-                end: next,
-            }) => {
+        match reference::short_character(self.text, end, max) {
+            Some((char, next)) => {
                 let mut utf8 = [0; 4];
                 let char = char.encode_utf8(&mut utf8).as_bytes();
                 self.gather_part(end, char, Written::AsReference, next)
             }
-            // Whatever it is, it is read again.
-            _ => Ok(false),
+            None => Ok(false),
         }
     }
 
@@ -310,7 +306,8 @@ impl<S: Sink> Scanner<'_, S> {
         self.spend(REFERENCE_COST)?;
         let max = self.core.limits.max_name_bytes as usize;
         let namespaces = self.core.options.namespaces;
-        let reference = reference::read(self.text, self.at, max, namespaces)?;
+        let begun = &mut self.core.reference;
+        let reference = reference::read(self.text, self.at, max, namespaces, begun)?;
         match reference.target {
             Target::Char(char) => {
                 self.add(

@@ -1,6 +1,62 @@
 //! Names: where one ends, and what Namespaces in XML 1.0 makes of its colons.
 
+use crate::xml::syntax::byte_class::{self, NAME};
 use crate::xml::syntax::chars::{decode, is_name_char, is_name_start};
+use crate::xml::syntax::utf8;
+
+/// How the search for the end of a name came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NameEnd {
+    /// The name ends before this index.
+    At(usize),
+    /// The name may go on beyond the text: it is one for this many bytes.
+    Open(usize),
+    /// A character at this index may not stand in a name.
+    Illegal(usize),
+    /// The name is longer than allowed.
+    TooLong,
+}
+
+/// Searches for the end of the name at `from`, of which `held` bytes were read before, and which may
+/// have `max` bytes. Its first byte may start a name.
+///
+/// Each byte is looked at once, however the text is cut, and of two faults the first is found.
+#[inline(always)]
+pub(crate) fn find_name_end(text: &[u8], from: usize, held: usize, max: usize) -> NameEnd {
+    let mut bits = 0;
+    let mut at = from + held;
+    while at < text.len() && byte_class::is(text[at], NAME) {
+        bits |= text[at];
+        at += 1;
+    }
+    if bits < 0x80 && at < text.len() && at - from <= max {
+        return NameEnd::At(at);
+    }
+    check_name_end(text, from, held, max, at)
+}
+
+#[cold]
+#[inline(never)]
+fn check_name_end(text: &[u8], from: usize, held: usize, max: usize, at: usize) -> NameEnd {
+    let start = from + held;
+    let part = &text[start..at.min(from.saturating_add(max)).max(start)];
+    // The text may be cut inside a character.
+    let whole = utf8::whole_characters(part);
+    let legal = match held {
+        0 => name_len(&part[..whole]),
+        _ => nmtoken_len(&part[..whole]),
+    };
+    if legal < whole {
+        return NameEnd::Illegal(start + legal);
+    }
+    if at - from > max {
+        return NameEnd::TooLong;
+    }
+    match at == text.len() {
+        true => NameEnd::Open(held + whole),
+        false => NameEnd::At(at),
+    }
+}
 
 /// The length in bytes of the name that `bytes` starts with; 0 when it starts with none.
 #[inline]
@@ -31,13 +87,15 @@ pub fn is_ncname(name: &[u8]) -> bool {
     memchr::memchr(b':', name).is_none()
 }
 
-/// Whether a name has no colon, or one between two names: production QName.
+/// Whether a name, whose characters are known to be those of names, has no colon, or one between two
+/// names: production QName.
 pub fn is_qname(name: &[u8]) -> bool {
     match memchr::memchr(b':', name) {
         None => true,
         Some(colon) => {
             let local = &name[colon + 1..];
-            colon > 0 && is_ncname(local) && name_len(local) == local.len() && !local.is_empty()
+            let starts_name = decode(local).is_some_and(|(code, _)| is_name_start(code));
+            colon > 0 && is_ncname(local) && starts_name
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Character and entity references.
 
 use crate::xml::scanner::interrupt::{Halt, exceeded, malformed, shown};
-use crate::xml::syntax::byte_class::{self, NAME};
+use crate::xml::syntax::byte_class::{self, START};
 use crate::xml::syntax::chars::is_char;
-use crate::xml::syntax::names::{is_ncname, name_len};
+use crate::xml::syntax::names::{NameEnd, find_name_end, is_ncname};
 
 /// A reference that was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,17 +21,29 @@ pub(crate) enum Target<'a> {
     Entity(&'a [u8]),
 }
 
-/// Reads the reference whose '&' is at `at`. [`Halt::Starved`]: it goes on beyond `text`.
+/// How far a reference was read that goes on beyond the text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Begun {
+    /// Bytes from its '&' on that need not be looked at again.
+    pub held: usize,
+    /// The number that the digits among them come to.
+    code: u32,
+}
+
+/// Reads the reference whose '&' is at `at`, of which `begun` was read before. [`Halt::Starved`]: it goes on
+/// beyond `text`, and `begun` tells how much of it was read.
 ///
 /// `max` bytes may stand between '&' and ';'.
 #[inline]
-pub(crate) fn read(
-    text: &[u8],
+pub(crate) fn read<'t>(
+    text: &'t [u8],
     at: usize,
     max: usize,
     namespaces: bool,
-) -> Result<Reference<'_>, Halt> {
+    begun: &mut Begun,
+) -> Result<Reference<'t>, Halt> {
     if let Some((byte, len)) = predefined(&text[at..]) {
+        *begun = Begun::default();
         return Ok(Reference {
             target: Target::Char(char::from(byte)),
             end: at + len,
@@ -40,8 +52,29 @@ pub(crate) fn read(
     let rest = &text[at + 1..];
     match rest {
         [] => Err(Halt::Starved),
-        [b'#', ..] => character(text, at, max),
-        _ => entity(text, at, max, namespaces),
+        [b'#', ..] => character(text, at, max, begun),
+        _ => entity(text, at, max, namespaces, begun),
+    }
+}
+
+/// A longer reference to a character is left to the scanner proper, which reads on with it where it stopped.
+const SHORT: usize = 32;
+
+/// The character that the reference at `at` stands for, and where it ends: if it is one to a character, short,
+/// and complete.
+#[inline]
+pub(crate) fn short_character(text: &[u8], at: usize, max: usize) -> Option<(char, usize)> {
+    if text.get(at + 1) != Some(&b'#') {
+        return None;
+    }
+    let text = &text[..text.len().min(at + SHORT)];
+    match character(text, at, max, &mut Begun::default()) {
+        Ok(Reference {
+            target: Target::Char(char),
+            end,
+        }) => Some((char, end)),
+        // Whatever it is, it is read again.
+        _ => None,
     }
 }
 
@@ -115,22 +148,34 @@ fn too_long<T>(at: usize, max: usize) -> Result<T, Halt> {
     exceeded(at + 1 + max, "max_name_bytes", max as u64, max as u64 + 1)
 }
 
-fn entity(text: &[u8], at: usize, max: usize, namespaces: bool) -> Result<Reference<'_>, Halt> {
+fn entity<'t>(
+    text: &'t [u8],
+    at: usize,
+    max: usize,
+    namespaces: bool,
+    begun: &mut Begun,
+) -> Result<Reference<'t>, Halt> {
     let start = at + 1;
-    let end = byte_class::skip(text, start, NAME);
-    if end - start > max {
-        return too_long(at, max);
-    }
-    if end == text.len() {
-        return Err(Halt::Starved);
-    }
+    let held = std::mem::take(begun).held.saturating_sub(1);
+    let found = match text.get(start) {
+        Some(&byte) if held == 0 && !byte_class::is(byte, START) => NameEnd::Illegal(start),
+        _ => find_name_end(text, start, held, max),
+    };
+    let end = match found {
+        NameEnd::At(end) if text[end] == b';' => end,
+        NameEnd::At(_) | NameEnd::Illegal(_) => {
+            return malformed(
+                at,
+                "'&' starts a reference: a name and ';' belong here, or write '&amp;'",
+            );
+        }
+        NameEnd::TooLong => return too_long(at, max),
+        NameEnd::Open(held) => {
+            begun.held = held + 1;
+            return Err(Halt::Starved);
+        }
+    };
     let name = &text[start..end];
-    if text[end] != b';' || name_len(name) != name.len() || name.is_empty() {
-        return malformed(
-            at,
-            "'&' starts a reference: a name and ';' belong here, or write '&amp;'",
-        );
-    }
     if namespaces && !is_ncname(name) {
         return malformed(at, "with namespaces, no entity has a name with a colon");
     }
@@ -140,14 +185,19 @@ fn entity(text: &[u8], at: usize, max: usize, namespaces: bool) -> Result<Refere
     })
 }
 
-fn character(text: &[u8], at: usize, max: usize) -> Result<Reference<'_>, Halt> {
+fn character<'t>(
+    text: &'t [u8],
+    at: usize,
+    max: usize,
+    begun: &mut Begun,
+) -> Result<Reference<'t>, Halt> {
+    let Begun { held, mut code } = std::mem::take(begun);
     let (radix, start) = match text.get(at + 2) {
         None => return Err(Halt::Starved),
         Some(b'x') => (16, at + 3),
         Some(_) => (10, at + 2),
     };
-    let mut code: u32 = 0;
-    let mut end = start;
+    let mut end = start.max(at + held);
     while let Some(digit) = text.get(end).and_then(|&b| char::from(b).to_digit(radix)) {
         // Beyond the last character it stays beyond it.
         code = code.saturating_mul(radix).saturating_add(digit);
@@ -157,7 +207,11 @@ fn character(text: &[u8], at: usize, max: usize) -> Result<Reference<'_>, Halt> 
         return too_long(at, max);
     }
     match text.get(end) {
-        None => return Err(Halt::Starved),
+        None => {
+            let held = end - at;
+            *begun = Begun { held, code };
+            return Err(Halt::Starved);
+        }
         Some(b';') if end > start => {}
         Some(_) => {
             return malformed(
@@ -197,6 +251,10 @@ pub(crate) fn forbidden(code: u32) -> String {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+
+    fn read(text: &[u8], at: usize, max: usize, namespaces: bool) -> Result<Reference<'_>, Halt> {
+        super::read(text, at, max, namespaces, &mut Begun::default())
+    }
 
     fn target(text: &str) -> Option<Target<'_>> {
         let reference = read(text.as_bytes(), 0, 20, true).ok()?;
@@ -254,6 +312,31 @@ mod tests {
             for cut in 1..text.len() {
                 let halt = read(&text.as_bytes()[..cut], 0, 20, true);
                 assert!(matches!(halt, Err(Halt::Starved)), "{text} {cut}: {halt:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn read_on_with_it_comes_to_the_same() {
+        for text in [
+            "&#65;",
+            "&#x0041;",
+            "&entity;",
+            "&é€😀;",
+            "&#6a;",
+            "&#x0;",
+            "&a\u{D7};",
+        ] {
+            let whole = read(text.as_bytes(), 0, 20, true);
+            for size in 1..text.len() {
+                let mut begun = Begun::default();
+                let mut ends = (1..=text.len()).filter(|end| end % size == 0 || *end == text.len());
+                let halt = ends.find_map(|end| {
+                    let read = super::read(&text.as_bytes()[..end], 0, 20, true, &mut begun);
+                    (!matches!(read, Err(Halt::Starved))).then_some(read)
+                });
+                let halt = format!("{halt:?}");
+                assert_eq!(halt, format!("{:?}", Some(&whole)), "{text} by {size}");
             }
         }
     }
