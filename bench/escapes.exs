@@ -7,11 +7,15 @@
 # to, when a row that counts returns, when one that must return does not, and when a VM dies or hangs.
 # bench/escapes/row.exs says what a row consists of.
 
-files =
-  [Path.join(__DIR__, "control_group.exs")] ++
-    Enum.map(~w(row data), &Path.join(__DIR__, "escapes/#{&1}.exs")) ++
-    Enum.sort(Path.wildcard(Path.join(__DIR__, "escapes/rows/*.exs"))) ++
-    Enum.map(~w(rows probe runner report table), &Path.join(__DIR__, "escapes/#{&1}.exs"))
+rows =
+  Path.wildcard(Path.join(__DIR__, "escapes/rows/*.exs"))
+  |> Enum.map(&Path.relative_to(&1, __DIR__))
 
-compiled = Enum.flat_map(files, &Code.require_file/1)
+compiled =
+  for file <-
+        ~w(control_group.exs vm.exs escapes/row.exs escapes/data.exs) ++
+          rows ++ ~w(escapes/rows.exs escapes/probe.exs escapes/report.exs escapes/table.exs),
+      module <- Code.require_file(file, __DIR__),
+      do: module
+
 System.halt(Bench.Escapes.Table.main(System.argv(), compiled))

@@ -7,7 +7,7 @@ defmodule Bench.Escapes.Probe do
   # Children that outlive the answer would still grow.
   @settle_ms 50
 
-  @doc "Runs row `index` and prints what `parse/1` reads."
+  @doc "Runs row `index` and hands `{bytes, milliseconds, outcome}` over."
   def main(index) do
     row = Enum.at(Rows.all(), index)
     Logger.configure(level: :none)
@@ -22,20 +22,8 @@ defmodule Bench.Escapes.Probe do
     outcome = outcome(row, work(row.work, prepared), options)
     took = System.monotonic_time(:millisecond) - started
     Process.sleep(@settle_ms)
-    IO.puts("RESULT #{encode({status("VmHWM:") - before, took, outcome})}")
-    # Whatever the row has left behind does not keep this VM.
-    System.halt(0)
+    Bench.Vm.return({status("VmHWM:") - before, took, outcome})
   end
-
-  @doc "`{bytes, milliseconds, outcome}` of what a probe printed, or nil."
-  def parse(output) do
-    case Regex.run(~r/^RESULT (\S+)$/m, output) do
-      [_, encoded] -> encoded |> Base.decode64!() |> :erlang.binary_to_term()
-      nil -> nil
-    end
-  end
-
-  defp encode(term), do: term |> :erlang.term_to_binary() |> Base.encode64()
 
   defp options(options, prepared) when is_function(options), do: options.(prepared)
   defp options(options, _prepared), do: options

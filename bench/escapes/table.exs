@@ -1,7 +1,11 @@
 defmodule Bench.Escapes.Table do
   # Measures the rows that were asked for, one VM after the other.
 
-  alias Bench.Escapes.{Report, Row, Rows, Runner}
+  alias Bench.Escapes.{Report, Row, Rows}
+  alias Bench.Vm
+
+  # Longer than the time limit of any row. A VM that takes longer hangs.
+  @hangs_ms 90_000
 
   @doc "Returns the exit status: 1 when a row has a fault. `compiled` are the modules that the VMs need."
   def main(arguments, compiled) do
@@ -16,7 +20,7 @@ defmodule Bench.Escapes.Table do
     cond do
       chosen == [] -> Mix.raise("no row matches")
       options[:list] -> list(chosen)
-      true -> Runner.with_machine(compiled, &measure(&1, chosen, options[:runs] || 3))
+      true -> Vm.with_machine(compiled, &measure(&1, chosen, options[:runs] || 3))
     end
   end
 
@@ -32,9 +36,8 @@ defmodule Bench.Escapes.Table do
 
   defp measure(machine, chosen, runs) do
     IO.puts(
-      "#{Date.utc_today()}, OTP #{System.otp_release()}, Elixir #{System.version()}, " <>
-        "#{System.schedulers_online()} schedulers, #{Runner.describe(machine)}. Median of #{runs}: peak of " <>
-        "resident memory\nover the baseline, times the limit; the figure that the row is held to; time; outcome."
+      "#{Vm.describe(machine)}. Median of #{runs}: peak of resident memory\n" <>
+        "over the baseline, times the limit; the figure that the row is held to; time; outcome."
     )
 
     chosen
@@ -48,8 +51,17 @@ defmodule Bench.Escapes.Table do
   end
 
   defp measured(machine, {row, index}, runs) do
-    verdict = Report.judge(row, for(_ <- 1..runs, do: Runner.probe(machine, index)))
+    verdict = Report.judge(row, for(_ <- 1..runs, do: probe(machine, index)))
     Report.print(row, verdict)
     verdict
+  end
+
+  # `{bytes, milliseconds, outcome}`.
+  defp probe(machine, index) do
+    case Vm.run(machine, "Bench.Escapes.Probe.main(#{index})", @hangs_ms) do
+      {:ok, figures} -> figures
+      {:died, why} -> {:infinity, 0, {:died, why}}
+      :hung -> {:infinity, @hangs_ms, :hung}
+    end
   end
 end

@@ -1,0 +1,35 @@
+defmodule Bench.Innocent.Kind do
+  # One kind of honest work: it holds at most a third of its limit, and more only where its name says so.
+  #
+  #   name       unique; the filter of the command line looks in it
+  #   work       what runs in the quota, of no arguments, or of one: what `setup` returned, which it then captures
+  #   limit      bytes
+  #   options    of `Quota.try_run/3`
+  #   setup      runs once, outside the quota
+  #   runs       how many; nil: as many as the command line asks for
+  #   via        `:run`, `:put_limit` or `:server` (requests to a GenServer that limits itself), or `{:at_once, n}`: n quotas
+  #              that all hold their work at the same time
+  #   plain      whether `Quota.measure/1` of the work alone says what it takes
+  #   since      first release of OTP that it runs on
+
+  @enforce_keys [:name, :work]
+  defstruct [
+    :name,
+    :work,
+    :setup,
+    :runs,
+    limit: 16 * 1_048_576,
+    options: [],
+    via: :run,
+    plain: true,
+    since: 25
+  ]
+
+  def kind(name, fields \\ [], work), do: struct!(%__MODULE__{name: name, work: work}, fields)
+
+  def here?(kind), do: String.to_integer(System.otp_release()) >= kind.since
+
+  @doc "The work as a function of no arguments."
+  def work(%{work: work}, _context) when is_function(work, 0), do: work
+  def work(%{work: work}, context), do: fn -> work.(context) end
+end
