@@ -4,6 +4,8 @@
 //! for all the times together, reading the file not included. PARSER is `quick_xml`, a rival in `bench/`
 //! with all its checks, or `bounded`, this crate: the one to profile. `nothing` is the same for a sink that
 //! wants nothing of the root element.
+//!
+//! `scan_speed kernels` prints which kernels this processor and this build use, `avx512` for example.
 
 use bounded_core::arena::account::Account;
 use bounded_core::xml::{Attributes, Flow, Interest, Name, Options, Parser, Prolog, Sink, Status};
@@ -18,11 +20,15 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let usage = "usage: scan_speed quick_xml|bounded|nothing FILE TIMES";
+    let usage = "usage: scan_speed quick_xml|bounded|nothing FILE TIMES, or scan_speed kernels";
     let count: fn(&[u8]) -> Counting = match arguments.next().as_deref() {
         Some("quick_xml") => with_quick_xml,
         Some("bounded") => with_bounded,
         Some("nothing") => with_nothing_wanted,
+        Some("kernels") => {
+            println!("{}", bounded_core::xml::kernel_set());
+            return Ok(());
+        }
         _ => return Err(usage.into()),
     };
     let path = arguments.next().ok_or(usage)?;

@@ -37,6 +37,7 @@ pub use input::position::Position;
 pub use names::table::NameId;
 pub use parser::{Parser, Status};
 pub use select::selector::{NamespaceTest, Selector, Step};
+pub use simd::kernel_set;
 pub use syntax::chars;
 
 /// The most bytes of text in one piece.

@@ -1,16 +1,20 @@
-//! Searches in text, sixteen bytes at a time.
+//! Searches in text, with the vectors that every processor of an architecture has.
 //!
 //! Most tokens are shorter than a call of memchr costs; looked up in a table byte by byte, they would
-//! take twice as long. The only unsafe code here calls instructions that every x86-64 has, or that were
-//! found to be there.
+//! take twice as long. Wider vectors gain nothing here, and asking for them costs.
+#![allow(unsafe_code)]
 
-/// How many bytes are looked at together.
+use crate::xml::simd::kernels::Baseline;
+use crate::xml::simd::vector::{BaselineVector, Mask, Vector};
+
+/// How many bytes [`common`] compares.
 pub(crate) const BLOCK: usize = 16;
 
 /// How many bytes two blocks have in common from their start.
 #[inline(always)]
 pub(crate) fn common(a: &[u8; BLOCK], b: &[u8; BLOCK]) -> usize {
-    masks::equal(a, b).trailing_ones() as usize
+    // SAFETY: the baseline is part of the architecture.
+    unsafe { common_with::<Baseline>(a, b) }
 }
 
 /// The first index from `from` where plain text ends, `<`, `&`, a CR or the `>` of `]]>`, or the length.
@@ -18,161 +22,114 @@ pub(crate) fn common(a: &[u8; BLOCK], b: &[u8; BLOCK]) -> usize {
 /// Text has more brackets than it has `>`, which most writers escape.
 #[inline(always)]
 pub(crate) fn text_end(bytes: &[u8], from: usize) -> usize {
-    let plain = |byte: u8| !matches!(byte, b'<' | b'&' | b'>' | b'\r');
-    let mut end = find(bytes, from, masks::text, plain);
-    while bytes.get(end) == Some(&b'>') && !bytes[from..end].ends_with(b"]]") {
-        end = find(bytes, end + 1, masks::text, plain);
-    }
-    end
+    // SAFETY: as above.
+    unsafe { text_end_with::<Baseline>(bytes, from) }
 }
 
 /// The first index from `from` that may end a plain value, `quote`, `<`, `&` or a control, or the length.
 #[inline(always)]
 pub(crate) fn value_end(bytes: &[u8], from: usize, quote: u8) -> usize {
-    match quote {
-        // Its masks are constants.
-        b'"' => value_end_before(bytes, from, b'"'),
-        quote => value_end_before(bytes, from, quote),
+    // SAFETY: as above.
+    unsafe {
+        match quote {
+            // Its masks are constants.
+            b'"' => value_end_with::<Baseline>(bytes, from, b'"'),
+            quote => value_end_with::<Baseline>(bytes, from, quote),
+        }
     }
-}
-
-#[inline(always)]
-fn value_end_before(bytes: &[u8], from: usize, quote: u8) -> usize {
-    let plain = |byte: u8| byte != quote && byte != b'<' && byte != b'&' && byte >= b' ';
-    find(bytes, from, |block| masks::value(block, quote), plain)
 }
 
 /// The first index from `from` that is not an ASCII character of names, or the length.
 #[inline(always)]
 pub(crate) fn name_end(bytes: &[u8], from: usize) -> usize {
-    let plain =
-        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':' | b'-' | b'.');
-    find(bytes, from, masks::name, plain)
+    // SAFETY: as above.
+    unsafe { name_end_with::<Baseline>(bytes, from) }
 }
 
-/// The first byte whose bit `mask` sets; the last ones, less than a block, are told by `plain`.
+/// # Safety
+///
+/// The processor has the instructions of `V`; so for all below.
 #[inline(always)]
-fn find(
+pub(super) unsafe fn common_with<V: BaselineVector>(a: &[u8; BLOCK], b: &[u8; BLOCK]) -> usize {
+    const { assert!(BLOCK.is_multiple_of(V::BYTES)) };
+    let mut at = 0;
+    loop {
+        // SAFETY: `BYTES` bytes are there, of each part of a block.
+        let same = unsafe {
+            let a = V::load(a.as_ptr().add(at));
+            a.same(V::load(b.as_ptr().add(at)))
+        };
+        at += same;
+        if same < V::BYTES || at == BLOCK {
+            return at;
+        }
+    }
+}
+
+#[inline(always)]
+pub(super) unsafe fn text_end_with<V: Vector>(bytes: &[u8], from: usize) -> usize {
+    let plain = |byte: u8| !matches!(byte, b'<' | b'&' | b'>' | b'\r');
+    // SAFETY: by this function's contract.
+    let end = |bytes: V| unsafe {
+        let markup = bytes.is(b'<').or(bytes.is(b'&'));
+        markup.or(bytes.is(b'>').or(bytes.is(b'\r'))).first()
+    };
+    // SAFETY: as above.
+    let find = |from| unsafe { find::<V>(bytes, from, end, plain) };
+    let mut at = find(from);
+    while bytes.get(at) == Some(&b'>') && !bytes[from..at].ends_with(b"]]") {
+        at = find(at + 1);
+    }
+    at
+}
+
+#[inline(always)]
+pub(super) unsafe fn value_end_with<V: Vector>(bytes: &[u8], from: usize, quote: u8) -> usize {
+    let plain = |byte: u8| byte != quote && byte != b'<' && byte != b'&' && byte >= b' ';
+    // SAFETY: by this function's contract.
+    let end = |bytes: V| unsafe {
+        let markup = bytes.is(b'<').or(bytes.is(b'&'));
+        markup.or(bytes.is(quote).or(bytes.is_in(0, 0x1F))).first()
+    };
+    // SAFETY: as above.
+    unsafe { find::<V>(bytes, from, end, plain) }
+}
+
+#[inline(always)]
+pub(super) unsafe fn name_end_with<V: Vector>(bytes: &[u8], from: usize) -> usize {
+    let plain =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':' | b'-' | b'.');
+    // SAFETY: by this function's contract.
+    let end = |bytes: V| unsafe {
+        let letter = bytes.with_bits(0x20).is_in(b'a', b'z');
+        // From '-' to ':' are '-', '.', the slash, digits and ':'.
+        let other = bytes.is_in(b'-', b':').and_not(bytes.is(b'/'));
+        letter.or(other).or(bytes.is(b'_')).first_not()
+    };
+    // SAFETY: as above.
+    unsafe { find::<V>(bytes, from, end, plain) }
+}
+
+/// The first byte that `end` finds; the last ones, less than a vector, are told by `plain`.
+#[inline(always)]
+unsafe fn find<V: Vector>(
     bytes: &[u8],
     from: usize,
-    mask: impl Fn(&[u8; BLOCK]) -> u32,
+    end: impl Fn(V) -> Option<usize>,
     plain: impl Fn(u8) -> bool,
 ) -> usize {
     let mut at = from;
-    while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
-        let found = mask(block);
-        if found != 0 {
-            return at + found.trailing_zeros() as usize;
+    while bytes.get(at..).is_some_and(|rest| rest.len() >= V::BYTES) {
+        // SAFETY: `BYTES` bytes are there, as was just asked.
+        if let Some(within) = end(unsafe { V::load(bytes.as_ptr().add(at)) }) {
+            return at + within;
         }
-        at += BLOCK;
+        at += V::BYTES;
     }
     while at < bytes.len() && plain(bytes[at]) {
         at += 1;
     }
     at
-}
-
-/// One bit for each byte of a block that is not plain.
-#[cfg(target_arch = "x86_64")]
-#[allow(unsafe_code)]
-mod masks {
-    use super::BLOCK;
-    use std::arch::x86_64::*;
-
-    #[inline(always)]
-    pub fn equal(a: &[u8; BLOCK], b: &[u8; BLOCK]) -> u32 {
-        // SAFETY: SSE2 is part of x86-64; sixteen bytes are there.
-        unsafe {
-            let a = _mm_loadu_si128(a.as_ptr().cast());
-            let b = _mm_loadu_si128(b.as_ptr().cast());
-            _mm_movemask_epi8(_mm_cmpeq_epi8(a, b)) as u32
-        }
-    }
-
-    #[inline(always)]
-    pub fn text(block: &[u8; BLOCK]) -> u32 {
-        // SAFETY: as above.
-        unsafe {
-            let bytes = _mm_loadu_si128(block.as_ptr().cast());
-            let markup = _mm_or_si128(is(bytes, b'<'), is(bytes, b'&'));
-            let others = _mm_or_si128(is(bytes, b'>'), is(bytes, b'\r'));
-            _mm_movemask_epi8(_mm_or_si128(markup, others)) as u32
-        }
-    }
-
-    #[inline(always)]
-    pub fn value(block: &[u8; BLOCK], quote: u8) -> u32 {
-        // SAFETY: as above.
-        unsafe {
-            let bytes = _mm_loadu_si128(block.as_ptr().cast());
-            let markup = _mm_or_si128(is(bytes, b'<'), is(bytes, b'&'));
-            let others = _mm_or_si128(is(bytes, quote), at_most(bytes, 0x1F));
-            _mm_movemask_epi8(_mm_or_si128(markup, others)) as u32
-        }
-    }
-
-    #[inline(always)]
-    pub fn name(block: &[u8; BLOCK]) -> u32 {
-        // SAFETY: as above.
-        unsafe {
-            let bytes = _mm_loadu_si128(block.as_ptr().cast());
-            let lower = _mm_or_si128(bytes, _mm_set1_epi8(0x20));
-            let letter = at_most(_mm_sub_epi8(lower, _mm_set1_epi8(b'a' as i8)), 25);
-            // From '-' to ':' are '-', '.', the slash, digits and ':'.
-            let other = at_most(_mm_sub_epi8(bytes, _mm_set1_epi8(b'-' as i8)), b':' - b'-');
-            let other = _mm_andnot_si128(is(bytes, b'/'), other);
-            let plain = _mm_or_si128(_mm_or_si128(letter, other), is(bytes, b'_'));
-            !(_mm_movemask_epi8(plain) as u32) & 0xFFFF
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn is(bytes: __m128i, byte: u8) -> __m128i {
-        // SAFETY: as above.
-        unsafe { _mm_cmpeq_epi8(bytes, _mm_set1_epi8(byte as i8)) }
-    }
-
-    /// Unsigned: SSE2 compares signed bytes only.
-    #[inline(always)]
-    unsafe fn at_most(bytes: __m128i, byte: u8) -> __m128i {
-        // SAFETY: as above.
-        unsafe { _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(byte as i8)), bytes) }
-    }
-}
-
-/// One bit for each byte of a block that is not plain.
-#[cfg(not(target_arch = "x86_64"))]
-mod masks {
-    use super::BLOCK;
-
-    pub fn equal(a: &[u8; BLOCK], b: &[u8; BLOCK]) -> u32 {
-        (0..BLOCK).fold(0, |bits, index| {
-            bits | u32::from(a[index] == b[index]) << index
-        })
-    }
-
-    pub fn text(block: &[u8; BLOCK]) -> u32 {
-        bits(block, |byte| matches!(byte, b'<' | b'&' | b'>' | b'\r'))
-    }
-
-    pub fn value(block: &[u8; BLOCK], quote: u8) -> u32 {
-        bits(block, |byte| {
-            byte == quote || byte == b'<' || byte == b'&' || byte < b' '
-        })
-    }
-
-    pub fn name(block: &[u8; BLOCK]) -> u32 {
-        bits(block, |byte| {
-            !(byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':' | b'-' | b'.'))
-        })
-    }
-
-    #[inline(always)]
-    fn bits(block: &[u8; BLOCK], found: impl Fn(u8) -> bool) -> u32 {
-        (0..BLOCK).fold(0, |bits, index| {
-            bits | u32::from(found(block[index])) << index
-        })
-    }
 }
 
 #[cfg(all(test, not(loom)))]

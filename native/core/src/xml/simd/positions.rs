@@ -1,8 +1,9 @@
 //! An index of marks: where they stand rather than one bit a byte.
 //!
 //! How many bits a word has no processor guesses, and each time it is wrong it waits.
+#![allow(unsafe_code)]
 
-use super::structural_index::BLOCK;
+use crate::xml::simd::vector::{BLOCK, Vector};
 
 /// So many blocks are gone through at once, one bit of a word for each.
 pub(super) const GROUP: usize = 64;
@@ -39,14 +40,13 @@ impl Positions {
     }
 
     /// Adds the places of the bits of some blocks, of which the first is at `at`, as far as there is room; says of how
-    /// many. `write` writes those of a block.
+    /// many.
+    ///
+    /// # Safety
+    ///
+    /// The processor has the instructions of `V`.
     #[inline(always)]
-    pub fn add(
-        &mut self,
-        words: &[u64; GROUP],
-        at: usize,
-        write: &impl Fn(&mut Slots, u64, usize),
-    ) -> usize {
+    pub unsafe fn add<V: Vector>(&mut self, words: &[u64; GROUP], at: usize) -> usize {
         let mut with_marks = 0;
         for (block, &word) in words.iter().enumerate() {
             with_marks |= u64::from(word != 0) << block;
@@ -61,7 +61,8 @@ impl Positions {
                 break;
             };
             let word = words[block % GROUP];
-            write(slots, word, at + block * BLOCK);
+            // SAFETY: by this function's contract.
+            unsafe { V::write_positions(slots, word, at + block * BLOCK) };
             count += word.count_ones() as usize;
         }
         self.places[count] = NONE;

@@ -3,11 +3,12 @@
 //! Of searches that follow one another, each begins where the one before ended, and the processor waits
 //! for every one of them. Where all is found ahead, it reads several tokens at a time.
 
-mod kernels;
+pub(super) mod build;
 
-pub(super) use self::kernels::BLOCK;
-use self::kernels::Words;
-use super::positions::Positions;
+use self::build::Words;
+use crate::xml::simd::kernels;
+use crate::xml::simd::positions::Positions;
+use crate::xml::simd::vector::BLOCK;
 use std::fmt;
 
 /// The marks of one window.
@@ -52,7 +53,7 @@ impl StructuralIndex {
     #[inline(never)]
     fn fill(&mut self, text: &[u8], start: usize) {
         // Brackets before the window are of the same text: all else ends with something else.
-        let end = kernels::mark(text, start, &mut self.markup, &mut self.quotes);
+        let end = kernels::build(text, start, &mut self.markup, &mut self.quotes);
         (self.start, self.end) = (start, end);
     }
 
@@ -221,7 +222,7 @@ impl fmt::Debug for StructuralIndex {
 #[cfg(all(test, not(loom)))]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::kernels::BLOCKS;
+    use super::build::BLOCKS;
     use super::*;
 
     /// All marks of a text.

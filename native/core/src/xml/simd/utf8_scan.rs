@@ -1,12 +1,10 @@
-//! One look at all of a text, with the widest vectors there are.
-
-#[cfg(target_arch = "x86_64")]
-mod avx512;
+//! One look at all of a text.
+#![allow(unsafe_code)]
 
 use crate::arena::account::Refusal;
 use crate::arena::charged_vec::ChargedVec;
-use crate::xml::syntax::byte_class::is_control;
-use memchr::memchr_iter;
+use crate::xml::simd::kernels;
+use crate::xml::simd::vector::{BLOCK, Mask, Vector};
 use std::ops::AddAssign;
 
 /// What is somewhere in a text.
@@ -24,10 +22,7 @@ pub(crate) struct ScanResult {
 
 /// What is in `text`.
 pub(crate) fn scan(text: &[u8]) -> ScanResult {
-    ScanResult {
-        line_feeds: memchr_iter(b'\n', text).count(),
-        ..wide::scan(text)
-    }
+    kernels::scan(text)
 }
 
 /// The same, if `bytes` are UTF-8, of which a copy is added to `text` on the way. `None`: they are not, or
@@ -38,7 +33,7 @@ pub(crate) fn copy_and_scan(
     bytes: &[u8],
     text: &mut ChargedVec<u8>,
 ) -> Result<Option<ScanResult>, Refusal> {
-    wide::copy_and_scan(bytes, text)
+    kernels::copy_and_scan(bytes, text)
 }
 
 impl AddAssign for ScanResult {
@@ -50,67 +45,83 @@ impl AddAssign for ScanResult {
     }
 }
 
-/// All but the number of LFs. Compiled for the vectors of whoever calls it.
+/// # Safety
+///
+/// The processor has the instructions of `V`.
 #[inline(always)]
-fn scan_with_vectors(text: &[u8]) -> ScanResult {
-    // Bytes, not truth values: those would take four times as many instructions.
-    let (mut control, mut noncharacter, mut returns) = (0, 0, 0);
-    for &byte in text {
-        control |= u8::from(is_control(byte));
-        noncharacter |= u8::from(byte == 0xEF);
-        returns |= u8::from(byte == b'\r');
-    }
-    ScanResult {
-        control: control > 0,
-        noncharacter: noncharacter > 0,
-        returns: returns > 0,
-        line_feeds: 0,
+pub(super) unsafe fn scan_with<V: Vector>(text: &[u8]) -> ScanResult {
+    let (blocks, rest) = text.as_chunks::<BLOCK>();
+    // SAFETY: by this function's contract.
+    unsafe {
+        let mut found = Found::<V>::new();
+        for block in blocks {
+            found.look(block);
+        }
+        if !rest.is_empty() {
+            // Spaces are as good as nothing.
+            let mut last = [b' '; BLOCK];
+            last[..rest.len()].copy_from_slice(rest);
+            found.look(&last);
+        }
+        found.result()
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-#[allow(unsafe_code)]
-mod wide {
-    use super::{ChargedVec, Refusal, ScanResult, avx512};
-
-    pub fn scan(text: &[u8]) -> ScanResult {
-        if is_x86_feature_detected!("avx2") {
-            // SAFETY: the processor has what it was compiled for.
-            return unsafe { with_avx2(text) };
-        }
-        super::scan_with_vectors(text)
-    }
-
-    #[target_feature(enable = "avx2")]
-    fn with_avx2(text: &[u8]) -> ScanResult {
-        super::scan_with_vectors(text)
-    }
-
-    pub fn copy_and_scan(
-        bytes: &[u8],
-        text: &mut ChargedVec<u8>,
-    ) -> Result<Option<ScanResult>, Refusal> {
-        if avx512::is_there() {
-            // SAFETY: the processor has what it was compiled for.
-            return unsafe { avx512::copy_and_scan(bytes, text) };
-        }
-        text.extend_from_slice(bytes)?;
-        Ok(None)
-    }
+/// What was found so far.
+struct Found<V: Vector> {
+    control: V::Mask,
+    noncharacter: V::Mask,
+    returns: V::Mask,
+    line_feeds: usize,
 }
 
-#[cfg(not(target_arch = "x86_64"))]
-mod wide {
-    use super::{ChargedVec, Refusal, ScanResult};
+impl<V: Vector> Found<V> {
+    /// # Safety
+    ///
+    /// The processor has the instructions of `V`; so for all below.
+    #[inline(always)]
+    unsafe fn new() -> Found<V> {
+        // SAFETY: by this function's contract.
+        let none = unsafe { V::Mask::none() };
+        Found {
+            control: none,
+            noncharacter: none,
+            returns: none,
+            line_feeds: 0,
+        }
+    }
 
-    pub(super) use super::scan_with_vectors as scan;
+    #[inline(always)]
+    unsafe fn look(&mut self, block: &[u8; BLOCK]) {
+        let mut at = 0;
+        // SAFETY: a block has a whole number of vectors; and by this function's contract.
+        unsafe {
+            while at < BLOCK {
+                let bytes = V::load(block.as_ptr().add(at));
+                let returns = bytes.is(b'\r');
+                let spaces = returns.or(bytes.is(b'\n')).or(bytes.is(b'\t'));
+                let control = bytes.is_in(0, 0x1F).and_not(spaces);
+                self.control = self.control.or(control);
+                self.noncharacter = self.noncharacter.or(bytes.is(0xEF));
+                self.returns = self.returns.or(returns);
+                at += V::BYTES;
+            }
+            let line_feeds = V::word(|at| V::load(block.as_ptr().add(at)).is(b'\n'));
+            self.line_feeds += line_feeds.count_ones() as usize;
+        }
+    }
 
-    pub fn copy_and_scan(
-        bytes: &[u8],
-        text: &mut ChargedVec<u8>,
-    ) -> Result<Option<ScanResult>, Refusal> {
-        text.extend_from_slice(bytes)?;
-        Ok(None)
+    #[inline(always)]
+    unsafe fn result(&self) -> ScanResult {
+        // SAFETY: by this function's contract.
+        unsafe {
+            ScanResult {
+                control: self.control.first().is_some(),
+                noncharacter: self.noncharacter.first().is_some(),
+                returns: self.returns.first().is_some(),
+                line_feeds: self.line_feeds,
+            }
+        }
     }
 }
 

@@ -1,16 +1,10 @@
 //! Scans bytes while they are copied, and whether they are UTF-8, with AVX-512.
 #![allow(unsafe_code)]
 
-use super::ScanResult;
 use crate::arena::account::Refusal;
 use crate::arena::charged_vec::ChargedVec;
+use crate::xml::simd::utf8_scan::ScanResult;
 use std::arch::x86_64::*;
-
-pub(super) fn is_there() -> bool {
-    is_x86_feature_detected!("avx512bw")
-        && is_x86_feature_detected!("avx512vbmi")
-        && is_x86_feature_detected!("popcnt")
-}
 
 const BLOCK: usize = 64;
 
@@ -23,8 +17,12 @@ const AHEAD: usize = 8_192;
 
 /// UTF-8 in the manner of Keiser and Lemire, "Validating UTF-8 In Less Than One Instruction Per Byte", 2021; with
 /// tables of more than sixteen entries what is wrong about two bytes takes two of them instead of three.
+///
+/// # Safety
+///
+/// [`is_there`](super::is_there).
 #[target_feature(enable = "avx512bw,avx512vbmi,popcnt")]
-pub(super) fn copy_and_scan(
+pub(in crate::xml::simd) unsafe fn copy_and_scan(
     bytes: &[u8],
     text: &mut ChargedVec<u8>,
 ) -> Result<Option<ScanResult>, Refusal> {
