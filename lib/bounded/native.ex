@@ -84,11 +84,14 @@ defmodule Bounded.Native do
   def account_max_children(_account, _most), do: not_loaded()
   def account_spawned(_account, _most), do: not_loaded()
   def account_members(_account, _after), do: not_loaded()
+  def account_surveyable(_account, _after), do: not_loaded()
   def account_prune(_account, _after), do: not_loaded()
   def account_too_many(_account), do: not_loaded()
   def account_breach_children(_account), do: not_loaded()
   def account_watched(_account), do: not_loaded()
-  def account_rest(_account), do: not_loaded()
+  def account_asked(_account), do: not_loaded()
+  def account_alarm(_account, _milliseconds), do: not_loaded()
+  def account_due(_account, _milliseconds), do: not_loaded()
   def account_dead(_account, _pid), do: not_loaded()
 
   ## quota/log_turns.rs

@@ -93,6 +93,26 @@ defmodule Quota.Figures do
     end
   end
 
+  @doc """
+  `{heap, binaries, queue, trace}` of a process without asking it, `:runs` where that cannot be, nil when it is dead. `trace` is
+  nil while it is at work, and otherwise changes when it has allocated anything.
+
+  Only where messages wait outside its heap it is asked, for what they take.
+  """
+  def glimpse(pid) do
+    with {:status, status} when status not in [:running, :garbage_collecting] <-
+           Process.info(pid, :status),
+         [garbage_collection_info: info, message_queue_len: queue] <-
+           Process.info(pid, [:garbage_collection_info, :message_queue_len]),
+         heap when is_integer(heap) <- heap(pid, info, queue) do
+      trace = Keyword.take(info, [:heap_size, :stack_size, :mbuf_size, :old_heap_size])
+      {heap, binaries(info), queue, if(status == :waiting, do: {queue, trace})}
+    else
+      {:status, _} -> :runs
+      nil -> nil
+    end
+  end
+
   defp seen(pid, copied) do
     case Process.info(pid, @items) do
       nil ->

@@ -88,7 +88,8 @@ defmodule Quota.Guard do
       {:DOWN, _, _, ^caller, _} -> kill(guard)
       {:DOWN, _, _, _, :normal} -> wait(%{guard | members: guard.members - 1}, milliseconds)
       {:DOWN, _, _, _, reason} -> watcher_died(guard, reason, milliseconds)
-      :spawned -> wait(guard, @newborn)
+      :spawned -> guard |> soon() |> wait(@newborn)
+      :overdue -> look(guard)
       {:counted, pid, member} -> guard |> counted(pid, member) |> look()
       {:runs, pid, member} -> guard |> alone(pid, member) |> look()
       :too_many -> too_many(guard)
@@ -128,6 +129,11 @@ defmodule Quota.Guard do
     do: %{guard | tables: Tables.observe(guard.tables, account)}
 
   defp tables(guard), do: guard
+
+  defp soon(guard) do
+    Native.account_due(guard.account, @newborn)
+    guard
+  end
 
   # Until somebody tells of something: the tracer of processes that were started, watchers of what they see.
   defp rest(%{plan: %{ets: true}} = guard), do: wait(guard, Tables.milliseconds(guard.tables))
@@ -239,11 +245,32 @@ defmodule Quota.Guard do
 
   defp over(guard, :over) do
     cond do
-      Figures.sure?(guard.account) -> guard |> stop_working() |> noted() |> breach_of_sum()
-      spared?(guard) -> wait(guard, 1)
-      true -> judge(guard)
+      Figures.sure?(guard.account) or others_over?(guard) ->
+        guard |> stop_working() |> noted() |> breach_of_sum()
+
+      spared?(guard) ->
+        wait(guard, 1)
+
+      true ->
+        judge(guard)
     end
   end
+
+  # Whether what counts besides the process itself is over the limit alone: then nothing that it answers can change that, and among
+  # many that run it takes long to answer.
+  defp others_over?(%{plan: %{children: true}, pid: pid, account: account} = guard) do
+    {_heap, _binaries, _native, total, _peak} = Native.account_usage(account)
+
+    case Figures.glimpse(pid) do
+      {heap, binaries, _queue, _trace} ->
+        total - heap - binaries > Native.account_limit(account)
+
+      _runs ->
+        excessive?(guard)
+    end
+  end
+
+  defp others_over?(_guard), do: false
 
   # The answer to a request of `recount/1`: the work has been collected just now.
   defp collected(%{collecting: ref} = guard, ref) do

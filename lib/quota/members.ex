@@ -13,8 +13,6 @@ defmodule Quota.Members do
   @looks 3
   # A process that takes more than this part of the limit, messages included, is not left to the survey.
   @large 64
-  # At a time.
-  @many 0xFFFF
 
   @doc "`Quota.attach/1`."
   def attach(pid) do
@@ -158,24 +156,21 @@ defmodule Quota.Members do
 
   # Says whether there were any.
   defp wait_for_all(account, from, any) do
-    watch_spawned(account)
     {members, next} = Native.account_members(account, from)
 
-    refs =
-      for {pid, _member} <- members do
+    dying =
+      for {pid, member} <- members do
         ref = Process.monitor(pid)
         Process.exit(pid, :kill)
-        ref
+        {ref, pid, member}
       end
 
-    Enum.each(refs, fn ref -> receive(do: ({:DOWN, ^ref, _, _, _} -> :ok)) end)
+    # Nobody else may be told of their deaths.
+    for {ref, pid, member} <- dying do
+      receive(do: ({:DOWN, ^ref, _, _, _} -> Native.account_dead(member, pid)))
+    end
+
     any = any or members != []
     if next, do: wait_for_all(account, next, any), else: any
-  end
-
-  # Has their deaths told to their accounts as well, which close then.
-  defp watch_spawned(account) do
-    {more, _watched} = Native.account_spawned(account, @many)
-    if more, do: watch_spawned(account)
   end
 end

@@ -40,7 +40,7 @@ defmodule Quota.Survey do
 
   # Says how many it has looked at: all, or until the sum was over the limit.
   defp look_at(%{account: account, guard: guard} = survey, from, surveyed) do
-    {members, next} = Native.account_members(account, from)
+    {members, next} = Native.account_surveyable(account, from)
     surveyed = surveyed + length(members)
 
     case Enum.find(members, &over?(&1, guard)) do
@@ -57,6 +57,7 @@ defmodule Quota.Survey do
     receive do
       {:DOWN, _, _, ^guard, :normal} -> :ok
       {:DOWN, _, _, ^guard, _} -> if survey.enforce, do: Members.kill(account)
+      :overdue -> look(survey)
       {:DOWN, ^scout, _, _, _} -> survey |> scouted() |> wait(milliseconds)
     after
       milliseconds -> look(survey)

@@ -1,5 +1,6 @@
 //! NIFs of `Quota`: accounts at run time, who watches them, and pools.
 
+pub mod alarm;
 pub mod children;
 pub mod handle;
 pub mod log_turns;

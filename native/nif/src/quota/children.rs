@@ -5,6 +5,7 @@
 //! they can be asked for in pieces.
 
 use crate::fault;
+use crate::quota::alarm::{self, Alarm};
 use crate::quota::handle::{Quota, attach};
 use crate::quota::registry;
 use crate::timing;
@@ -17,7 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 mod atoms {
-    rustler::atoms! { spawned, too_many, collected }
+    rustler::atoms! { spawned, too_many }
 }
 
 /// So many are given, looked for or monitored in one call.
@@ -38,6 +39,9 @@ pub struct Children {
     told_too_many: AtomicBool,
     /// How many there may be at once.
     most: AtomicUsize,
+    /// When the guard wants to look at those that were started, and when the survey is due.
+    pub guard_alarm: Alarm,
+    pub survey_alarm: Alarm,
 }
 
 #[derive(Default)]
@@ -45,6 +49,8 @@ struct Lists {
     all: BTreeSet<usize>,
     /// Those whose deaths nobody is told of.
     unwatched: BTreeSet<usize>,
+    /// Those that the guard does not know yet.
+    fresh: BTreeSet<usize>,
 }
 
 impl Default for Children {
@@ -54,6 +60,8 @@ impl Default for Children {
             told: AtomicBool::new(false),
             told_too_many: AtomicBool::new(false),
             most: AtomicUsize::new(usize::MAX),
+            guard_alarm: Alarm::default(),
+            survey_alarm: Alarm::default(),
         }
     }
 }
@@ -68,6 +76,7 @@ impl Children {
         let mut lists = self.lists();
         lists.all.insert(key);
         lists.unwatched.insert(key);
+        lists.fresh.insert(key);
         lists.all.len()
     }
 
@@ -83,6 +92,16 @@ impl Children {
         let mut lists = self.lists();
         lists.all.remove(&key);
         lists.unwatched.remove(&key);
+        lists.fresh.remove(&key);
+    }
+
+    fn take_fresh(&self, most: usize) -> (Vec<usize>, bool) {
+        let mut lists = self.lists();
+        let taken: Vec<usize> = lists.fresh.iter().take(most).copied().collect();
+        for key in &taken {
+            lists.fresh.remove(key);
+        }
+        (taken, !lists.fresh.is_empty())
     }
 
     fn take_unwatched(&self, most: usize) -> Vec<usize> {
@@ -127,6 +146,7 @@ pub fn spawned(env: Env, group: &ResourceArc<Quota>, member: ResourceArc<Quota>,
     if !children.told.swap(true, Ordering::AcqRel) {
         let _ = env.send(&guard, atoms::spawned());
     }
+    alarm::spawned(env, group);
     if count > children.most.load(Ordering::Relaxed)
         && !children.told_too_many.swap(true, Ordering::AcqRel)
     {
@@ -134,31 +154,17 @@ pub fn spawned(env: Env, group: &ResourceArc<Quota>, member: ResourceArc<Quota>,
     }
 }
 
-/// The process of this account has collected its heap: wakes up its watcher, if that rests because the process did.
-pub fn collected(env: Env, quota: &Quota) {
-    if quota.resting.load(Ordering::Relaxed)
-        && quota.resting.swap(false, Ordering::AcqRel)
-        && let Some(watcher) = quota.watcher.get()
-    {
-        let _ = env.send(&LocalPid::from_c_arg(*watcher), atoms::collected());
-    }
-}
-
-/// Of the processes that nobody watches, looks at `most` at most and has their deaths told: those that live, with their
-/// accounts. Those that run in a quota of their own by now are watched by its guard.
-pub fn watch(env: Env, group: &Quota, most: usize) -> Vec<(LocalPid, ResourceArc<Quota>)> {
+/// From now on the deaths are told of all processes that count towards `group`.
+pub fn watch_all(env: Env, group: &Quota) {
     let Some(children) = group.children.get() else {
-        return Vec::new();
+        return;
     };
-    let taken = children.take_unwatched(most).into_iter();
-    let with_accounts = taken.filter_map(|key| {
+    for key in children.take_unwatched(usize::MAX) {
         let pid = registry::pid(key);
-        Some((LocalPid::from_c_arg(pid), registry::find(pid)?))
-    });
-    with_accounts
-        .filter(|(_, member)| member.counts_towards(group))
-        .filter(|(pid, member)| attach(env, member.clone(), *pid))
-        .collect()
+        if let Some(member) = registry::find(pid).filter(|it| it.counts_towards(group)) {
+            attach(env, member, LocalPid::from_c_arg(pid));
+        }
+    }
 }
 
 /// What a process that has just been started takes, `memory` bytes with `heap` bytes of heap among them.
@@ -178,9 +184,11 @@ fn account_max_children(account: ResourceArc<Quota>, most: usize) {
     account.children().most.store(most, Ordering::Relaxed);
 }
 
-/// Has the deaths of processes told that the account's work has started since this was last asked, of `most` at most and of
-/// no more than one call may look at: `{more, [{pid, account}]}`, those that are alive, and whether there may be more.
-/// From now on the guard is told of the next.
+/// `{more, [{pid, account}]}` of processes that the account's work has started and that the guard does not know yet: `most` of
+/// them at most, those that are alive, and whether there may be more. From now on the guard is told of the next.
+///
+/// Nobody is told of their deaths yet: for that they would have to be sent a signal, and could not be looked at until they
+/// have handled it.
 #[rustler::nif]
 fn account_spawned(
     env: Env,
@@ -193,18 +201,39 @@ fn account_spawned(
     };
     // First: what is started meanwhile is told, or taken here.
     children.told.store(false, Ordering::SeqCst);
-    let watched = watch(env, &account, most.min(PIECE));
-    let more = !children.lists().unwatched.is_empty();
-    (more, watched)
+    let (taken, more) = children.take_fresh(most.min(PIECE));
+    let members = taken.into_iter().filter_map(|key| {
+        let pid = LocalPid::from_c_arg(registry::pid(key));
+        let member = registry::find(registry::pid(key)).filter(|it| it.counts_towards(&account))?;
+        if pid.is_alive(env) {
+            return Some((pid, member));
+        }
+        member.process_died(env, pid);
+        None
+    });
+    (more, members.collect())
 }
+
+type Members = (Vec<(LocalPid, ResourceArc<Quota>)>, Option<usize>);
 
 /// `{[{pid, account}], next}`: processes that count towards the account, but its own, from `after` on, which is 0 at first.
 /// The rest is behind `next`, unless that is nil.
 #[rustler::nif]
-fn account_members(
-    account: ResourceArc<Quota>,
-    after: usize,
-) -> (Vec<(LocalPid, ResourceArc<Quota>)>, Option<usize>) {
+fn account_members(account: ResourceArc<Quota>, after: usize) -> Members {
+    let _measuring = timing::measure();
+    members(&account, after, |_| true)
+}
+
+/// The same of those that can be looked at without waiting until they have had a turn.
+#[rustler::nif]
+fn account_surveyable(account: ResourceArc<Quota>, after: usize) -> Members {
+    let _measuring = timing::measure();
+    members(&account, after, |member| {
+        !member.asked.load(Ordering::Acquire)
+    })
+}
+
+fn members(account: &Quota, after: usize, wanted: impl Fn(&Quota) -> bool) -> Members {
     let _measuring = timing::measure();
     let Some(children) = account.children.get() else {
         return (Vec::new(), None);
@@ -214,8 +243,8 @@ fn account_members(
     let members = keys.into_iter().filter_map(|key| {
         let pid = registry::pid(key);
         match registry::find(pid) {
-            Some(member) if member.counts_towards(&account) => {
-                Some((LocalPid::from_c_arg(pid), member))
+            Some(member) if member.counts_towards(account) => {
+                wanted(&member).then(|| (LocalPid::from_c_arg(pid), member))
             }
             _ => {
                 children.forget(key);
@@ -277,13 +306,28 @@ fn account_watched(account: ResourceArc<Quota>) -> bool {
     !account.watched.swap(true, Ordering::AcqRel)
 }
 
-/// The caller, which watches the process of this account, is about to wait for long: it is sent `collected` when that process
-/// collects its heap.
+/// The caller, the guard of this account, wants to look at the processes that were started in `wait_ms` milliseconds.
 #[rustler::nif]
-fn account_rest(env: Env, account: ResourceArc<Quota>) -> Atom {
+fn account_due(env: Env, account: ResourceArc<Quota>, wait_ms: u64) -> Atom {
     let _measuring = timing::measure();
-    let _ = account.watcher.set(*env.pid().as_c_arg());
-    account.resting.store(true, Ordering::Release);
+    account.children().guard_alarm.set(env, wait_ms);
+    rustler::types::atom::ok()
+}
+
+/// The process of this account is about to be sent a signal: until it has handled that, nobody can look at it without waiting.
+/// That it was, the next `account_poll` says.
+#[rustler::nif]
+fn account_asked(account: ResourceArc<Quota>) -> Atom {
+    let _measuring = timing::measure();
+    account.asked.store(true, Ordering::Release);
+    rustler::types::atom::ok()
+}
+
+/// The caller, which watches the process of this account, wants to look at it in `wait_ms` milliseconds.
+#[rustler::nif]
+fn account_alarm(env: Env, account: ResourceArc<Quota>, wait_ms: u64) -> Atom {
+    let _measuring = timing::measure();
+    account.alarm.set(env, wait_ms);
     rustler::types::atom::ok()
 }
 

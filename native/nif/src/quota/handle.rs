@@ -1,6 +1,7 @@
 //! NIFs of `Quota`: accounts as resources, who runs in them, and what is in use.
 
 use crate::fault;
+use crate::quota::alarm::Alarm;
 use crate::quota::children::{self, Children};
 use crate::quota::tracer::Flag;
 use crate::quota::{orphan_monitor, pool, registry, watch};
@@ -40,9 +41,10 @@ pub struct Quota {
     pub survey: Mutex<Option<Survey>>,
     /// Someone watches this process alone.
     pub watched: AtomicBool,
-    /// Who that is, where it may rest until the process collects its heap, and whether it does.
-    pub watcher: OnceLock<ErlNifPid>,
-    pub resting: AtomicBool,
+    /// Somebody waits for the answer of this process.
+    pub asked: AtomicBool,
+    /// When the next look at it is due.
+    pub alarm: Alarm,
     /// Nothing will tell why the process dies: someone else traces it.
     pub untraced: AtomicBool,
     /// When a guard last looked, more was in use than may be.
@@ -77,8 +79,8 @@ impl Quota {
             pace: Mutex::default(),
             survey: Mutex::default(),
             watched: AtomicBool::new(false),
-            watcher: OnceLock::new(),
-            resting: AtomicBool::new(false),
+            asked: AtomicBool::new(false),
+            alarm: Alarm::default(),
             untraced: AtomicBool::new(false),
             seen_over: AtomicBool::new(false),
             flag: Flag::default(),
@@ -123,7 +125,7 @@ impl Quota {
         // The guard, which would have watched what the work has started, may be gone with it. What nobody
         // watches would keep the account open for ever.
         if head.account.has_ended() {
-            children::watch(env, head, usize::MAX);
+            children::watch_all(env, head);
         }
         pool::wake(env, &self.account);
     }

@@ -8,7 +8,7 @@
 
 use crate::fault;
 use crate::quota::handle::{Quota, head, member};
-use crate::quota::{children, registry, segment_cache};
+use crate::quota::{alarm, children, registry, segment_cache};
 use crate::timing;
 use bounded_core::arena::account::Category;
 use rustler::{Atom, Encoder, Env, LocalPid, ResourceArc, Term};
@@ -86,7 +86,7 @@ fn enabled<'a>(tag: Term<'a>, _state: Term<'a>, tracee: Term<'a>) -> Atom {
         && let Some(quota) = quota_of(tracee)
     {
         segment_cache::collected(&quota, major);
-        children::collected(env, &quota);
+        alarm::collected(env, &quota);
     }
     atoms::discard()
 }

@@ -2,20 +2,18 @@
 
 use crate::fault;
 use crate::quota::handle::{Quota, bytes, detailed, head};
-use crate::quota::{children, registry, segment_cache};
+use crate::quota::{alarm, children, registry, segment_cache};
 use crate::timing;
 use bounded_core::arena::account::{Breach, Category, Crowd, Look, Pace, Survey};
 use rustler::{Atom, Binary, Encoder, Env, LocalPid, ResourceArc, Term};
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
-use std::sync::{LazyLock, PoisonError};
-use std::time::Instant;
 
 mod atoms {
     rustler::atoms! { over, near, soft, heap, binaries, native, ets, queue, children, result, unknown }
 }
 
 static CROWD: Crowd = Crowd::new();
-static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// What the guard has to hold the work to.
 #[derive(Clone, Copy)]
@@ -109,6 +107,8 @@ fn account_poll<'a>(
     let judged = head(&account);
     let terms = Terms::of(judged);
     let total = judged.account.usage().total;
+    account.alarm.set(env, Pace::BUSY_MS);
+    account.asked.store(false, Ordering::Release);
     if queue > terms.max_queue {
         return atoms::queue().encode(env);
     }
@@ -126,6 +126,7 @@ fn account_poll<'a>(
     // Asking for its stack takes a timeslice of the work, for which there has to be room.
     let near = pace.passes(terms.limit / 2, filled) && has_room(total, terms.limit);
     let wait_ms = pace.next(look);
+    account.alarm.set(env, pace.overdue_ms());
     if softly_over(judged, total, terms.soft_limit) {
         (atoms::soft(), wait_ms).encode(env)
     } else if near {
@@ -137,7 +138,7 @@ fn account_poll<'a>(
 
 fn look(total: u64, limit: u64, work: u64) -> Look {
     Look {
-        at_us: START.elapsed().as_micros() as u64,
+        at_us: alarm::now_us(),
         total,
         headroom: limit.saturating_sub(total),
         work,
@@ -255,14 +256,16 @@ fn account_observe(account: ResourceArc<Quota>, heap: u64, binaries: u64) -> boo
 /// `surveyed` processes that count towards the account have been looked at, which took `taken_us` microseconds:
 /// milliseconds until they should be again.
 #[rustler::nif]
-fn account_surveyed(account: ResourceArc<Quota>, surveyed: usize, taken_us: u64) -> u64 {
+fn account_surveyed(env: Env, account: ResourceArc<Quota>, surveyed: usize, taken_us: u64) -> u64 {
     let _measuring = timing::measure();
-    let begun_us = START.elapsed().saturating_sub(account.started.elapsed());
+    let begun_us = alarm::now_us().saturating_sub(account.started.elapsed().as_micros() as u64);
     let look = look(account.account.usage().total, Terms::of(&account).limit, 0);
     let mut survey = account
         .survey
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
-    let survey = survey.get_or_insert_with(|| Survey::new(&CROWD, begun_us.as_micros() as u64));
-    survey.next(look, surveyed, taken_us)
+    let survey = survey.get_or_insert_with(|| Survey::new(&CROWD, begun_us));
+    let wait_ms = survey.next(look, surveyed, taken_us);
+    account.children().survey_alarm.set(env, wait_ms);
+    wait_ms
 }

@@ -90,6 +90,9 @@ pub struct Pace {
 }
 
 impl Pace {
+    /// Running work waits at most this many milliseconds for the next look.
+    pub const BUSY_MS: u64 = BUSY_MS;
+
     pub fn new(crowd: &'static Crowd) -> Pace {
         crowd.counter(false).fetch_add(1, Ordering::Relaxed);
         Pace {
@@ -125,6 +128,16 @@ impl Pace {
         if idle && self.wait_ms >= TOGETHER_MS {
             let now_ms = look.at_us / 1_000;
             (now_ms + self.wait_ms).next_multiple_of(TOGETHER_MS) - now_ms
+        } else {
+            self.wait_ms
+        }
+    }
+
+    /// Milliseconds from the last look on after which work that is seen to do something is looked at, though it did
+    /// nothing before: as if it had been at work, but for the share that all looks at idle work may take.
+    pub fn overdue_ms(&self) -> u64 {
+        if self.idle {
+            self.wait_ms.min(self.crowd.shortest_ms(true).max(BUSY_MS))
         } else {
             self.wait_ms
         }
@@ -214,6 +227,23 @@ mod tests {
             assert!((72..=164).contains(wait) && (n as u64 * 10 + wait).is_multiple_of(64));
         }
         assert_eq!(pace.next(look(200, MIB, 1_000_000)), 9);
+    }
+
+    #[test]
+    fn idle_work_that_is_seen_to_run_is_overdue_sooner_but_not_in_a_crowd() {
+        static CROWD: Crowd = Crowd::new();
+        let mut paces: Vec<Pace> = (0..1_000).map(|_| Pace::new(&CROWD)).collect();
+        assert_eq!(paces[0].next(look(0, MIB, 0)), paces[0].overdue_ms());
+        for n in 1..9 {
+            paces[0].next(look(n, MIB, 0));
+        }
+        assert_eq!(paces[0].overdue_ms(), BUSY_MS);
+        for pace in &mut paces {
+            pace.next(look(10, MIB, 0));
+            pace.next(look(11, MIB, 0));
+        }
+        paces[0].next(look(12, MIB, 0));
+        assert_eq!(paces[0].overdue_ms(), 375);
     }
 
     #[test]
