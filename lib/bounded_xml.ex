@@ -47,11 +47,15 @@ defmodule BoundedXml do
   | `{:characters, text}` | in pieces of at most 65,536 bytes, see `:text` |
   | `{:end_element, name}` | |
   | `{:end_document, {}}` | last |
-  | `{:skipped_entity, name}` | a reference whose replacement is outside the document |
+  | `{:skipped_entity, name}` | a reference whose replacement is outside the document, or with `recover: [:entities]` nowhere |
   | `{:cdata, text}` | with `emit: [:cdata]`; otherwise it is `:characters` |
   | `{:comment, text}` | with `emit: [:comments]` |
   | `{:processing_instruction, {target, data}}` | with `emit: [:processing_instructions]` |
   | `{:doctype, properties}` | with `emit: [:doctype]`; `:name`, `:public_id`, `:system_id`, `:internal_subset` as written |
+
+  Where a document names an external subset, which is never read, a reference to an entity that only the subset
+  could declare is `{:skipped_entity, name}` in content, and leaves no trace in the value of an attribute, as with
+  expat. With `recover: [:entities]` it is kept there.
 
   All text is UTF-8, whatever the document's encoding. A name is a binary, or `{uri | nil, local}` with
   `namespaces: true`.
@@ -65,6 +69,7 @@ defmodule BoundedXml do
     * `:doctype` (`:internal`): `:internal` reads entities and defaults that the document declares
       itself, `:reject` makes any document type declaration an error
     * `:skip_whitespace` (`false`): no `:characters` event for text that is only white space
+    * `:recover` (`[]`) and `:on_recover` (`nil`): see "Documents that break rules"
     * `:chunk_bytes` (65,536): bytes read at once from a file, or fed at once; from 1 to 65,536
 
   Of `stream/2` and `BoundedXml.Parser.new/1`:
@@ -74,6 +79,34 @@ defmodule BoundedXml do
       `:max_text_bytes` (4 MiB) bytes
     * `:positions` (`false`): events come as `{event, {line, column}}`, the place where the event begins,
       both from 1, columns in characters
+
+  ## Documents that break rules
+
+  Real feeds and exports contain what XML does not allow. `:recover` lets it through: `:all`, or a list of
+
+    * `:entities`: references to entities that are not declared. The 2,125 names that HTML knows (`&nbsp;`,
+      `&eacute;`) are replaced by their characters. Any other is the event `{:skipped_entity, name}`, and stays
+      as it is written in the value of an attribute
+    * `:characters`: references to characters that XML does not allow (`&#x1A;`, `&#8;`) and raw control
+      characters become U+FFFD. The two surrogates of a pair, written as two references, become their character
+    * `:ampersands`: an `&` that begins no reference is the character `&`
+    * `:leading_whitespace`: white space and byte order marks before the XML declaration, of at most 4,096
+      characters, are skipped
+
+  `:on_recover` is called with `{kind, text, {line, column}}` each time, in the process that parses and before
+  it gets the events of that part of the document: `kind` is one of the four, `text` is what was written.
+
+      iex> report = &send(self(), &1)
+      iex> "<p>Fish & chips&nbsp;&#x1A;</p>"
+      ...> |> BoundedXml.stream(recover: :all, on_recover: report)
+      ...> |> Enum.at(2)
+      {:characters, "Fish & chips\u00A0\uFFFD"}
+      iex> receive do recovered -> recovered end
+      {:ampersands, "&", {1, 9}}
+
+  Never recover a document whose signature is checked, or that decides about access: another parser reads it
+  differently, or not at all. The declarations of a document type are not recovered, except raw characters in
+  them.
 
   ## Limits
 
@@ -93,6 +126,7 @@ defmodule BoundedXml do
   | `:max_entity_depth` | 20 | entities open within each other |
   | `:max_entity_bytes` | 1 MiB | bytes that entities and defaults may add to any document |
   | `:max_amplification` | 100 | how many times the input they may add beyond that |
+  | `:max_recoveries` | 100,000 | times that `:recover` lets something pass; raw characters are counted apart |
   | `:max_bytes` | `:infinity` | bytes of the document |
   | `:max_elements` | `:infinity` | elements of the document |
 

@@ -24,7 +24,8 @@ defmodule BoundedXml.Options do
     max_entities: 2_500,
     max_entity_expansions: 500_000,
     max_entity_depth: 20,
-    max_amplification: 100
+    max_amplification: 100,
+    max_recoveries: 100_000
   ]
   @totals [max_bytes: :infinity, max_elements: :infinity]
   @limits @bytes ++ @counts ++ @totals
@@ -35,8 +36,9 @@ defmodule BoundedXml.Options do
   @largest_total 9_223_372_036_854_775_807
   @chunk_bytes 65_536
   @emitted [:cdata, :comments, :processing_instructions, :doctype]
+  @recovered [:entities, :characters, :ampersands, :leading_whitespace]
 
-  @common [:namespaces, :doctype, :encoding, :limits, :skip_whitespace] ++
+  @common [:namespaces, :doctype, :encoding, :limits, :skip_whitespace, :recover, :on_recover] ++
             (@limit_names -- [:max_text_bytes, :max_record_bytes])
   @allowed %{
     stream: @common ++ [:emit, :text, :positions, :chunk_bytes, :max_text_bytes],
@@ -53,6 +55,8 @@ defmodule BoundedXml.Options do
               text: :pieces,
               positions: false,
               prefixes: %{},
+              recover: [],
+              on_recover: nil,
               roots: :one,
               chunk_bytes: @chunk_bytes
             ] ++ @limits
@@ -102,9 +106,15 @@ defmodule BoundedXml.Options do
       options.text == :joined,
       options.positions,
       options.roots == :many,
+      recover(options),
       List.to_tuple(for event <- @emitted, do: event in options.emit),
       List.to_tuple(for limit <- @limit_names, do: native(Map.fetch!(options, limit)))
     }
+  end
+
+  defp recover(%{recover: recover, on_recover: fun}) do
+    asked = if recover == :all, do: @recovered, else: recover
+    List.to_tuple(for(kind <- @recovered, do: kind in asked) ++ [fun != nil])
   end
 
   defp native(:infinity), do: nil
@@ -150,6 +160,20 @@ defmodule BoundedXml.Options do
         ~s(a map of prefixes and URIs such as %{"dc" => "http://purl.org/dc/elements/1.1/"}),
         value
       )
+  end
+
+  defp check!({:recover, value}) do
+    value == :all or (is_list(value) and Enum.all?(value, &(&1 in @recovered))) ||
+      invalid!(
+        :recover,
+        ":all or a list of #{Enum.map_join(@recovered, ", ", &inspect/1)}",
+        value
+      )
+  end
+
+  defp check!({:on_recover, value}) do
+    is_nil(value) or is_function(value, 1) ||
+      invalid!(:on_recover, "a function that takes {kind, text, {line, column}}", value)
   end
 
   defp check!({:encoding, nil}), do: true

@@ -18,12 +18,12 @@ defmodule BoundedXml.Parser do
   """
 
   alias Bounded.{Arena, Native}
-  alias BoundedXml.{Errors, Iodata, Options, ParseError, ParserError, Progress}
+  alias BoundedXml.{Errors, Iodata, Options, ParseError, ParserError, Progress, Recovery}
 
   @enforce_keys [:ref]
-  defstruct [:ref]
+  defstruct [:ref, :on_recover]
 
-  @opaque t :: %__MODULE__{ref: reference}
+  @opaque t :: %__MODULE__{ref: reference, on_recover: nil | ({atom, String.t(), tuple} -> term)}
   @type error :: ParseError.t() | ParserError.t()
 
   @part_bytes 65_536
@@ -39,8 +39,9 @@ defmodule BoundedXml.Parser do
   """
   @spec new(keyword) :: {:ok, t}
   def new(opts \\ []) do
-    config = opts |> Options.validate!(:parser) |> Options.config()
-    {:ok, %__MODULE__{ref: Native.xml_new({config, nil})}}
+    options = Options.validate!(opts, :parser)
+    ref = Native.xml_new({Options.config(options), nil})
+    {:ok, %__MODULE__{ref: ref, on_recover: options.on_recover}}
   end
 
   @doc """
@@ -51,14 +52,15 @@ defmodule BoundedXml.Parser do
   what is not iodata.
   """
   @spec feed(t, iodata) :: {:ok, [BoundedXml.event()]} | {:error, error, [BoundedXml.event()]}
-  def feed(%__MODULE__{ref: ref}, iodata) do
-    feed(ref, Iodata.new(iodata), [])
+  def feed(%__MODULE__{} = parser, iodata) do
+    feed(parser, Iodata.new(iodata), [])
   end
 
-  defp feed(ref, iodata, batches) do
+  defp feed(parser, iodata, batches) do
     case Iodata.take(iodata, @part_bytes) do
       {:ok, part, rest} ->
-        with {:ok, batches} <- parse(ref, part, false, batches), do: feed(ref, rest, batches)
+        with {:ok, batches} <- parse(parser, part, false, batches),
+             do: feed(parser, rest, batches)
 
       :none ->
         {:ok, events(batches)}
@@ -72,8 +74,8 @@ defmodule BoundedXml.Parser do
   Says that nothing follows. The parser is closed; feeding it again is an error.
   """
   @spec finish(t) :: {:ok, [BoundedXml.event()]} | {:error, error, [BoundedXml.event()]}
-  def finish(%__MODULE__{ref: ref}) do
-    with {:ok, batches} <- parse(ref, {"", 0, 0}, true, []), do: {:ok, events(batches)}
+  def finish(%__MODULE__{} = parser) do
+    with {:ok, batches} <- parse(parser, {"", 0, 0}, true, []), do: {:ok, events(batches)}
   end
 
   @doc """
@@ -93,7 +95,7 @@ defmodule BoundedXml.Parser do
   end
 
   defp parse(
-         ref,
+         %{ref: ref, on_recover: on_recover} = parser,
          {binary, offset, length},
          last?,
          batches,
@@ -105,15 +107,16 @@ defmodule BoundedXml.Parser do
     case Arena.charged(nif) do
       {:ok, {:full, [], built, _ref}} ->
         case Progress.note(progress, ref) do
-          {:ok, progress} -> parse(ref, {"", 0, 0}, last?, batches, built, progress)
+          {:ok, progress} -> parse(parser, {"", 0, 0}, last?, batches, built, progress)
           {:error, error} -> {:error, error, events(batches)}
         end
 
       {:ok, {:full, events, built, _ref}} ->
-        parse(ref, {"", 0, 0}, last?, [events | batches], built)
+        events = Recovery.report(events, on_recover)
+        parse(parser, {"", 0, 0}, last?, [events | batches], built)
 
       {:ok, {_more_or_done, events, _built, _ref}} ->
-        {:ok, [events | batches]}
+        {:ok, [Recovery.report(events, on_recover) | batches]}
 
       {:error, reason} ->
         {:error, Errors.exception(reason), events(batches)}

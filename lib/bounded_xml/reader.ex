@@ -4,7 +4,7 @@ defmodule BoundedXml.Reader do
   # Behind the `Enumerable` of `BoundedXml.Stream`.
 
   alias Bounded.{Arena, Native}
-  alias BoundedXml.{Errors, Nursery, Options, Progress, Source}
+  alias BoundedXml.{Errors, Nursery, Options, Progress, Recovery, Source}
 
   # `status` is what the parser said last: `:more` wants input, `:full` has events to give without any,
   # `:done` is closed. `built` is what it wants back of an element that is not finished.
@@ -150,12 +150,26 @@ defmodule BoundedXml.Reader do
 
   defp took(reader, {:ok, {status, events, built, parser}}) do
     reader = %{reader | status: status, built: built, parser: parser}
-    if events == [], do: next(reader), else: {events, reader}
+
+    case recovered(reader, events) do
+      [] -> next(reader)
+      events -> {events, reader}
+    end
   end
 
   defp took(reader, {:error, reason}) do
     close(reader)
     raise Errors.exception(reason)
+  end
+
+  defp recovered(%{options: %{on_recover: nil}}, events), do: events
+
+  defp recovered(reader, events) do
+    Recovery.report(events, reader.options.on_recover)
+  catch
+    kind, reason ->
+      close(reader)
+      :erlang.raise(kind, reason, __STACKTRACE__)
   end
 
   defp charged(reader, nif) do

@@ -30,7 +30,7 @@ mod syntax;
 pub use api::attributes::Attributes;
 pub use api::error::{DocumentError, Error, ErrorKind, ExceededLimit};
 pub use api::limits::{Limits, UNLIMITED};
-pub use api::options::{DoctypePolicy, Emit, Options, Roots, TextMode};
+pub use api::options::{DoctypePolicy, Emit, Options, Recover, Recovered, Roots, TextMode};
 pub use api::sink::{Attribute, Doctype, Flow, Interest, Name, Namespace, Prolog, Sink};
 pub use encoding::{encodings, is_encoding};
 pub use input::position::Position;

@@ -4,12 +4,12 @@
 mod support;
 
 use bounded_core::arena::account::Account;
-use bounded_core::xml::{Emit, Error, Interest, Options, Parser, Status, TextMode};
+use bounded_core::xml::{Emit, Error, Interest, Options, Parser, Recover, Status, TextMode};
 use proptest::prelude::*;
 use support::{Outcome, Recorder, choosy, parse, parse_pieces};
 
 /// Pieces that documents are made of, well-formed and not.
-const PIECES: [&str; 44] = [
+const PIECES: [&str; 54] = [
     "<a>",
     "</a>",
     "<a>",
@@ -53,14 +53,27 @@ const PIECES: [&str; 44] = [
     "<p:q/>",
     "<!DOCTYPE r>",
     "<?xml version='1.0'?>",
+    "&nbsp;",
+    "&NotEqualTilde;",
+    "<b x='&eacute;&x;&'/>",
+    "&#x1A;",
+    "&#xD83D;",
+    "&#xDE00;",
+    "<b x='&#xD83D;&#56832;&#8;'/>",
+    "&p:q;",
+    "\u{8}<b x='\u{1}\u{FFFF}'/>",
+    "&g;",
     "<b x='1' y='2' z='3' a1='' a2='' a3='' a4='' a5='' a6='' a7='' a8='' a9='' b1='' b2='' b3='' b4='' b5='' b6=''/>",
 ];
 
-const HEADS: [&str; 4] = [
+const HEADS: [&str; 7] = [
     "",
     "<?xml version=\"1.0\"?>\n",
     "<!DOCTYPE r [<!ENTITY e 'x&#60;&#13;'><!ENTITY f '<a>é&e;</a>t'><!ATTLIST e t NMTOKENS #IMPLIED u CDATA 'd'><!--c-->]>",
     "<!DOCTYPE r SYSTEM 'u' [<!ENTITY e '&f;'><!ENTITY f '&e;'> %p; ]>\n",
+    "<!DOCTYPE r [<!ENTITY e '&#38;&#38;x'><!ENTITY f 'a&#38;#xD83D;'><!ENTITY g '&#38;#xD83D;&#38;#xDE00;&#38;y'>]>",
+    "\r\n \u{FEFF}<?xml version=\"1.0\"?>\n",
+    "\u{FEFF}\u{FEFF}",
 ];
 
 prop_compose! {
@@ -83,6 +96,8 @@ prop_compose! {
         skip_whitespace in any::<bool>(),
         joined in any::<bool>(),
         small in any::<bool>(),
+        recover in any::<Option<[bool; 4]>>(),
+        report_recovered in any::<bool>(),
     ) -> Options {
         let [cdata, comments, processing_instructions, doctype] = emit;
         let mut options = Options {
@@ -91,9 +106,14 @@ prop_compose! {
             emit: Emit { cdata, comments, processing_instructions, doctype },
             skip_whitespace,
             text: if joined { TextMode::Joined } else { TextMode::Pieces },
+            report_recovered,
             ..Options::default()
         };
+        if let Some([entities, characters, ampersands, leading_whitespace]) = recover {
+            options.recover = Recover { entities, characters, ampersands, leading_whitespace };
+        }
         if small {
+            options.limits.max_recoveries = 3;
             options.limits.max_depth = 4;
             options.limits.max_attribute_bytes = 5;
             options.limits.max_token_bytes = 40;
@@ -155,6 +175,7 @@ fn parse_refused(document: &[u8], size: usize, options: &Options) -> (Outcome, u
     let outcome = Outcome {
         events: recorder.events,
         error,
+        recovered: recorder.recovered,
     };
     (outcome, refusals)
 }

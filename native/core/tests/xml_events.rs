@@ -266,11 +266,11 @@ fn errors_say_what_and_where() {
         ),
         (
             "<r a='x&y'/>",
-            "Malformed: '&' starts a reference: a name and ';' belong here, or write '&amp;' at line 1, column 8 (byte 7)",
+            "Malformed: '&' starts a reference: a name and ';' belong here, or write '&amp;' (recover: [:ampersands] takes the '&' as it is) at line 1, column 8 (byte 7)",
         ),
         (
             "<r>&nbsp;</r>",
-            "Malformed: the entity nbsp is not declared at line 1, column 4 (byte 3)",
+            "Malformed: the entity nbsp is not declared (recover: [:entities] lets it through) at line 1, column 4 (byte 3)",
         ),
         (
             "<r>a\u{1}</r>",

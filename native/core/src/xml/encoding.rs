@@ -121,6 +121,8 @@ pub fn encodings() -> Vec<&'static str> {
 pub struct Decoder {
     /// The encoding that the caller named.
     told: Option<Charset>,
+    /// White space may stand before the XML declaration.
+    skips_leading: bool,
     /// The first bytes, while they do not yet tell the encoding.
     held: ChargedVec<u8>,
     mode: Mode,
@@ -153,11 +155,20 @@ impl Decoder {
     pub fn detecting(account: &Arc<Account>) -> Decoder {
         Decoder {
             told: None,
+            skips_leading: false,
             held: ChargedVec::new(account),
             mode: Mode::Detecting,
             front: 0,
             consumed: 0,
             failed: None,
+        }
+    }
+
+    /// The same where white space may stand before the XML declaration.
+    pub fn skipping_leading(self, skips_leading: bool) -> Decoder {
+        Decoder {
+            skips_leading,
+            ..self
         }
     }
 
@@ -179,22 +190,23 @@ impl Decoder {
         self.advance(&[], true, text)
     }
 
-    /// Forgets `text`, the front of the decoded text that was not yet discarded.
-    pub fn discard(&mut self, text: &[u8]) {
+    /// Forgets `text`, the front of the decoded text that was not yet discarded. It grew by `growth` since it was
+    /// decoded.
+    pub fn discard(&mut self, text: &[u8], growth: usize) {
         match &mut self.mode {
-            Mode::MultiByte(multi_byte) => multi_byte.discard(text.len()),
-            _ => self.front = self.offset(text),
+            Mode::MultiByte(multi_byte) => multi_byte.discard(text.len() - growth),
+            _ => self.front = self.offset(text, growth),
         }
     }
 
     /// The offset in the original of the place behind `text`, which starts at the front of the
-    /// decoded text that was not yet discarded.
-    pub fn offset(&self, text: &[u8]) -> u64 {
+    /// decoded text that was not yet discarded, and grew by `growth` since it was decoded.
+    pub fn offset(&self, text: &[u8], growth: usize) -> u64 {
         match &self.mode {
-            Mode::Detecting | Mode::Utf8 => self.front + text.len() as u64,
+            Mode::Detecting | Mode::Utf8 => self.front + (text.len() - growth) as u64,
             Mode::SingleByte(_) => self.front + characters(text),
             Mode::Utf16(_) => self.front + utf16::width(text),
-            Mode::MultiByte(multi_byte) => multi_byte.offset(text.len()),
+            Mode::MultiByte(multi_byte) => multi_byte.offset(text.len() - growth),
         }
     }
 
@@ -221,7 +233,7 @@ impl Decoder {
         let before = self.held.len();
         let (prefix, rest) = raw.split_at(raw.len().min(detect::PREFIX - before));
         self.held.extend_from_slice(prefix)?;
-        let result = match detect::detect(&self.held, last, self.told) {
+        let result = match detect::detect(&self.held, last, self.told, self.skips_leading) {
             Detection::NeedMore => Ok(()),
             Detection::Found { charset, mark } => {
                 let end = self.held.len();

@@ -3,3 +3,4 @@
 pub mod buffer;
 pub mod line_counter;
 pub mod position;
+pub mod repairs;

@@ -10,6 +10,7 @@ use crate::xml::encoding::Decoder;
 use crate::xml::input::buffer::{End, Input};
 use crate::xml::input::line_counter::Places;
 use crate::xml::input::position::Position;
+use crate::xml::input::repairs::Repairs;
 use crate::xml::scanner::interrupt::{Fault, Halt};
 use crate::xml::scanner::progress::{Place, Progress};
 use crate::xml::scanner::state::{Core, Region, State};
@@ -43,6 +44,8 @@ pub struct Parser {
     /// There will be no more input.
     finished: bool,
     failed: Option<DocumentError>,
+    /// Index in the text of where it failed.
+    reached: usize,
 }
 
 impl Parser {
@@ -52,15 +55,22 @@ impl Parser {
             Ok(decoder) => (decoder, None),
             Err(error) => (Decoder::detecting(account), Some(End::from(error))),
         };
+        let decoder = decoder.skipping_leading(options.recover.leading_whitespace);
+        let mut places = Places::new(decoder);
+        if options.recover.characters {
+            let most = options.limits.max_recoveries;
+            places.repairs = Some(Repairs::new(account, most));
+        }
         Parser {
             input: Input::new(account, options.limits.max_bytes, end),
-            places: Places::new(decoder),
+            places,
             core: Core::new(options, account),
             dtd: None,
             stretch: STRETCH,
             progress: Progress::default(),
             finished: false,
             failed: None,
+            reached: 0,
         }
     }
 
@@ -88,13 +98,44 @@ impl Parser {
     }
 
     /// Reads on, telling `sink`, for a fraction of a millisecond at most.
+    #[inline]
     pub fn run<S: Sink>(&mut self, sink: &mut S) -> Result<Status, Error> {
+        match self.core.options.report_recovered && self.places.repairs.is_some() {
+            true => self.run_and_report(sink),
+            false => self.read_on(sink),
+        }
+    }
+
+    /// The same, telling also which characters were replaced up to where it came.
+    fn run_and_report<S: Sink>(&mut self, sink: &mut S) -> Result<Status, Error> {
+        self.core.credit = CREDIT;
+        if !self.report_repairs(sink) {
+            return Ok(Status::Full);
+        }
+        let result = self.read_on(sink);
+        match result {
+            Err(Error::Refused(_)) => result,
+            _ if !self.report_repairs(sink) => Ok(Status::Full),
+            _ => result,
+        }
+    }
+
+    /// False: not all of them yet.
+    fn report_repairs<S: Sink>(&mut self, sink: &mut S) -> bool {
+        let end = self.input.at.max(self.reached);
+        let credit = &mut self.core.credit;
+        self.places
+            .tell_repairs(self.input.text(), end, credit, sink)
+    }
+
+    fn read_on<S: Sink>(&mut self, sink: &mut S) -> Result<Status, Error> {
         if let Some(error) = &self.failed {
             return Err(error.clone().into());
         }
         if self.finished {
             self.input.finish(&mut self.places)?;
         }
+        self.input.repair(&mut self.places)?;
         self.core.credit = CREDIT;
         let begin = self.input.at + self.core.held();
         let mut stretch_end = self.input.text().len();
@@ -187,7 +228,10 @@ impl Parser {
         let position = match fault.position {
             Some(position) => position,
             None if !self.core.entities.readers.is_empty() => self.core.entities.position,
-            None => self.places.position(self.input.text(), fault.at),
+            None => {
+                self.reached = fault.at;
+                self.places.position(self.input.text(), fault.at)
+            }
         };
         let reason = fault.reason.into_owned();
         self.fail(fault.kind, reason, fault.limit, position)
@@ -215,6 +259,7 @@ impl Parser {
     fn starved<S: Sink>(&mut self, sink: &mut S) -> Result<Status, Error> {
         let text = self.input.text();
         if let Some(end) = self.input.end().cloned() {
+            self.reached = text.len();
             let mut position = self.places.position(text, text.len());
             position.byte_offset = end.offset.unwrap_or(position.byte_offset);
             return self.fail(end.kind, end.reason, end.limit, position);
@@ -227,6 +272,7 @@ impl Parser {
             return Ok(Status::Done);
         }
         if let Some(reason) = self.cut_short() {
+            self.reached = text.len();
             return self.fail(ErrorKind::Truncated, reason, None, position);
         }
         if self.core.options.positions {

@@ -12,6 +12,7 @@ pub mod interrupt;
 pub mod markup;
 pub mod progress;
 pub mod prolog;
+pub mod recover;
 pub mod resolve_namespaces;
 pub mod start_tag;
 pub mod state;

@@ -6,7 +6,7 @@ pub mod choosy;
 use bounded_core::arena::account::Account;
 use bounded_core::xml::{
     Attributes, Doctype, DocumentError, Emit, Error, Flow, Limits, Name, Options, Parser, Position,
-    Prolog, Sink, Status,
+    Prolog, Recovered, Sink, Status,
 };
 
 /// An event, and where it began when positions were asked for.
@@ -17,6 +17,8 @@ pub type Event = (Option<Position>, String);
 pub struct Outcome {
     pub events: Vec<Event>,
     pub error: Option<DocumentError>,
+    /// What was let through, what was written, and where.
+    pub recovered: Vec<String>,
 }
 
 impl Outcome {
@@ -39,6 +41,7 @@ impl Outcome {
 #[derive(Default)]
 pub struct Recorder {
     pub events: Vec<Event>,
+    pub recovered: Vec<String>,
     position: Option<Position>,
     /// Full after this many events of one call; 0 is never.
     pub per_call: usize,
@@ -117,6 +120,13 @@ impl Sink for Recorder {
         self.tell(format!("skipped {name}"))
     }
 
+    fn recovered(&mut self, what: Recovered, written: &str, (line, column): (u64, u64)) {
+        assert!(!self.is_full(), "told of {written:?} when full");
+        let recovered = format!("{what:?} {written:?} {line}:{column}");
+        self.recovered.push(recovered);
+        self.seen += 1;
+    }
+
     fn end_document(&mut self) -> Flow {
         self.tell("end".into())
     }
@@ -167,6 +177,7 @@ fn record<'a>(
     Outcome {
         events: std::mem::take(&mut recorder.events),
         error,
+        recovered: std::mem::take(&mut recorder.recovered),
     }
 }
 

@@ -1,7 +1,8 @@
 //! What `BoundedXml.Options.config/1` and `BoundedXml.Path.parse!/1` give, as the core takes it.
 
 use bounded_core::xml::{
-    DoctypePolicy, Emit, Limits, NamespaceTest, Options, Roots, Selector, Step, TextMode, UNLIMITED,
+    DoctypePolicy, Emit, Limits, NamespaceTest, Options, Recover, Roots, Selector, Step, TextMode,
+    UNLIMITED,
 };
 use rustler::{Error, NifResult, NifTuple, Term};
 
@@ -15,6 +16,7 @@ pub struct Config {
     joined: bool,
     positions: bool,
     many_roots: bool,
+    recover: Recovering,
     emit: Emitted,
     limits: LimitValues,
 }
@@ -25,6 +27,15 @@ struct Emitted {
     comments: bool,
     processing_instructions: bool,
     doctype: bool,
+}
+
+#[derive(NifTuple)]
+struct Recovering {
+    entities: bool,
+    characters: bool,
+    ampersands: bool,
+    leading_whitespace: bool,
+    report: bool,
 }
 
 #[derive(NifTuple)]
@@ -43,6 +54,7 @@ struct LimitValues {
     max_entity_expansions: u64,
     max_entity_depth: u64,
     max_amplification: u64,
+    max_recoveries: u64,
     max_bytes: Option<u64>,
     max_elements: Option<u64>,
 }
@@ -77,6 +89,7 @@ impl Config {
                 max_entity_depth: limits.max_entity_depth,
                 max_entity_bytes: limits.max_entity_bytes,
                 max_amplification: limits.max_amplification,
+                max_recoveries: limits.max_recoveries,
                 max_bytes: limits.max_bytes.unwrap_or(UNLIMITED),
                 max_elements: limits.max_elements.unwrap_or(UNLIMITED),
             },
@@ -102,6 +115,13 @@ impl Config {
                 true => Roots::Many,
                 false => Roots::One,
             },
+            recover: Recover {
+                entities: self.recover.entities,
+                characters: self.recover.characters,
+                ampersands: self.recover.ampersands,
+                leading_whitespace: self.recover.leading_whitespace,
+            },
+            report_recovered: self.recover.report,
         }
     }
 }

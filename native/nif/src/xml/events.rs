@@ -3,7 +3,7 @@
 use crate::xml::large::LARGE;
 use crate::xml::terms::{self, RawTerm};
 use crate::xml::values::Values;
-use bounded_core::xml::{Attributes, Doctype, Flow, Name, Position, Prolog, Sink};
+use bounded_core::xml::{Attributes, Doctype, Flow, Name, Position, Prolog, Recovered, Sink};
 use rustler::{Atom, Encoder};
 
 /// Turns what the parser tells in one call into terms.
@@ -53,7 +53,7 @@ impl EventSink<'_, '_> {
 
 impl Sink for EventSink<'_, '_> {
     fn position(&mut self, position: Position) {
-        self.place = Some(self.values.terms.place(position));
+        self.place = Some(self.values.terms.place((position.line, position.column)));
     }
 
     fn start_document(&mut self, prolog: &Prolog<'_>) -> Flow {
@@ -169,6 +169,12 @@ impl Sink for EventSink<'_, '_> {
 
     fn skipped_entity(&mut self, name: &str) -> Flow {
         self.tagged(terms::skipped_entity(), name)
+    }
+
+    fn recovered(&mut self, what: Recovered, written: &str, place: (u64, u64)) {
+        let event = self.values.terms.recovered(what, written, place);
+        self.values.batch.count(0, written.len());
+        self.values.batch.push(event);
     }
 
     fn end_document(&mut self) -> Flow {

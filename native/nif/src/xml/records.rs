@@ -7,7 +7,7 @@ use crate::xml::values::Values;
 use bounded_core::arena::account::Account;
 use bounded_core::arena::chunked_buf::Segments;
 use bounded_core::xml::{
-    Attributes, ExceededLimit, Flow, Interest, Name, Prolog, Selector, Sink, TEXT_PIECE,
+    Attributes, ExceededLimit, Flow, Interest, Name, Prolog, Recovered, Selector, Sink, TEXT_PIECE,
 };
 use std::sync::Arc;
 
@@ -307,6 +307,12 @@ impl Sink for RecordSink<'_, '_> {
         tree.add(child, terms);
         self.values.batch.count(1, 0);
         Flow::Taken
+    }
+
+    fn recovered(&mut self, what: Recovered, written: &str, place: (u64, u64)) {
+        let event = self.values.terms.recovered(what, written, place);
+        self.values.batch.count(0, written.len());
+        self.values.batch.push(event);
     }
 
     fn end_document(&mut self) -> Flow {

@@ -1,6 +1,6 @@
 //! Building terms with as little as possible between us and the VM.
 
-use bounded_core::xml::Position;
+use bounded_core::xml::Recovered;
 use rustler::sys::{
     ErlNifTerm, enif_get_list_cell, enif_get_tuple, enif_make_list_cell, enif_make_list_from_array,
     enif_make_new_binary, enif_make_tuple_from_array, enif_make_uint64,
@@ -15,6 +15,7 @@ rustler::atoms! {
     nil,
     start_document, end_document, start_element, end_element, characters, cdata, comment,
     processing_instruction, doctype, skipped_entity,
+    recovered, entities, ampersands, leading_whitespace,
     version, encoding, standalone, public_id, system_id, internal_subset, name,
 }
 
@@ -112,12 +113,29 @@ impl<'env> Terms<'env> {
     }
 
     /// `{line, column}`.
-    pub fn place(&self, position: Position) -> RawTerm {
+    pub fn place(&self, (line, column): (u64, u64)) -> RawTerm {
         let integer = |n| {
             // SAFETY: only the environment is needed.
             unsafe { enif_make_uint64(self.env.as_c_arg(), n) }
         };
-        self.tuple([integer(position.line), integer(position.column)])
+        self.tuple([integer(line), integer(column)])
+    }
+
+    /// `{:recovered, kind, written, {line, column}}`. No event and no record is a tuple of four.
+    pub fn recovered(&self, what: Recovered, written: &str, place: (u64, u64)) -> RawTerm {
+        let kind = match what {
+            Recovered::Entities => entities(),
+            Recovered::Characters => characters(),
+            Recovered::Ampersands => ampersands(),
+            Recovered::LeadingWhitespace => leading_whitespace(),
+        };
+        let written = self.binary(written.as_bytes());
+        self.tuple([
+            recovered().as_c_arg(),
+            kind.as_c_arg(),
+            written,
+            self.place(place),
+        ])
     }
 
     pub fn encode(&self, value: impl Encoder) -> RawTerm {

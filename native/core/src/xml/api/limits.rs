@@ -46,6 +46,8 @@ pub struct Limits {
     pub max_entity_bytes: u64,
     /// How many times the input they may add beyond that.
     pub max_amplification: u64,
+    /// How often something may be recovered: characters that stand as themselves, and everything else.
+    pub max_recoveries: u64,
     /// Bytes of the whole input, as it came.
     pub max_bytes: u64,
     /// Elements of the whole document.
@@ -68,6 +70,7 @@ impl Default for Limits {
             max_entity_depth: 20,
             max_entity_bytes: MIB,
             max_amplification: 100,
+            max_recoveries: 100_000,
             max_bytes: UNLIMITED,
             max_elements: UNLIMITED,
         }
@@ -105,6 +108,7 @@ impl Limits {
             max_entity_depth: count(self.max_entity_depth),
             max_entity_bytes: bytes(self.max_entity_bytes),
             max_amplification: count(self.max_amplification),
+            max_recoveries: count(self.max_recoveries),
             max_bytes: unless_unlimited(self.max_bytes, &bytes),
             max_elements: unless_unlimited(self.max_elements, &count),
         }

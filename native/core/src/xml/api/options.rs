@@ -19,12 +19,43 @@ pub struct Options {
     /// Tell the sink where each event begins.
     pub positions: bool,
     pub roots: Roots,
+    pub recover: Recover,
+    /// Tell the sink of everything that is recovered.
+    pub report_recovered: bool,
 }
 
 impl Options {
     pub(crate) fn has_many_roots(&self) -> bool {
         self.roots == Roots::Many
     }
+}
+
+/// What is let through although XML does not allow it. Not in the document type declaration, but for characters
+/// that stand there as themselves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recover {
+    /// References to entities that are not declared: the names that HTML knows are replaced; others are skipped,
+    /// and stay as they are written in values of attributes.
+    pub entities: bool,
+    /// Characters that no document may contain, by reference or as themselves: each becomes U+FFFD. Two
+    /// references to the surrogates of a pair become its character.
+    pub characters: bool,
+    /// A '&' that begins no reference is the character.
+    pub ampersands: bool,
+    /// White space and byte order marks before the XML declaration, of at most [`MAX_LEADING`] characters.
+    pub leading_whitespace: bool,
+}
+
+/// The most characters before an XML declaration.
+pub(crate) const MAX_LEADING: usize = 4096;
+
+/// What was recovered: the option that lets it through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recovered {
+    Entities,
+    Characters,
+    Ampersands,
+    LeadingWhitespace,
 }
 
 /// What becomes of a document type declaration.

@@ -1,6 +1,7 @@
 //! What a parser tells, and to whom.
 
 use crate::xml::api::attributes::Attributes;
+use crate::xml::api::options::Recovered;
 use crate::xml::input::position::Position;
 use crate::xml::names::table::NameId;
 
@@ -74,6 +75,10 @@ pub trait Sink {
     fn skipped_entity(&mut self, _name: &str) -> Flow {
         Flow::Taken
     }
+
+    /// Something that XML does not allow was let through: what was written, and in which line and column, from
+    /// 1. Told with `Options::report_recovered` only, and when the sink is not full.
+    fn recovered(&mut self, _what: Recovered, _written: &str, _place: (u64, u64)) {}
 
     fn end_document(&mut self) -> Flow;
 

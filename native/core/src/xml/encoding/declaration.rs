@@ -1,5 +1,6 @@
 //! The encoding that an XML declaration names.
 
+use crate::xml::syntax::chars::is_space;
 use std::ops::Range;
 
 /// How far into the document, in characters, the end of the encoding's name may stand.
@@ -15,12 +16,19 @@ pub(super) enum Declared {
     NeedMore,
 }
 
-/// Reads `<?xml version="1.0" encoding="NAME"` at the start of `characters`.
-pub(super) fn declared(characters: &[u8]) -> Declared {
+/// Reads `<?xml version="1.0" encoding="NAME"` at the start of `characters`, or behind white space and marks where
+/// those may be skipped.
+pub(super) fn declared(characters: &[u8], skips_leading: bool) -> Declared {
     let mut cursor = Cursor {
         characters,
         position: 0,
     };
+    if skips_leading && !cursor.skip_leading() {
+        return Declared::Absent;
+    }
+    if skips_leading && cursor.position == LIMIT {
+        return Declared::Absent;
+    }
     match cursor.encoding_name() {
         Ok(name) => Declared::Name(name),
         Err(Stop::Mismatch) => Declared::Absent,
@@ -39,6 +47,15 @@ enum Stop {
 }
 
 impl Cursor<'_> {
+    /// Skips white space and the marks of UTF-16, which are `0xFF` here. False: there is a mark of UTF-8.
+    fn skip_leading(&mut self) -> bool {
+        let rest = self.characters.iter();
+        self.position = rest
+            .take_while(|&&byte| is_space(byte) || byte == 0xFF)
+            .count();
+        self.characters.get(self.position) != Some(&0xEF)
+    }
+
     fn encoding_name(&mut self) -> Result<Range<usize>, Stop> {
         self.literal(b"<?xml")?;
         self.space(1)?;
@@ -82,7 +99,7 @@ impl Cursor<'_> {
 
     fn space(&mut self, at_least: usize) -> Result<(), Stop> {
         let start = self.position;
-        self.skip_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))?;
+        self.skip_while(is_space)?;
         if self.position - start < at_least {
             return Err(Stop::Mismatch);
         }

@@ -42,7 +42,13 @@ enum Signature {
 
 /// Looks at the first bytes of a document, which are all of it when `complete`. `told` is the
 /// encoding that the caller named.
-pub(super) fn detect(prefix: &[u8], complete: bool, told: Option<Charset>) -> Detection {
+/// `skips_leading`: white space may stand before the declaration.
+pub(super) fn detect(
+    prefix: &[u8],
+    complete: bool,
+    told: Option<Charset>,
+    skips_leading: bool,
+) -> Detection {
     if !complete && may_become_signature(prefix) {
         return Detection::NeedMore;
     }
@@ -62,7 +68,7 @@ pub(super) fn detect(prefix: &[u8], complete: bool, told: Option<Charset>) -> De
         // A mark is part of the bytes themselves (RFC 7303, section 3.3).
         Some(_) if mark > 0 => Detection::Found { charset, mark },
         Some(told) => overridden(prefix, told, charset),
-        None => by_declaration(prefix, complete, charset, mark),
+        None => by_declaration(prefix, complete, charset, mark, skips_leading),
     }
 }
 
@@ -120,7 +126,13 @@ fn overridden(prefix: &[u8], told: Charset, shown: Charset) -> Detection {
     Detection::Found { charset, mark: 0 }
 }
 
-fn by_declaration(prefix: &[u8], complete: bool, shown: Charset, mark: usize) -> Detection {
+fn by_declaration(
+    prefix: &[u8],
+    complete: bool,
+    shown: Charset,
+    mark: usize,
+    skips_leading: bool,
+) -> Detection {
     let found = Detection::Found {
         charset: shown,
         mark,
@@ -132,7 +144,7 @@ fn by_declaration(prefix: &[u8], complete: bool, shown: Charset, mark: usize) ->
     };
     let mut narrowed = [0; declaration::LIMIT];
     let characters = narrow(&prefix[mark..], shown, &mut narrowed);
-    let name = match declared(characters) {
+    let name = match declared(characters, skips_leading) {
         Declared::Name(name) => name,
         Declared::NeedMore if characters.len() == declaration::LIMIT => {
             let end = mark + declaration::LIMIT * width(shown);

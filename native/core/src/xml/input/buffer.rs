@@ -5,11 +5,12 @@ use crate::arena::charged_vec::ChargedVec;
 use crate::sync::Arc;
 use crate::xml::api::error::{ErrorKind, ExceededLimit};
 use crate::xml::api::limits::UNLIMITED;
-use crate::xml::encoding::{Decoder, EncodingError, Failure};
+use crate::xml::encoding::{EncodingError, Failure};
 use crate::xml::input::line_counter::Places;
 use crate::xml::scanner::interrupt::limit_reason;
 use crate::xml::simd::utf8_scan::{self, ScanResult};
 use crate::xml::syntax::byte_class;
+use crate::xml::syntax::chars;
 use crate::xml::syntax::utf8::{self, is_continuation};
 use memchr::memchr_iter;
 use std::ops::Range;
@@ -29,6 +30,8 @@ pub(crate) struct Input {
     valid: usize,
     /// Why nothing beyond `valid` will ever be.
     end: Option<End>,
+    /// Up to where characters have to be repaired before what is behind `valid` can be.
+    unrepaired: Option<usize>,
     /// The valid text, scanned text at its front included, may have a CR in it.
     pub has_cr: bool,
     /// LFs in it.
@@ -60,6 +63,33 @@ impl From<EncodingError> for End {
     }
 }
 
+impl End {
+    /// What comes is beyond a limit.
+    fn limit(name: &'static str, value: u64) -> End {
+        let seen = value.saturating_add(1);
+        debug_assert!(value != UNLIMITED);
+        End {
+            kind: ErrorKind::Limit,
+            reason: limit_reason(name, value, seen),
+            limit: Some(ExceededLimit { name, value, seen }),
+            offset: None,
+        }
+    }
+
+    /// `text` begins with a character that no document may hold.
+    fn illegal(text: &[u8]) -> End {
+        let code = chars::decode(text).map_or(0, |(code, _)| code);
+        End {
+            kind: ErrorKind::Malformed,
+            reason: format!(
+                "the character U+{code:04X} is not allowed in XML (recover: [:characters] replaces it)"
+            ),
+            limit: None,
+            offset: None,
+        }
+    }
+}
+
 impl Input {
     /// No input yet; `end`: why there never will be any.
     pub fn new(account: &Arc<Account>, max_bytes: u64, end: Option<End>) -> Input {
@@ -68,6 +98,7 @@ impl Input {
             at: 0,
             valid: 0,
             end,
+            unrepaired: None,
             has_cr: false,
             line_feeds: 0,
             fed: 0,
@@ -97,18 +128,19 @@ impl Input {
         if self.finished || self.end.is_some() {
             return Ok(());
         }
+        self.repair(places)?;
         self.discard(places);
         let room = usize::try_from(self.max_bytes - self.fed).unwrap_or(usize::MAX);
         let taken = &chunk[..chunk.len().min(room)];
         if places.decoder.is_utf8() {
-            self.copy(taken)?;
+            self.copy(taken, places.repairs.is_some())?;
         } else {
             let result = places.decoder.feed(taken, &mut self.text);
-            self.add(result, &places.decoder)?;
+            self.add(result, places)?;
         }
         self.fed += taken.len() as u64;
         if taken.len() < chunk.len() && self.end.is_none() {
-            self.end = Some(self.too_long());
+            self.end = Some(End::limit("max_bytes", self.max_bytes));
         }
         Ok(())
     }
@@ -118,10 +150,12 @@ impl Input {
         if self.finished {
             return Ok(());
         }
+        self.repair(places)?;
         if self.end.is_none() {
             let result = places.decoder.finish(&mut self.text);
-            self.add(result, &places.decoder)?;
+            self.add(result, places)?;
         }
+        self.repair(places)?;
         self.finished = true;
         if self.end.is_none() && self.valid < self.text.len() {
             self.end = Some(End {
@@ -135,7 +169,7 @@ impl Input {
     }
 
     /// Takes what needs no decoding, and looks at it while it is copied.
-    fn copy(&mut self, chunk: &[u8]) -> Result<(), Refusal> {
+    fn copy(&mut self, chunk: &[u8], repairs: bool) -> Result<(), Refusal> {
         self.text.reserve(chunk.len())?;
         // The end of a character that began in the chunk before, and the beginning of one that ends in the next.
         let continued = chunk.iter().take(3).take_while(|it| is_continuation(**it));
@@ -146,18 +180,18 @@ impl Input {
         let found = utf8_scan::copy_and_scan(whole, &mut self.text)?;
         let end = self.text.len();
         self.text.extend_from_slice(last)?;
-        self.validate(true, found.map(|found| (start..end, found)));
+        self.validate(true, repairs, found.map(|found| (start..end, found)));
         Ok(())
     }
 
     /// Takes what was decoded.
-    fn add(&mut self, result: Result<(), Failure>, decoder: &Decoder) -> Result<(), Refusal> {
+    fn add(&mut self, result: Result<(), Failure>, places: &Places) -> Result<(), Refusal> {
         let failed = match result {
             Err(Failure::Refused(refusal)) => return Err(refusal),
             Err(Failure::Encoding(error)) => Some(error),
             Ok(()) => None,
         };
-        self.validate(decoder.is_utf8(), None);
+        self.validate(places.decoder.is_utf8(), places.repairs.is_some(), None);
         if let (Some(error), None) = (failed, &self.end) {
             self.end = Some(End::from(error));
         }
@@ -174,6 +208,28 @@ impl Input {
         self.finished || self.end.is_some()
     }
 
+    /// Replaces the characters that no document may hold, where they are recovered. Refused, it can be called again.
+    #[inline]
+    pub fn repair(&mut self, places: &mut Places) -> Result<(), Refusal> {
+        match self.unrepaired {
+            None => Ok(()),
+            Some(end) => self.repair_to(end, places),
+        }
+    }
+
+    #[cold]
+    fn repair_to(&mut self, end: usize, places: &mut Places) -> Result<(), Refusal> {
+        if let Some(repairs) = &mut places.repairs {
+            let (valid, is_beyond) = repairs.repair(&mut self.text, self.valid, end)?;
+            self.valid = valid;
+            if is_beyond {
+                self.end = Some(End::limit("max_recoveries", repairs.most()));
+            }
+        }
+        self.unrepaired = None;
+        Ok(())
+    }
+
     fn discard(&mut self, places: &mut Places) {
         if self.at > 0 {
             // What is left is short.
@@ -188,7 +244,13 @@ impl Input {
     }
 
     /// Finds how much of the new text is valid, given a part of it that is UTF-8 and was looked at.
-    fn validate(&mut self, is_original: bool, seen: Option<(Range<usize>, ScanResult)>) {
+    /// A character that must not be there ends the text, unless it will be repaired.
+    fn validate(
+        &mut self,
+        is_original: bool,
+        repairs: bool,
+        seen: Option<(Range<usize>, ScanResult)>,
+    ) {
         if self.end.is_some() {
             return;
         }
@@ -220,34 +282,14 @@ impl Input {
         }
         all += utf8_scan::scan(&new[checked..valid]);
         if let Some(at) = byte_class::first_illegal(&new[..valid], all) {
+            match repairs {
+                true => self.unrepaired = Some(self.valid + valid),
+                false => self.end = Some(End::illegal(&new[at..])),
+            }
             valid = at;
-            let code = crate::xml::syntax::chars::decode(&new[at..]).map_or(0, |(code, _)| code);
-            self.end = Some(End {
-                kind: ErrorKind::Malformed,
-                reason: format!(
-                    "the character U+{code:04X} is not allowed in XML (recover: [:characters] replaces it)"
-                ),
-                limit: None,
-                offset: None,
-            });
         }
         self.valid += valid;
         self.has_cr |= all.returns;
         self.line_feeds += all.line_feeds;
-    }
-
-    fn too_long(&self) -> End {
-        let (value, seen) = (self.max_bytes, self.max_bytes.saturating_add(1));
-        debug_assert!(value != UNLIMITED);
-        End {
-            kind: ErrorKind::Limit,
-            reason: limit_reason("max_bytes", value, seen),
-            limit: Some(ExceededLimit {
-                name: "max_bytes",
-                value,
-                seen,
-            }),
-            offset: None,
-        }
     }
 }

@@ -1,9 +1,15 @@
 //! Lines, columns and offsets, counted only as far as somebody asks.
 
+use crate::xml::api::options::Recovered;
+use crate::xml::api::sink::Sink;
 use crate::xml::encoding::Decoder;
 use crate::xml::input::position::Position;
+use crate::xml::input::repairs::Repairs;
 use crate::xml::syntax::utf8::is_continuation;
 use memchr::{memchr, memchr_iter, memchr2_iter, memrchr};
+
+/// What telling of a replaced character costs, in units of credit.
+const REPAIR_COST: usize = 100;
 
 /// Line and column of a place, moved forward over text.
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +85,10 @@ pub(crate) struct Places {
     mark: usize,
     /// Knows the offset in the original of `mark`, and of what follows it.
     pub decoder: Decoder,
+    /// Characters that were replaced, where they are recovered.
+    pub repairs: Option<Repairs>,
+    /// Line and column of the last one that was told, and its index in the buffer.
+    told: (Counter, usize),
 }
 
 impl Places {
@@ -87,6 +97,8 @@ impl Places {
             counter: Counter::START,
             mark: 0,
             decoder,
+            repairs: None,
+            told: (Counter::START, 0),
         }
     }
 
@@ -98,7 +110,16 @@ impl Places {
         Position {
             line: counter.line,
             column: counter.column,
-            byte_offset: self.decoder.offset(passed),
+            byte_offset: self.decoder.offset(passed, self.growth(at)),
+        }
+    }
+
+    /// How many bytes between the mark and `at` are not of the original.
+    #[inline]
+    fn growth(&self, at: usize) -> usize {
+        match &self.repairs {
+            None => 0,
+            Some(repairs) => repairs.growth(self.mark, at),
         }
     }
 
@@ -106,12 +127,12 @@ impl Places {
     pub fn move_to(&mut self, text: &[u8], at: usize) -> Position {
         let passed = &text[self.mark..at];
         self.counter.advance(passed);
-        self.decoder.discard(passed);
+        self.decoder.discard(passed, self.growth(at));
         self.mark = at;
         Position {
             line: self.counter.line,
             column: self.counter.column,
-            byte_offset: self.decoder.offset(&[]),
+            byte_offset: self.decoder.offset(&[], 0),
         }
     }
 
@@ -126,10 +147,46 @@ impl Places {
                 }
                 _ => self.counter.advance(passed),
             }
-            self.decoder.discard(passed);
+            self.decoder.discard(passed, self.growth(text.len()));
             self.mark = text.len();
         }
         self.mark -= text.len();
+        if let Some(repairs) = &mut self.repairs {
+            repairs.discard(text.len());
+            self.told = (self.counter, self.mark);
+        }
+    }
+
+    /// Tells the sink which characters of `text` before `end` were replaced, for as much credit as there is. False:
+    /// not yet of all of them.
+    pub fn tell_repairs<S: Sink>(
+        &mut self,
+        text: &[u8],
+        end: usize,
+        credit: &mut usize,
+        sink: &mut S,
+    ) -> bool {
+        let Some(repairs) = &mut self.repairs else {
+            return true;
+        };
+        while let Some(repair) = repairs.untold(end) {
+            if *credit == 0 || sink.is_full() {
+                return false;
+            }
+            let (counter, mark) = &mut self.told;
+            counter.advance(text.get(*mark..repair.at()).unwrap_or_default());
+            *mark = repair.at();
+            let written = repair.char();
+            let place = (counter.line, counter.column);
+            sink.recovered(
+                Recovered::Characters,
+                written.encode_utf8(&mut [0; 4]),
+                place,
+            );
+            *credit = credit.saturating_sub(REPAIR_COST);
+            repairs.tell();
+        }
+        true
     }
 }
 

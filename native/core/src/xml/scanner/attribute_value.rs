@@ -4,7 +4,7 @@ use crate::xml::api::sink::Sink;
 use crate::xml::scanner::interrupt::{Halt, exceeded, malformed};
 use crate::xml::scanner::{REFERENCE_COST, Scanner};
 use crate::xml::syntax::byte_class::{self, VALUE};
-use crate::xml::syntax::reference::{self, Target};
+use crate::xml::syntax::reference::Target;
 
 impl<S: Sink> Scanner<'_, S> {
     /// Writes on with a value up to its closing quote, where it leaves `at`.
@@ -53,15 +53,16 @@ impl<S: Sink> Scanner<'_, S> {
     /// Expands the reference at `at`; returns where to go on.
     fn value_reference(&mut self, text: &[u8], at: usize) -> Result<usize, Halt> {
         self.spend(REFERENCE_COST)?;
-        let max = self.core.limits.max_name_bytes as usize;
-        let namespaces = self.core.options.namespaces;
-        let reference = reference::read(text, at, max, namespaces, &mut self.core.reference)?;
+        let reference = self.reference(text, at)?;
         match reference.target {
             Target::Char(char) => {
                 let mut utf8 = [0; 4];
                 self.append_value(char.encode_utf8(&mut utf8).as_bytes(), at)?;
             }
             Target::Entity(name) => self.enter_in_value(name, at, reference.end)?,
+            Target::Forbidden(_) | Target::None(_) => {
+                return self.recover_in_value(text, at, &reference);
+            }
         }
         Ok(reference.end)
     }
@@ -76,7 +77,7 @@ impl<S: Sink> Scanner<'_, S> {
     }
 
     /// Adds what `at` stands for.
-    fn append_value(&mut self, bytes: &[u8], at: usize) -> Result<(), Halt> {
+    pub fn append_value(&mut self, bytes: &[u8], at: usize) -> Result<(), Halt> {
         if self.core.tag.collapse {
             return self.append_collapsed(bytes, at);
         }

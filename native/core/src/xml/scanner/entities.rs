@@ -58,21 +58,29 @@ impl<S: Sink> Scanner<'_, S> {
     pub fn enter_in_content(&mut self, name: &[u8], end: usize) -> Result<(), Halt> {
         match self.lookup(name) {
             Lookup::Internal(entity) => self.enter(entity, self.at, end),
-            Lookup::External | Lookup::Skipped => {
-                self.end_run()?;
-                if self.is_told() {
-                    if self.core.options.positions {
-                        let position = self.position_here();
-                        self.sink.position(position);
-                    }
-                    let flow = self.sink.skipped_entity(utf8::text(name));
-                    self.told(flow)?;
-                }
-                self.at = end;
-                Ok(())
+            found @ (Lookup::Skipped | Lookup::Undeclared)
+                if self.core.options.recover.entities =>
+            {
+                self.recover_entity_in_content(name, end, found)
             }
+            Lookup::External | Lookup::Skipped => self.skip_entity(name, end),
             refused => refuse(refused, name, self.at),
         }
+    }
+
+    /// Tells of a reference in content whose text is not there.
+    pub fn skip_entity(&mut self, name: &[u8], end: usize) -> Result<(), Halt> {
+        self.end_run()?;
+        if self.is_told() {
+            if self.core.options.positions {
+                let position = self.position_here();
+                self.sink.position(position);
+            }
+            let flow = self.sink.skipped_entity(utf8::text(name));
+            self.told(flow)?;
+        }
+        self.at = end;
+        Ok(())
     }
 
     /// A reference in an attribute's value, at `at`.
@@ -81,6 +89,9 @@ impl<S: Sink> Scanner<'_, S> {
             Lookup::Internal(entity) => {
                 self.fix_token();
                 self.enter(entity, at, end)
+            }
+            Lookup::Skipped | Lookup::Undeclared if self.core.options.recover.entities => {
+                self.recover_entity_in_value(name, at, end)
             }
             Lookup::Skipped => Ok(()),
             Lookup::External => malformed(
@@ -111,6 +122,7 @@ impl<S: Sink> Scanner<'_, S> {
             return exceeded(at, "max_entity_depth", max, depth + 1);
         }
         readers.reserve(1)?;
+        self.report_repairs(at)?;
         if self.level == 0 {
             self.core.entities.position = self.places.move_to(self.text, at);
         }
@@ -143,9 +155,13 @@ impl<S: Sink> Scanner<'_, S> {
             return Ok(());
         }
         let name = shown(dtd.entity_name(reader.entity));
+        let help = match self.text.get(self.at) {
+            Some(b'&') => " (recover: [:ampersands] takes the '&' as it is)",
+            _ => "",
+        };
         malformed(
             self.at,
-            format!("the entity {name} does not end what it begins"),
+            format!("the entity {name} does not end what it begins{help}"),
         )
     }
 }
@@ -158,7 +174,9 @@ fn refuse<T>(lookup: Lookup, name: &[u8], at: usize) -> Result<T, Halt> {
         Lookup::DeclaredInParameterEntity => {
             format!("the entity {name} is declared where a standalone document must not declare it")
         }
-        _ => format!("the entity {name} is not declared"),
+        _ => {
+            format!("the entity {name} is not declared (recover: [:entities] lets it through)")
+        }
     };
     malformed(at, reason)
 }

@@ -48,6 +48,7 @@ impl<S: Sink> Scanner<'_, S> {
     }
 
     fn begin_aside(&mut self, taken: usize) {
+        self.core.has_begun = true;
         self.core.aside.clear();
         self.core.target = 0;
         self.core.taken = taken;
@@ -94,10 +95,7 @@ impl<S: Sink> Scanner<'_, S> {
             let (start, stop) = scanner.name(text, scanner.at + 2)?;
             let target = &text[start..stop];
             if target.eq_ignore_ascii_case(b"xml") {
-                return malformed(
-                    scanner.at,
-                    "an XML declaration belongs at the very beginning, in lower case",
-                );
+                return scanner.misplaced_declaration(target == b"xml");
             }
             if scanner.core.options.namespaces && !is_ncname(target) {
                 return malformed(start, "with namespaces, no target has a name with a colon");
@@ -159,6 +157,7 @@ impl<S: Sink> Scanner<'_, S> {
         }
         self.at = end;
         self.core.state = State::Between;
+        self.core.has_begun = true;
         Ok(())
     }
 

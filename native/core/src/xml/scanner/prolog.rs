@@ -9,7 +9,7 @@ use crate::xml::syntax::byte_class::{self, SPACE};
 use crate::xml::syntax::utf8;
 use memchr::memmem;
 
-const OPEN: &[u8] = b"<?xml";
+pub(crate) const OPEN: &[u8] = b"<?xml";
 
 /// Bytes of the XML declaration: it is read, and told, in one call.
 const MAX_DECLARATION: u64 = 256 * 1024;
@@ -17,6 +17,9 @@ const TOO_LONG: &str = "an XML declaration has at most 262144 bytes, whatever ma
 
 impl<S: Sink> Scanner<'_, S> {
     pub fn beginning(&mut self) -> Result<(), Halt> {
+        if self.core.options.recover.leading_whitespace {
+            self.skip_leading()?;
+        }
         let rest = &self.text[self.at..];
         match rest.strip_prefix(OPEN) {
             Some([next, ..]) if byte_class::is(*next, SPACE) => return self.xml_declaration(),

@@ -75,6 +75,12 @@ pub(crate) struct Core {
     pub credit: usize,
     /// Elements seen so far.
     pub elements: u64,
+    /// What was recovered so far, but for characters that stood as themselves.
+    pub recoveries: u64,
+    /// What is scanned is being recovered, and was reported.
+    pub recovering: bool,
+    /// Before the root element, something else than white space came.
+    pub has_begun: bool,
     pub standalone: bool,
     pub run: Run,
     pub tag: Tag,
@@ -106,6 +112,9 @@ impl Core {
             token: None,
             credit: 0,
             elements: 0,
+            recoveries: 0,
+            recovering: false,
+            has_begun: false,
             standalone: false,
             run: Run::new(account, limits.max_text_bytes as usize),
             tag: Tag::new(account, limits.max_token_bytes as usize),

@@ -175,7 +175,7 @@ impl<S: Sink> Scanner<'_, S> {
         match self.text.get(self.at) {
             None => Err(Halt::Starved),
             Some(b'<') => Ok(()),
-            Some(_) => malformed(self.at, "no text is allowed outside of the root element"),
+            Some(_) => self.text_outside(),
         }
     }
 
@@ -304,10 +304,7 @@ impl<S: Sink> Scanner<'_, S> {
     /// A reference in content.
     pub fn text_reference(&mut self) -> Result<(), Halt> {
         self.spend(REFERENCE_COST)?;
-        let max = self.core.limits.max_name_bytes as usize;
-        let namespaces = self.core.options.namespaces;
-        let begun = &mut self.core.reference;
-        let reference = reference::read(self.text, self.at, max, namespaces, begun)?;
+        let reference = self.reference(self.text, self.at)?;
         match reference.target {
             Target::Char(char) => {
                 self.add(
@@ -318,7 +315,19 @@ impl<S: Sink> Scanner<'_, S> {
                 Ok(())
             }
             Target::Entity(name) => self.enter_in_content(name, reference.end),
+            Target::Forbidden(_) | Target::None(_) => self.recover_in_content(&reference),
         }
+    }
+
+    /// Adds `bytes`, which are few, to the run, all of them or, refused, none.
+    pub fn add_together(&mut self, bytes: &[u8]) -> Result<(), Halt> {
+        if !self.drops_text() && self.core.run.text.len() + bytes.len() > self.piece_room() {
+            if self.is_joined() {
+                return self.joined_too_long().map(|_| ());
+            }
+            self.tell_piece()?;
+        }
+        self.add(bytes, Written::AsReference).map(|_| ())
     }
 }
 

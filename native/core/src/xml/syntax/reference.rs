@@ -1,6 +1,6 @@
 //! Character and entity references.
 
-use crate::xml::scanner::interrupt::{Halt, exceeded, malformed, shown};
+use crate::xml::scanner::interrupt::{Halt, exceeded, malformed};
 use crate::xml::syntax::byte_class::{self, START};
 use crate::xml::syntax::chars::is_char;
 use crate::xml::syntax::names::{NameEnd, find_name_end, is_ncname};
@@ -19,6 +19,21 @@ pub(crate) enum Target<'a> {
     Char(char),
     /// An entity that is not one of the five predefined ones.
     Entity(&'a [u8]),
+    /// A character of this number, or of a larger one, which XML does not allow.
+    Forbidden(u32),
+    /// Nothing: the '&' begins no reference, and why.
+    None(&'static str),
+}
+
+impl Reference<'_> {
+    /// The '&' at `at` begins none.
+    #[cold]
+    pub fn none<'a>(at: usize, reason: &'static str) -> Reference<'a> {
+        Reference {
+            target: Target::None(reason),
+            end: at + 1,
+        }
+    }
 }
 
 /// How far a reference was read that goes on beyond the text.
@@ -164,10 +179,10 @@ fn entity<'t>(
     let end = match found {
         NameEnd::At(end) if text[end] == b';' => end,
         NameEnd::At(_) | NameEnd::Illegal(_) => {
-            return malformed(
+            return Ok(Reference::none(
                 at,
                 "'&' starts a reference: a name and ';' belong here, or write '&amp;'",
-            );
+            ));
         }
         NameEnd::TooLong => return too_long(at, max),
         NameEnd::Open(held) => {
@@ -214,10 +229,10 @@ fn character<'t>(
         }
         Some(b';') if end > start => {}
         Some(_) => {
-            return malformed(
+            return Ok(Reference::none(
                 at,
                 "a character reference is '&#' digits ';' or '&#x' hexadecimal digits ';'",
-            );
+            ));
         }
     }
     match char::from_u32(code) {
@@ -225,19 +240,30 @@ fn character<'t>(
             target: Target::Char(char),
             end: end + 1,
         }),
-        _ => forbidden_reference(text, at, end, code),
+        _ => Ok(Reference {
+            target: Target::Forbidden(code),
+            end: end + 1,
+        }),
     }
 }
 
-#[cold]
-fn forbidden_reference<T>(text: &[u8], at: usize, end: usize, code: u32) -> Result<T, Halt> {
-    let (written, character) = (shown(&text[at..=end]), forbidden(code));
-    malformed(
-        at,
-        format!(
-            "{written} is {character}, which XML does not allow (recover: [:characters] replaces it)"
-        ),
-    )
+/// The low surrogate that the reference at `at` stands for, and where it ends, if it is one to a low surrogate and
+/// short. [`Halt::Starved`]: what follows `text` decides that.
+pub(crate) fn low_surrogate(text: &[u8], at: usize) -> Result<Option<(u32, usize)>, Halt> {
+    let rest = &text[at..];
+    let short = &text[..text.len().min(at + SHORT)];
+    match rest {
+        [] | [b'&'] => Err(Halt::Starved),
+        [b'&', b'#', ..] => match character(short, at, SHORT, &mut Begun::default()) {
+            Ok(Reference {
+                target: Target::Forbidden(low @ 0xDC00..=0xDFFF),
+                end,
+            }) => Ok(Some((low, end))),
+            Err(Halt::Starved) if rest.len() < SHORT => Err(Halt::Starved),
+            _ => Ok(None),
+        },
+        _ => Ok(None),
+    }
 }
 
 /// A character that XML does not allow, for a message.
@@ -301,8 +327,18 @@ mod tests {
             "&#xFFFE;",
             "&a<",
         ] {
-            let halt = read(text.as_bytes(), 0, 20, true);
-            assert!(matches!(halt, Err(Halt::Fault(_))), "{text}: {halt:?}");
+            let read = read(text.as_bytes(), 0, 20, true);
+            assert!(
+                matches!(
+                    read,
+                    Err(Halt::Fault(_))
+                        | Ok(Reference {
+                            target: Target::None(_) | Target::Forbidden(_),
+                            ..
+                        })
+                ),
+                "{text}: {read:?}"
+            );
         }
     }
 

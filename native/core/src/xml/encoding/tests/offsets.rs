@@ -21,7 +21,7 @@ fn check(decoder: &Decoder, label: &str, raw: &[u8], whole: &str, front: usize, 
     let window = &whole.as_bytes()[front..end];
     let mut before = 0;
     for place in (front..=end).filter(|&place| whole.is_char_boundary(place)) {
-        let offset = decoder.offset(&window[..place - front]) as usize;
+        let offset = decoder.offset(&window[..place - front], 0) as usize;
         assert!(offset >= before, "{label}");
         before = offset;
         assert_eq!(
@@ -50,9 +50,9 @@ fn a_mark_counts() {
     let mut text = ChargedVec::new(&account);
     let mut decoder = Decoder::new(&account, None).unwrap();
     decoder.feed(b"\xFF\xFE<\0r\0/\0>\0", &mut text).unwrap();
-    assert_eq!(decoder.offset(&text[..1]), 4);
-    decoder.discard(&text[..2]);
-    assert_eq!(decoder.offset(&[]), 6);
+    assert_eq!(decoder.offset(&text[..1], 0), 4);
+    decoder.discard(&text[..2], 0);
+    assert_eq!(decoder.offset(&[], 0), 6);
 }
 
 #[test]
@@ -64,11 +64,11 @@ fn discarding_bounds_what_is_kept() {
         let (raw, _) = document(label, 2000);
         for chunk in raw.chunks(1000) {
             decoder.feed(chunk, &mut text).unwrap();
-            decoder.discard(&text);
+            decoder.discard(&text, 0);
             text.clear();
         }
         decoder.finish(&mut text).unwrap();
-        assert_eq!(decoder.offset(&[]), raw.len() as u64, "{label}");
+        assert_eq!(decoder.offset(&[], 0), raw.len() as u64, "{label}");
         assert!(
             account.usage().peak < 24 * 1024,
             "{label}: {:?}",
@@ -98,12 +98,12 @@ proptest! {
             while !whole.is_char_boundary(front + drop) {
                 drop -= 1;
             }
-            decoder.discard(&text[..drop]);
+            decoder.discard(&text[..drop], 0);
             text.drain_front(drop);
             front += drop;
             for place in [0, text.len() / 3, text.len() / 2, text.len()] {
                 let place = (0..=place).rev().find(|&at| whole.is_char_boundary(front + at)).unwrap();
-                let offset = decoder.offset(&text[..place]) as usize;
+                let offset = decoder.offset(&text[..place], 0) as usize;
                 let expected = meaning(label, &raw[..offset]);
                 prop_assert_eq!(expected.as_deref(), Some(&whole[..front + place]));
             }
