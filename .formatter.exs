@@ -4,5 +4,7 @@
     "{config,lib,test}/**/*.{ex,exs}",
     "bench/**/*.{ex,exs}",
     "demo/**/*.ex"
-  ]
+  ],
+  # For `import_deps: [:bounded]`: every function of Bounded takes its parentheses.
+  export: [locals_without_parens: []]
 ]
