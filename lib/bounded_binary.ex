@@ -33,6 +33,9 @@ defmodule BoundedBinary do
 
   @default_max_bytes 64 * 1024 * 1024
 
+  # Of `inflate/2`.
+  @max_ratio 1_000
+
   # More than any machine has, and few enough to be multiplied.
   @absurd Bitwise.bsl(1, 60)
 
@@ -165,6 +168,8 @@ defmodule BoundedBinary do
 
     * `:format`: `:gzip`, `:zlib`, `:raw`, or `:auto` (the default), which tells gzip from zlib
     * `:max_bytes`: of the result; default 64 MiB, or `:infinity` to leave it to the caller's quota
+    * `:max_ratio`: how many times as large as `data` the result may be; default 1,000, or `:infinity`. Deflate
+      can do no better than 1,032
 
   Raises `BoundedBinary.DecodeError` of kind `:limit`, `:malformed` or `:truncated`.
 
@@ -176,17 +181,19 @@ defmodule BoundedBinary do
   """
   @spec inflate(binary,
           format: :auto | :gzip | :zlib | :raw,
-          max_bytes: pos_integer | :infinity
+          max_bytes: pos_integer | :infinity,
+          max_ratio: pos_integer | :infinity
         ) :: binary
   def inflate(data, opts \\ []) when is_binary(data) do
-    opts = Keyword.validate!(opts, format: :auto, max_bytes: @default_max_bytes)
+    opts =
+      Keyword.validate!(opts, format: :auto, max_bytes: @default_max_bytes, max_ratio: @max_ratio)
 
     unless opts[:format] in [:auto, :gzip, :zlib, :raw] do
       raise ArgumentError,
             "format: expected :auto, :gzip, :zlib or :raw, got: #{inspect(opts[:format])}"
     end
 
-    Inflate.run(data, opts[:format], max_bytes!(opts))
+    Inflate.run(data, opts[:format], max_bytes!(opts), max_ratio!(opts))
   end
 
   @doc """
@@ -303,6 +310,11 @@ defmodule BoundedBinary do
   defp part_again(block, [part | parts], start) do
     size = byte_size(part)
     [binary_part(block, start, size) | part_again(block, parts, start + size)]
+  end
+
+  defp max_ratio!(opts) do
+    valid? = &(&1 == :infinity or (is_integer(&1) and &1 > 0))
+    option!(opts, :max_ratio, valid?, "a positive integer or :infinity")
   end
 
   defp max_bytes!(opts) do

@@ -26,6 +26,9 @@ defmodule BoundedXml do
 
     * a binary: the document
     * `{:file, path}`: read in chunks, in the process that enumerates
+    * `{:file, path, [:compressed]}`: the same, decompressed as it is read if it is gzip. `:max_ratio` limits how
+      many times as large as the file it may become, `:max_bytes` how large; `BoundedBinary.DecodeError` says so
+      where it is a bomb, damaged or cut short
     * any enumerable of iodata: `File.stream!/3`, a list of chunks, a request body. Where it is cut does
       not matter; one element may be of any size
 
@@ -71,6 +74,11 @@ defmodule BoundedXml do
     * `:skip_whitespace` (`false`): no `:characters` event for text that is only white space
     * `:recover` (`[]`) and `:on_recover` (`nil`): see "Documents that break rules"
     * `:chunk_bytes` (65,536): bytes read at once from a file, or fed at once; from 1 to 65,536
+
+  Of `stream/2` and `select/3`:
+
+    * `:max_ratio` (1,000): how many times as large as a compressed file its contents may be, or `:infinity`.
+      gzip can do no better than 1,032
 
   Of `stream/2` and `BoundedXml.Parser.new/1`:
 
@@ -143,7 +151,7 @@ defmodule BoundedXml do
 
   alias BoundedXml.{Options, Source}
 
-  @type source :: binary | {:file, Path.t()} | Enumerable.t()
+  @type source :: binary | {:file, Path.t()} | {:file, Path.t(), [:compressed]} | Enumerable.t()
 
   @type name :: String.t() | {uri :: String.t() | nil, local :: String.t()}
 

@@ -13,17 +13,29 @@ defmodule BoundedBinary.Inflate do
   # Deflate cannot do better than 1032 to 1 (zlib's technical notes): a larger declared size is a lie.
   @best_ratio 1032
 
-  @doc "Inflates `data` of `format`, to at most `max_bytes`."
-  def run(data, format, max_bytes) do
+  @doc "Inflates `data` of `format`, to at most `max_bytes` and `max_ratio` times as many bytes."
+  def run(data, format, max_bytes, max_ratio) do
     format = detect(format, data)
+    limit = limit(data, max_bytes, max_ratio)
 
-    with size when is_integer(size) <- declared(format, data, max_bytes),
+    with size when is_integer(size) <- declared(format, data, elem(limit, 0)),
          :ok <- Native.binary_room(size),
          {:ok, binary} <- fill(data, format, size) do
       binary
     else
-      _ -> counted(data, format, max_bytes)
+      _ -> counted(data, format, limit)
     end
+  end
+
+  # How many bytes the result may have, and by which option. An atom is more than every number.
+  defp limit(_data, max_bytes, :infinity), do: {max_bytes, :max_bytes}
+
+  defp limit(data, max_bytes, max_ratio) do
+    by_ratio = max_ratio * byte_size(data)
+
+    if max_bytes <= by_ratio,
+      do: {max_bytes, :max_bytes},
+      else: {by_ratio, {:max_ratio, max_ratio}}
   end
 
   @doc "Inflates zlib `data` that comes to `size` bytes behind `prefix`, or returns `:error`."
@@ -32,16 +44,16 @@ defmodule BoundedBinary.Inflate do
     fill_into(Filling.append(filling, prefix), data, :zlib, size)
   end
 
-  defp counted(data, format, max_bytes) do
-    case fold(data, format, {0, []}, &count(&1, &2, max_bytes)) do
+  defp counted(data, format, limit) do
+    case fold(data, format, {0, []}, &count(&1, &2, limit)) do
       {size, kept} when size <= @kept -> kept |> Enum.reverse() |> :erlang.iolist_to_binary()
       {size, _} -> data |> fill(format, size) |> elem(1)
     end
   end
 
-  defp count(output, {size, kept}, max_bytes) do
+  defp count(output, {size, kept}, {max_bytes, option}) do
     case size + :erlang.iolist_size(output) do
-      size when size > max_bytes -> raise limit(max_bytes)
+      size when size > max_bytes -> raise beyond(max_bytes, option)
       size when size > @kept -> {room!(size), []}
       size -> {size, [output | kept]}
     end
@@ -125,6 +137,15 @@ defmodule BoundedBinary.Inflate do
     DecodeError.new(
       :malformed,
       "compressed data is damaged, or of another format (#{inspect(reason)})"
+    )
+  end
+
+  defp beyond(max_bytes, :max_bytes), do: limit(max_bytes)
+
+  defp beyond(max_bytes, {:max_ratio, max_ratio}) do
+    DecodeError.new(
+      :limit,
+      "decoded, it takes more than #{max_bytes} bytes, #{max_ratio} times its size (option max_ratio)"
     )
   end
 

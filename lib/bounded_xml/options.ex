@@ -41,8 +41,8 @@ defmodule BoundedXml.Options do
   @common [:namespaces, :doctype, :encoding, :limits, :skip_whitespace, :recover, :on_recover] ++
             (@limit_names -- [:max_text_bytes, :max_record_bytes])
   @allowed %{
-    stream: @common ++ [:emit, :text, :positions, :chunk_bytes, :max_text_bytes],
-    select: @common ++ [:chunk_bytes, :max_record_bytes, :prefixes],
+    stream: @common ++ [:emit, :text, :positions, :chunk_bytes, :max_ratio, :max_text_bytes],
+    select: @common ++ [:max_ratio, :chunk_bytes, :max_record_bytes, :prefixes],
     parser: @common ++ [:emit, :text, :positions, :roots, :max_text_bytes]
   }
 
@@ -55,6 +55,7 @@ defmodule BoundedXml.Options do
               text: :pieces,
               positions: false,
               prefixes: %{},
+              max_ratio: 1_000,
               recover: [],
               on_recover: nil,
               roots: :one,
@@ -193,7 +194,7 @@ defmodule BoundedXml.Options do
       invalid!(:chunk_bytes, "a number of bytes from 1 to #{@chunk_bytes}", value)
   end
 
-  defp check!({key, value}) when key in [:max_bytes, :max_elements] do
+  defp check!({key, value}) when key in [:max_bytes, :max_elements, :max_ratio] do
     value == :infinity or (is_integer(value) and value in 1..@largest_total) ||
       invalid!(key, "a positive integer or :infinity", value)
   end

@@ -27,7 +27,12 @@ defmodule BoundedXml.Reader do
 
   @doc "Opens the source in the calling process."
   def open(source, options, path) do
-    %__MODULE__{source: Source.open(source), options: options, path: path, nursery: %Nursery{}}
+    %__MODULE__{
+      source: Source.open(source, options.max_ratio),
+      options: options,
+      path: path,
+      nursery: %Nursery{}
+    }
   end
 
   @doc "Folds the whole document with a function that never halts."

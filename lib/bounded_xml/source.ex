@@ -7,14 +7,22 @@ defmodule BoundedXml.Source do
   # A source that raises or ends has closed itself: `close/1` is for one that is left early.
 
   alias Bounded.Bytes
-  alias BoundedXml.Iodata
+  alias BoundedXml.{CompressedFile, Iodata}
 
   @doc "Raises `ArgumentError` unless `source` can be opened as one."
   def validate!(source) when is_binary(source) or is_list(source), do: source
 
   def validate!({:file, path} = source) do
-    is_binary(path) || is_list(path) ||
-      raise ArgumentError, "{:file, path} needs a path, got: #{inspect(path)}"
+    path!(path)
+    source
+  end
+
+  def validate!({:file, path, options} = source) do
+    path!(path)
+
+    options in [[], [:compressed]] ||
+      raise ArgumentError,
+            "{:file, path, options} takes the option :compressed, got: #{inspect(options, limit: 5)}"
 
     source
   end
@@ -27,14 +35,29 @@ defmodule BoundedXml.Source do
     source
   end
 
-  @doc "Opens a source in the calling process, which a raw file belongs to from then on."
-  def open(source) when is_binary(source) do
+  defp path!(path) do
+    is_binary(path) || is_list(path) ||
+      raise ArgumentError, "{:file, path} needs a path, got: #{inspect(path)}"
+  end
+
+  @doc """
+  Opens a source in the calling process, which a raw file belongs to from then on. What is decompressed may be
+  `max_ratio` times as large as the file.
+  """
+  def open({:file, path, options}, max_ratio) do
+    {:file, file, path} = source = open({:file, path}, max_ratio)
+    if options == [], do: source, else: CompressedFile.new(file, path, max_ratio)
+  end
+
+  def open(source, _max_ratio), do: open(source)
+
+  defp open(source) when is_binary(source) do
     if Bytes.aligned?(source), do: {:binary, source, 0}, else: {:iodata, Iodata.new(source), nil}
   end
 
-  def open(source) when is_list(source), do: {:iodata, Iodata.new(source), nil}
+  defp open(source) when is_list(source), do: {:iodata, Iodata.new(source), nil}
 
-  def open({:file, path}) do
+  defp open({:file, path}) do
     path = IO.chardata_to_string(path)
 
     case :file.open(path, [:raw, :binary, :read]) do
@@ -43,7 +66,7 @@ defmodule BoundedXml.Source do
     end
   end
 
-  def open(enumerable) do
+  defp open(enumerable) do
     step = fn element, _none -> {:suspend, Iodata.new(element)} end
     {:iodata, Iodata.new([]), &Enumerable.reduce(enumerable, &1, step)}
   end
@@ -72,6 +95,8 @@ defmodule BoundedXml.Source do
     end
   end
 
+  def next(%CompressedFile{} = source, chunk_bytes), do: CompressedFile.next(source, chunk_bytes)
+
   def next({:iodata, rest, continue} = source, chunk_bytes) do
     case Iodata.take(rest, chunk_bytes) do
       {:ok, part, rest} ->
@@ -98,6 +123,7 @@ defmodule BoundedXml.Source do
   end
 
   @doc "Closes what is open: a file, or the enumeration of an enumerable."
+  def close(%CompressedFile{} = source), do: CompressedFile.close(source)
   def close({:file, file, _path}), do: :file.close(file)
 
   def close({:iodata, _rest, continue}) when continue != nil do

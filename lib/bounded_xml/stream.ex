@@ -50,6 +50,7 @@ defmodule BoundedXml.Stream do
 
     defp describe(source) when is_binary(source), do: "#{byte_size(source)} bytes"
     defp describe({:file, path}), do: inspect(path)
+    defp describe({:file, path, _options}), do: inspect(path)
     defp describe(source) when is_list(source), do: "iodata"
     defp describe(_source), do: "an enumerable"
   end

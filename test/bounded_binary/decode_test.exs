@@ -271,4 +271,45 @@ defmodule BoundedBinary.DecodeTest do
       |> assert_refunded()
     end
   end
+
+  describe "max_ratio" do
+    test "ends what grows more than it says, 1,000 times by default" do
+      bomb = :zlib.gzip(:binary.copy("0", 10_000_000))
+
+      for data <- [bomb, :zlib.compress(:binary.copy("0", 10_000_000))] do
+        error = assert_raise BoundedBinary.DecodeError, fn -> BoundedBinary.inflate(data) end
+        assert %{kind: :limit, plug_status: 413} = error
+        assert error.reason =~ "1000 times its size (option max_ratio)"
+      end
+
+      assert byte_size(BoundedBinary.inflate(bomb, max_ratio: :infinity)) == 10_000_000
+      assert byte_size(BoundedBinary.inflate(bomb, max_ratio: 1_032)) == 10_000_000
+
+      assert_raise BoundedBinary.DecodeError, ~r/option max_bytes/, fn ->
+        BoundedBinary.inflate(bomb, max_ratio: :infinity, max_bytes: 1_000)
+      end
+
+      assert_raise BoundedBinary.DecodeError, ~r/option max_bytes/, fn ->
+        BoundedBinary.inflate(bomb, max_bytes: 1_000)
+      end
+    end
+
+    test "lets pass what stays below" do
+      text = :binary.copy("a line of a file, one of many\n", 10_000)
+      data = :zlib.gzip(text)
+      ratio = div(byte_size(text), byte_size(data))
+      assert BoundedBinary.inflate(data) == text
+      assert BoundedBinary.inflate(data, max_ratio: ratio + 1) == text
+
+      assert_raise BoundedBinary.DecodeError, ~r/#{ratio - 1} times its size/, fn ->
+        BoundedBinary.inflate(data, max_ratio: ratio - 1)
+      end
+
+      for wrong <- [0, -1, 2.5, nil] do
+        assert_raise ArgumentError, ~r/max_ratio/, fn ->
+          BoundedBinary.inflate(data, max_ratio: wrong)
+        end
+      end
+    end
+  end
 end
