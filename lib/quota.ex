@@ -73,7 +73,7 @@ defmodule Quota do
 
   ## Options
 
-    * `:label` - what the run is called in errors: any term that fits in the limit when it is copied
+    * `:label` - what the run is called in errors: any term of at most 64 KiB when it is copied, and of at most the limit
     * `:timeout` - milliseconds, from 0 to 4,294,967,295, or `:infinity`, the default
     * `:inherit` - further keys of the caller's process dictionary to copy, such as those of
       OpenTelemetry, Gettext or a dynamic repo. `$callers`, `$ancestors` and Logger metadata always are

@@ -130,7 +130,7 @@ defmodule Bounded.Native do
   def pool_resize(_pool, _size), do: not_loaded()
   def pool_refused(_pool), do: not_loaded()
   def pool_figures(_pool), do: not_loaded()
-  def pool_holders(_pool), do: not_loaded()
+  def pool_holders(_pool, _after), do: not_loaded()
 
   ## xml.rs
 

@@ -7,6 +7,9 @@ defmodule Quota.Captures do
   # Bytes of a label that an error can carry whatever else is wrong.
   @short 1024
 
+  # Bytes of the largest label.
+  @label 64 * 1024
+
   alias Quota.{Context, ExceededError, FlatSize, Telemetry}
 
   @doc """
@@ -27,6 +30,10 @@ defmodule Quota.Captures do
 
   defp check!([label | _] = captured, limit, options) do
     cond do
+      # It is kept natively, whatever the limit.
+      not fits?(label, label, min(limit, @label)) ->
+        exceeded(min(limit, @label), label)
+
       fits?(captured, label, limit) ->
         :ok
 

@@ -182,7 +182,7 @@ defmodule Quota.ExceededError do
 
   defp advice(%{category: :captures}) do
     "Capture only what is used (a copy shares nothing, so a term that occurs twice is copied twice), keep Logger " <>
-      "metadata and the label small, or load the data inside"
+      "metadata and the label (64 KiB) small, or load the data inside"
   end
 
   defp advice(%{category: :unknown}), do: "Look for who traces the processes of this node"

@@ -23,6 +23,9 @@ defmodule Quota.Vm do
     end
 
     :ok
+  rescue
+    # There are as many processes as there can be: who starts the next is told, and this is done then.
+    SystemLimitError -> :ok
   end
 
   # What a process that does nothing takes, and how much of that is its heap: asked of one that has just been started.

@@ -46,8 +46,13 @@ defmodule Quota.CapturesTest do
   end
 
   test "so is the label, and the bytes of binaries in it" do
-    refused(fn -> :ok end, label: doubled(40))
-    refused(fn -> :ok end, label: {:file, :binary.copy("x", @limit)})
+    for label <- [doubled(40), {:file, :binary.copy("x", 64 * 1024)}] do
+      assert {:error, %{category: :captures, limit: 65_536}} =
+               Quota.try_run(@limit, fn -> :ok end, label: label)
+    end
+
+    label = {:file, :binary.copy("x", 60 * 1024)}
+    assert Quota.run(@limit, fn -> :ok end, label: label) == :ok
 
     assert_raise Quota.ExceededError, ~r/captures/, fn ->
       Quota.put_limit(@limit, label: doubled(40))

@@ -51,7 +51,7 @@ defmodule Quota.MessagesTest do
       assert exceeded(:captures) ==
                ~s(the work "import" needed more than its limit of 64 MiB for what it captures, once copied: ) <>
                  "nothing was started. Capture only what is used (a copy shares nothing, so a term that occurs " <>
-                 "twice is copied twice), keep Logger metadata and the label small, or load the data inside"
+                 "twice is copied twice), keep Logger metadata and the label (64 KiB) small, or load the data inside"
     end
 
     test "by children names the option" do

@@ -49,7 +49,7 @@ defmodule Quota.Pool.Ledger do
   @doc "Who holds what, largest first. Runs without a label cost the ledger nothing: they are what remains."
   def by_label(%__MODULE__{pool: pool}, figures) do
     labelled =
-      for {label, bytes, running} <- Native.pool_holders(pool) do
+      for {label, bytes, running} <- holders(pool, nil) do
         %{label: :erlang.binary_to_term(label), reserved: bytes, running: running}
       end
 
@@ -60,6 +60,12 @@ defmodule Quota.Pool.Ledger do
       if running > 0, do: [%{label: nil, reserved: max(bytes, 0), running: running}], else: []
 
     Enum.sort_by(labelled ++ rest, & &1.reserved, :desc)
+  end
+
+  # In pieces: there may be as many labels as quotas.
+  defp holders(pool, after_label) do
+    {holders, next} = Native.pool_holders(pool, after_label)
+    if next, do: holders ++ holders(pool, next), else: holders
   end
 
   defp sum(holders, key), do: Enum.reduce(holders, 0, &(Map.fetch!(&1, key) + &2))

@@ -219,9 +219,9 @@ impl Pool {
         }
     }
 
-    /// What admissions hold by label, largest first.
-    pub fn holders(&self) -> Vec<Holder> {
-        self.labels.holders()
+    /// Who holds what, by label: the first `most` of those behind the label `after`.
+    pub fn holders(&self, after: Option<&[u8]>, most: usize) -> Vec<Holder> {
+        self.labels.holders(after, most)
     }
 
     /// An account grew after its quota had ended: memory that nobody was admitted for, but it is there.

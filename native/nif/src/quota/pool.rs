@@ -7,7 +7,7 @@ use crate::timing;
 use bounded_core::arena::account::Account;
 use bounded_core::arena::pool::{Admission, Pool, Reason, Refusal};
 use rustler::sys::ErlNifPid;
-use rustler::{Atom, Encoder, Env, LocalPid, OwnedBinary, Resource, ResourceArc, Term};
+use rustler::{Atom, Binary, Encoder, Env, LocalPid, OwnedBinary, Resource, ResourceArc, Term};
 use std::sync::Arc;
 
 mod atoms {
@@ -16,6 +16,8 @@ mod atoms {
 
 /// A label that is longer is not worth carrying through the ledger.
 const LONGEST_LABEL: usize = 1024;
+/// So many labels are given in one call.
+const HOLDERS: usize = 256;
 
 /// A pool's ledger.
 pub struct PoolHandle(Arc<Pool>);
@@ -140,19 +142,36 @@ fn pool_figures(pool: ResourceArc<PoolHandle>) -> (Figures, u64, bool) {
     (figures, it.waiting, it.paused)
 }
 
-/// `[{label, bytes, admissions}]`, largest first, labels in the external term format.
+/// `{label, bytes, admissions}` of one label.
+type Held<'a> = (Term<'a>, u64, u64);
+
+/// `{[{label, bytes, admissions}], next}` by label, labels in the external term format, of those behind the label `after`, or
+/// all. The rest is behind `next`, unless that is nil.
 #[rustler::nif]
-fn pool_holders(env: Env<'_>, pool: ResourceArc<PoolHandle>) -> Vec<(Term<'_>, u64, u64)> {
+fn pool_holders<'a>(
+    env: Env<'a>,
+    pool: ResourceArc<PoolHandle>,
+    after: Option<Binary>,
+) -> (Vec<Held<'a>>, Option<Term<'a>>) {
     let _measuring = timing::measure();
-    let holders = pool.0.holders().into_iter();
-    holders
+    let holders = pool
+        .0
+        .holders(after.as_ref().map(Binary::as_slice), HOLDERS);
+    let full = holders.len() == HOLDERS;
+    let described: Vec<Held> = holders
+        .into_iter()
         .map(|holder| {
             let mut label = OwnedBinary::new(holder.label.len());
             label.as_mut_slice().copy_from_slice(&holder.label);
             let label = label.release(env).to_term(env);
             (label, holder.bytes, holder.admissions)
         })
-        .collect()
+        .collect();
+    let next = described
+        .last()
+        .filter(|_| full)
+        .map(|(label, _, _)| *label);
+    (described, next)
 }
 
 /// Bytes of `account` may have gone back: tells whoever keeps the queue of its pools, if anyone waits there.

@@ -1,6 +1,7 @@
 //! Who holds what of a pool, by label. Admissions without a label cost nothing here.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A label, shared by the admissions that carry it.
@@ -23,7 +24,7 @@ struct Held {
 /// Holds an entry for every label with a live admission and for no other. A lock of the standard
 /// library: no other one is taken under it, so there is nothing here for loom to explore.
 #[derive(Debug, Default)]
-pub(super) struct Labels(Mutex<HashMap<Label, Held>>);
+pub(super) struct Labels(Mutex<BTreeMap<Label, Held>>);
 
 impl Labels {
     pub fn add(&self, label: &[u8], bytes: u64) -> Label {
@@ -49,23 +50,21 @@ impl Labels {
         }
     }
 
-    pub fn holders(&self) -> Vec<Holder> {
-        let mut holders: Vec<Holder> = self
-            .lock()
-            .iter()
+    /// The first `most` of those behind `after`, by label.
+    pub fn holders(&self, after: Option<&[u8]>, most: usize) -> Vec<Holder> {
+        let table = self.lock();
+        let behind = (after.map_or(Unbounded, Excluded), Unbounded);
+        let holders = table.range::<[u8], _>(behind).take(most);
+        holders
             .map(|(label, held)| Holder {
                 label: Arc::clone(label),
                 bytes: held.bytes,
                 admissions: held.admissions,
             })
-            .collect();
-        holders.sort_unstable_by(|one, other| {
-            (other.bytes, &one.label).cmp(&(one.bytes, &other.label))
-        });
-        holders
+            .collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Label, Held>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Label, Held>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
