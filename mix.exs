@@ -14,13 +14,21 @@ defmodule Bounded.MixProject do
       elixirc_paths: elixirc_paths(Mix.env()),
       start_permanent: Mix.env() == :prod,
       deps: optional_deps(),
-      # Optional at run time, and what only a build needs of OTP.
-      xref: [exclude: [:telemetry, :crypto, :httpc, :inets, :public_key, :ssl]],
       package: package(),
       source_url: @source_url,
       # Where the compiler finds the libraries that `bin/release` built for this version.
       release_url: "#{@source_url}/releases/download/v#{@version}"
-    ]
+    ] ++ undeclared()
+  end
+
+  # Optional at run time, and what only a build needs of OTP. Elixir before 1.19 reads the first option alone, and later ones
+  # deprecate it.
+  defp undeclared do
+    modules = [:telemetry, :crypto, :httpc, :inets, :public_key, :ssl]
+
+    if Version.match?(System.version(), "< 1.19.0-dev"),
+      do: [xref: [exclude: modules]],
+      else: [elixirc_options: [no_warn_undefined: modules]]
   end
 
   def application do
