@@ -8,7 +8,7 @@ defmodule Bench.Run do
   @runs 20_000
   @limit Quota.mib(1)
   # Times a task: without events, and with a handler attached to those of a run.
-  @held_to [without: 2.0, with: 2.5]
+  @held_to [without: 1.6, with: 2.5]
 
   @stand_in """
   defmodule :telemetry do
