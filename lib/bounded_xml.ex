@@ -51,7 +51,7 @@ defmodule BoundedXml do
   | `{:end_element, name}` | |
   | `{:end_document, {}}` | last |
   | `{:skipped_entity, name}` | a reference whose replacement is outside the document, or with `recover: [:entities]` nowhere |
-  | `{:cdata, text}` | with `emit: [:cdata]`; otherwise it is `:characters` |
+  | `{:cdata, text}` | with `emit: [:cdata]`, in pieces as `:characters` are, unless joined; otherwise it is `:characters` |
   | `{:comment, text}` | with `emit: [:comments]` |
   | `{:processing_instruction, {target, data}}` | with `emit: [:processing_instructions]` |
   | `{:doctype, properties}` | with `emit: [:doctype]`; `:name`, `:public_id`, `:system_id`, `:internal_subset` as written |
@@ -71,7 +71,14 @@ defmodule BoundedXml do
       declaration; a byte order mark stands above both (RFC 7303). `encodings/0` lists what is read
     * `:doctype` (`:internal`): `:internal` reads entities and defaults that the document declares
       itself, `:reject` makes any document type declaration an error
-    * `:skip_whitespace` (`false`): no `:characters` event for text that is only white space
+    * `:skip_whitespace` (`false`): no `:characters` event for text that is only white space, from one tag to the
+      next. `xml:space="preserve"` keeps it, in the element's own tag, in one around it, or as a default of the
+      document type. White space is held until something else or a tag follows, up to `:max_text_bytes`,
+      65,536 bytes in any case
+    * `:roots` (`:one`): `:many` for a source of elements one after the other, none around them. Each is the root
+      of a document of its own: an XML declaration and a document type may come before it, entities and limits
+      (but `:max_bytes`, which counts the source) start afresh, `:start_document` and `:end_document` stand around
+      it. `:end_document` comes when the next document begins. All are in one encoding
     * `:recover` (`[]`) and `:on_recover` (`nil`): see "Documents that break rules"
     * `:chunk_bytes` (65,536): bytes read at once from a file, or fed at once; from 1 to 65,536
 
@@ -83,8 +90,8 @@ defmodule BoundedXml do
   Of `stream/2` and `BoundedXml.Parser.new/1`:
 
     * `:emit` (`[]`): further events, of `:cdata`, `:comments`, `:processing_instructions`, `:doctype`
-    * `:text` (`:pieces`): `:joined` gives one `:characters` event for each run of text, of at most
-      `:max_text_bytes` (4 MiB) bytes
+    * `:text` (`:pieces`): `:joined` gives one `:characters` event for each run of text, and one `:cdata` event
+      for each section that is emitted, of at most `:max_text_bytes` (4 MiB) bytes
     * `:positions` (`false`): events come as `{event, {line, column}}`, the place where the event begins,
       both from 1, columns in characters
 

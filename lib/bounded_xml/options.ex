@@ -38,12 +38,21 @@ defmodule BoundedXml.Options do
   @emitted [:cdata, :comments, :processing_instructions, :doctype]
   @recovered [:entities, :characters, :ampersands, :leading_whitespace]
 
-  @common [:namespaces, :doctype, :encoding, :limits, :skip_whitespace, :recover, :on_recover] ++
-            (@limit_names -- [:max_text_bytes, :max_record_bytes])
+  @common [
+            :namespaces,
+            :doctype,
+            :encoding,
+            :limits,
+            :skip_whitespace,
+            :roots,
+            :recover,
+            :on_recover
+          ] ++
+            (@limit_names -- [:max_record_bytes])
   @allowed %{
-    stream: @common ++ [:emit, :text, :positions, :chunk_bytes, :max_ratio, :max_text_bytes],
+    stream: @common ++ [:emit, :text, :positions, :chunk_bytes, :max_ratio],
     select: @common ++ [:max_ratio, :chunk_bytes, :max_record_bytes, :prefixes],
-    parser: @common ++ [:emit, :text, :positions, :roots, :max_text_bytes]
+    parser: @common ++ [:emit, :text, :positions]
   }
 
   defstruct [

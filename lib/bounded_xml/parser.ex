@@ -29,11 +29,10 @@ defmodule BoundedXml.Parser do
   @part_bytes 65_536
 
   @doc """
-  A new parser, with the options of `BoundedXml.stream/2` but `chunk_bytes`, and:
+  A new parser, with the options of `BoundedXml.stream/2` but `:chunk_bytes`.
 
-    * `roots`: `:one` (default), or `:many` for a stream of elements one after the other, none around
-      them. Each begins a document of its own: `:start_document` and `:end_document` events stand
-      around the whole
+  For a stream of elements one after the other, such as stanzas from a socket, give `roots: :many`; with
+  `doctype: :reject`, none of them may have a document type.
 
   Raises `ArgumentError` when an option is wrong.
   """

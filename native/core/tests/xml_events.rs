@@ -4,7 +4,7 @@
 
 mod support;
 
-use bounded_core::xml::{Emit, Options, Roots, TextMode};
+use bounded_core::xml::{Emit, Options, TextMode};
 use support::parse_every_way;
 
 const ALL: Emit = Emit {
@@ -161,19 +161,6 @@ fn joined_text_comes_as_one() {
         "Limit: max_text_bytes is 4, and the document has 5 or more at line 1, column 11 (byte 10)"
     );
     assert_eq!(outcome.texts().len(), 2);
-}
-
-#[test]
-fn many_roots() {
-    let options = Options {
-        roots: Roots::Many,
-        ..Options::default()
-    };
-    assert_eq!(
-        events("<a/>\n<b>x</b><!-- --> ", &options),
-        ["<a>", "</a>", "<b>", "text \"x\"", "</b>"]
-    );
-    assert_eq!(events("", &options), [""; 0]);
 }
 
 #[test]

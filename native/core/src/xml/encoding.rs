@@ -126,6 +126,8 @@ pub struct Decoder {
     /// The first bytes, while they do not yet tell the encoding.
     held: ChargedVec<u8>,
     mode: Mode,
+    /// What the mode decodes.
+    charset: Option<Charset>,
     /// Offset in the original of the first text not discarded. A multi-byte mode keeps its own.
     front: u64,
     /// Bytes of the original that were decoded.
@@ -158,6 +160,7 @@ impl Decoder {
             skips_leading: false,
             held: ChargedVec::new(account),
             mode: Mode::Detecting,
+            charset: None,
             front: 0,
             consumed: 0,
             failed: None,
@@ -175,6 +178,21 @@ impl Decoder {
     /// Whether the text is the original, byte for byte.
     pub fn is_utf8(&self) -> bool {
         matches!(self.mode, Mode::Utf8)
+    }
+
+    /// What the text is read as, where a declaration that it is in `name` is wrong. The caller's word stands above
+    /// any declaration; ASCII is UTF-8 as well.
+    pub fn contradicted_by(&self, name: &str) -> Option<&'static str> {
+        let (None, Some(charset)) = (self.told, self.charset) else {
+            return None;
+        };
+        let agrees = match (Charset::named(name, 0), charset) {
+            (Ok(Charset::Utf16(_)), Charset::Utf16(_)) => true,
+            (Ok(declared), Charset::Utf8) if declared.name() == "US-ASCII" => true,
+            (Ok(declared), charset) => declared == charset,
+            (Err(_), _) => false,
+        };
+        (!agrees).then(|| charset.name())
     }
 
     /// Decodes `raw`, the next bytes of the document, to the end of `text`.
@@ -273,6 +291,7 @@ impl Decoder {
         self.consumed = end as u64;
         let result = mode.decode(first, self.front, false, text);
         self.mode = mode;
+        self.charset = Some(charset);
         self.held.clear();
         self.held.shrink_to(0);
         result

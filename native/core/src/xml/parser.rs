@@ -15,6 +15,7 @@ use crate::xml::scanner::interrupt::{Fault, Halt};
 use crate::xml::scanner::progress::{Place, Progress};
 use crate::xml::scanner::state::{Core, Region, State};
 use crate::xml::scanner::{CREDIT, Scanner};
+use crate::xml::syntax::utf8;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// The most bytes that one call scans, besides those that it need not look at again.
@@ -141,7 +142,9 @@ impl Parser {
         let mut stretch_end = self.input.text().len();
         // A DOCTYPE is held back until all of it is there.
         if self.core.state != State::Doctype {
-            stretch_end = stretch_end.min(begin + self.stretch);
+            // Text that is told ends with a whole character.
+            let text = self.input.text();
+            stretch_end = utf8::floor(text, stretch_end.min(begin.saturating_add(self.stretch)));
         }
         let halt = self.scan_texts(stretch_end, sink);
         let starves = matches!(halt, Halt::Starved) && stretch_end < self.input.text().len();
@@ -172,6 +175,9 @@ impl Parser {
             let halt = self.scan(stretch_end, sink);
             if !matches!(halt, Halt::Entered) {
                 return halt;
+            }
+            if std::mem::take(&mut self.core.has_ended) {
+                self.dtd = None;
             }
             if let Some(dtd) = self.core.declared.take() {
                 self.dtd = Some(dtd);
@@ -310,7 +316,9 @@ impl Parser {
             let name = crate::xml::scanner::interrupt::shown(name);
             return Some(format!("the document ends before </{name}>"));
         }
-        let has_root = self.core.region == Region::Epilog || self.core.options.has_many_roots();
+        // Many may also be none.
+        let may_be_none = self.core.options.has_many_roots() && self.core.documents == 0;
+        let has_root = self.core.region == Region::Epilog || may_be_none;
         (!has_root).then(|| "the document has no root element".into())
     }
 

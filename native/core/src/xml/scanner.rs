@@ -110,8 +110,11 @@ impl<S: Sink> Scanner<'_, S> {
             ..
         } = &mut *self.core;
         let depth = open.depth() as u64;
-        if depth == 0 && *region == Region::Epilog && !options.has_many_roots() {
-            return malformed(self.at, "only one root element is allowed");
+        if depth == 0 && *region == Region::Epilog {
+            return match options.has_many_roots() {
+                true => self.end_root(),
+                false => malformed(self.at, "only one root element is allowed"),
+            };
         }
         if depth >= limits.max_depth {
             return exceeded(self.at, "max_depth", limits.max_depth, depth + 1);

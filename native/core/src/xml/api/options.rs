@@ -12,8 +12,8 @@ pub struct Options {
     pub emit: Emit,
     /// The encoding, whatever the document declares.
     pub encoding: Option<String>,
-    /// Drop text that is only white space. A text of more than one piece is judged by the piece: those
-    /// before the first other character are dropped.
+    /// Drop text that is only white space, unless `xml:space` says to keep it. It is held until that is known, up
+    /// to [`Limits::max_text_bytes`].
     pub skip_whitespace: bool,
     pub text: TextMode,
     /// Tell the sink where each event begins.
@@ -93,6 +93,6 @@ pub enum TextMode {
 pub enum Roots {
     #[default]
     One,
-    /// Any number, one after another: a stream of stanzas.
+    /// Any number, one after another, each of a document of its own: a stream of stanzas.
     Many,
 }

@@ -54,7 +54,7 @@ pub trait Sink {
     /// Text, never empty: at most [`crate::xml::TEXT_PIECE`] bytes unless texts are joined.
     fn characters(&mut self, text: &str) -> Flow;
 
-    /// A CDATA section, in pieces like text; an empty section is one empty piece.
+    /// A CDATA section, in pieces unless texts are joined; an empty section is one empty piece.
     fn cdata(&mut self, _text: &str) -> Flow {
         Flow::Taken
     }

@@ -63,6 +63,8 @@ pub(super) fn skim(text: &[u8], at: usize, core: &mut Core) -> (usize, Stop) {
         open,
         attention,
         structural_index,
+        options,
+        space,
         ..
     } = core;
     if plain_limits.tag_bytes < SHORT_TAG {
@@ -95,7 +97,8 @@ pub(super) fn skim(text: &[u8], at: usize, core: &mut Core) -> (usize, Stop) {
                 at = mark;
                 let around = open.depth().saturating_sub(1);
                 let is_last = around <= floor;
-                let (Some(id), false) = (open.innermost_id(), is_last && around == 0) else {
+                let is_watched = is_last && around == 0 || around < space.floor;
+                let (Some(id), false) = (open.innermost_id(), is_watched) else {
                     stop = Stop::Ends;
                     break;
                 };
@@ -180,7 +183,14 @@ pub(super) fn skim(text: &[u8], at: usize, core: &mut Core) -> (usize, Stop) {
                                 }
                             };
                         match read {
-                            Some(end) if end.0 - mark <= plain_limits.tag_bytes => end,
+                            Some(end)
+                                if end.0 - mark <= plain_limits.tag_bytes
+                                    && !(asks
+                                        && options.skip_whitespace
+                                        && says_space(&text[name_end..end.0])) =>
+                            {
+                                end
+                            }
                             _ => {
                                 names.go_back(place);
                                 break;
@@ -231,6 +241,12 @@ pub(super) fn skim(text: &[u8], at: usize, core: &mut Core) -> (usize, Stop) {
     *credit = credit.saturating_sub((budget - left) * SKIM_COST);
     *elements += begun;
     (at, stop)
+}
+
+/// Whether the attributes of a tag may say that white space is text, which the scanner keeps.
+#[cold]
+fn says_space(attributes: &[u8]) -> bool {
+    memchr::memmem::find(attributes, b"xml:space").is_some()
 }
 
 /// Where the CDATA section at `at` ends, if it does in this text.

@@ -120,7 +120,7 @@ impl<S: Sink> Scanner<'_, S> {
         if text.len() > self.piece_room() {
             return Ok(false);
         }
-        if !(self.core.options.skip_whitespace && byte_class::skip(text, 0, SPACE) == text.len()) {
+        if !(self.core.skips_space() && byte_class::skip(text, 0, SPACE) == text.len()) {
             let flow = self.sink.characters(utf8::text(text));
             self.told(flow)?;
         }
@@ -192,6 +192,11 @@ impl<S: Sink> Scanner<'_, S> {
             namespaces: &self.core.namespaces,
         };
         let cost = attributes.len() * ATTRIBUTE_COST;
+        let watches_space = self.core.options.skip_whitespace && !attributes.is_empty();
+        if watches_space && let Err(refusal) = self.core.space.reserve() {
+            self.core.open.pop();
+            return Err(refusal.into());
+        }
         if self.sink.start_element(name, &attributes) == Flow::Again {
             self.core.open.pop();
             return Err(Halt::Full);
@@ -199,6 +204,9 @@ impl<S: Sink> Scanner<'_, S> {
         self.core.credit = self.core.credit.saturating_sub(cost);
         self.told(Flow::Taken)?;
         self.core.elements += 1;
+        if watches_space {
+            self.note_space()?;
+        }
         self.at = tag.end;
         if tag.empty {
             self.core.token = None;

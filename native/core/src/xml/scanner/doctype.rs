@@ -104,6 +104,9 @@ impl Declaration {
 
 impl<S: Sink> Scanner<'_, S> {
     pub fn begin_doctype(&mut self) -> Result<(), Halt> {
+        if self.is_behind_root() {
+            return self.end_root();
+        }
         if self.core.region != Region::Prolog || self.core.open.depth() > 0 {
             return malformed(
                 self.at,
@@ -192,7 +195,8 @@ impl<S: Sink> Scanner<'_, S> {
             consumed: self
                 .places
                 .position(self.text, self.at + offset)
-                .byte_offset,
+                .byte_offset
+                - self.core.document_start,
         }
     }
 

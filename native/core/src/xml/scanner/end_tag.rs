@@ -62,6 +62,9 @@ impl<S: Sink> Scanner<'_, S> {
         if S::SELECTS {
             self.core.attention.close(depth);
         }
+        if depth < self.core.space.floor {
+            self.core.space.close();
+        }
         if depth == 0 {
             self.core.region = Region::Epilog;
         }

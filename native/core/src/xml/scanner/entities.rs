@@ -127,7 +127,7 @@ impl<S: Sink> Scanner<'_, S> {
             self.core.entities.position = self.places.move_to(self.text, at);
         }
         let len = self.dtd.map_or(0, |dtd| dtd.replacement_text(entity).len());
-        let consumed = self.core.entities.position.byte_offset;
+        let consumed = self.core.entities.position.byte_offset - self.core.document_start;
         if let Err(limit) = self.core.expansions.expand(len as u64, consumed) {
             return beyond(at, limit);
         }

@@ -8,7 +8,7 @@ use crate::xml::names::namespaces::Namespaces;
 use crate::xml::names::table::Role;
 use crate::xml::scanner::interrupt::{Halt, beyond, exceeded, malformed, shown};
 use crate::xml::scanner::start_tag::Tag;
-use crate::xml::scanner::state::State;
+use crate::xml::scanner::state::{Core, State};
 use crate::xml::scanner::{ATTRIBUTE_COST, Scanner};
 use crate::xml::syntax::utf8;
 
@@ -65,7 +65,14 @@ impl<S: Sink> Scanner<'_, S> {
         while self.core.tag.stage != Stage::Complete {
             self.advance_stage(outside)?;
         }
+        let watches_space = self.core.options.skip_whitespace;
+        if watches_space {
+            self.core.space.reserve()?;
+        }
         self.tell_start(outside)?;
+        if watches_space {
+            self.note_space()?;
+        }
         self.at = end;
         if empty {
             self.core.state = State::EmptyElement;
@@ -94,6 +101,22 @@ impl<S: Sink> Scanner<'_, S> {
             Stage::Twins(index) => self.look_for_twins(index)?,
             Stage::Complete => Stage::Complete,
         };
+        Ok(())
+    }
+
+    /// Notes what the tag, whose element is open, says about white space.
+    pub fn note_space(&mut self) -> Result<(), Halt> {
+        const NAME: &[u8] = b"xml:space";
+        let Core {
+            tag, space, open, ..
+        } = &mut *self.core;
+        let sources = tag.sources(self.text, self.dtd);
+        let found = tag.attributes.iter().find(|attribute| {
+            attribute.name.len() == NAME.len() && sources.bytes(&attribute.name) == NAME
+        });
+        if let Some(attribute) = found {
+            space.open(sources.bytes(&attribute.value), open.depth())?;
+        }
         Ok(())
     }
 
@@ -163,7 +186,7 @@ impl<S: Sink> Scanner<'_, S> {
         }
         tag.attributes.reserve(1)?;
         self.fix_token();
-        let consumed = self.position_here().byte_offset;
+        let consumed = self.position_here().byte_offset - self.core.document_start;
         let bytes = value.len() as u64;
         if let Err(limit) = self.core.expansions.add(bytes, consumed) {
             return beyond(self.at, limit);

@@ -2,6 +2,7 @@
 
 use crate::xml::api::sink::Sink;
 use crate::xml::scanner::interrupt::{Halt, malformed};
+use crate::xml::scanner::prolog::OPEN;
 use crate::xml::scanner::state::State;
 use crate::xml::scanner::{LINE_END_COST, Scanner};
 use crate::xml::syntax::byte_class::{self, SPACE};
@@ -84,6 +85,16 @@ impl<S: Sink> Scanner<'_, S> {
     pub fn begin_instruction(&mut self) -> Result<(), Halt> {
         if self.core.options.emit.processing_instructions {
             self.end_run()?;
+        }
+        if self.is_behind_root() {
+            // Another document may begin here.
+            let rest = &self.text[self.at..];
+            match rest.strip_prefix(OPEN) {
+                Some([next, ..]) if byte_class::is(*next, SPACE) => return self.end_root(),
+                Some([]) if !self.last => return Err(Halt::Starved),
+                None if OPEN.starts_with(rest) && !self.last => return Err(Halt::Starved),
+                _ => {}
+            }
         }
         self.begin_token(State::InstructionTarget);
         self.instruction_target()

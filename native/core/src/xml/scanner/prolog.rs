@@ -4,7 +4,7 @@ use crate::xml::api::error::ErrorKind;
 use crate::xml::api::sink::{Prolog, Sink};
 use crate::xml::scanner::Scanner;
 use crate::xml::scanner::interrupt::{Halt, exceeded, fault, malformed};
-use crate::xml::scanner::state::State;
+use crate::xml::scanner::state::{Region, State};
 use crate::xml::syntax::byte_class::{self, SPACE};
 use crate::xml::syntax::utf8;
 use memchr::memmem;
@@ -55,10 +55,43 @@ impl<S: Sink> Scanner<'_, S> {
         self.start_document(prolog, from + len + 2)
     }
 
+    /// Whether what comes is behind a root element, and another may follow.
+    pub fn is_behind_root(&self) -> bool {
+        self.core.region == Region::Epilog
+            && self.core.open.depth() == 0
+            && self.core.options.has_many_roots()
+    }
+
+    /// The document of a root element ends, since another one begins here.
+    pub fn end_root(&mut self) -> Result<(), Halt> {
+        if self.core.options.positions {
+            let position = self.position_here();
+            self.sink.position(position);
+        }
+        let flow = self.sink.end_document();
+        self.told(flow)?;
+        self.core.begin_document();
+        Err(Halt::Entered)
+    }
+
     fn start_document(&mut self, prolog: Prolog<'_>, end: usize) -> Result<(), Halt> {
         if self.core.options.positions {
             let position = self.position_here();
             self.sink.position(position);
+        }
+        if self.core.options.has_many_roots() {
+            self.core.document_start = self.position_here().byte_offset;
+            if let (1.., Some(encoding)) = (self.core.documents, prolog.encoding)
+                && let Some(read) = self.places.decoder.contradicted_by(encoding)
+            {
+                return fault(
+                    ErrorKind::Unsupported,
+                    self.at,
+                    format!(
+                        "one source has one encoding: this document is declared to be in {encoding}, and is read as {read} like those before it"
+                    ),
+                );
+            }
         }
         self.core.standalone = prolog.standalone == Some(true);
         let flow = self.sink.start_document(&prolog);

@@ -1,5 +1,6 @@
 //! What the scanner knows between two calls.
 
+pub mod preserved_space;
 pub mod text_run;
 use crate::arena::account::Account;
 use crate::arena::incremental_buf::Growing;
@@ -16,6 +17,7 @@ use crate::xml::names::table::KnownNames;
 use crate::xml::scanner::doctype::Declaration;
 use crate::xml::scanner::entities::Entities;
 use crate::xml::scanner::start_tag::Tag;
+use crate::xml::scanner::state::preserved_space::PreservedSpace;
 use crate::xml::scanner::state::text_run::Run;
 use crate::xml::select::interest_stack::Attention;
 use crate::xml::simd::structural_index::StructuralIndex;
@@ -81,11 +83,17 @@ pub(crate) struct Core {
     pub recovering: bool,
     /// Before the root element, something else than white space came.
     pub has_begun: bool,
+    /// Documents that ended before this one, and where this one begins: where there are many roots.
+    pub documents: u64,
+    pub document_start: u64,
+    /// The declarations in force were those of a document that ended.
+    pub has_ended: bool,
     pub standalone: bool,
     pub run: Run,
     pub tag: Tag,
     pub known: KnownNames,
     pub open: OpenElements,
+    pub space: PreservedSpace,
     pub attention: Attention,
     pub structural_index: StructuralIndex,
     pub namespaces: Namespaces,
@@ -115,11 +123,15 @@ impl Core {
             recoveries: 0,
             recovering: false,
             has_begun: false,
+            documents: 0,
+            document_start: 0,
+            has_ended: false,
             standalone: false,
             run: Run::new(account, limits.max_text_bytes as usize),
             tag: Tag::new(account, limits.max_token_bytes as usize),
             known: KnownNames::new(account),
             open: OpenElements::new(account),
+            space: PreservedSpace::new(account),
             attention: Attention::new(account),
             structural_index: StructuralIndex::new(),
             namespaces: Namespaces::new(account, limits.namespace_bytes() as usize),
@@ -133,6 +145,25 @@ impl Core {
             limits,
             options,
         }
+    }
+
+    /// Whether text that is only white space is dropped here.
+    #[inline]
+    pub fn skips_space(&self) -> bool {
+        self.options.skip_whitespace && !self.space.preserve
+    }
+
+    /// Another document begins, of which nothing is known yet.
+    pub fn begin_document(&mut self) {
+        self.state = State::Beginning;
+        self.region = Region::Prolog;
+        self.elements = 0;
+        self.recoveries = 0;
+        self.has_begun = false;
+        self.standalone = false;
+        self.expansions = Expansions::new(&self.limits);
+        self.documents += 1;
+        self.has_ended = true;
     }
 
     /// The name of the innermost open element; empty without one.

@@ -52,7 +52,7 @@ impl<S: Sink> Scanner<'_, S> {
         if stopped.is_ok() && self.is_whole_run(&rest[len..]) {
             let text = &rest[..len];
             if len <= self.piece_room() && !(self.has_cr && memchr(b'\r', text).is_some()) {
-                if !(self.core.options.skip_whitespace && is_space(text)) {
+                if !(self.core.skips_space() && is_space(text)) {
                     self.tell_text_as_it_is(text)?;
                 }
                 self.at += len;
@@ -129,7 +129,7 @@ impl<S: Sink> Scanner<'_, S> {
     ) -> Result<bool, Halt> {
         let plain = &self.text[self.at..end];
         let more = plain.len() + then.len();
-        if self.core.run.text.len() + more > self.piece_room() {
+        if self.core.run.front > 0 || self.core.run.len() + more > self.piece_room() {
             return Ok(false);
         }
         self.core.run.text.reserve(more)?;
@@ -219,7 +219,18 @@ impl<S: Sink> Scanner<'_, S> {
         if self.drops_text() {
             return Ok(bytes.len());
         }
-        let room = self.piece_room() - self.core.run.text.len();
+        if self.core.run.only_space && self.may_be_held() {
+            let space = match written {
+                Written::Plainly => byte_class::skip(bytes, 0, SPACE),
+                Written::AsReference => 0,
+            };
+            if space > 0 {
+                return self.hold(&bytes[..space]);
+            }
+            self.core.run.only_space = false;
+        }
+        self.tell_held()?;
+        let room = self.piece_room() - self.core.run.len();
         let mut taken = utf8::floor(bytes, room);
         if taken == 0 {
             if self.is_joined() {
@@ -238,25 +249,82 @@ impl<S: Sink> Scanner<'_, S> {
         Ok(taken)
     }
 
+    /// Whether white space is kept until it is known whether there is nothing else in its run.
+    #[inline]
+    fn may_be_held(&self) -> bool {
+        self.core.skips_space() && !self.is_joined() && !self.in_emitted_cdata()
+    }
+
+    /// Keeps white space that may be all of its run: up to where the piece that it is in ends.
+    fn hold(&mut self, space: &[u8]) -> Result<usize, Halt> {
+        let len = self.core.run.text.len();
+        // A run of one piece is not held wherever all of it is there.
+        let max = (self.core.limits.max_text_bytes as usize).max(TEXT_PIECE);
+        if len >= max {
+            return exceeded(self.at, "max_text_bytes", max as u64, max as u64 + 1);
+        }
+        let room = (TEXT_PIECE - len % TEXT_PIECE).min(max - len);
+        let taken = space.len().min(room);
+        self.core.run.text.reserve(taken)?;
+        if self.core.options.positions && len.is_multiple_of(TEXT_PIECE) {
+            let position = self.position_here();
+            match len {
+                0 => self.core.run.position = position,
+                _ => self.core.run.later.push(position)?,
+            }
+        }
+        self.core.run.text.extend_from_slice(&space[..taken])?;
+        Ok(taken)
+    }
+
+    /// What was held turned out to be text: tells its pieces, all but the last one.
+    #[inline]
+    fn tell_held(&mut self) -> Result<(), Halt> {
+        match self.core.run.len() > TEXT_PIECE && !self.is_joined() {
+            true => self.tell_held_pieces(),
+            false => Ok(()),
+        }
+    }
+
+    #[cold]
+    fn tell_held_pieces(&mut self) -> Result<(), Halt> {
+        while self.core.run.len() > TEXT_PIECE {
+            let is_told = self.is_told();
+            let run = &self.core.run;
+            if is_told && self.core.options.positions {
+                self.sink.position(run.position);
+            }
+            if is_told {
+                let piece = &run.text[run.front..run.front + TEXT_PIECE];
+                let flow = self.sink.characters(utf8::text(piece));
+                self.told(flow)?;
+            }
+            let run = &mut self.core.run;
+            if let Some(position) = run.later.get(run.front / TEXT_PIECE) {
+                run.position = *position;
+            }
+            run.front += TEXT_PIECE;
+        }
+        Ok(())
+    }
+
     fn joined_too_long(&mut self) -> Result<usize, Halt> {
         let max = self.core.limits.max_text_bytes;
         exceeded(self.at, "max_text_bytes", max, max + 1)
     }
 
-    /// Whether the run is told as one.
+    /// Whether the run, or the CDATA section, is told as one.
     #[inline]
     fn is_joined(&self) -> bool {
-        self.core.options.text == TextMode::Joined && !self.in_emitted_cdata()
+        self.core.options.text == TextMode::Joined
     }
 
     /// How many bytes a piece may have.
     #[inline]
     pub fn piece_room(&self) -> usize {
         match self.core.options.text {
-            TextMode::Joined if !self.in_emitted_cdata() => {
-                self.core.limits.max_text_bytes as usize
-            }
-            _ => TEXT_PIECE,
+            TextMode::Joined => self.core.limits.max_text_bytes as usize,
+            TextMode::Pieces => TEXT_PIECE,
         }
     }
 
@@ -273,12 +341,16 @@ impl<S: Sink> Scanner<'_, S> {
         if let (true, false, Some(position)) = (cdata, run.told, self.core.token) {
             run.position = position;
         }
-        let is_wanted = cdata || !(self.core.options.skip_whitespace && run.only_space);
+        let is_wanted = cdata || !(run.only_space && self.core.skips_space());
+        if is_wanted {
+            self.tell_held()?;
+        }
         if is_wanted && is_told {
+            let run = &self.core.run;
             if self.core.options.positions {
                 self.sink.position(run.position);
             }
-            let text = utf8::text(&run.text);
+            let text = utf8::text(&run.text[run.front..]);
             let flow = match cdata {
                 true => self.sink.cdata(text),
                 false => self.sink.characters(text),
@@ -287,7 +359,7 @@ impl<S: Sink> Scanner<'_, S> {
         }
         let run = &mut self.core.run;
         run.told = true;
-        run.text.clear();
+        run.clear();
         Ok(())
     }
 
