@@ -78,7 +78,7 @@ defmodule Quota.VmLimitTest do
   end
 
   test "a heap that grows beyond what no guard can be waited for is ended by the VM, and the cause is known" do
-    work = fn -> length(:erlang.binary_to_list(:binary.copy(<<1>>, 3_000_000))) end
+    work = fn -> length(:erlang.binary_to_list(:binary.copy(<<1>>, 1_500_000))) end
 
     for _ <- 1..5, do: assert({:error, %{category: :heap}} = Quota.try_run(2 * @mib, work))
   end
