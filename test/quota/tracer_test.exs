@@ -62,6 +62,14 @@ defmodule Quota.TracerTest do
     grow_slowly([kept | Enum.to_list(1..100)])
   end
 
+  # From OTP 27 to 29 two sessions to which they are delivered for one process crash the VM (erlang/otp issue 11624).
+  test "events of collections are discarded, that of max_heap_size is not" do
+    for tag <- [:gc_minor_start, :gc_minor_end, :gc_major_start, :gc_major_end],
+        do: assert(Bounded.Native.enabled(tag, [], self()) == :discard)
+
+    assert Bounded.Native.enabled(:gc_max_heap_size, [], self()) == :trace
+  end
+
   test "somebody else's trace goes on, and so do quotas" do
     test = self()
     collector = collector()
