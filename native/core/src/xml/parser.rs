@@ -136,7 +136,11 @@ impl Parser {
         if self.finished {
             self.input.finish(&mut self.places)?;
         }
-        self.input.repair(&mut self.places)?;
+        if self.input.is_unrepaired() {
+            // As much as a call does.
+            self.input.repair(&mut self.places)?;
+            return Ok(Status::Full);
+        }
         self.core.credit = CREDIT;
         let begin = self.input.at + self.core.held();
         let mut stretch_end = self.input.text().len();

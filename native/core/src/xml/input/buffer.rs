@@ -155,9 +155,9 @@ impl Input {
             let result = places.decoder.finish(&mut self.text);
             self.add(result, places)?;
         }
-        self.repair(places)?;
         self.finished = true;
-        if self.end.is_none() && self.valid < self.text.len() {
+        let valid = self.unrepaired.unwrap_or(self.valid);
+        if self.end.is_none() && valid < self.text.len() {
             self.end = Some(End {
                 kind: ErrorKind::Truncated,
                 reason: "the document ends inside a character".into(),
@@ -215,6 +215,12 @@ impl Input {
             None => Ok(()),
             Some(end) => self.repair_to(end, places),
         }
+    }
+
+    /// Whether there is something to repair before the text can be scanned on.
+    #[inline]
+    pub fn is_unrepaired(&self) -> bool {
+        self.unrepaired.is_some()
     }
 
     #[cold]

@@ -22,6 +22,9 @@ static ENTITIES: &str = include_str!("recover/entities.txt");
 /// The byte order mark in UTF-8.
 const MARK: &[u8] = b"\xEF\xBB\xBF";
 
+/// What looking for a name of HTML costs, in units of credit.
+const LOOKUP_COST: usize = 800;
+
 /// As much of what was written is reported, in bytes.
 const MAX_REPORTED: usize = 16 * 1024;
 
@@ -176,6 +179,7 @@ impl<S: Sink> Scanner<'_, S> {
         found: Lookup,
     ) -> Result<(), Halt> {
         let (text, at) = (self.text, self.at);
+        self.spend(LOOKUP_COST)?;
         let html = html_entity(name);
         if html.is_none() && found == Lookup::Skipped {
             return self.skip_entity(name, end);
@@ -199,6 +203,7 @@ impl<S: Sink> Scanner<'_, S> {
         end: usize,
     ) -> Result<(), Halt> {
         let written = &self.text[at..end];
+        self.spend(LOOKUP_COST)?;
         self.begin_recovery(Recovered::Entities, written, at)?;
         match html_entity(name) {
             Some(short) => self.append_value(short.bytes(), at)?,
