@@ -3,7 +3,9 @@
 use crate::xml::api::error::ExceededLimit;
 use crate::xml::dtd::Rules;
 use crate::xml::dtd::fault::{Fault, Reason, malformed};
-use crate::xml::syntax::chars::{first_illegal, is_public_id_char, is_space};
+use crate::xml::simd::utf8_scan;
+use crate::xml::syntax::byte_class::first_illegal;
+use crate::xml::syntax::chars::{is_public_id_char, is_space};
 use crate::xml::syntax::names::{is_ncname, is_qname, name_len, nmtoken_len};
 use std::ops::Range;
 
@@ -170,7 +172,8 @@ impl<'a> Cursor<'a> {
     }
 
     pub fn check_characters(&self, range: Range<usize>) -> Result<(), Fault> {
-        match first_illegal(&self.text[range.clone()]) {
+        let text = &self.text[range.clone()];
+        match first_illegal(text, utf8_scan::scan(text)) {
             None => Ok(()),
             Some(at) => Err(malformed(
                 range.start + at,

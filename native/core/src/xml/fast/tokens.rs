@@ -120,7 +120,7 @@ impl<S: Sink> Scanner<'_, S> {
         if text.len() > self.piece_room() {
             return Ok(false);
         }
-        if !(self.core.skips_space() && byte_class::skip(text, 0, SPACE) == text.len()) {
+        if !(self.core.skips_space() && byte_class::are(text, SPACE)) {
             let flow = self.sink.characters(utf8::text(text));
             self.told(flow)?;
         }

@@ -52,7 +52,7 @@ impl<S: Sink> Scanner<'_, S> {
         if stopped.is_ok() && self.is_whole_run(&rest[len..]) {
             let text = &rest[..len];
             if len <= self.piece_room() && !(self.has_cr && memchr(b'\r', text).is_some()) {
-                if !(self.core.skips_space() && is_space(text)) {
+                if !(self.core.skips_space() && byte_class::are(text, SPACE)) {
                     self.tell_text_as_it_is(text)?;
                 }
                 self.at += len;
@@ -142,7 +142,8 @@ impl<S: Sink> Scanner<'_, S> {
             [byte] => run.text.push(byte)?,
             _ => run.text.extend_from_slice(then)?,
         }
-        run.only_space = run.only_space && written == Written::Plainly && is_space(plain);
+        run.only_space =
+            run.only_space && written == Written::Plainly && byte_class::are(plain, SPACE);
         self.at = next;
         Ok(true)
     }
@@ -244,7 +245,8 @@ impl<S: Sink> Scanner<'_, S> {
         }
         self.core.run.text.extend_from_slice(&bytes[..taken])?;
         if self.core.run.only_space {
-            self.core.run.only_space = written == Written::Plainly && is_space(&bytes[..taken]);
+            self.core.run.only_space =
+                written == Written::Plainly && byte_class::are(&bytes[..taken], SPACE);
         }
         Ok(taken)
     }
@@ -418,8 +420,4 @@ impl Written {
             Written::AsReference => REFERENCE_COST,
         }
     }
-}
-
-fn is_space(text: &[u8]) -> bool {
-    text.iter().all(|&byte| byte_class::is(byte, SPACE))
 }

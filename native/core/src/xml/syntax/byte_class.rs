@@ -43,6 +43,12 @@ pub(crate) fn is(byte: u8, mask: u8) -> bool {
     CLASSES[byte as usize] & mask != 0
 }
 
+/// Whether all of `bytes` are of any of the classes in `mask`.
+#[inline]
+pub(crate) fn are(bytes: &[u8], mask: u8) -> bool {
+    bytes.iter().all(|&byte| is(byte, mask))
+}
+
 /// The first index from `from` whose byte is not of the classes in `mask`, or the length.
 #[inline(always)]
 pub(crate) fn skip(bytes: &[u8], from: usize, mask: u8) -> usize {
@@ -124,5 +130,7 @@ mod tests {
         }
         assert_eq!(illegal("\u{FFFD}é\u{F000}\t\r\n"), None);
         assert_eq!(illegal("\u{FFFE}\0"), Some(0));
+        assert_eq!(illegal("\u{FFFD}\u{FFFE}"), Some(3));
+        assert_eq!(illegal("a\tb\r\n\u{85}\u{FFFD}\u{F900}"), None);
     }
 }

@@ -57,22 +57,6 @@ pub fn decode(bytes: &[u8]) -> Option<(u32, usize)> {
     text.chars().next().map(|char| (char.into(), len))
 }
 
-/// Where the first byte of a character stands that no document may contain, in text known to be UTF-8.
-pub fn first_illegal(bytes: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    loop {
-        at += bytes[at..]
-            .iter()
-            .position(|&byte| byte == 0xEF || (byte < b' ' && !is_space(byte)))?;
-        match bytes[at..] {
-            // U+FFFE and U+FFFF.
-            [0xEF, 0xBF, 0xBE | 0xBF, ..] => return Some(at),
-            [0xEF, ..] => at += 1,
-            _ => return Some(at),
-        }
-    }
-}
-
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
@@ -99,17 +83,5 @@ mod tests {
         assert_eq!(decode(b"\xE2\x82"), None);
         assert_eq!(decode(b"\x80"), None);
         assert_eq!(decode(b"\xED\xA0\x80"), None);
-    }
-
-    #[test]
-    fn illegal_characters_are_found_where_they_stand() {
-        assert_eq!(
-            first_illegal("a\tb\r\n\u{85}\u{FFFD}\u{F900}".as_bytes()),
-            None
-        );
-        assert_eq!(first_illegal(b"ab\0"), Some(2));
-        assert_eq!(first_illegal(b"\x1F"), Some(0));
-        assert_eq!(first_illegal("\u{FFFD}\u{FFFE}".as_bytes()), Some(3));
-        assert_eq!(first_illegal("\u{FFFF}".as_bytes()), Some(0));
     }
 }
