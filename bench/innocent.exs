@@ -1,10 +1,9 @@
 # Honest work that is stopped: kinds of work that hold at most a third of their limit, 200 runs each, each kind in a VM
 # of its own. None may be stopped, and none reported.
 #
-#     MIX_ENV=prod mix run bench/innocent.exs [--runs 200] [--at-twice-the-peak] [--list] [FILTER ...]
+#     MIX_ENV=prod mix run bench/innocent.exs [--runs 200] [--list] [FILTER ...]
 #
-# `--at-twice-the-peak` holds the guides to their rule instead: 20 runs at twice the peak that `Quota.measure/1` found, and
-# as many that are only observed. FILTER selects the kinds whose name contains it. Exits with 1 when work was stopped.
+# FILTER selects the kinds whose name contains it. Exits with 1 when work was stopped.
 # bench/innocent/kind.exs says what a kind consists of.
 
 kinds =

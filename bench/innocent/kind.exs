@@ -9,7 +9,6 @@ defmodule Bench.Innocent.Kind do
   #   runs       how many; nil: as many as the command line asks for
   #   via        `:run`, `:put_limit` or `:server` (requests to a GenServer that limits itself), or `{:at_once, n}`: n quotas
   #              that all hold their work at the same time
-  #   plain      whether `Quota.measure/1` of the work alone says what it takes
   #   since      first release of OTP that it runs on
 
   @enforce_keys [:name, :work]
@@ -21,7 +20,6 @@ defmodule Bench.Innocent.Kind do
     limit: 16 * 1_048_576,
     options: [],
     via: :run,
-    plain: true,
     since: 25
   ]
 

@@ -3,31 +3,12 @@ defmodule Bench.Innocent.Probe do
 
   alias Bench.Innocent.{Kind, Kinds}
 
-  # Observed runs and runs at twice the measured peak.
-  @runs_at_twice 20
-
   @doc "Hands over `{%{outcome => runs}, reported breaches}` of as many runs."
   def main(index, runs) do
     {kind, context} = start(index)
     work = Kind.work(kind, context)
     outcomes = outcomes(kind, work, kind.runs || runs)
     Bench.Vm.return({Enum.frequencies(outcomes), :telemetry.breaches()})
-  end
-
-  @doc """
-  Hands over `{peak, %{outcome => runs}, breaches}`: what `Quota.measure/1` found, how runs at twice that ended, and how many breaches
-  observed runs reported there.
-  """
-  def at_twice_the_peak(index) do
-    {kind, context} = start(index)
-    work = Kind.work(kind, context)
-    peak = Enum.max(for _ <- 1..3, do: elem(Quota.measure(work), 1).peak)
-    kind = %{kind | limit: max(2 * peak, 131_072)}
-    outcomes = outcomes(kind, work, @runs_at_twice)
-    :telemetry.count_breaches()
-    outcomes(%{kind | options: [mode: :observe]}, work, @runs_at_twice)
-    Process.sleep(50)
-    Bench.Vm.return({peak, Enum.frequencies(outcomes), :telemetry.breaches()})
   end
 
   defp start(index) do
@@ -93,12 +74,13 @@ defmodule Bench.Innocent.Probe do
       for _ <- 1..count do
         spawn_monitor(fn ->
           held = fn ->
+            send(parent, {:work, self()})
             result = work.()
             send(parent, :there)
             receive do: (:go -> result)
           end
 
-          exit(run(kind.limit, fn -> send(parent, {:work, self()}) && held.() end, kind.options))
+          exit(run(kind.limit, held, kind.options))
         end)
       end
 

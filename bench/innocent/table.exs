@@ -4,26 +4,24 @@ defmodule Bench.Innocent.Table do
   alias Bench.Innocent.{Kind, Kinds}
   alias Bench.Vm
 
-  @switches [runs: :integer, at_twice_the_peak: :boolean, list: :boolean]
+  @switches [runs: :integer, list: :boolean]
   @hangs_ms 600_000
 
   @doc "Returns the exit status: 1 when work was stopped or reported. `compiled` are the modules that the VMs need."
   def main(arguments, compiled) do
     {options, filters} = OptionParser.parse!(arguments, strict: @switches)
-    twice = options[:at_twice_the_peak]
 
     chosen =
       Kinds.all()
       |> Enum.with_index()
       |> Enum.filter(fn {kind, _} ->
-        Kind.here?(kind) and (kind.plain or twice != true) and
+        Kind.here?(kind) and
           (filters == [] or Enum.any?(filters, &String.contains?(kind.name, &1)))
       end)
 
     cond do
       chosen == [] -> Mix.raise("no kind of work matches")
       options[:list] -> list(chosen)
-      twice -> Vm.with_machine(compiled, &at_twice_the_peak(&1, chosen))
       true -> Vm.with_machine(compiled, &stopped(&1, chosen, options[:runs] || 200))
     end
   end
@@ -44,33 +42,6 @@ defmodule Bench.Innocent.Table do
           print(
             kind,
             ["#{total(stopped)} of #{total(outcomes)}"] ++ reported(breaches) ++ texts(stopped)
-          )
-
-          total(stopped) + breaches
-
-        trouble ->
-          print(kind, ["the VM: #{inspect(trouble)}"])
-          1
-      end
-    end)
-  end
-
-  defp at_twice_the_peak(machine, chosen) do
-    IO.puts(
-      "#{Vm.describe(machine)}. Peak that Quota.measure/1 found; runs at twice that which did not return; " <>
-        "breaches that as many observed runs reported\n"
-    )
-
-    summary(chosen, fn {kind, index} ->
-      case Vm.run(machine, "Bench.Innocent.Probe.at_twice_the_peak(#{index})", @hangs_ms) do
-        {:ok, {peak, outcomes, breaches}} ->
-          stopped = not_returned(outcomes)
-          peak = "#{:erlang.float_to_binary(peak / 1_048_576, decimals: 1)} MiB"
-
-          print(
-            kind,
-            [peak, "#{total(stopped)} of #{total(outcomes)}"] ++
-              reported(breaches) ++ texts(stopped)
           )
 
           total(stopped) + breaches

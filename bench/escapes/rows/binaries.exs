@@ -3,19 +3,29 @@ defmodule Bench.Escapes.Rows.Binaries do
 
   import Bench.Escapes.{Data, Row}
 
+  @single "one allocation, which is not announced; the work is stopped as it ends"
+  @yields "one allocation, which is not announced; from OTP 26 on the VM refuses it"
+  @loop "few reductions for much memory, and never scheduled out: the VM ends it at its flag, 6 times the limit"
+  @sized [{25, 13.2}, {26, 28.2}]
+  @built "built beside the heap in one call, seen when it is done; BoundedBinary.split/3 and lines/2 are lazy"
+  @compressed "what it is built from is gone when it returns; BoundedBinary.term_to_binary/2 asks first"
+  @external "built beside the heap, from OTP 26 on twice; BoundedBinary.term_to_binary/2 asks first"
+
   def rows, do: single() ++ loops() ++ joined() ++ built() ++ files()
 
   defp single do
     [
-      row("String.duplicate of 1 GB", 1.1, fn ->
+      row("String.duplicate of 1 GB", [{25, 15.2}, {26, 1.1}], [why: @yields], fn ->
         byte_size(String.duplicate("x", 1_000_000_000))
       end),
-      row(":binary.copy of 1 GB", 1.1, fn -> byte_size(:binary.copy(<<0>>, 1_000_000_000)) end),
-      row("<<0::size(n)>> of 1 GB", 1.1, fn ->
+      row(":binary.copy of 1 GB", [{25, 15.2}, {26, 1.1}], [why: @yields], fn ->
+        byte_size(:binary.copy(<<0>>, 1_000_000_000))
+      end),
+      row("<<0::size(n)>> of 1 GB", 15.2, [why: @single], fn ->
         n = opaque(8_000_000_000)
         byte_size(<<0::size(n)>>)
       end),
-      row(":crypto.strong_rand_bytes of 1 GB", 1.1, fn ->
+      row(":crypto.strong_rand_bytes of 1 GB", 15.2, [why: @single], fn ->
         byte_size(:crypto.strong_rand_bytes(1_000_000_000))
       end),
       row("Base.encode64 of 45 MB", 1.5, fn ->
@@ -27,11 +37,11 @@ defmodule Bench.Escapes.Rows.Binaries do
   # Few reductions for many bytes: the process is hardly ever scheduled out.
   defp loops do
     [
-      row("1200 x :crypto.strong_rand_bytes of 1 MB", 1.5, fn ->
+      row("1200 x :crypto.strong_rand_bytes of 1 MB", [{25, 8.0}, {26, 7.0}], [why: @loop], fn ->
         length(for _ <- 1..1_200, do: :crypto.strong_rand_bytes(1_000_000))
       end),
       row("3000 x :binary.copy of 1 MB", 1.5, fn -> length(megabytes(3_000)) end),
-      row("3000 x :binary.copy of 1 MB at priority :max", 1.5, fn ->
+      row("3000 x :binary.copy of 1 MB at priority :max", 2.0, fn ->
         Process.flag(:priority, :max)
         length(megabytes(3_000))
       end),
@@ -74,28 +84,43 @@ defmodule Bench.Escapes.Rows.Binaries do
   # Built outside the heap by the VM, and put into it when it is done.
   defp built do
     [
-      row("String.split of 50 MB", 1.5, fn ->
+      row("String.split of 50 MB", @sized, [why: @built], fn ->
         length(String.split(:binary.copy("a ", 25_000_000), " "))
       end),
-      row(":binary.split of 50 MB", 1.5, fn ->
+      row(":binary.split of 50 MB", @sized, [why: @built], fn ->
         length(:binary.split(:binary.copy("a ", 25_000_000), " ", [:global]))
       end),
-      row(":binary.matches in 50 MB", 1.5, fn ->
+      row(":binary.matches in 50 MB", @sized, [why: @built], fn ->
         length(:binary.matches(:binary.copy("a ", 25_000_000), " "))
       end),
-      row(":binary.replace of each byte of 10 MB by 100", 1.5, fn ->
-        source = :binary.copy("a", 10_000_000)
-        byte_size(:binary.replace(source, "a", String.duplicate("b", 100), [:global]))
-      end),
-      row(":erlang.term_to_binary of a shared list of 128 million", 1.5, fn ->
+      row(
+        ":binary.replace of each byte of 10 MB by 100",
+        [{25, 5.2}, {26, 11.2}],
+        [why: @built],
+        fn ->
+          source = :binary.copy("a", 10_000_000)
+          byte_size(:binary.replace(source, "a", String.duplicate("b", 100), [:global]))
+        end
+      ),
+      row(":erlang.term_to_binary of a shared list of 128 million", 12.4, [why: @external], fn ->
         byte_size(:erlang.term_to_binary(shared(27)))
       end),
-      row(":erlang.term_to_binary of 1000 references to 1 MB", 1.5, fn ->
-        byte_size(:erlang.term_to_binary(List.duplicate(megabyte(), 1_000)))
-      end),
-      row(":erlang.term_to_binary, compressed, of 1000 references", 1.5, fn ->
-        byte_size(:erlang.term_to_binary(List.duplicate(megabyte(), 1_000), [:compressed]))
-      end),
+      row(
+        ":erlang.term_to_binary of 1000 references to 1 MB",
+        [{25, 15.2}, {26, 30.2}],
+        [why: @external],
+        fn ->
+          byte_size(:erlang.term_to_binary(List.duplicate(megabyte(), 1_000)))
+        end
+      ),
+      row(
+        ":erlang.term_to_binary, compressed, of 1000 references",
+        30.2,
+        [why: @compressed, counted: false, ends: :either],
+        fn ->
+          byte_size(:erlang.term_to_binary(List.duplicate(megabyte(), 1_000), [:compressed]))
+        end
+      ),
       row(":erlang.term_to_iovec of 1000 references to 1 MB", 1.5, [ends: :either], fn ->
         length(:erlang.term_to_iovec(List.duplicate(megabyte(), 1_000)))
       end)
@@ -104,13 +129,23 @@ defmodule Bench.Escapes.Rows.Binaries do
 
   defp files do
     [
-      row("File.read of 1 GB", 1.1, [prepare: fn -> zeros(1_000_000_000) end], fn path ->
-        byte_size(File.read!(path))
-      end),
+      row(
+        "File.read of 1 GB",
+        15.2,
+        [
+          why: "one allocation; BoundedBinary.read_file/2 asks before it takes the memory",
+          prepare: fn -> zeros(1_000_000_000) end
+        ],
+        fn path ->
+          byte_size(File.read!(path))
+        end
+      ),
       row(
         "File.stream! of one line of 300 MB",
         6.0,
         [
+          why:
+            "the line is collected before it is given; read by bytes: File.stream!(path, [], 65_536)",
           counted: false,
           ends: :either,
           options: [timeout: 15_000],

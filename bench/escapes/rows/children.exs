@@ -30,13 +30,13 @@ defmodule Bench.Escapes.Rows.Children do
           length(Enum.to_list(1..50_000_000))
         end)
       end),
-      row("a counted Agent with a list of 160 MB", 1.7, [options: @counted], fn ->
+      row("a counted Agent with a list of 160 MB", 2.0, [options: @counted], fn ->
         {:ok, agent} = Agent.start_link(fn -> [] end)
         filled(agent)
       end),
       row(
         "a counted child that spawns one that spawns one, with lists",
-        1.7,
+        2.0,
         [options: @counted],
         fn ->
           spawn(fn -> spawn(fn -> spawn(fn -> hold(Enum.to_list(1..8_000_000)) end) end) end)
@@ -67,19 +67,29 @@ defmodule Bench.Escapes.Rows.Children do
       row(
         "40 children with 40 MB each, not counted",
         25.0,
-        [counted: false, ends: :returns],
+        [why: "as much as they take; count: [:children]", counted: false, ends: :returns],
         fn ->
           lists(40)
         end
       ),
-      row("100,000 idle children, not counted", 6.0, [counted: false, ends: :returns], fn ->
-        for _ <- 1..100_000, do: spawn(&sleep/0)
-        :ok
-      end),
       row(
-        "an Agent that a supervisor outside has started",
+        "100,000 idle children, not counted",
         6.0,
         [
+          why: "2.6 KB each; count: [:children] bounds their number",
+          counted: false,
+          ends: :returns
+        ],
+        fn ->
+          for _ <- 1..100_000, do: spawn(&sleep/0)
+          :ok
+        end
+      ),
+      row(
+        "an Agent that a supervisor outside has started",
+        12.5,
+        [
+          why: "as much as it takes; Quota.attach/1 counts it",
           counted: false,
           ends: :returns,
           options: @counted,

@@ -22,7 +22,7 @@ defmodule Bench.Escapes.Rows.Mailbox do
         flood(self(), 99, fn -> list end)
         Process.sleep(300)
       end),
-      row("99 lists of 16 MB from outside while it waits", 1.5, fn -> flooded(:on_heap) end),
+      row("99 lists of 16 MB from outside while it waits", 2.0, fn -> flooded(:on_heap) end),
       row("99 lists of 16 MB from outside while it waits, off the heap", 1.8, fn ->
         flooded(:off_heap)
       end),

@@ -9,32 +9,32 @@ defmodule Bench.Innocent.Kinds.Machine do
 
   defp settings do
     [
-      kind("at priority :max, binaries dropped", [plain: false], fn ->
+      kind("at priority :max, binaries dropped", fn ->
         Process.flag(:priority, :max)
         for _ <- 1..200, do: drop(:binary.copy(<<1>>, 1_000_000))
       end),
-      kind("at priority :low, 40 references and a file", [plain: false], fn ->
+      kind("at priority :low, 40 references and a file", fn ->
         Process.flag(:priority, :low)
         references_and_file()
       end),
       kind(
         "traced by somebody else: 40 references and a file",
-        [setup: fn -> trace_new_processes() end, plain: false],
+        [setup: fn -> trace_new_processes() end],
         fn _ -> references_and_file() end
       ),
       kind(
         "traced by somebody else: a list of 16 MB",
-        [limit: @large, setup: fn -> trace_new_processes() end, plain: false],
+        [limit: @large, setup: fn -> trace_new_processes() end],
         fn _ -> length(Enum.to_list(1..1_000_000)) end
       ),
       kind(
         "traced by somebody's session: a list of 16 MB",
-        [limit: @large, setup: fn -> trace_in_a_session() end, plain: false, since: 27],
+        [limit: @large, setup: fn -> trace_in_a_session() end, since: 27],
         fn _ -> length(Enum.to_list(1..1_000_000)) end
       ),
       kind(
         "a system-wide max_heap_size of 16 MB, less than the work holds",
-        [limit: 4 * @large, setup: fn -> system_limit() end, plain: false],
+        [limit: 4 * @large, setup: fn -> system_limit() end],
         fn binary -> byte_size(binary) + length(Enum.to_list(1..100_000)) end
       )
     ]
@@ -44,14 +44,14 @@ defmodule Bench.Innocent.Kinds.Machine do
     [
       kind(
         "a load of 8: 40 references and a file",
-        [setup: fn -> spin(8) end, plain: false],
+        [setup: fn -> spin(8) end],
         fn _ ->
           references_and_file()
         end
       ),
       kind(
         "a load of 8: 15 MB of list and binaries of 10 MB dropped",
-        [limit: @large, setup: fn -> spin(8) end, plain: false],
+        [limit: @large, setup: fn -> spin(8) end],
         fn _ ->
           list = Enum.to_list(1..900_000)
           for _ <- 1..20, do: drop(:binary.copy(<<1>>, 10_000_000))
@@ -60,7 +60,7 @@ defmodule Bench.Innocent.Kinds.Machine do
       ),
       kind(
         "a load of 8 inside the VM: a list of 16 MB",
-        [limit: @large, setup: fn -> for(_ <- 1..8, do: spawn(&busy/0)) && nil end, plain: false],
+        [limit: @large, setup: fn -> Enum.each(1..8, fn _ -> spawn(&busy/0) end) end],
         fn _ -> length(Enum.to_list(1..1_000_000)) end
       )
     ]
@@ -70,12 +70,12 @@ defmodule Bench.Innocent.Kinds.Machine do
     [
       kind(
         "10,000 quotas at once, 16 KB each of 256 KiB",
-        [limit: 262_144, runs: 1, via: {:at_once, 10_000}, plain: false],
+        [limit: 262_144, runs: 1, via: {:at_once, 10_000}],
         fn -> Enum.to_list(1..1_000) end
       ),
       kind(
         "100 quotas at once, 4 MB each of 16 MiB",
-        [runs: 2, via: {:at_once, 100}, plain: false],
+        [runs: 2, via: {:at_once, 100}],
         fn ->
           Enum.to_list(1..250_000)
         end
@@ -85,8 +85,7 @@ defmodule Bench.Innocent.Kinds.Machine do
         [
           options: [count: [:children]],
           runs: 2,
-          via: {:at_once, 100},
-          plain: false
+          via: {:at_once, 100}
         ],
         fn -> for i <- 1..5, do: Task.await(Task.async(fn -> i end)) end
       )

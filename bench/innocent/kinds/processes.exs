@@ -30,7 +30,7 @@ defmodule Bench.Innocent.Kinds.Processes do
     [
       kind(
         "8 counted children with 2 MB each",
-        [limit: @large, options: [count: [:children]], plain: false],
+        [limit: @large, options: [count: [:children]]],
         fn ->
           tasks = for _ <- 1..8, do: Task.async(fn -> length(Enum.to_list(1..125_000)) end)
           Task.await_many(tasks)
@@ -38,26 +38,26 @@ defmodule Bench.Innocent.Kinds.Processes do
       ),
       kind(
         "500 counted children, one after the other",
-        [options: [count: [:children]], plain: false],
+        [options: [count: [:children]]],
         fn ->
           for _ <- 1..500, do: Task.await(Task.async(fn -> :ok end))
         end
       ),
       kind(
         "Task.async_stream of 200, counted",
-        [options: [count: [:children]], plain: false],
+        [options: [count: [:children]]],
         fn ->
           1..200 |> Task.async_stream(&length(Enum.to_list(1..(&1 * 10)))) |> Enum.count()
         end
       ),
-      kind("a counted table of 5 MB", [options: [count: [:ets]], plain: false], fn ->
+      kind("a counted table of 5 MB", [options: [count: [:ets]]], fn ->
         table = :ets.new(:rows, [])
         for i <- 1..30_000, do: :ets.insert(table, {i, "a row", :erlang.make_tuple(10, i)})
         :ets.delete(table)
       end),
       kind(
         "a counted public table with 4 binaries of 1 MB",
-        [options: [count: [:ets]], plain: false],
+        [options: [count: [:ets]]],
         fn ->
           table = :ets.new(:rows, [:public])
           for i <- 1..4, do: :ets.insert(table, {i, :binary.copy(<<1>>, 1_000_000)})
@@ -69,40 +69,40 @@ defmodule Bench.Innocent.Kinds.Processes do
 
   defp limits do
     [
-      kind("a quota in a quota in a quota", [limit: @large, plain: false], fn ->
+      kind("a quota in a quota in a quota", [limit: @large], fn ->
         Quota.run(Quota.mib(48), fn ->
           Quota.run(Quota.mib(32), fn -> length(Enum.to_list(1..400_000)) end)
         end)
       end),
       kind(
         "a process that limits itself, 40 references and a file",
-        [via: :put_limit, plain: false],
+        [via: :put_limit],
         fn ->
           references_and_file()
         end
       ),
       kind(
         "requests to a server that limits itself",
-        [limit: @large, via: :server, plain: false],
+        [limit: @large, via: :server],
         fn ->
           list = Enum.to_list(1..400_000)
           for _ <- 1..10, do: drop(:binary.copy(<<1>>, 5_000_000))
           length(list)
         end
       ),
-      kind("observed: 40 references and a file", [options: [mode: :observe], plain: false], fn ->
+      kind("observed: 40 references and a file", [options: [mode: :observe]], fn ->
         references_and_file()
       end),
       kind(
         "in a pool",
-        [limit: @large, setup: &pool/0, options: [pool: __MODULE__], plain: false],
+        [limit: @large, setup: &pool/0, options: [pool: __MODULE__]],
         fn ->
           length(Enum.to_list(1..400_000))
         end
       ),
       kind(
         "with a queue limit and a soft limit",
-        [options: [max_queue: 100, soft_limit: 8 * 1_048_576], plain: false],
+        [options: [max_queue: 100, soft_limit: 8 * 1_048_576]],
         fn -> exchanged(:on_heap) end
       )
     ]

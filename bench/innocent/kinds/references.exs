@@ -51,7 +51,7 @@ defmodule Bench.Innocent.Kinds.References do
       end),
       kind(
         "a binary of 5 MB in 20 counted children",
-        [options: [count: [:children]], plain: false],
+        [options: [count: [:children]]],
         fn ->
           source = :binary.copy("abcde", 1_000_000)
           tasks = for i <- 1..20, do: Task.async(fn -> :binary.at(source, i) end)
