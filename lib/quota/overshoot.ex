@@ -4,7 +4,7 @@ defmodule Quota.Overshoot do
   # once, and a guard looks only so often. A pool that ignored it would promise memory that it does not have.
 
   # Percent of the limit by the OTP release from which it holds, newest first: the worst row of the table in
-  # `guides/memory_model.md` that a limit covers, many binaries of 100 bytes on OTP 25 and parsers kept later, and ten more for
+  # `guides/design_notes.md` that a limit covers, many binaries of 100 bytes on OTP 25 and parsers kept later, and ten more for
   # what single runs were over the medians, rounded up to ten. Measured with `bench/balloons.exs` on 2026-11-24, see
   # `bench/results/`.
   @percent [{29, 140}, {27, 140}, {25, 150}]

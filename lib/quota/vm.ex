@@ -103,7 +103,7 @@ defmodule Quota.Vm do
   end
 
   @doc """
-  Times its limit that the VM lets a process have before it kills it, see `guides/memory_model.md`. It counts the heap that is
+  Times its limit that the VM lets a process have before it kills it, see `guides/design_notes.md`. It counts the heap that is
   collected with its copy, garbage, and from OTP 26 on each reference to a binary in full, none of which is over the limit: the
   guard decides that. This ends what no guard can stop, since it does not yield.
   """
