@@ -7,6 +7,7 @@ defmodule Bench.Escapes.Rows.Heap do
   # Live data of half of the limit passes whatever garbage is beside it, so work is let a little over before it is
   # collected, and the collection copies what is live.
   @copy "collected before it is judged: what is live exists twice for that moment"
+  @about "some 64 MiB are live at its peak: it may pass or not"
   @loop "few reductions for much memory: the VM ends it at its flag, 6 times the limit (on OTP 25 4 and the copy)"
   @flag [{25, 6.6}, {26, 6.2}]
 
@@ -31,11 +32,21 @@ defmodule Bench.Escapes.Rows.Heap do
       end),
       row(
         ":erlang.make_tuple of 16 million",
-        2.0,
-        [why: "one allocation of 1.9 times the limit"],
+        4.0,
+        [
+          why:
+            "one allocation of 1.9 times the limit, and its copy in the collection as the work ends"
+        ],
         fn ->
-          tuple_size(:erlang.make_tuple(opaque(16_000_000), 0))
+          Process.put(:kept, :erlang.make_tuple(opaque(16_000_000), 0))
+          :ok
         end
+      ),
+      row(
+        ":erlang.make_tuple of 16 million, dropped",
+        2.0,
+        [why: "garbage as the work ends: it may pass or not", ends: :either],
+        fn -> tuple_size(:erlang.make_tuple(opaque(16_000_000), 0)) end
       ),
       row("20 tuples of a list of a million", @flag, [why: @loop], fn ->
         list = Enum.to_list(1..1_000_000)
@@ -88,7 +99,7 @@ defmodule Bench.Escapes.Rows.Heap do
       row(
         ":maps.from_list of a million pairs",
         2.5,
-        [why: "some 64 MiB are live at its peak: it may pass or not", ends: :either],
+        [why: @about, ends: :either],
         fn ->
           list = for i <- 1..1_000_000, do: {i, i}
           map_size(:maps.from_list(list))
@@ -98,8 +109,11 @@ defmodule Bench.Escapes.Rows.Heap do
         list = for i <- 1..3_000_000, do: {i, i}
         map_size(:maps.from_list(list))
       end),
-      row(":maps.from_keys of 1.5 million", 2.5, [why: @copy], fn ->
+      row(":maps.from_keys of 1.5 million", 2.5, [why: @about, ends: :either], fn ->
         map_size(:maps.from_keys(Enum.to_list(1..1_500_000), 0))
+      end),
+      row(":maps.from_keys of 4 million", 2.5, [why: @copy], fn ->
+        map_size(:maps.from_keys(Enum.to_list(1..4_000_000), 0))
       end)
     ]
   end
@@ -110,7 +124,7 @@ defmodule Bench.Escapes.Rows.Heap do
         for i <- 1..5_000_000, do: Process.put(i, i)
         :ok
       end),
-      row("the stack: recursion 100 million deep", 2.5, [why: @copy], fn -> depth(100_000_000) end),
+      row("the stack: recursion 100 million deep", 3.0, [why: @copy], fn -> depth(100_000_000) end),
       row("a list in a process that limits itself", 2.0, [via: :put_limit], fn ->
         length(Enum.to_list(1..50_000_000))
       end),

@@ -51,7 +51,7 @@ defmodule Bench.Escapes.Rows.Tables do
       ),
       row(
         "200,000 contexts of a hash",
-        1.5,
+        1.7,
         [why: "memory of other people's native code", counted: false, ends: :either],
         fn ->
           length(for _ <- 1..200_000, do: :crypto.hash_init(:sha256))
