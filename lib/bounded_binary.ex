@@ -140,7 +140,9 @@ defmodule BoundedBinary do
   @doc """
   The content of a file: `{:ok, binary}`, or `{:error, posix}` as `File.read/1`.
 
-  Room for the whole file is charged before the first byte is read.
+  Room for the whole file is charged before the first byte is read. Of a file that grows meanwhile the result is as much
+  as it held when it was opened, of one that shrinks what is left. A directory is `{:error, :eisdir}`; a device, a pipe or
+  a socket, which may never end or never begin, `{:error, :enotsup}`.
 
     * `:max_bytes`: a larger file is `{:error, :efbig}`; default `:infinity`, the caller's quota decides
 

@@ -2,6 +2,9 @@ defmodule Bounded.Arena do
   @moduledoc false
   # The refusal path of every NIF that charges the caller's account.
 
+  # `UNLIMITED` of the core.
+  @unlimited 0xFFFF_FFFF_FFFF_FFFF
+
   @doc """
   Calls `nif`, a function of no arguments that may return `{:error, {:refused, {requested, limit, used}}}`.
 
@@ -26,7 +29,7 @@ defmodule Bounded.Arena do
   defp retry(nif, at_least) do
     case nif.() do
       {:error, {:refused, {requested, limit, _used}}} ->
-        error = %{Quota.ExceededError.own(requested, limit) | at_least: at_least}
+        error = %{error(requested, limit) | at_least: at_least}
         Quota.Telemetry.breach(error, self(), nil, true)
         raise error
 
@@ -34,4 +37,8 @@ defmodule Bounded.Arena do
         other
     end
   end
+
+  # No account refused it.
+  defp error(requested, @unlimited), do: Quota.ExceededError.system(requested)
+  defp error(requested, limit), do: Quota.ExceededError.own(requested, limit)
 end

@@ -138,6 +138,7 @@ defmodule Bounded.Native do
   def xml_open(_setup, _binary, _offset, _length, _last), do: not_loaded()
   def xml_feed(_parser, _binary, _offset, _length, _last, _built), do: not_loaded()
   def xml_close(_parser), do: not_loaded()
+  def xml_interrupt(_parser), do: not_loaded()
   def xml_position(_parser), do: not_loaded()
   def xml_progress(_parser), do: not_loaded()
   def xml_encoding?(_name), do: not_loaded()

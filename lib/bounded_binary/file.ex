@@ -1,7 +1,8 @@
 defmodule BoundedBinary.File do
   @moduledoc false
   # A file into a charged binary. Room for its size is charged before the first byte is read; what has no
-  # size (a pipe, `/proc`) or grows meanwhile is read in charged pieces and put together at the end.
+  # size (`/proc`) is read in charged pieces and put together at the end. A file that grows meanwhile is read up to the
+  # size that it had: it may grow faster than it is read.
 
   alias BoundedBinary.{Concat, Filling}
 
@@ -9,9 +10,11 @@ defmodule BoundedBinary.File do
 
   @doc "The content of `path`, of at most `max_bytes`."
   def read(path, max_bytes) do
-    with {:ok, file} <- :file.open(path, [:read, :raw, :binary]) do
+    # Before it is opened: to open a pipe that nobody writes to would wait for ever, where no signal arrives.
+    with {:ok, size} <- size(path),
+         {:ok, file} <- :file.open(path, [:read, :raw, :binary]) do
       try do
-        read_open(file, size(path), max_bytes)
+        read_open(file, size, max_bytes)
       after
         :file.close(file)
       end
@@ -19,9 +22,12 @@ defmodule BoundedBinary.File do
   end
 
   defp size(path) do
-    case :file.read_file_info(path, [:raw]) do
-      {:ok, info} -> elem(info, 1)
-      {:error, _} -> 0
+    with {:ok, info} <- :file.read_file_info(path, [:raw]) do
+      case elem(info, 2) do
+        :regular -> {:ok, elem(info, 1)}
+        :directory -> {:error, :eisdir}
+        _device_pipe_or_socket -> {:error, :enotsup}
+      end
     end
   end
 
@@ -29,12 +35,12 @@ defmodule BoundedBinary.File do
 
   defp read_open(_file, size, max_bytes) when size > max_bytes, do: {:error, :efbig}
 
-  defp read_open(file, size, max_bytes) do
-    with {:ok, binary} <- fill(file, Filling.new(size), size),
-         {:ok, more} <- read_pieces(file, size, max_bytes, []) do
-      if more == [], do: {:ok, binary}, else: {:ok, concat([binary | more])}
-    end
+  # What the system makes up as it is read.
+  defp read_open(file, 0, max_bytes) do
+    with {:ok, pieces} <- read_pieces(file, 0, max_bytes, []), do: {:ok, concat(pieces)}
   end
+
+  defp read_open(file, size, _max_bytes), do: fill(file, Filling.new(size), size)
 
   # A file that has shrunk ends early.
   defp fill(file, filling, left) do

@@ -48,7 +48,9 @@ defmodule BoundedXml.Parser do
 
   An error comes with the events before it; every later call gives the same error again. Raises
   `Quota.ExceededError` when the quota that the parser is charged to has no room; `ArgumentError` for
-  what is not iodata.
+  what is not iodata. If the call had taken a part of its input by then, the events of that are lost, so the
+  parser is closed: later calls give a `BoundedXml.ParserError` with the reason `:interrupted`. Otherwise the same can
+  be fed again.
   """
   @spec feed(t, iodata) :: {:ok, [BoundedXml.event()]} | {:error, error, [BoundedXml.event()]}
   def feed(%__MODULE__{} = parser, iodata) do
@@ -61,10 +63,14 @@ defmodule BoundedXml.Parser do
         with {:ok, batches} <- parse(parser, part, false, batches),
              do: feed(parser, rest, batches)
 
+      :none when batches == [] ->
+        nothing(parser.ref)
+
       :none ->
         {:ok, events(batches)}
 
       {:invalid, term} ->
+        if batches != [], do: Native.xml_interrupt(parser.ref)
         raise ArgumentError, "expected iodata, got: #{inspect(term, limit: 5)}"
     end
   end
@@ -103,10 +109,10 @@ defmodule BoundedXml.Parser do
        ) do
     nif = fn -> Native.xml_feed(ref, binary, offset, length, last?, built) end
 
-    case Arena.charged(nif) do
+    case charged(nif, ref, batches) do
       {:ok, {:full, [], built, _ref}} ->
         case Progress.note(progress, ref) do
-          {:ok, progress} -> parse(parser, {"", 0, 0}, last?, batches, built, progress)
+          {:ok, progress} -> parse(parser, {"", 0, 0}, last?, taken(batches), built, progress)
           {:error, error} -> {:error, error, events(batches)}
         end
 
@@ -120,6 +126,30 @@ defmodule BoundedXml.Parser do
       {:error, reason} ->
         {:error, Errors.exception(reason), events(batches)}
     end
+  end
+
+  # Nothing to take, which a parser that takes nothing any more says as well.
+  defp nothing(ref) do
+    case Native.xml_position(ref) do
+      {:ok, _position} -> {:ok, []}
+      {:error, reason} -> {:error, Errors.exception(reason), []}
+    end
+  end
+
+  # Something was, even where there are no events yet.
+  defp taken([]), do: [[]]
+  defp taken(batches), do: batches
+
+  # Nothing was taken before: what is refused can be fed again.
+  defp charged(nif, _ref, []), do: Arena.charged(nif)
+
+  # Whoever catches what is raised must not go on with a gap.
+  defp charged(nif, ref, _batches) do
+    Arena.charged(nif)
+  catch
+    kind, reason ->
+      Native.xml_interrupt(ref)
+      :erlang.raise(kind, reason, __STACKTRACE__)
   end
 
   defp events([events]), do: events

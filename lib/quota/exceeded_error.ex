@@ -8,6 +8,8 @@ defmodule Quota.ExceededError do
       * `:heap` - the process's heap, its stack and its mailbox
       * `:binaries` - binaries that it held
       * `:native` - memory allocated by this library; `requested` bytes were refused
+      * `:system` - nothing: the system does not have the `requested` bytes of native memory. `limit` is that of the
+        quota, or nil without one
       * `:ets` - tables of the processes that count
       * `:queue` - more messages waited in a mailbox than `:max_queue` allows
       * `:children` - more processes counted towards it at once than `:max_children` allows
@@ -32,10 +34,19 @@ defmodule Quota.ExceededError do
   @no_quota {nil, {{0, 0, 0, 0, 0, 0}, {0, 0, 0, 0}}, nil}
 
   @type category ::
-          :heap | :binaries | :native | :ets | :queue | :children | :result | :captures | :unknown
+          :heap
+          | :binaries
+          | :native
+          | :system
+          | :ets
+          | :queue
+          | :children
+          | :result
+          | :captures
+          | :unknown
 
   @type t :: %__MODULE__{
-          limit: pos_integer,
+          limit: pos_integer | nil,
           category: category,
           requested: non_neg_integer | nil,
           at_least: boolean,
@@ -94,6 +105,10 @@ defmodule Quota.ExceededError do
   end
 
   @doc false
+  # The system does not have `requested` bytes.
+  def system(requested), do: %{own(requested) | category: :system}
+
+  @doc false
   # What a process was to be started with needs more than `limit` bytes.
   def captures(limit, label),
     do: %__MODULE__{limit: limit, category: :captures, label: label}
@@ -117,6 +132,10 @@ defmodule Quota.ExceededError do
 
   defp breach(%{category: :children}),
     do: "had more processes that count towards it than its max_children allows"
+
+  defp breach(%{category: :system} = error),
+    do:
+      "needed #{Text.bytes(error.requested)} of native memory, and the system does not have that much"
 
   defp breach(error),
     do: "needed more than its limit of #{Text.bytes(error.limit)} #{cause(error)}"
@@ -167,6 +186,10 @@ defmodule Quota.ExceededError do
 
   defp advice(%{category: :native}),
     do: "Drop what is no longer needed before taking more, or raise the limit"
+
+  defp advice(%{category: :system}),
+    do:
+      "Take less at once, or give the node more memory; Bounded.Doctor lists what it is used for"
 
   defp advice(%{category: :ets}),
     do: "Delete rows that are no longer needed, or keep the table outside of the work"

@@ -1,4 +1,5 @@
 defmodule BoundedBinary.AccountTest do
+  import Bitwise, only: [<<<: 2]
   use ExUnit.Case, async: true
 
   alias Bounded.Native
@@ -168,5 +169,34 @@ defmodule BoundedBinary.AccountTest do
     monitor = Process.monitor(pid)
     Process.exit(pid, :kill)
     receive do: ({:DOWN, ^monitor, _, _, _} -> :ok)
+  end
+
+  test "what the system does not have is not blamed on a limit" do
+    for outside <- [true, false] do
+      copy = fn -> BoundedBinary.copy("0123456789", 1 <<< 55) end
+
+      error =
+        if outside,
+          do: assert_raise(Quota.ExceededError, copy),
+          else: Quota.run(Quota.gib(8), fn -> assert_raise Quota.ExceededError, copy end)
+
+      if outside do
+        assert %{category: :system, limit: nil, requested: requested} = error
+        assert requested >= 10 * (1 <<< 55)
+        assert Exception.message(error) =~ "and the system does not have that much"
+      else
+        assert %{category: :native, limit: limit} = error
+        assert limit == Quota.gib(8)
+      end
+    end
+
+    # Within the limit, and more than there is.
+    error =
+      Quota.run(1 <<< 58, fn ->
+        assert_raise Quota.ExceededError, fn -> BoundedBinary.copy("0123456789", 1 <<< 53) end
+      end)
+
+    assert %{category: :system, limit: limit} = error
+    assert limit == 1 <<< 58
   end
 end

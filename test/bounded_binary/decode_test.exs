@@ -7,6 +7,21 @@ defmodule BoundedBinary.DecodeTest do
 
   defp decode_error(fun), do: assert_raise(DecodeError, fun)
 
+  # Appends and truncates until it is stopped.
+  defp change(path, size) do
+    {:ok, file} = :file.open(path, [:read, :write, :raw, :binary])
+    :ok = :file.pwrite(file, size, :binary.copy("y", size))
+    {:ok, _} = :file.position(file, size)
+    :ok = :file.truncate(file)
+    :ok = :file.close(file)
+
+    receive do
+      :stop -> :ok
+    after
+      0 -> change(path, size)
+    end
+  end
+
   # An identifier in the external term format.
   defp external(kind, node, creation) do
     name = <<?w, byte_size(node), node::binary>>
@@ -245,6 +260,52 @@ defmodule BoundedBinary.DecodeTest do
       assert {:error, :efbig} = BoundedBinary.read_file("/proc/self/comm", max_bytes: 3)
       assert {:error, :enoent} = BoundedBinary.read_file(Path.join(dir, "none"))
       assert {:error, :eisdir} = BoundedBinary.read_file(dir)
+    end
+
+    test "refuses what may never end or never begin", %{tmp_dir: dir} do
+      pipe = Path.join(dir, "pipe")
+      {_, 0} = System.cmd("mkfifo", [pipe])
+      on_exit(fn -> File.rm!(pipe) end)
+
+      for path <- [pipe, "/dev/zero", "/dev/null"] do
+        assert BoundedBinary.read_file(path) == {:error, :enotsup}
+      end
+
+      link = Path.join(dir, "link")
+      File.ln_s!("/dev/zero", link)
+      assert BoundedBinary.read_file(link) == {:error, :enotsup}
+    end
+
+    test "what the system makes up without end is refused by the quota" do
+      # 8 bytes a page of the address space.
+      case File.stat("/proc/self/pagemap") do
+        {:ok, %{size: 0, access: access}} when access in [:read, :read_write] ->
+          in_account(4_000_000, fn _ ->
+            assert_raise Quota.ExceededError, fn ->
+              BoundedBinary.read_file("/proc/self/pagemap")
+            end
+          end)
+          |> assert_refunded()
+
+        _ ->
+          :ok
+      end
+    end
+
+    test "a file that grows or shrinks while it is read gives what it held, or what is left", %{
+      tmp_dir: dir
+    } do
+      path = Path.join(dir, "changing")
+      size = 2_000_000
+      File.write!(path, :binary.copy("x", size))
+      changer = spawn_link(fn -> change(path, size) end)
+
+      for _ <- 1..50 do
+        assert {:ok, content} = BoundedBinary.read_file(path)
+        assert byte_size(content) <= File.stat!(path).size + 2 * size
+      end
+
+      send(changer, :stop)
     end
 
     test "refuses a file that is larger than any memory", %{tmp_dir: dir} do

@@ -136,6 +136,39 @@ defmodule BoundedXml.ParserTest do
     Accounts.assert_refunded(account)
   end
 
+  test "a call that raises halfway closes the parser: nobody goes on with a gap" do
+    elements = IO.iodata_to_binary(for n <- 1..20_000, do: "<i n='#{n}'/>")
+    long = List.duplicate(String.duplicate("y", 60_000), 300)
+
+    account =
+      Accounts.in_account(12_000_000, fn _ ->
+        {:ok, parser} = Parser.new(limits: :trusted)
+        {:ok, _} = Parser.feed(parser, "<r>")
+
+        assert_raise Quota.ExceededError, fn ->
+          Parser.feed(parser, [elements, "<b x='", long])
+        end
+
+        for call <- [&Parser.feed(&1, "'/></r>"), &Parser.feed(&1, ""), &Parser.finish/1] do
+          assert {:error, %ParserError{reason: :interrupted} = error, []} = call.(parser)
+          assert Exception.message(error) =~ "start again"
+        end
+
+        assert {:error, %ParserError{reason: :interrupted}} = Parser.position(parser)
+      end)
+
+    Accounts.assert_refunded(account)
+  end
+
+  test "so does what is no iodata behind what is; before it, nothing is lost" do
+    {:ok, parser} = Parser.new()
+    assert_raise ArgumentError, fn -> Parser.feed(parser, [:no_iodata]) end
+    assert {:ok, [_, _]} = Parser.feed(parser, "<r>")
+    large = String.duplicate("<a/>", 20_000)
+    assert_raise ArgumentError, fn -> Parser.feed(parser, [large, :no_iodata]) end
+    assert {:error, %ParserError{reason: :interrupted}, []} = Parser.feed(parser, "</r>")
+  end
+
   test "a quota without room raises, and the same bytes can be fed when there is" do
     Accounts.in_account(800_000, fn account ->
       parser = new()

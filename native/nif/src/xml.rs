@@ -32,7 +32,7 @@ use std::sync::{Mutex, MutexGuard, TryLockError};
 mod words {
     rustler::atoms! {
         more, full, done,
-        unusable, busy, broken, closed,
+        unusable, busy, broken, closed, interrupted,
         malformed, truncated, limit, encoding, internal, unsupported,
     }
 }
@@ -42,6 +42,8 @@ enum State {
     /// Its memory is given back; the error is told again whenever asked.
     Failed(Box<DocumentError>),
     Closed,
+    /// A call of its user raised halfway, and events are lost.
+    Interrupted,
 }
 
 pub struct ParserHandle(Mutex<State>);
@@ -111,6 +113,17 @@ fn xml_close(parser: ResourceArc<ParserHandle>) {
     }
 }
 
+/// Events of an open parser are lost: it can only be closed.
+#[rustler::nif]
+fn xml_interrupt(parser: ResourceArc<ParserHandle>) {
+    if let Ok(mut state) = parser.0.try_lock()
+        && matches!(*state, State::Open(_))
+    {
+        let _measuring = timing::measure();
+        *state = State::Interrupted;
+    }
+}
+
 /// `{:ok, {line, column, byte_offset}}` of what is read next.
 #[rustler::nif]
 fn xml_position<'a>(env: Env<'a>, parser: ResourceArc<ParserHandle>) -> Term<'a> {
@@ -126,6 +139,7 @@ fn xml_position<'a>(env: Env<'a>, parser: ResourceArc<ParserHandle>) -> Term<'a>
         }
         State::Failed(error) => failed(env, error),
         State::Closed => unusable(env, words::closed()),
+        State::Interrupted => unusable(env, words::interrupted()),
     }
 }
 
@@ -135,7 +149,7 @@ fn xml_progress<'a>(env: Env<'a>, parser: ResourceArc<ParserHandle>) -> Term<'a>
     match lock(env, &parser) {
         Ok(state) => match &*state {
             State::Open(session) => session.progress().encode(env),
-            State::Failed(_) | State::Closed => terms::nil().encode(env),
+            State::Failed(_) | State::Closed | State::Interrupted => terms::nil().encode(env),
         },
         Err(unusable) => unusable,
     }
@@ -182,6 +196,7 @@ fn with_session<'a>(
             State::Open(session) => work(session)?,
             State::Failed(error) => return Ok(failed(env, error)),
             State::Closed => return Ok(unusable(env, words::closed())),
+            State::Interrupted => return Ok(unusable(env, words::interrupted())),
         };
         match &outcome {
             Outcome::Events {

@@ -58,7 +58,8 @@ pub enum Kind {
 pub struct Refusal {
     /// Bytes asked for.
     pub requested: u64,
-    /// Limit in bytes of the account that refused: the caller's own or one of its ancestors.
+    /// Limit in bytes of the account that refused: the caller's own or one of its ancestors. [`UNLIMITED`] where none
+    /// did: the system has not that much.
     pub limit: u64,
     /// Bytes that account had in use, the VM's share included.
     pub used: u64,

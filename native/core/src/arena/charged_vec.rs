@@ -1,6 +1,6 @@
 //! A vector whose memory is charged to an account before it is allocated.
 
-use crate::arena::account::{Account, Kind, Refusal, Reservation};
+use crate::arena::account::{Account, Kind, Refusal, Reservation, UNLIMITED};
 use crate::sync::Arc;
 use std::ops::{Deref, DerefMut};
 
@@ -65,7 +65,7 @@ impl<T> ChargedVec<T> {
         self.charge_capacity()?;
         grown.map_err(|_| Refusal {
             requested: charged,
-            limit: self.account().limit(),
+            limit: UNLIMITED,
             used: self.account().reserved(),
         })
     }

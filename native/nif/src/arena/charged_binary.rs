@@ -10,8 +10,9 @@
 //! survives the creator, messages, ETS and sub-binaries: the VM runs the destructor, as scheduler work,
 //! when nothing refers to the resource any more.
 
+use crate::arena::system;
 use crate::{atoms, fault};
-use bounded_core::arena::account::{Account, Kind, Refusal, Reservation};
+use bounded_core::arena::account::{Account, Kind, Refusal, Reservation, UNLIMITED};
 use rustler::sys::{
     ErlNifEnv, ErlNifResourceFlags, ErlNifResourceType, ErlNifResourceTypeInit, c_void,
     enif_alloc_resource, enif_make_resource_binary, enif_open_resource_type_x,
@@ -37,9 +38,6 @@ const ALIGNMENT: usize = 64;
 /// What a charged binary takes besides its payload.
 const OVERHEAD: usize = size_of::<Header>() + ALIGNMENT - 1;
 
-/// From this size on the system is asked first, which takes microseconds: the VM aborts when it refuses.
-const ASKED_FROM: usize = 1 << 30;
-
 /// A binary being written: charged, allocated, and not yet a term.
 pub struct ChargedBinary {
     resource: NonNull<c_void>,
@@ -57,10 +55,11 @@ impl ChargedBinary {
             Kind::Binary,
             (len as u64).saturating_add(OVERHEAD as u64),
         )?;
-        if len >= ASKED_FROM && !would_grant(len) {
+        // The VM aborts when the system refuses: so that is asked first.
+        if !system::grants(len) {
             return Err(Refusal {
                 requested: len as u64,
-                limit: physical_memory(),
+                limit: UNLIMITED,
                 used: account.reserved(),
             });
         }
@@ -125,41 +124,6 @@ impl Drop for ChargedBinary {
     fn drop(&mut self) {
         // SAFETY: `new` received one reference from the VM, given up here and nowhere else.
         unsafe { enif_release_resource(self.resource.as_ptr()) }
-    }
-}
-
-/// Whether the system grants `bytes` now. Somebody else may take them next, but what no machine has is told.
-#[cfg(unix)]
-fn would_grant(bytes: usize) -> bool {
-    let access = libc::PROT_READ | libc::PROT_WRITE;
-    let kind = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-    // SAFETY: a new mapping, wherever the system likes, which nothing ever refers to.
-    unsafe {
-        let address = libc::mmap(ptr::null_mut(), bytes, access, kind, -1, 0);
-        address != libc::MAP_FAILED && libc::munmap(address, bytes) == 0
-    }
-}
-
-#[cfg(not(unix))]
-fn would_grant(_bytes: usize) -> bool {
-    true
-}
-
-/// Bytes that the machine has, or that can be addressed where it does not tell.
-fn physical_memory() -> u64 {
-    #[cfg(unix)]
-    // SAFETY: asks for two numbers.
-    let sizes = unsafe {
-        [
-            libc::sysconf(libc::_SC_PHYS_PAGES),
-            libc::sysconf(libc::_SC_PAGESIZE),
-        ]
-    };
-    #[cfg(not(unix))]
-    let sizes = [-1, -1];
-    match sizes.map(u64::try_from) {
-        [Ok(pages), Ok(size)] => pages.saturating_mul(size),
-        _ => u64::MAX,
     }
 }
 

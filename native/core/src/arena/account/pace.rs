@@ -75,7 +75,7 @@ impl Look {
     pub(super) fn growth_since(&self, last: &Look) -> u64 {
         let grown = self.total.saturating_sub(last.total);
         let elapsed = self.at_us.saturating_sub(last.at_us).max(100);
-        grown * 1_000 / elapsed
+        grown.saturating_mul(1_000) / elapsed
     }
 }
 

@@ -47,9 +47,9 @@ impl Survey {
         self.last = look;
         self.count(surveyed);
         let all = self.crowd.surveyed.load(Ordering::Relaxed) as u64;
-        let rest = (all * LOOK_NS * SHARE / 1_000_000).max(BUSY_MS);
+        let rest = (all.saturating_mul(LOOK_NS * SHARE) / 1_000_000).max(BUSY_MS);
         let deadline = look.headroom / 2 / self.growth.max(1);
-        let hurry = taken_us * (HURRY - 1) / 1_000;
+        let hurry = taken_us.saturating_mul(HURRY - 1) / 1_000;
         deadline.min(rest).max(hurry).max(1)
     }
 
