@@ -67,7 +67,7 @@ defmodule Quota.ChildrenTest do
     assert run(64 * @mib, fn -> :done end, max_children: 0) == {:ok, :done}
 
     assert {:error, %{category: :children}} =
-             run(64 * @mib, fn -> idle() && Process.sleep(5_000) end, max_children: 0)
+             run(64 * @mib, fn -> [idle(), Process.sleep(5_000)] end, max_children: 0)
   end
 
   test "only observed, they go on, and there is one breach" do
@@ -92,7 +92,7 @@ defmodule Quota.ChildrenTest do
     assert run(64 * @mib, work) == {:ok, :done}
 
     assert {:error, %{category: :heap}} =
-             run(8 * @mib, fn -> for(_ <- 1..9_000, do: idle()) && Process.sleep(5_000) end)
+             run(8 * @mib, fn -> [for(_ <- 1..9_000, do: idle()), Process.sleep(5_000)] end)
   end
 
   test "those that count are given in pieces" do

@@ -73,9 +73,12 @@ defmodule Quota.OptionsTest do
 
     first =
       Task.async(fn ->
-        Quota.run(@mib, fn -> send(test, :in) && receive(do: (:go -> :ok)) end,
-          pool: Quota.OptionsTest.Pool
-        )
+        wait = fn ->
+          send(test, :in)
+          receive do: (:go -> :ok)
+        end
+
+        Quota.run(@mib, wait, pool: Quota.OptionsTest.Pool)
       end)
 
     assert_receive :in, 5_000

@@ -44,6 +44,16 @@ defmodule Quota.Pool.LastProcessTest do
     Enum.any?(watchers, &is_pid/1)
   end
 
+  defp members_of(pid) do
+    {:monitored_by, watchers} = Process.info(pid, :monitored_by)
+    call = {:initial_call, {Quota.Member, :watch, 5}}
+
+    for watcher <- watchers,
+        is_pid(watcher),
+        Process.info(watcher, :initial_call) == call,
+        do: watcher
+  end
+
   defp eventually_guard(account) do
     eventually(fn -> assert is_pid(Native.account_guard(account)) end)
     Native.account_guard(account)
@@ -76,13 +86,15 @@ defmodule Quota.Pool.LastProcessTest do
 
   test "and give it back when nobody is left to watch them" do
     %{name: name} = start()
-    %{caller: caller, guard: guard, worker: worker} = with_children(name)
+    %{caller: caller, guard: guard, worker: worker, first: first} = with_children(name)
     :erlang.suspend_process(guard)
     second = second(worker)
-    for pid <- [caller, guard, worker], do: Process.exit(pid, :kill)
-    eventually(fn -> refute Process.alive?(worker) end)
+    # Those who watch besides the guard go first: they would kill all when it is killed.
+    watchers = members_of(worker) ++ members_of(first)
+    for pid <- watchers, do: kill(pid)
+    for pid <- [caller, guard, worker], do: kill(pid)
     assert %{reserved: @charge, running: 1} = Pool.info(name)
-    send(second, :end)
+    for pid <- [first, second], do: send(pid, :end)
     empty(name)
   end
 
