@@ -10,7 +10,9 @@ defmodule Quota.Guard do
   # guard's work: nothing goes on unwatched.
 
   alias Bounded.Native
-  alias Quota.{Binaries, Breach, Figures, Member, Members, Plan, Survey, Tables, Vm}
+  alias Quota.{Breach, Figures, Member, Members, Plan, Survey, Tables, Vm}
+
+  import Quota.Look
 
   defstruct [
     :pid,
@@ -21,6 +23,7 @@ defmodule Quota.Guard do
     :largest,
     :collecting,
     :pardoned,
+    :session,
     members: 0,
     survey: false,
     slack: 0,
@@ -93,6 +96,7 @@ defmodule Quota.Guard do
       {:counted, pid, member} -> guard |> counted(pid, member) |> look()
       {:runs, pid, member} -> guard |> alone(pid, member) |> look()
       :too_many -> too_many(guard)
+      :untraced -> guard |> retraced() |> wait(milliseconds)
       {:over, how} -> over(guard, how)
       :soft -> guard |> softly_over() |> wait(milliseconds)
       {:garbage_collect, ref, _} -> collected(guard, ref)
@@ -118,7 +122,7 @@ defmodule Quota.Guard do
     do: guard |> tables() |> adopt() |> rest()
 
   defp looked(guard) do
-    case guard |> tables() |> poll() do
+    case guard |> traced() |> tables() |> poll() do
       {:wait, guard, milliseconds} -> wait(guard, milliseconds)
       {:over, guard, how} -> over(guard, how)
       {:dead, guard} -> wait(guard, :infinity)
@@ -186,48 +190,6 @@ defmodule Quota.Guard do
   defp watcher_died(guard, reason, _milliseconds) do
     Members.exit_all(guard.account)
     exit({:watcher_died, reason})
-  end
-
-  defp poll(%{pid: pid, account: account} = guard, state \\ :uncollected) do
-    case Figures.judged(pid, state) do
-      nil ->
-        {:dead, guard}
-
-      {heap, binaries, work, queue} ->
-        limit = Native.account_limit(account)
-        {room, guard} = room(guard, state, heap, binaries, limit)
-        counted = max(binaries - guard.slack, 0)
-
-        case Native.account_poll(account, heap, counted + room, work, queue) do
-          {:near, milliseconds} -> {:wait, noted(guard), milliseconds}
-          {:soft, milliseconds} -> {:wait, softly_over(guard), milliseconds}
-          how when how in [:over, :queue] -> {:over, guard, how}
-          milliseconds -> {:wait, guard, milliseconds}
-        end
-    end
-  end
-
-  # Up to OTP 25 many binaries that were appended to look like one that is.
-  defp room(guard, :collected, _heap, _binaries, _limit), do: {0, guard}
-
-  defp room(guard, _uncollected, heap, binaries, limit) do
-    {room, largest} = Binaries.room(guard.pid, heap, binaries, limit, guard.largest)
-    {room, %{guard | largest: largest}}
-  end
-
-  # Where it balloons: what the error will show. Not where children count: which of them it is, its
-  # watcher knows, and among many that run, asking takes a second in which they all go on.
-  defp noted(%{plan: %{children: true}} = guard), do: guard
-
-  defp noted(%{pid: pid, account: account} = guard) do
-    Breach.note_stack(pid, account)
-    guard
-  end
-
-  defp softly_over(guard) do
-    Figures.collect(guard.pid)
-    Quota.Telemetry.soft_limit(guard.pid, guard.caller, guard.account)
-    guard
   end
 
   defp over(%{reported: true} = guard, _), do: wait(guard, @patience)
@@ -360,19 +322,6 @@ defmodule Quota.Guard do
 
   # It has gone on growing all the while.
   defp deferred(guard, _ref), do: breach_of_sum(guard)
-
-  defp counted_once(%{plan: plan, account: account} = guard) do
-    limit = Native.account_limit(account)
-    {slack, largest, unlisted} = Binaries.counted_once(guard.pid, plan.shared, limit)
-    %{guard | slack: slack, single: largest, unlisted: unlisted}
-  end
-
-  defp collect(guard) do
-    collected = Figures.collect(guard.pid)
-    # Native memory goes back when destructors have run, which is other work than collecting.
-    if Figures.native?(guard.account), do: Process.sleep(1)
-    collected
-  end
 
   defp breach_of_sum(guard) do
     Native.account_breach(guard.account)

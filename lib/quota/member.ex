@@ -12,7 +12,7 @@ defmodule Quota.Member do
   # while as many of them run as there are schedulers.
 
   alias Bounded.Native
-  alias Quota.{Breach, Figures, Members}
+  alias Quota.{Breach, Figures, Members, Tracer}
 
   @options [:monitor, priority: :max, fullsweep_after: 0, max_heap_size: 0]
   # One that has done anything since the last look has done that much, in reductions.
@@ -26,6 +26,7 @@ defmodule Quota.Member do
     :guard,
     :head,
     :trace,
+    :session,
     monitored: false,
     runs: 0,
     work: 0,
@@ -61,12 +62,28 @@ defmodule Quota.Member do
   end
 
   defp look(%{pid: pid} = member) do
+    member = traced(member)
+
     case Figures.glimpse(pid) do
       nil -> dead(member)
       :runs -> running(member)
       {heap, binaries, queue, trace} -> seen(%{member | runs: 0}, heap, binaries, queue, trace)
     end
   end
+
+  # The one of the guard's own work sees for all of them whether they are traced.
+  defp traced(%{account: head, head: head} = member) do
+    case Tracer.look(member.session) do
+      {:ok, session} ->
+        %{member | session: session}
+
+      {:lost, session} ->
+        send(member.guard, :untraced)
+        %{member | session: session}
+    end
+  end
+
+  defp traced(member), do: member
 
   defp running(%{runs: runs, account: account} = member) when runs < @patience do
     if crowded?() do

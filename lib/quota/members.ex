@@ -7,6 +7,10 @@ defmodule Quota.Members do
   # has to be attached.
 
   alias Bounded.Native
+  alias Quota.Tracer
+
+  # They watch, nobody watches them. By name: some of these modules use this one.
+  @watchers Enum.map(~w(Guard Member Members Survey Sweeper Tracer), &:"Elixir.Quota.#{&1}")
   # Milliseconds between looks for tasks that supervisors have started.
   @scouting 25
   # Looks, a millisecond apart, at those that ran.
@@ -125,6 +129,50 @@ defmodule Quota.Members do
 
       nil ->
         false
+    end
+  end
+
+  @doc """
+  Traces the work `pid` again and all that count towards it, after its session was destroyed, and counts what they have started since.
+  Tracing a process waits for its timeslice to end, so another process does it.
+  """
+  def retake(pid, account, guard) do
+    :erlang.spawn_opt(__MODULE__, :retake_all, [pid, account, guard], priority: :max)
+    :ok
+  rescue
+    # There are as many processes as there can be.
+    SystemLimitError -> retake_all(pid, account, guard)
+  end
+
+  @doc false
+  def retake_all(pid, account, guard) do
+    Tracer.trace(pid, true)
+
+    each_piece(account, fn members ->
+      for {member, _account} <- members, do: Tracer.trace(member, true)
+    end)
+
+    orphans(account, guard)
+  end
+
+  # Until there are none: one may have started others before it was traced.
+  defp orphans(account, guard) do
+    found =
+      for candidate <- Process.list(), orphan?(candidate, account) do
+        Tracer.trace(candidate, true)
+        add(account, candidate, guard)
+      end
+
+    if found != [], do: orphans(account, guard), else: :ok
+  end
+
+  defp orphan?(pid, account) do
+    with false <- Native.in_quota(pid),
+         [parent: parent, initial_call: {module, _, _}] when is_pid(parent) <-
+           Process.info(pid, [:parent, :initial_call]) do
+      Native.account_counts(account, parent) and module not in @watchers
+    else
+      _ -> false
     end
   end
 

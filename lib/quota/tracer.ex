@@ -75,6 +75,34 @@ defmodule Quota.Tracer do
     ArgumentError -> :ok
   end
 
+  @doc """
+  Whether the session is there that somebody knew at their last look, nil at the first: `{:ok, session}` or `{:lost, nil}`.
+  Costs a thirtieth of a microsecond, and asks no process.
+  """
+  def look(nil), do: {:ok, :persistent_term.get(__MODULE__, nil)}
+  def look(session), do: if(there?(session), do: {:ok, session}, else: {:lost, nil})
+
+  defp there?(session) do
+    match?({_, _}, :trace.info(session, :send, :match_spec))
+  rescue
+    ArgumentError -> false
+  end
+
+  @doc "The session of the node, made anew where somebody has destroyed it. From OTP 27 on."
+  def session_of_now do
+    session = :persistent_term.get(__MODULE__, nil)
+    if session != nil and there?(session), do: session, else: new_session()
+  end
+
+  @doc "Traces another process in the session of the node, and with `children` what it starts. From OTP 27 on."
+  def trace(pid, children) do
+    flags = if children, do: @kills_and_children, else: @kills
+    :trace.process(:persistent_term.get(__MODULE__), pid, true, flags) == 1
+  rescue
+    # It is dead, or the session is gone once more, which its watcher sees.
+    ArgumentError -> false
+  end
+
   defp alone(flags) do
     # Asked first, because the VM logs a second tracer as an error. `trace_info/2` says the same in
     # twenty times the time.

@@ -61,7 +61,7 @@ defmodule Quota.Vm do
   # at its first balloon too late, and to work that had to, it would count. By name: this module stands below them.
   defp load do
     modules =
-      ~w(Binaries Breach BreachLog Captures Context ExceededError Figures FlatSize Guard LastLook Mailbox Member Members
+      ~w(Binaries Breach BreachLog Captures Context ExceededError Figures FlatSize Guard LastLook Look Mailbox Member Members
          Plan Survey Sweeper Tables
          Telemetry Tracer Worker)
 
