@@ -51,6 +51,16 @@ defmodule Bench.Escapes.Rows.Binaries do
         [beside: fn _ -> Quota.try_run(Quota.mib(64), &at_max/0) end],
         &at_max/0
       ),
+      row(
+        "3000 x :binary.copy of 1 MB at :max beside a process that spins at :max",
+        3.0,
+        [],
+        fn ->
+          spawn(&spin_at_max/0)
+          Process.sleep(5)
+          at_max()
+        end
+      ),
       row("1000 binaries of 1 MB in the process dictionary", 1.5, fn ->
         for i <- 1..1_000, do: Process.put(i, megabyte())
         :ok
@@ -59,6 +69,12 @@ defmodule Bench.Escapes.Rows.Binaries do
         length(megabytes(3_000))
       end)
     ]
+  end
+
+  # As long as the work needs to fill a node, and no longer.
+  defp spin_at_max do
+    Process.flag(:priority, :max)
+    Enum.sum(Stream.map(1..100_000_000, & &1))
   end
 
   defp at_max do
