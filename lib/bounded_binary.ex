@@ -14,7 +14,8 @@ defmodule BoundedBinary do
   | keep a binary, or a part of one | `copy/1`, `slice/3` |
   | keep many fields of one body | `slices/3` |
   | let go of bodies in a message, an ETS row or a state | `compact/2`; `retained/1` says what it would gain |
-  | make a binary of unknown size | `concat/1`, `read_file/2`, `inflate/2` |
+  | go through pieces or lines | `split/3`, `lines/2` |
+  | make a binary of unknown size | `concat/1`, `read_file/2`, `inflate/2`, `term_to_binary/2` |
   | decode `:erlang.term_to_binary/1` | `to_term/2` |
 
   A result of at most 64 bytes lives in the heap of its process; a copy of at most 512 KiB is an ordinary
@@ -26,7 +27,7 @@ defmodule BoundedBinary do
   """
 
   alias Bounded.{Bytes, Native}
-  alias BoundedBinary.{Compact, Concat, Copy, Filling, Inflate, Retained, Terms}
+  alias BoundedBinary.{Compact, Concat, Copy, Encode, Filling, Inflate, Retained, Split, Terms}
 
   # `slice::PLAIN_MAX` of the core.
   @plain_max 512 * 1024
@@ -120,6 +121,52 @@ defmodule BoundedBinary do
   end
 
   @doc """
+  A lazy stream of the pieces of `binary` between separators, as `String.splitter/3`, each a binary of its own.
+
+  `String.split/2` and `:binary.split/3` make all pieces in one call, which no quota can stop: splitting 50 MB at every
+  other byte takes 13 to 27 times a limit of 64 MiB. Here a piece is made when it is asked for, and the stream keeps
+  `binary` only while it is run.
+
+    * `:trim`: leaves out empty pieces; default `false`
+
+  `separator` is a binary, a list of binaries, or what `:binary.compile_pattern/1` returns. Raises `ArgumentError` for an
+  empty separator.
+
+      iex> "4711;Oslo;;NO" |> BoundedBinary.split(";") |> Enum.to_list()
+      ["4711", "Oslo", "", "NO"]
+      iex> "a, b;c" |> BoundedBinary.split([", ", ";"], trim: true) |> Enum.take(2)
+      ["a", "b"]
+  """
+  @spec split(binary, :binary.cp() | binary | [binary], trim: boolean) :: Enumerable.t()
+  def split(binary, separator, opts \\ []) when is_binary(binary) do
+    opts = Keyword.validate!(opts, trim: false)
+    Split.pieces(binary, separator, option!(opts, :trim, &is_boolean/1, "a boolean"))
+  end
+
+  @doc """
+  A lazy stream of the lines of `source`, a binary or an enumerable of binaries, each a binary of its own.
+
+  A line ends with `"\\n"` or `"\\r\\n"`, which are not part of it; the last one may end with the source. Lines may begin in one
+  chunk and end in another, so `File.stream!(path, [], 65_536)` is read in bounded memory, where a file that is read line by line
+  takes whatever its longest line has.
+
+    * `:max_bytes`: of one line; default 64 MiB, or `:infinity` to leave it to the caller's quota
+
+  While it is enumerated it raises `BoundedBinary.DecodeError` of kind `:limit` for a longer line, and `ArgumentError` for
+  a chunk that is no binary.
+
+      iex> "one\\r\\ntwo\\n\\nfour" |> BoundedBinary.lines() |> Enum.to_list()
+      ["one", "two", "", "four"]
+      iex> ["on", "e\\ntw", "o\\n"] |> BoundedBinary.lines() |> Enum.to_list()
+      ["one", "two"]
+  """
+  @spec lines(binary | Enumerable.t(), max_bytes: pos_integer | :infinity) :: Enumerable.t()
+  def lines(source, opts \\ []) do
+    opts = Keyword.validate!(opts, max_bytes: @default_max_bytes)
+    Split.lines(source, max_bytes!(opts))
+  end
+
+  @doc """
   Iodata as one binary, as `IO.iodata_to_binary/1`; a binary is copied.
 
       iex> BoundedBinary.concat(["<p>", [?a, "bc" | "d"], "</p>"])
@@ -130,12 +177,7 @@ defmodule BoundedBinary do
 
   def concat(binary) when is_binary(binary), do: copy(binary)
 
-  def concat(iodata) do
-    case :erlang.iolist_size(iodata) do
-      size when size <= @plain_max -> :erlang.iolist_to_binary(iodata)
-      size -> Concat.run(iodata, size)
-    end
-  end
+  def concat(iodata), do: Concat.run(iodata)
 
   @doc """
   The content of a file: `{:ok, binary}`, or `{:error, posix}` as `File.read/1`.
@@ -228,6 +270,41 @@ defmodule BoundedBinary do
   def to_term(binary, opts \\ []) when is_binary(binary) do
     opts = Keyword.validate!(opts, max_bytes: @default_max_bytes, allow: [])
     Terms.decode(binary, max_bytes!(opts), allowed!(opts[:allow]))
+  end
+
+  @doc """
+  `term` in the external term format, as `:erlang.term_to_binary/2`, for `to_term/2`.
+
+  The format has no sharing: a term of 640 bytes can take 16 TiB in it. How large the result becomes is found before any of it
+  is made, in time proportional to that at most. Identifiers, functions and native records count with the longest names that
+  they may have.
+
+    * `:max_bytes`: of the result, before compression; default 64 MiB, or `:infinity` to leave it to the caller's quota
+    * `:compressed`: zlib's level, 0 (the default, no compression) to 9
+    * `:deterministic`: the same bytes for the same term within an OTP release; default `false`
+
+  Raises `BoundedBinary.DecodeError` of kind `:limit` beyond `max_bytes`, and `Quota.ExceededError` where the quota has not
+  that much left.
+
+      iex> %{name: ["x", 1.5]} |> BoundedBinary.term_to_binary() |> BoundedBinary.to_term()
+      %{name: ["x", 1.5]}
+      iex> doubled = Enum.reduce(1..40, [1], fn _, list -> [list | list] end)
+      iex> BoundedBinary.term_to_binary(doubled, max_bytes: 1_000_000)
+      ** (BoundedBinary.DecodeError) limit: encoded, it takes more than 1000000 bytes (option max_bytes)
+  """
+  @spec term_to_binary(term,
+          max_bytes: pos_integer | :infinity,
+          compressed: 0..9,
+          deterministic: boolean
+        ) :: binary
+  def term_to_binary(term, opts \\ []) do
+    opts =
+      Keyword.validate!(opts, max_bytes: @default_max_bytes, compressed: 0, deterministic: false)
+
+    level = option!(opts, :compressed, &(is_integer(&1) and &1 in 0..9), "a level from 0 to 9")
+    deterministic = option!(opts, :deterministic, &is_boolean/1, "a boolean")
+    options = [compressed: level] ++ if(deterministic, do: [:deterministic], else: [])
+    Encode.run(term, max_bytes!(opts), options)
   end
 
   @doc """

@@ -6,9 +6,19 @@ defmodule BoundedBinary.Concat do
   alias BoundedBinary.Filling
 
   @batch 64 * 1024
+  # `slice::PLAIN_MAX` of the core.
+  @plain_max 512 * 1024
 
-  @doc "The bytes of `iodata`, which are `size` in number."
-  def run(iodata, size) do
+  @doc "The bytes of `iodata`: as a binary of the VM's where they are few."
+  def run(iodata) do
+    case :erlang.iolist_size(iodata) do
+      size when size <= @plain_max -> :erlang.iolist_to_binary(iodata)
+      size -> fill(iodata, size)
+    end
+  end
+
+  @doc "The bytes of `iodata`, which are `size` in number, charged."
+  def fill(iodata, size) do
     size |> Filling.new() |> walk(iodata, [], [], 0) |> Filling.finish()
   end
 

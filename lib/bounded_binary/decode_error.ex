@@ -1,9 +1,10 @@
 defmodule BoundedBinary.DecodeError do
   @moduledoc """
-  Raised by `BoundedBinary.inflate/2` and `BoundedBinary.to_term/2` for data that they do not decode.
+  Raised by `BoundedBinary.inflate/2` and `BoundedBinary.to_term/2` for data that they do not decode, and by
+  `BoundedBinary.lines/2` and `BoundedBinary.term_to_binary/2` beyond their `max_bytes`.
 
     * `kind`
-      * `:limit`: decoded, it would take more than `max_bytes`
+      * `:limit`: the result would take more than `max_bytes`
       * `:malformed`: it is not what it should be, or it was damaged
       * `:truncated`: it ends too early
       * `:forbidden`: it holds a function, reference or port, an identifier of another node, an atom that does not

@@ -31,7 +31,7 @@ defmodule BoundedBinary.File do
     end
   end
 
-  defp concat(pieces), do: Concat.run(pieces, :erlang.iolist_size(pieces))
+  defp concat(pieces), do: Concat.fill(pieces, :erlang.iolist_size(pieces))
 
   defp read_open(_file, size, max_bytes) when size > max_bytes, do: {:error, :efbig}
 
