@@ -88,8 +88,9 @@ defmodule Quota do
       * `:children` - processes that the work starts, at any depth, and tasks that a supervisor starts for it
         and that it awaits. Others can be added with `attach/1`. All die with the work, and each takes what a
         process takes, whatever it holds
-      * `:ets` - tables owned by processes that count: the terms in them, not the binaries over 64 bytes that
-        those refer to
+      * `:ets` - tables owned by processes that count: the terms in them and, unless a table is `:private`, the
+        binaries over 64 bytes that those refer to. In tables of more than 400 rows the binaries are estimated from
+        a sample, without its largest part. What the work's own process holds as well counts there alone
     * `:max_children` - how many processes may count at once besides the work's own, from 0 to 134,217,727; 10,000
       where `count: [:children]` is given without it. One more is a breach of category `:children`
     * `:shared_binaries` - `false` leaves binaries that others hold as well to them. They are told apart where
@@ -198,8 +199,8 @@ defmodule Quota do
   Counts `pid` towards the quota that the caller runs in, and has it die with the work; for processes that
   others have started. Returns whether it was alive.
 
-  Raises `ArgumentError` unless the caller runs in a quota with `count: [:children]`, or when `pid` has a
-  quota of its own.
+  Raises `ArgumentError` unless the caller runs in a quota with `count: [:children]`, when `pid` has a
+  quota of its own, or when it is no pid of this node.
 
       iex> Quota.run(Quota.mib(8), fn -> Quota.attach(spawn(fn -> Process.sleep(:infinity) end)) end,
       ...>   count: [:children])
@@ -207,6 +208,11 @@ defmodule Quota do
   """
   @spec attach(pid) :: boolean
   def attach(pid) when is_pid(pid) and node(pid) == node(), do: Members.attach(pid)
+
+  def attach(other) do
+    raise ArgumentError,
+          "Quota.attach/1 takes the pid of a process of this node, got: #{inspect(other)}"
+  end
 
   @doc """
   What the quota that the caller runs in has in use, or nil where there is none.

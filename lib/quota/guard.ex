@@ -130,7 +130,7 @@ defmodule Quota.Guard do
   end
 
   defp tables(%{plan: %{ets: true}, account: account} = guard),
-    do: %{guard | tables: Tables.observe(guard.tables, account)}
+    do: %{guard | tables: Tables.observe(guard.tables, account, guard.pid)}
 
   defp tables(guard), do: guard
 

@@ -62,7 +62,7 @@ defmodule Quota.Vm do
   defp load do
     modules =
       ~w(Binaries Breach BreachLog Captures Context ExceededError Figures FlatSize Guard LastLook Look Mailbox Member Members
-         Plan Survey Sweeper Tables
+         Plan Survey Sweeper Tables TableSample
          Telemetry Tracer Worker)
 
     :code.ensure_modules_loaded(Enum.map(modules, &:"Elixir.Quota.#{&1}"))
@@ -120,6 +120,10 @@ defmodule Quota.Vm do
     flags = %{size: words, kill: opts[:kill], error_logger: false}
     {with_binaries(flags, opts[:binaries]), bytes(words)}
   end
+
+  @doc "The flag `max_heap_size` for a helper that may take `bytes` of heap, whatever binaries it refers to."
+  def heap_alone(bytes),
+    do: with_binaries(%{size: div(bytes, @word), kill: true, error_logger: false}, false)
 
   @doc "The flag that has the VM report every collection of a process and kill none."
   def reporting do

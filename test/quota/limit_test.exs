@@ -177,6 +177,15 @@ defmodule Quota.LimitTest do
     test "attach/1 needs a quota that counts children" do
       assert_raise ArgumentError, fn -> Quota.attach(self()) end
     end
+
+    test "attach/1 says what it takes" do
+      for other <- [:name, nil, {:name, node()}, make_ref(), "pid"] do
+        error = assert_raise ArgumentError, fn -> Quota.attach(other) end
+
+        assert error.message ==
+                 "Quota.attach/1 takes the pid of a process of this node, got: #{inspect(other)}"
+      end
+    end
   end
 
   test "binaries that are referred to often count once where the guard decides" do
