@@ -57,7 +57,7 @@ defmodule Bounded.MixProject do
       licenses: ["Apache-2.0"],
       files:
         ~w(lib .cargo native/core native/nif Cargo.toml Cargo.lock checksums.sha256 mix.exs .formatter.exs) ++
-          ~w(README.md LICENSE CHANGELOG.md guides),
+          ~w(README.md LICENSE CHANGELOG.md CONTRIBUTING.md guides),
       links: %{
         "Changelog" => "#{@source_url}/blob/v#{@version}/CHANGELOG.md",
         "GitHub" => @source_url

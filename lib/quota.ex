@@ -20,21 +20,21 @@ defmodule Quota do
 
   The work runs in a process of its own, so:
 
-    * `self()` is another process: what was registered, linked or subscribed for the caller is not for it.
-    * `receive` sees the work's own mailbox; what is sent to the caller waits there.
+    * `self()` is another process: the caller's registrations, links and subscriptions do not apply to it.
+    * `receive` reads the new process's own message queue; messages to the caller stay in the caller's queue.
     * A task started outside cannot be awaited inside: only its owner may. Start it inside.
     * Sockets, ports and files opened by the caller belong to the caller: a passive socket can be read,
       an active one sends to the caller; a raw file or a zlib stream works for its owner only. A private
       ETS table of the caller cannot be read.
     * A transaction of the caller (`Repo.transaction`) is not joined: the work checks out a connection of
       its own. Begin it inside.
-    * On a breach no `after`, `rescue` or `catch` of the work runs: the process is killed. What must be
-      tidied up belongs to the caller, or to a process that monitors the work.
-    * A lazy stream that is returned does its work later, in the caller and outside the limit. Return what
-      it yields.
-    * What `fun` captures is copied in, and counts: terms that were shared are so no more, so it is measured
-      first, and refused where the copy would not fit in the limit. What it returns is copied out, and must fit in the limit
-      as it is copied, too.
+    * On a breach no `after`, `rescue` or `catch` of the work runs: the process is killed. Put
+      cleanup in the caller, or in a process that monitors the work.
+    * A lazy stream that `fun` returns is evaluated later, in the caller and outside the limit. Return its
+      elements instead.
+    * The terms that `fun` captures are copied in and count towards the limit. A copy loses sharing between terms,
+      so the captures are measured first and refused if the copy would exceed the limit. The result is copied out, and
+      its copy must fit in the limit, too.
     * `$callers`, `$ancestors` and Logger metadata are those of the caller (so that Ecto's sandbox, Mox and
       logs work); further keys of the process dictionary are copied with `:inherit`.
 
@@ -73,41 +73,42 @@ defmodule Quota do
 
   ## Options
 
-    * `:label` - what the run is called in errors: any term of at most 64 KiB when it is copied, and of at most the limit
+    * `:label` - the name of the run in errors: any term whose copy takes at most 64 KiB and at most the limit
     * `:timeout` - milliseconds, from 0 to 4,294,967,295, or `:infinity`, the default
     * `:inherit` - further keys of the caller's process dictionary to copy, such as those of
-      OpenTelemetry, Gettext or a dynamic repo. `$callers`, `$ancestors` and Logger metadata always are
-    * `:pool` - the name of a `Quota.Pool` that must have the memory before the work begins
-    * `:pool_timeout` - milliseconds to wait for the pool to have it, from 0 to 4,294,967,295, or `:infinity`; 0 by
+      OpenTelemetry, Gettext or a dynamic repo. `$callers`, `$ancestors` and Logger metadata are always copied
+    * `:pool` - the name of a `Quota.Pool`. The run starts only after it has reserved its memory there
+    * `:pool_timeout` - milliseconds to wait for that reservation, from 0 to 4,294,967,295, or `:infinity`; 0 by
       default
-    * `:soft_limit` - bytes, from 1 to the limit: when usage passes them on its way up, the work is collected once and the event
-      `[:bounded, :quota, :soft_limit]` is sent; armed again when usage has fallen under half of them
-    * `:max_queue` - maximum length of the process's message queue, from 1 to 4,294,967,295. Binaries that wait there
-      are counted by nothing else
+    * `:soft_limit` - bytes, from 1 to the limit: when usage rises past this figure, the process is
+      garbage-collected once and the event `[:bounded, :quota, :soft_limit]` is sent; armed again after usage has fallen below half of this figure
+    * `:max_queue` - maximum length of the process's message queue, from 1 to 4,294,967,295. No other
+      option counts binaries in waiting messages
     * `:count` - what else counts towards the limit:
       * `:children` - processes that the work starts, at any depth, and tasks that a supervisor starts for it
-        and that it awaits. Others can be added with `attach/1`. All die with the work, and each takes what a
-        process takes, whatever it holds
+        and that it awaits. `attach/1` adds other processes. All of them die with the work. Each also counts the
+        fixed size of a process
       * `:ets` - tables owned by processes that count: the terms in them and, unless a table is `:private`, the
         binaries over 64 bytes that those refer to. In tables of more than 400 rows the binaries are estimated from
-        a sample, without its largest part. What the work's own process holds as well counts there alone
-    * `:max_children` - how many processes may count at once besides the work's own, from 0 to 134,217,727; 10,000
-      where `count: [:children]` is given without it. One more is a breach of category `:children`
-    * `:shared_binaries` - `false` leaves binaries that others hold as well to them. They are told apart where
-      the guard decides, by listing what the work refers to, unless it holds too many binaries for that; the
-      VM's own limit does then not count binaries at all
-    * `:mode` - `:observe` never kills and refuses nothing, but for a result that would take more than a
-      quarter of the memory that this node may use: a breach is an event with `enforced: false`, and
-      logged as by `put_limit/2`
+        a sample, without its largest part. A binary that the work's own process also references counts only once,
+        for that process
+    * `:max_children` - maximum number of counted processes at one time, without the work's own, from 0 to 134,217,727;
+      10,000 by default with `count: [:children]`. One process more is a breach of category `:children`
+    * `:shared_binaries` - `false` does not count binaries that other processes also reference. The guard tells them
+      apart by listing the binaries that the work references, unless there are too many to list; the VM's own limit
+      then counts no binaries at all
+    * `:mode` - `:observe` reports only: a breach sends an event with `enforced: false` and is logged as by
+      `put_limit/2`. Exception: a result that would take more than a quarter of the memory that this node may use is
+      refused
 
   ## Raises
 
-    * `Quota.ExceededError` - the work needed more than `limit`, or what it captures does (category `:captures`;
-      nothing was started)
+    * `Quota.ExceededError` - the work, or the terms that it captures, needed more than `limit` (category `:captures`
+      for the captures; nothing was started)
     * `Quota.TimeoutError` - the work took longer than `:timeout`
     * `Quota.PoolFullError` - the pool has no room, and had none within `:pool_timeout`; nothing was started
-    * `ArgumentError` - a limit, function or option that makes no sense, with what it may be
-    * `SystemLimitError` - the node has as many processes as it can have; nothing goes on
+    * `ArgumentError` - an invalid limit, function or option; the message lists the valid values
+    * `SystemLimitError` - the node has reached its process limit; no work is left running
 
   ## Examples
 
@@ -122,7 +123,7 @@ defmodule Quota do
 
   @doc """
   Like `run/3`, but returns `{:ok, result}`, or `{:error, error}` with a `Quota.ExceededError`, `Quota.PoolFullError` or
-  `Quota.TimeoutError`. Whatever else `fun` raises is raised.
+  `Quota.TimeoutError`. Any other exception of `fun` is raised.
 
       iex> Quota.try_run(Quota.mib(8), fn -> :done end)
       {:ok, :done}

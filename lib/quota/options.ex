@@ -1,20 +1,20 @@
 defmodule Quota.Options do
   @moduledoc false
-  # What callers may ask for, checked at once and in their own process.
+  # Validates the options in the caller's process, before anything starts.
 
   import Bitwise, only: [<<<: 2]
 
   @smallest 64 * 1024
   # In words it has to be a small integer of the VM, four times over: see `Quota.Tracer`.
   @largest 1 <<< 59
-  # What a `receive` can wait for, in milliseconds, and 49 days.
+  # The longest timeout of `receive`, in milliseconds: 49 days.
   @longest (1 <<< 32) - 1
-  # As many messages.
+  # The largest `:max_queue`, in messages.
   @most_messages (1 <<< 32) - 1
-  # How many processes may count besides the work's own, unless given, and as many as a node can have.
+  # The default of `:max_children`, and its maximum: the process limit of a node.
   @children 10_000
   @most_children 134_217_727
-  # What `run/3` and `put_limit/2` both know.
+  # The options that `run/3` and `put_limit/2` share.
   @common [
     label: nil,
     pool: nil,
@@ -69,7 +69,7 @@ defmodule Quota.Options do
           "the limit is an integer, in bytes, from #{smallest()} to #{@largest}, got: #{inspect(limit)}"
   end
 
-  @doc "Raises unless `fun` is work to be done."
+  @doc "Raises unless `fun` is a function of no arguments."
   def function!(fun) when is_function(fun, 0), do: :ok
 
   def function!(fun) do
@@ -131,7 +131,7 @@ defmodule Quota.Options do
   defp max_children!(most, count) when is_integer(most) and most in 0..@most_children do
     unless :children in count do
       raise ArgumentError,
-            ":max_children is for processes that count, so count: [:children] has to be given too"
+            ":max_children needs count: [:children], which counts the processes that it limits"
     end
 
     most
@@ -159,7 +159,8 @@ defmodule Quota.Options do
   defp pool!(%{pool: nil, pool_timeout: 0}), do: :ok
 
   defp pool!(%{pool: nil}) do
-    raise ArgumentError, ":pool_timeout is how long to wait for a :pool, and there is none"
+    raise ArgumentError,
+          ":pool_timeout needs a :pool to wait for: pass :pool, or leave :pool_timeout out"
   end
 
   defp pool!(%{pool: pool}) when not is_atom(pool) do

@@ -108,7 +108,7 @@ defmodule Quota.OptionsTest do
 
     for keys <- [:x, [1 | 2]], do: refused(@mib, [inherit: keys], ":inherit is a list")
     for pool <- ["x", 1, {:x}], do: refused(@mib, [pool: pool], ":pool is the name")
-    refused(@mib, [pool_timeout: 5], "there is none")
+    refused(@mib, [pool_timeout: 5], "needs a :pool")
     refused(@mib, [mode: :x], ":mode is :enforce or :observe")
     refused(@mib, [shared_binaries: nil], "true or false")
   end
