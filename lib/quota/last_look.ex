@@ -10,10 +10,10 @@ defmodule Quota.LastLook do
   Whether the calling process, whose account this is, is over its limit or was seen over it. If so, the breach is recorded.
 
   One binary over the limit is a breach, garbage or not, and so is a heap that no collection would have fitted in. Everything
-  else is collected first.
+  else is collected first. `way` is `Quota.Figures.way/0`, asked before the work.
   """
-  def over?(account, plan) do
-    {heap, binaries, list} = Figures.own()
+  def over?(account, plan, way) do
+    {heap, binaries, list} = Figures.own(way)
 
     if Native.account_ends_over(account, heap, binaries, not plan.children),
       do: judged_over?(account, plan, list),

@@ -3,7 +3,7 @@ defmodule Quota.Worker do
   # The process that does the work of `Quota.run/3`, and answers once.
 
   alias Bounded.Native
-  alias Quota.{Context, FlatSize, LastLook, Tracer}
+  alias Quota.{Context, Figures, FlatSize, LastLook, Tracer}
 
   # The caller hands over the monitor's alias at once, unless it has just died.
   @handover 1_000
@@ -26,10 +26,11 @@ defmodule Quota.Worker do
 
   # Sharing is lost when a term crosses processes, so the answer is measured before it is sent.
   defp answer(account, limit, fun, plan) do
+    way = Figures.way()
     reply = work(fun)
 
     cond do
-      LastLook.over?(account, plan) ->
+      LastLook.over?(account, plan, way) ->
         breach(reply, plan)
 
       FlatSize.at_most?(reply, limit) ->
