@@ -147,8 +147,8 @@ defmodule Quota do
   `reductions` and `time`.
 
   Choose limits from these figures: a limit holds for the footprint, garbage and the copy that a
-  collection makes included, so for `peak` rather than for `live`. Peaks of the VM's memory are those that
-  somebody saw, so leave room. Raises what `fun` raises, `ArgumentError` unless it is a function of no
+  collection makes included, so for `peak` rather than for `live`. Peaks of the VM's memory are sampled
+  and may be too low, so leave room. Raises what `fun` raises, `ArgumentError` unless it is a function of no
   arguments, and `Quota.ExceededError` (category `:result`) for a result that would take more than a quarter of
   the memory that this node may use, once copied to the caller.
 
@@ -169,7 +169,7 @@ defmodule Quota do
   `Quota.Telemetry`). So does the death of its guard, the process that watches it: nothing goes on unwatched,
   unless it is only observed.
 
-  Since nothing else tells anyone, the breach is logged: one line at level `:error` with the label, the limit, the category,
+  The killed process cannot report the breach, so it is logged: one line at level `:error` with the label, the limit, the category,
   the figures and the place, at most one for each label in ten seconds. `config :bounded, log_breaches: false` turns that off.
 
   Options as for `run/3`, but for `:timeout` and `:inherit`.
@@ -187,8 +187,8 @@ defmodule Quota do
   def put_limit(limit, opts \\ []), do: Limit.put(limit, opts)
 
   @doc """
-  Takes the limit of `put_limit/2` off the calling process. The VM's own limit is what it is for every process
-  (`:erlang.system_info(:max_heap_size)`) again. Does nothing where there is none.
+  Takes the limit of `put_limit/2` off the calling process. Resets `max_heap_size` to the system default
+  (`:erlang.system_info(:max_heap_size)`). Does nothing if the process has no limit.
 
       iex> Quota.delete_limit()
       :ok
@@ -216,7 +216,7 @@ defmodule Quota do
   end
 
   @doc """
-  What the quota that the caller runs in has in use, or nil where there is none.
+  Returns the memory in use by the caller's quota, or nil if it has none.
 
       iex> Quota.usage()
       nil
@@ -237,7 +237,7 @@ defmodule Quota do
         }
 
   @doc """
-  Every quota at work on this node: `label`, `limit` (bytes), `usage` as last seen, `age` (milliseconds),
+  Lists the active quotas of this node: `label`, `limit` (bytes), `usage` as last seen, `age` (milliseconds),
   `pid`, and `caller`, which is `pid` itself where it put the limit on itself.
 
       iex> Quota.run(Quota.mib(8), fn -> Quota.list() |> Enum.find(&(&1.pid == self())) end, label: "one").label
@@ -266,7 +266,7 @@ defmodule Quota do
   end
 
   @doc """
-  Bytes of so many kibibytes.
+  Converts kibibytes to bytes.
 
       iex> Quota.kib(64)
       65536
@@ -275,7 +275,7 @@ defmodule Quota do
   def kib(count) when is_integer(count) and count >= 0, do: count * 1024
 
   @doc """
-  Bytes of so many mebibytes.
+  Converts mebibytes to bytes.
 
       iex> Quota.mib(64)
       67108864
@@ -284,7 +284,7 @@ defmodule Quota do
   def mib(count) when is_integer(count) and count >= 0, do: count * 1024 * 1024
 
   @doc """
-  Bytes of so many gibibytes.
+  Converts gibibytes to bytes.
 
       iex> Quota.gib(1)
       1073741824

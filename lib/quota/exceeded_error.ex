@@ -3,27 +3,27 @@ defmodule Quota.ExceededError do
   Raised where `Quota.run/3` was called when the work went over its limit, and inside the work when
   native memory is refused.
 
-    * `limit` - bytes that were allowed
-    * `category` - what went over it:
+    * `limit` - the limit, in bytes
+    * `category` - the kind of memory, or the count, that exceeded the limit:
       * `:heap` - the process's heap, its stack and its mailbox
-      * `:binaries` - binaries that it held
+      * `:binaries` - binaries that the work referenced
       * `:native` - memory allocated by this library; `requested` bytes were refused
-      * `:system` - nothing: the system does not have the `requested` bytes of native memory. `limit` is that of the
-        quota, or nil without one
-      * `:ets` - tables of the processes that count
-      * `:queue` - more messages waited in a mailbox than `:max_queue` allows
-      * `:children` - more processes counted towards it at once than `:max_children` allows
-      * `:result` - what was to be returned, once copied to the caller
-      * `:captures` - what `fun` captures, Logger metadata, the label and inherited keys, once copied to the process
-        that was to be started. Nothing was started
-      * `:unknown` - it was over its limit when it was last looked at, and then killed; someone else was
-        tracing it, and nothing could tell by whom
-    * `requested` - bytes of native memory that were refused, or nil; a lower bound where `at_least` is true, since how much
-      is needed was not known yet
-    * `messages` - how many messages waited in the mailbox when it was last seen growing near its limit, or nil
-    * `usage` - what was in use then, as a `Quota.Usage`
-    * `label` - what the run is called
-    * `stacktrace` - where the work was when it was last seen growing near its limit, or nil
+      * `:system` - the limit was not exceeded; the system does not have the `requested` bytes of native memory. `limit`
+        is that of the quota, or nil without one
+      * `:ets` - ETS tables of the counted processes
+      * `:queue` - a process's message queue was longer than `:max_queue`
+      * `:children` - more processes counted towards the quota at one time than `:max_children` allows
+      * `:result` - the copy of the result for the caller
+      * `:captures` - the copy, for the new process, of the terms that `fun` captures, Logger metadata, the label and
+        inherited keys. Nothing was started
+      * `:unknown` - the process was over its limit at the last measurement and was then killed. Another tracer was
+        attached to it, so the cause is unknown
+    * `requested` - bytes of native memory that were refused, or nil; a lower bound where `at_least` is true, because
+      the full size was not yet known
+    * `messages` - length of the message queue when the process was last seen growing near its limit, or nil
+    * `usage` - memory in use then, as a `Quota.Usage`
+    * `label` - the label of the run
+    * `stacktrace` - the stack of the process when it was last seen growing near its limit, or nil
   """
 
   alias Quota.{Text, Usage}
@@ -156,7 +156,7 @@ defmodule Quota.ExceededError do
     do: "for what it captures, once copied: nothing was started"
 
   defp cause(%{category: :unknown}),
-    do: "and was killed: by whom cannot be told, for someone else traces it"
+    do: "and was killed; cause unknown: another tracer is attached to this process"
 
   defp advice(%{category: :heap} = error) do
     if mostly_mailbox?(error),

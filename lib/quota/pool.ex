@@ -12,8 +12,8 @@ defmodule Quota.Pool do
 
   `Quota.run/3` then reserves memory before the work begins; so does `Quota.put_limit/2`, for the life of a process. When
   there is none they raise `Quota.PoolFullError`, at once, or after waiting up to `:pool_timeout` milliseconds for
-  their turn: first come, first served, so that large requests are not starved by small ones; whoever does not wait
-  is not admitted before those who do.
+  their turn: first come, first served, so that small requests do not starve large ones. A request
+  that does not wait is never admitted before one that does.
 
   ## What is reserved
 
@@ -34,7 +34,7 @@ defmodule Quota.Pool do
     * `:size` - bytes, or `{:fraction, f}` with `f` above 0 and below 1: of the memory that this VM may use, less what the node
       holds at start and what other pools promise. What it may use is the limit of its control group, the smallest up the
       hierarchy, or the machine's memory where there is none. Required
-    * `:max_waiting` - how many may wait at once, 1,000 by default
+    * `:max_waiting` - maximum length of the wait queue, 1,000 by default
 
   A pool refuses to start, with the figures, when the size is not there. It logs its size, and the options with which
   the VM takes that memory up front.

@@ -9,12 +9,12 @@ defmodule Quota.PoolFullError do
 
     * `pool` - the pool's name
     * `asked` - the limit that was asked for
-    * `charged` - what that takes of the pool: the limit and what work may pass it by before it is stopped
+    * `charged` - bytes that this limit reserves in the pool: the limit and an allowance for overshoot
     * `free` and `size` - of the pool
     * `reason` - `:full`, `:queued` (others wait already), `:queue_full`, `:timeout`, or `:paused`: the node is short of
       memory, see `Quota.Pressure`
-    * `holders` - `{label, bytes}` of those who hold most, largest first; runs without a label are those of nil
-    * `label` - of the run that was refused
+    * `holders` - `{label, bytes}` of the largest reservations, largest first; nil stands for runs without a label
+    * `label` - the label of the refused run
   """
 
   alias Quota.Text
@@ -55,7 +55,7 @@ defmodule Quota.PoolFullError do
 
   defp why(:full), do: ""
   defp why(:queued), do: ", and others wait for them"
-  defp why(:queue_full), do: ", and as many wait for them as may"
+  defp why(:queue_full), do: ", and the wait queue is full"
   defp why(:timeout), do: ", and others did not make room in time"
   defp why(:paused), do: ", but this node is short of memory and admits nothing for now"
 

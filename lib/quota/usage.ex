@@ -1,6 +1,6 @@
 defmodule Quota.Usage do
   @moduledoc """
-  What a quota has in use, in bytes.
+  The memory that a quota has in use, in bytes.
 
     * `heap`: process heaps, stacks and mailboxes
     * `binaries`: binaries larger than 64 bytes, which live outside the heaps
@@ -12,8 +12,8 @@ defmodule Quota.Usage do
     * `live`: `heap` and `binaries` after a collection; `reductions`: work done; `time`: microseconds.
       From `Quota.measure/1` only, else nil
 
-  Figures of the VM are seen when somebody looks: when a guard does, when the VM kills, when the work asks.
-  A peak between two looks is missed, so peaks are lower bounds; those of `native` are exact.
+  Figures of the VM are sampled: when a guard measures, when the VM kills, when the work calls `Quota.usage/0`.
+  A peak between two samples is missed, so peaks are lower bounds; those of `native` are exact.
   """
 
   @type bytes :: non_neg_integer

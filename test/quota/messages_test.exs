@@ -111,7 +111,7 @@ defmodule Quota.MessagesTest do
     test "of unknown cause" do
       assert exceeded(:unknown) ==
                ~s(the work "import" needed more than its limit of 64 MiB and was killed: ) <>
-                 "by whom cannot be told, for someone else traces it. " <>
+                 "cause unknown: another tracer is attached to this process. " <>
                  "In use: heap 3 MiB, binaries 60 MiB, native 1.5 KiB. " <>
                  "Look for who traces the processes of this node"
     end
@@ -186,7 +186,7 @@ defmodule Quota.MessagesTest do
       for {reason, why} <- [
             full: "",
             queued: ", and others wait for them",
-            queue_full: ", and as many wait for them as may",
+            queue_full: ", and the wait queue is full",
             timeout: ", and others did not make room in time",
             paused: ", but this node is short of memory and admits nothing for now"
           ] do

@@ -58,7 +58,7 @@ defmodule Quota.PoolTest do
     test "is logged, with the options that take the memory up front" do
       %{name: name, log: log} = start(size: Quota.mib(16))
       assert log =~ "pool #{inspect(name)} promises 16 MiB"
-      assert log =~ "a limit takes #{Quota.Overshoot.percent()} % of itself"
+      assert log =~ "each limit reserves #{Quota.Overshoot.percent()} % of itself"
       assert log =~ ~r/\+MMscs \d+ \+MMsco true/
     end
 

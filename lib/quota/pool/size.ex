@@ -75,7 +75,7 @@ defmodule Quota.Pool.Size do
         %{limit: nil} -> "; how much memory this node may use cannot be seen"
         _ -> " of #{Text.bytes(size.limit)} (#{whose(size.source)})"
       end <>
-      "; a limit takes #{percent} % of itself, which it may pass before it is stopped" <>
+      "; each limit reserves #{percent} % of itself, to allow for overshoot" <>
       ". To take the memory up front rather than when it is needed, start the VM with " <>
       "+MMscs #{super_carrier} +MMsco true"
   end
