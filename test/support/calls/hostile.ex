@@ -57,7 +57,7 @@ defmodule Bounded.Test.Hostile do
       {"tiny_text", ["<r>", rep("a<b/>", size.(250 * @m)), "</r>"], :ok},
       {"charrefs", ["<r>", rep("&#65;", size.(100 * @m)), "</r>"], :ok},
       {"crlf", ["<r>", rep("\r\n", size.(200 * @m)), "</r>"], :ok},
-      {"forever", ["<r>", rep(~s(<rec id="1"><v>some text</v></rec>\n), g)], :malformed},
+      {"forever", ["<r>", rep(~s(<rec id="1"><v>some text</v></rec>\n), g)], :truncated},
       {"roots_forever", [rep("<a/>", g)], :malformed},
       {"utf16_depth", [<<0xFF, 0xFE>>, rep("<\0a\0>\0", size.(6 * @m))], {:limit, :max_depth}}
     ]
