@@ -110,7 +110,7 @@ defmodule Quota.MessagesTest do
 
     test "of unknown cause" do
       assert exceeded(:unknown) ==
-               ~s(the work "import" needed more than its limit of 64 MiB and was killed: ) <>
+               ~s(the work "import" needed more than its limit of 64 MiB and was killed; ) <>
                  "cause unknown: another tracer is attached to this process. " <>
                  "In use: heap 3 MiB, binaries 60 MiB, native 1.5 KiB. " <>
                  "Look for who traces the processes of this node"
