@@ -148,7 +148,7 @@ defmodule BoundedBinary do
 
   A line ends with `"\\n"` or `"\\r\\n"`, which are not part of it; the last one may end with the source. Lines may begin in one
   chunk and end in another, so `File.stream!(path, [], 65_536)` is read in bounded memory, where a file that is read line by line
-  takes whatever its longest line has.
+  takes as much memory as its longest line.
 
     * `:max_bytes`: of one line; default 64 MiB, or `:infinity` to leave it to the caller's quota
 

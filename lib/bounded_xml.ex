@@ -13,9 +13,9 @@ defmodule BoundedXml do
   |> Enum.each(&import/1)
   ```
 
-  The document is checked completely, as XML 1.0 (fifth edition) and Namespaces in XML 1.0 want it. What
-  is malformed or over a limit raises `BoundedXml.ParseError` with the place, after everything before
-  that place was delivered. The same document gives the same events and the same error, however it is
+  The document is checked completely, as XML 1.0 (fifth edition) and Namespaces in XML 1.0 require. Malformed XML
+  or a limit exceeded raises `BoundedXml.ParseError` with the position, after all events before that
+  position were delivered. The same document gives the same events and the same error, however it is
   cut into chunks.
 
   Nothing outside the document is ever opened: no external entity, no external subset. Names never

@@ -8,7 +8,7 @@ defmodule Quota.Pressure do
   A `Quota.Pool` stops admitting work while the level is `:critical`. Applications may look as well,
   to shed load that no pool knows of.
 
-  ## What it looks at
+  ## Measured figures
 
   | figure | `:high` from | until below | `:critical` from | until below |
   | --- | --- | --- | --- | --- |
@@ -23,12 +23,11 @@ defmodule Quota.Pressure do
   kernel's pressure stall information over ten seconds: of the control group (version 2), or of the machine where there
   is no limit. It needs no privileges, and looks at a handful of small files, at most twice a second.
 
-  Where nothing can be seen the level is `:normal` and `info/0` says `source: nil`.
+  If no figure can be read, the level is `:normal` and `info/0` returns `source: nil`.
 
   ## Telemetry
 
-  `[:bounded, :pressure]` goes out when the level changes, as noticed by a running pool or by whoever
-  calls `level/0`:
+  `[:bounded, :pressure]` is sent when a running pool or a call of `level/0` finds that the level has changed:
 
     * measurements: `usage` and `limit` in bytes, `used` as a fraction of 1, `some` and `full` in percent, nil where unknown
     * metadata: `level`, `previous`, and `source` (`:cgroup_v1`, `:cgroup_v2`, `:machine` or nil)
