@@ -32,9 +32,10 @@ defmodule Quota.Guard do
     reported: false
   ]
 
-  # It keeps next to nothing: an old generation would be empty, and larger than the rest of it. The limit that a node may
+  # Work may run at `:max`, and a guard below that would not run while as many such processes do as there are schedulers.
+  # A guard keeps next to nothing: an old generation would be empty, and larger than the rest of it. The limit that a node may
   # have on every process is not meant for what lists the binaries of another.
-  @options [priority: :high, fullsweep_after: 0, max_heap_size: 0]
+  @options [priority: :max, fullsweep_after: 0, max_heap_size: 0]
   # Milliseconds between looks at work that is only observed, once its breach is known.
   @patience 10
   # Milliseconds that processes which the work has just started are left alone: most of many are dead by then.
@@ -50,17 +51,13 @@ defmodule Quota.Guard do
 
   @doc "Starts watching `pid` for `caller`, unless someone else does already. `{guard, monitor}`."
   def start_monitor(pid, caller, account, plan) do
-    :erlang.spawn_opt(__MODULE__, :watch, [pid, caller, account, plan], [:monitor | options(plan)])
+    :erlang.spawn_opt(__MODULE__, :watch, [pid, caller, account, plan], [:monitor | @options])
   end
 
   @doc "Like `start_monitor/4`, without the monitor."
   def start(pid, caller, account, plan \\ %Plan{}) do
-    :erlang.spawn_opt(__MODULE__, :watch, [pid, caller, account, plan], options(plan))
+    :erlang.spawn_opt(__MODULE__, :watch, [pid, caller, account, plan], @options)
   end
-
-  # A child may run at `:max`, and below it nobody would look while as many of them run as there are schedulers.
-  defp options(%{children: true}), do: Keyword.put(@options, :priority, :max)
-  defp options(_plan), do: @options
 
   @doc "Ends the watching of a process that is no longer limited."
   def stop(guard) do

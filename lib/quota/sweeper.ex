@@ -32,7 +32,7 @@ defmodule Quota.Sweeper do
   def start do
     # An application that is stopped kills those who have its group leader.
     Process.group_leader(self(), Process.whereis(:init))
-    Process.flag(:priority, :high)
+    Process.flag(:priority, :max)
     Process.register(self(), __MODULE__)
     Native.sweeper_enter()
     sweep(@patience)
