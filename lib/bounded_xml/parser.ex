@@ -34,12 +34,14 @@ defmodule BoundedXml.Parser do
   For a stream of elements one after the other, such as stanzas from a socket, give `roots: :many`; with
   `doctype: :reject`, none of them may have a document type.
 
-  Raises `ArgumentError` when an option is wrong.
+  Raises `ArgumentError` when an option is wrong, and `Quota.ExceededError` when the quota of the caller has no room for the
+  14 KiB that a parser takes before it has read anything.
   """
   @spec new(keyword) :: {:ok, t}
   def new(opts \\ []) do
     options = Options.validate!(opts, :parser)
-    ref = Native.xml_new({Options.config(options), nil})
+    config = Options.config(options)
+    {:ok, ref} = Arena.charged(fn -> Native.xml_new({config, nil}) end)
     {:ok, %__MODULE__{ref: ref, on_recover: options.on_recover}}
   end
 

@@ -23,6 +23,7 @@ mod values;
 use crate::arena::charged_binary;
 use crate::quota::registry;
 use crate::{atoms, fault, timing};
+use bounded_core::arena::account::Refusal;
 use bounded_core::xml::{DocumentError, ErrorKind};
 use config::Config;
 use rustler::{Binary, Encoder, Env, Error, NifResult, Resource, ResourceArc, Term};
@@ -54,10 +55,14 @@ impl Resource for ParserHandle {}
 /// Options, and the path of a selection or nil.
 type Setup<'a> = (Config, Term<'a>);
 
-/// A parser, charged to the calling process.
+/// `{:ok, parser}`, charged to the calling process, or `{:error, {:refused, _}}`.
 #[rustler::nif]
-fn xml_new(env: Env, setup: Setup<'_>) -> NifResult<ResourceArc<ParserHandle>> {
-    Ok(handle(State::Open(Box::new(session(env, setup)?))))
+fn xml_new<'a>(env: Env<'a>, setup: Setup<'a>) -> NifResult<Term<'a>> {
+    let _measuring = timing::measure();
+    Ok(match session(env, setup)? {
+        Ok(session) => (atoms::ok(), handle(State::Open(Box::new(session)))).encode(env),
+        Err(refusal) => charged_binary::refused(env, &refusal),
+    })
 }
 
 /// A parser and its first part. A document that ends with it never becomes a resource.
@@ -71,7 +76,10 @@ fn xml_open<'a>(
     last: bool,
 ) -> NifResult<Term<'a>> {
     timing::timed(env, || {
-        let mut session = session(env, setup)?;
+        let mut session = match session(env, setup)? {
+            Ok(session) => session,
+            Err(refusal) => return Ok(charged_binary::refused(env, &refusal)),
+        };
         let outcome = session.feed(env, part(&binary, offset, length)?, last, None)?;
         let parser = match outcome {
             Outcome::Events {
@@ -167,7 +175,7 @@ fn xml_encodings() -> Vec<&'static str> {
     bounded_core::xml::encodings()
 }
 
-fn session(env: Env, (config, path): Setup<'_>) -> NifResult<Session> {
+fn session(env: Env, (config, path): Setup<'_>) -> NifResult<Result<Session, Refusal>> {
     Session::new(config, path, &registry::own_account(env))
 }
 

@@ -9,7 +9,7 @@ use crate::xml::long_tag::LongTag;
 use crate::xml::records::{RecordSink, Selection};
 use crate::xml::terms::{RawTerm, Terms};
 use crate::xml::values::Values;
-use bounded_core::arena::account::{Account, Refusal};
+use bounded_core::arena::account::{Account, Kind, Refusal, Reservation};
 use bounded_core::xml::{DocumentError, Error, ErrorKind, Parser, Position, Status};
 use rustler::{Env, NifResult, Term};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -45,25 +45,53 @@ pub struct Session {
     large: LargeValues,
     long_tag: LongTag,
     selection: Option<Box<Selection>>,
+    /// Charges the session itself, whatever it reads. Last, so that it is given back after the memory is.
+    _fixed: Reservation,
+}
+
+/// Bytes that a session takes before it has read anything.
+fn fixed_bytes(selects: bool) -> u64 {
+    let selection = if selects {
+        allocated(size_of::<Selection>())
+    } else {
+        0
+    };
+    (allocated(size_of::<Session>()) + selection) as u64
+}
+
+/// What mimalloc takes for `size` bytes: its size classes are four to a doubling.
+fn allocated(size: usize) -> usize {
+    size.next_multiple_of((size.next_power_of_two() / 8).max(8))
 }
 
 impl Session {
-    pub fn new(config: Config, path: Term, account: &Arc<Account>) -> NifResult<Session> {
-        let selection = match path.is_atom() {
-            false => {
+    /// A session with a path unless that is nil, or the refusal of what it takes before it has read anything.
+    pub fn new(
+        config: Config,
+        path: Term,
+        account: &Arc<Account>,
+    ) -> NifResult<Result<Session, Refusal>> {
+        let selects = !path.is_atom();
+        let fixed = match Reservation::new(account, Kind::Native, fixed_bytes(selects)) {
+            Ok(fixed) => fixed,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let selection = match selects {
+            true => {
                 let selector = config::selector(path)?;
                 let limit = config.max_record_bytes();
                 Some(Box::new(Selection::new(selector, limit, account)))
             }
-            true => None,
+            false => None,
         };
-        Ok(Session {
+        Ok(Ok(Session {
             interner: Interner::new(config.namespaces(), account),
             large: LargeValues::new(account),
             long_tag: LongTag::default(),
             selection,
             parser: Parser::new(config.into_options(), account),
-        })
+            _fixed: fixed,
+        }))
     }
 
     pub fn position(&mut self) -> Position {
