@@ -3,8 +3,8 @@
 
 use bounded_core::arena::account::Account;
 use bounded_core::xml::Limits;
-use bounded_core::xml::dtd::{Dtd, DtdOptions, DtdParser, Extent, Fault, Reason, Step};
 use bounded_core::xml::dtd::amplification::Expansions;
+use bounded_core::xml::dtd::{Dtd, DtdOptions, DtdParser, Extent, Fault, Reason, Step};
 use libfuzzer_sys::fuzz_target;
 
 /// Bytes that one step may look at beyond the one declaration that it reads.

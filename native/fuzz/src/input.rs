@@ -1,6 +1,6 @@
 //! What a fuzzer's bytes mean: a short header, then the document.
 
-use bounded_core::xml::{DoctypePolicy, Emit, Limits, Options, Roots, TextMode};
+use bounded_core::xml::{DoctypePolicy, Emit, Limits, Options, Recover, Roots, TextMode};
 
 /// Bytes of the header.
 pub const HEADER: usize = 8;
@@ -59,6 +59,8 @@ impl<'a> Case<'a> {
             },
             encoding: (encoding > 0).then(|| ENCODINGS[encoding].to_owned()),
             skip_whitespace: more(1),
+            recover: Recover::default(),
+            report_recovered: false,
             text: if flag(5) {
                 TextMode::Joined
             } else {
@@ -98,6 +100,7 @@ fn small() -> Limits {
         max_amplification: 2,
         max_bytes: 1000,
         max_elements: 10,
+        max_recoveries: 5,
     }
 }
 
@@ -109,6 +112,11 @@ pub struct Cuts {
 }
 
 impl Cuts {
+    /// Chunks of at most `longest` bytes, as chance has them.
+    pub fn new(longest: usize, state: u32) -> Cuts {
+        Cuts { longest, state }
+    }
+
     /// Cuts a document into chunks; some are empty.
     pub fn chunks(self, document: &[u8]) -> impl Iterator<Item = &[u8]> {
         let Cuts { longest, mut state } = self;

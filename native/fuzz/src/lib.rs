@@ -4,3 +4,4 @@ pub mod comparison;
 pub mod events;
 pub mod expat;
 pub mod input;
+pub mod progress;
