@@ -19,6 +19,20 @@ defmodule Bench.Escapes.Rows.Native do
       row("BoundedBinary.slices: 10,000 of 100 KB", 1.3, fn ->
         length(BoundedBinary.slices(megabyte(), List.duplicate({0, 100_000}, 10_000)))
       end),
+      row("BoundedBinary.split of 50 MB, one piece at a time", 1.3, [ends: :returns], fn ->
+        :binary.copy("a ", 25_000_000) |> BoundedBinary.split(" ") |> Enum.count()
+      end),
+      row("BoundedBinary.split of 50 MB, all pieces kept", 2.0, fn ->
+        :binary.copy("a ", 25_000_000) |> BoundedBinary.split(" ") |> Enum.to_list() |> length()
+      end),
+      row("BoundedBinary.lines of an endless line", 2.0, fn ->
+        [] |> endless(@part) |> BoundedBinary.lines(max_bytes: :infinity) |> Enum.count()
+      end),
+      row("BoundedBinary.term_to_binary of 1000 references to 1 MB", 1.1, fn ->
+        List.duplicate(megabyte(), 1_000)
+        |> BoundedBinary.term_to_binary(max_bytes: :infinity)
+        |> byte_size()
+      end),
       row(
         "BoundedBinary.read_file of 1 GB",
         1.1,
