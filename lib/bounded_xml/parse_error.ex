@@ -39,7 +39,7 @@ defmodule BoundedXml.ParseError do
         }
 
   # Where more than this is allowed, this much is; see `BoundedXml`, "Limits".
-  @ceilings %{max_name_bytes: 1_048_576}
+  @ceilings %{max_name_bytes: 1_048_576, max_dtd_bytes: 98_304, max_entity_depth: 1_280}
 
   defexception [:kind, :reason, :line, :column, :byte_offset, :limit, :value, :seen]
 

@@ -4,6 +4,7 @@ defmodule BoundedXml.CallsTest do
   # What one NIF call may take, on documents made to be hard on it, and what comes of these documents.
 
   alias Bounded.Test.{Calls, Hostile}
+  alias BoundedXml.ParseError
 
   @mib 1024 * 1024
   @rounds 5
@@ -36,6 +37,36 @@ defmodule BoundedXml.CallsTest do
   test "with wider limits, more attributes and longer values are read as well" do
     for {name, chunks, options, verdict} <- Hostile.trusted() do
       assert Hostile.read(BoundedXml.stream(chunks, options)) == verdict, name
+    end
+  end
+
+  test "document type declarations as large as can be are read in short calls" do
+    times = &String.duplicate/2
+    declared = &("<!DOCTYPE a [" <> &1 <> "]><a/>")
+
+    for {name, document} <- [
+          {"references to characters",
+           declared.("<!ENTITY e '" <> times.("&#65;", 19_000) <> "'>")},
+          {"a content model",
+           declared.("<!ELEMENT a (" <> Enum.map_join(1..13_000, ",", &"v#{&1}") <> ")>")},
+          {"an enumeration",
+           declared.(
+             "<!ATTLIST a b (" <> Enum.map_join(1..13_000, "|", &"v#{&1}") <> ") #IMPLIED>"
+           )},
+          {"attributes of many elements",
+           declared.(Enum.map_join(1..3_300, &"<!ATTLIST e#{&1} b CDATA 'x'>"))},
+          {"entities", declared.(Enum.map_join(1..4_700, &"<!ENTITY e#{&1} 'x'>"))}
+        ] do
+      assert byte_size(document) in 70_000..98_304, name
+      measure(name, fn -> BoundedXml.stream(document, limits: :trusted) end, :ok)
+      longer = String.replace(document, "]><a/>", times.(" ", 98_304) <> "]><a/>")
+
+      error =
+        assert_raise ParseError, fn ->
+          longer |> BoundedXml.stream(limits: :trusted) |> Enum.to_list()
+        end
+
+      assert {error.limit, error.value} == {:max_dtd_bytes, 98_304}
     end
   end
 

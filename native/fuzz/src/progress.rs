@@ -46,7 +46,7 @@ impl Case {
             kind: kind.0,
             options: Options {
                 limits: if flags & 1 == 0 {
-                    raised()
+                    kinds::raised()
                 } else {
                     Limits::default()
                 },
@@ -60,20 +60,5 @@ impl Case {
             ),
             document,
         })
-    }
-}
-
-/// Limits of nothing that is long.
-fn raised() -> Limits {
-    const MUCH: u64 = 1 << 30;
-    Limits {
-        max_name_bytes: MUCH,
-        max_attribute_bytes: MUCH,
-        max_token_bytes: MUCH,
-        max_text_bytes: MUCH,
-        max_dtd_bytes: MUCH,
-        max_entity_bytes: MUCH,
-        max_amplification: MUCH,
-        ..Limits::trusted()
     }
 }

@@ -1,5 +1,7 @@
 //! What in a document may be long.
 
+use bounded_core::xml::Limits;
+
 /// A kind of token: its name, what stands before it, what it consists of, and what stands behind it.
 pub type Kind = (&'static str, &'static str, &'static str, &'static str);
 
@@ -217,4 +219,19 @@ pub fn document(kind: &Kind, len: usize) -> Vec<u8> {
     }
     document.extend_from_slice(behind.as_bytes());
     document
+}
+
+/// Limits that allow whatever is long.
+pub fn raised() -> Limits {
+    const MUCH: u64 = 1 << 30;
+    Limits {
+        max_name_bytes: MUCH,
+        max_attribute_bytes: MUCH,
+        max_token_bytes: MUCH,
+        max_text_bytes: MUCH,
+        max_dtd_bytes: MUCH,
+        max_entity_bytes: MUCH,
+        max_amplification: MUCH,
+        ..Limits::trusted()
+    }
 }

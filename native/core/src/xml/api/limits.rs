@@ -15,6 +15,13 @@ pub(crate) const MAX_BYTES: u64 = 1 << 30;
 /// `max_name_bytes` counts as this.
 pub const MAX_NAME_BYTES: u64 = MIB;
 
+/// A declaration is read within one call of the parser, and may be all of the document type declaration: 2.7 MB took 8.8 ms. A
+/// larger `max_dtd_bytes` counts as this.
+pub const MAX_DTD_BYTES: u64 = 96 * KIB;
+
+/// Every reference looks for itself among the entities that are open. A larger `max_entity_depth` counts as this.
+pub const MAX_ENTITY_DEPTH: u64 = 1_280;
+
 /// Limits of one document. Byte limits count UTF-8, whatever the document's encoding, except `max_bytes`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -84,9 +91,11 @@ impl Limits {
         Limits::default().scaled(|bytes| bytes / 8, |count| count)
     }
 
-    /// For documents from a known source: every limit multiplied by 64.
+    /// For documents from a known source: every limit multiplied by 64, as far as a call may be long.
     pub fn trusted() -> Limits {
-        Limits::default().scaled(|bytes| bytes.saturating_mul(64), |count| count * 64)
+        Limits::default()
+            .scaled(|bytes| bytes.saturating_mul(64), |count| count * 64)
+            .clamped()
     }
 
     fn scaled(self, bytes: impl Fn(u64) -> u64, count: impl Fn(u64) -> u64) -> Limits {
@@ -124,15 +133,15 @@ impl Limits {
     /// The same limits, none of them wider than the parser's own offsets.
     pub(crate) fn clamped(mut self) -> Limits {
         self.max_name_bytes = self.max_name_bytes.min(MAX_NAME_BYTES);
+        self.max_dtd_bytes = self.max_dtd_bytes.min(MAX_DTD_BYTES);
+        self.max_entity_depth = self.max_entity_depth.min(MAX_ENTITY_DEPTH);
         for limit in [
             &mut self.max_attribute_bytes,
             &mut self.max_token_bytes,
             &mut self.max_text_bytes,
-            &mut self.max_dtd_bytes,
             &mut self.max_depth,
             &mut self.max_attributes,
             &mut self.max_namespaces,
-            &mut self.max_entity_depth,
         ] {
             *limit = (*limit).min(MAX_BYTES);
         }
