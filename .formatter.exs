@@ -1,7 +1,7 @@
 [
   inputs: [
     "{mix,.formatter}.exs",
-    "{config,lib,test}/**/*.{ex,exs}",
+    "{config,lib,test,examples}/**/*.{ex,exs}",
     "bench/**/*.{ex,exs}",
     "demo/**/*.ex"
   ],

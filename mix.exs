@@ -2,6 +2,7 @@ defmodule Bounded.MixProject do
   use Mix.Project
 
   @version "0.1.0"
+  # The one place to change when the project moves: a test holds README.md to it.
   @source_url "https://github.com/bounded-beam/bounded"
 
   def project do
@@ -14,8 +15,12 @@ defmodule Bounded.MixProject do
       elixirc_paths: elixirc_paths(Mix.env()),
       start_permanent: Mix.env() == :prod,
       deps: optional_deps(),
+      # Tests use web servers, and `bin/docs` uses ExDoc, which are no dependencies, where `ERL_LIBS` has them.
+      prune_code_paths: Mix.env() not in [:test, :docs],
       package: package(),
+      name: "Bounded",
       source_url: @source_url,
+      docs: docs(),
       # Where the compiler finds the libraries that `bin/release` built for this version.
       release_url: "#{@source_url}/releases/download/v#{@version}"
     ] ++ undeclared()
@@ -52,12 +57,64 @@ defmodule Bounded.MixProject do
     end
   end
 
+  # The site that `bin/docs` builds. Guides that are not listed follow those that are.
+  defp docs do
+    guides =
+      ~w(my_node_dies choosing_limits routes pools xml_recipes migrating kubernetes testing finding_a_leak doctor telemetry errors) ++
+        ~w(memory_model performance architecture dependencies design_notes)
+
+    [
+      main: "readme",
+      source_ref: "v#{@version}",
+      logo: "guides/images/logo.svg",
+      # Of guides, and of README.md: the pages are side by side in the site.
+      assets: %{"guides/images" => "images", "./guides/images" => "guides/images"},
+      skip_undefined_reference_warnings_on: [
+        # For contributors, and of what was there before.
+        "guides/architecture.md",
+        "guides/design_notes.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md"
+      ],
+      extras:
+        ["README.md"] ++
+          Enum.uniq(
+            for(guide <- guides, path = "guides/#{guide}.md", File.exists?(path), do: path) ++
+              Path.wildcard("guides/*.md")
+          ) ++
+          ["guides/cheatsheet.cheatmd" | Path.wildcard("guides/*.livemd")] ++
+          [{:"examples/README.md", filename: "recipes", title: "Recipes"}] ++
+          ["CHANGELOG.md", "CONTRIBUTING.md", "LICENSE"],
+      groups_for_extras: [
+        "Start here": ~r"guides/(my_node_dies|choosing_limits|cheatsheet)",
+        "How to":
+          ~r"(guides/(routes|pools|cluster|xml_recipes|migrating|kubernetes|testing)|examples/)",
+        Livebooks: ~r"\.livemd",
+        "On call": ~r"guides/(finding_a_leak|doctor|watchdog|telemetry|errors)",
+        "How it works":
+          ~r"guides/(memory_model|performance|architecture|dependencies|design_notes)"
+      ],
+      groups_for_modules: [
+        Limits: [Quota, Quota.Plug, Quota.Usage, Quota.Telemetry],
+        "The node": [
+          Quota.Pool,
+          Quota.Pressure,
+          ~r/^Quota\.(Cluster|Watchdog)/,
+          ~r/^Bounded\.(Doctor|Dashboard)/
+        ],
+        XML: ~r/^BoundedXml(?!.*Error)/,
+        Binaries: ~r/^BoundedBinary(?!.*Error)/,
+        Errors: ~r/Error$/
+      ]
+    ]
+  end
+
   defp package do
     [
       licenses: ["Apache-2.0"],
       files:
         ~w(lib .cargo native/core native/nif Cargo.toml Cargo.lock checksums.sha256 mix.exs .formatter.exs) ++
-          ~w(README.md LICENSE CHANGELOG.md CONTRIBUTING.md guides),
+          ~w(README.md LICENSE CHANGELOG.md CONTRIBUTING.md SECURITY.md guides examples),
       links: %{
         "Changelog" => "#{@source_url}/blob/v#{@version}/CHANGELOG.md",
         "GitHub" => @source_url

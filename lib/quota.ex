@@ -6,8 +6,8 @@ defmodule Quota do
       iex> Quota.run(Quota.mib(64), fn -> Enum.sum(1..1_000) end)
       500500
 
-  Work that goes over its limit is stopped and `Quota.ExceededError` is raised where `run/3` was
-  called; the VM and every other process go on.
+  When the work exceeds its limit, its process is killed and `run/3` raises `Quota.ExceededError`. The VM and
+  all other processes go on.
 
       iex> try do
       ...>   Quota.run(Quota.mib(4), fn -> Enum.to_list(1..1_000_000) end)
@@ -22,10 +22,13 @@ defmodule Quota do
 
     * `self()` is another process: the caller's registrations, links and subscriptions do not apply to it.
     * `receive` reads the new process's own message queue; messages to the caller stay in the caller's queue.
-    * A task started outside cannot be awaited inside: only its owner may. Start it inside.
+    * A task started outside cannot be awaited inside, because only its owner may await it. Start it inside.
     * Sockets, ports and files opened by the caller belong to the caller: a passive socket can be read,
       an active one sends to the caller; a raw file or a zlib stream works for its owner only. A private
       ETS table of the caller cannot be read.
+    * A conn belongs to the request's process: Bandit lets no other process send, read the body or parse it, and an
+      upload (`Plug.Upload`) that is received inside is deleted when the work ends. `Quota.Plug` makes the calls of the
+      adapter in the request's process and gives it the uploads.
     * A transaction of the caller (`Repo.transaction`) is not joined: the work checks out a connection of
       its own. Begin it inside.
     * On a breach no `after`, `rescue` or `catch` of the work runs: the process is killed. Put
@@ -38,12 +41,14 @@ defmodule Quota do
     * `$callers`, `$ancestors` and Logger metadata are those of the caller (so that Ecto's sandbox, Mox and
       logs work); further keys of the process dictionary are copied with `:inherit`.
 
-  A quota inside a quota gets at most what the outer one has left, less 64 KiB, and what it uses counts in
-  the outer one.
+  A quota inside a quota has at most the bytes that are left of the outer one, less 64 KiB. Its usage also counts
+  towards the outer quota.
   """
 
   alias Bounded.Native
-  alias Quota.{Limit, Members, Run, Usage}
+  alias Quota.Cluster.Placement
+  alias Quota.{Limit, Usage}
+  alias Quota.Watch.Children
 
   @type limit :: pos_integer
 
@@ -58,45 +63,58 @@ defmodule Quota do
           | {:shared_binaries, boolean}
           | {:mode, :enforce | :observe}
 
-  @type option :: limit_option | {:timeout, timeout} | {:inherit, [term]}
+  @type option ::
+          limit_option
+          | {:timeout, timeout}
+          | {:inherit, [term]}
+          | {:node, node | [node] | :any}
+          | {:retry, :safe}
+
+  @typedoc "A function of no arguments, or the module, function and arguments of a call."
+  @type work(result) :: (() -> result) | {module, atom, [term]}
 
   @doc """
-  Runs `fun` in a process of its own with at most `limit` bytes of memory, and returns what it returns.
+  Runs `fun` in a process of its own with at most `limit` bytes of memory, and returns its result. `fun` is a function of no
+  arguments, or `{module, function, arguments}`.
 
   `limit` is an integer from 64 KiB (more where the VM runs with a larger `+hms`) to 512 PiB; `kib/1`, `mib/1` and
   `gib/1` help.
 
-  Errors, throws and exits of `fun` reach the caller as themselves, with their stack trace. If the
-  process dies of anything but a breach, the caller exits with
-  `{reason, {Quota, :run, [limit, fun, opts]}}`, as with `Task.await/2`. If the caller dies, so does
-  the work.
+  Errors, throws and exits of `fun` are raised again in the caller, with their stack trace. If the process dies for
+  any other reason than a breach, the caller exits with `{reason, {Quota, :run, [limit, fun, opts]}}`, as with
+  `Task.await/2`. If the caller dies, the work is killed.
 
   ## Options
 
     * `:label` - the name of the run in errors: any term whose copy takes at most 64 KiB and at most the limit
-    * `:timeout` - milliseconds, from 0 to 4,294,967,295, or `:infinity`, the default
+    * `:timeout` - milliseconds that the work may take, from 0 to 4,294,967,295, or `:infinity`, the default
     * `:inherit` - further keys of the caller's process dictionary to copy, such as those of
       OpenTelemetry, Gettext or a dynamic repo. `$callers`, `$ancestors` and Logger metadata are always copied
     * `:pool` - the name of a `Quota.Pool`. The run starts only after it has reserved its memory there
     * `:pool_timeout` - milliseconds to wait for that reservation, from 0 to 4,294,967,295, or `:infinity`; 0 by
       default
     * `:soft_limit` - bytes, from 1 to the limit: when usage rises past this figure, the process is
-      garbage-collected once and the event `[:bounded, :quota, :soft_limit]` is sent; armed again after usage has fallen below half of this figure
+      garbage-collected once and the event `[:bounded, :quota, :soft_limit]` is sent. Both can happen again after
+      usage has fallen below half of this figure
     * `:max_queue` - maximum length of the process's message queue, from 1 to 4,294,967,295. No other
       option counts binaries in waiting messages
     * `:count` - what else counts towards the limit:
       * `:children` - processes that the work starts, at any depth, and tasks that a supervisor starts for it
-        and that it awaits. `attach/1` adds other processes. All of them die with the work. Each also counts the
-        fixed size of a process
+        and that it awaits. `attach/1` adds other processes. All of them are killed when the work ends. Each also
+        counts the fixed size of a process
       * `:ets` - tables owned by processes that count: the terms in them and, unless a table is `:private`, the
-        binaries over 64 bytes that those refer to. In tables of more than 400 rows the binaries are estimated from
-        a sample, without its largest part. A binary that the work's own process also references counts only once,
-        for that process
+        binaries over 64 bytes that their rows reference. In tables of more than 400 rows the binaries are estimated
+        from a sample, without its largest part. A binary that the work's own process also references counts only
+        once, for that process
     * `:max_children` - maximum number of counted processes at one time, without the work's own, from 0 to 134,217,727;
       10,000 by default with `count: [:children]`. One process more is a breach of category `:children`
-    * `:shared_binaries` - `false` does not count binaries that other processes also reference. The guard tells them
-      apart by listing the binaries that the work references, unless there are too many to list; the VM's own limit
-      then counts no binaries at all
+    * `:shared_binaries` - `false` does not count binaries that other processes also reference. The guard finds them
+      by listing the binaries that the work references, unless there are too many to list. The VM's own limit then
+      counts no binaries at all
+    * `:node` - where the work runs: `node()`, the default; another node; a list of nodes, or `:any`, to choose one whose
+      pool has room, with a `Quota.Cluster` of that pool. Another node takes `{module, function, arguments}` or
+      `&Mod.fun/0`, no closure; see `Quota.Cluster`
+    * `:retry` - `:safe` if the work may run twice: when its node is lost in mid call, another one runs it
     * `:mode` - `:observe` reports only: a breach sends an event with `enforced: false` and is logged as by
       `put_limit/2`. Exception: a result that would take more than a quarter of the memory that this node may use is
       refused
@@ -110,6 +128,9 @@ defmodule Quota do
     * `ArgumentError` - an invalid limit, function or option; the message lists the valid values
     * `SystemLimitError` - the node has reached its process limit; no work is left running
 
+  With `:node`, errors have the `node` that ran the work, unless it was this one. The call exits with `{:nodedown, node}` when that
+  node is lost in mid call: the work may have begun.
+
   ## Examples
 
       iex> Quota.run(Quota.mib(8), fn -> String.upcase("bounded") end, label: "upcase", timeout: 5_000)
@@ -118,8 +139,8 @@ defmodule Quota do
       iex> Quota.run(Quota.mib(8), fn -> raise ArgumentError, "no such field" end)
       ** (ArgumentError) no such field
   """
-  @spec run(limit, (() -> result), [option]) :: result when result: var
-  def run(limit, fun, opts \\ []), do: Run.run(limit, fun, opts)
+  @spec run(limit, work(result), [option]) :: result when result: var
+  def run(limit, fun, opts \\ []), do: Placement.run(__MODULE__, limit, fun, opts)
 
   @doc """
   Like `run/3`, but returns `{:ok, result}`, or `{:error, error}` with a `Quota.ExceededError`, `Quota.PoolFullError` or
@@ -132,7 +153,7 @@ defmodule Quota do
       iex> error.category
       :heap
   """
-  @spec try_run(limit, (() -> result), [option]) ::
+  @spec try_run(limit, work(result), [option]) ::
           {:ok, result}
           | {:error, Quota.ExceededError.t() | Quota.PoolFullError.t() | Quota.TimeoutError.t()}
         when result: var
@@ -143,14 +164,15 @@ defmodule Quota do
   end
 
   @doc """
-  Runs `fun` without a limit and says what it took: `{result, usage}`, a `Quota.Usage` with `live`,
-  `reductions` and `time`.
+  Runs `fun` without a limit and returns `{result, usage}`. `usage` is a `Quota.Usage` with `live`, `reductions` and
+  `time`.
 
-  Choose limits from these figures: a limit holds for the footprint, garbage and the copy that a
-  collection makes included, so for `peak` rather than for `live`. Peaks of the VM's memory are sampled
-  and may be too low, so leave room. Raises what `fun` raises, `ArgumentError` unless it is a function of no
-  arguments, and `Quota.ExceededError` (category `:result`) for a result that would take more than a quarter of
-  the memory that this node may use, once copied to the caller.
+  Choose a limit from `peak` rather than from `live`: a limit applies to the whole footprint, which includes garbage
+  and the copy that a collection makes. Peaks of the VM's memory are sampled and may be too low, so leave room.
+
+  Raises the exceptions of `fun`, `ArgumentError` unless `fun` is a function of no arguments, and
+  `Quota.ExceededError` (category `:result`) if the copy of the result for the caller would take more than a quarter
+  of the memory that this node may use.
 
       iex> {sum, usage} = Quota.measure(fn -> Enum.sum(Enum.to_list(1..100_000)) end)
       iex> {sum, usage.peak > 1_000_000, usage.live < usage.peak}
@@ -161,21 +183,26 @@ defmodule Quota do
 
   @doc """
   Puts a limit of `limit` bytes on the calling process for the rest of its life: a GenServer, a channel, a
-  request process, or the first line of a task that answers by itself.
+  LiveView, a WebSock handler, or a task that sends its result by itself. Replaces a limit that the process has already; what was
+  charged to that stays charged to the node, and a pool reserves the new limit before it is given the old one back.
 
-  A limit that is there already is replaced. Going over it by native memory raises `Quota.ExceededError` in
-  the process. A breach by the heap or by binaries can only kill it, always with `:kill`, since a process that
-  traps exits survives anything softer; the event `[:bounded, :quota, :breach]` says why (see
-  `Quota.Telemetry`). So does the death of its guard, the process that watches it: nothing goes on unwatched,
-  unless it is only observed.
+  Use `run/3` for one piece of work of a process that goes on, and `Quota.Plug` for a route. Never call this function in a plug: with
+  Bandit the limit stays for the next requests of the connection, and a breach closes that without an answer or leaves an HTTP/2
+  stream hanging; with Cowboy the client waits until its own timeout.
+
+  When native memory would exceed the limit, the function that allocates it raises `Quota.ExceededError` in the
+  process. When the heap or binaries exceed it, the process is killed, always with `:kill`, because a process that
+  traps exits survives any other reason. The event `[:bounded, :quota, :breach]` has the cause (see
+  `Quota.Telemetry`). The process is also killed when its guard dies, the process that watches it, unless the mode
+  is `:observe`.
 
   The killed process cannot report the breach, so it is logged: one line at level `:error` with the label, the limit, the category,
-  the figures and the place, at most one for each label in ten seconds. `config :bounded, log_breaches: false` turns that off.
+  the figures and the stack frame, at most one for each label in ten seconds. `config :bounded, log_breaches: false` turns that off.
 
-  Options as for `run/3`, but for `:timeout` and `:inherit`.
+  Takes the options of `run/3`, except `:timeout` and `:inherit`.
 
-  Raises `ArgumentError` for a limit or an option that makes no sense, and inside `run/3`, and
-  `Quota.PoolFullError` when the `:pool` has no room.
+  Raises `ArgumentError` for an invalid limit or option and when called inside `run/3`, and `Quota.PoolFullError` when
+  the `:pool` has no room.
 
       iex> Task.await(Task.async(fn ->
       ...>   :ok = Quota.put_limit(Quota.mib(8), label: :import)
@@ -197,22 +224,22 @@ defmodule Quota do
   def delete_limit, do: Limit.delete()
 
   @doc """
-  Counts `pid` towards the quota that the caller runs in, and has it die with the work; for processes that
-  others have started. Returns whether it was alive.
+  Counts the process `pid` towards the quota in which the caller runs, and kills it when the work ends. For processes
+  that the work did not start. Returns whether `pid` was alive.
 
-  Raises `ArgumentError` unless the caller runs in a quota with `count: [:children]`, when `pid` has a
-  quota of its own, or when it is no pid of this node.
+  Raises `ArgumentError` unless the caller runs in a quota with `count: [:children]`, when `pid` has a quota of its own,
+  and when it is not a pid of this node.
 
       iex> Quota.run(Quota.mib(8), fn -> Quota.attach(spawn(fn -> Process.sleep(:infinity) end)) end,
       ...>   count: [:children])
       true
   """
   @spec attach(pid) :: boolean
-  def attach(pid) when is_pid(pid) and node(pid) == node(), do: Members.attach(pid)
+  def attach(pid) when is_pid(pid) and node(pid) == node(), do: Children.attach(pid)
 
   def attach(other) do
     raise ArgumentError,
-          "Quota.attach/1 takes the pid of a process of this node, got: #{inspect(other)}"
+          "Quota.attach/1 takes a pid of this node, got: #{inspect(other)}"
   end
 
   @doc """
@@ -237,8 +264,8 @@ defmodule Quota do
         }
 
   @doc """
-  Lists the active quotas of this node: `label`, `limit` (bytes), `usage` as last seen, `age` (milliseconds),
-  `pid`, and `caller`, which is `pid` itself where it put the limit on itself.
+  Lists the active quotas of this node: `label`, `limit` (bytes), `usage` as last measured, `age` (milliseconds),
+  `pid`, and `caller`, which is `pid` for a limit of `put_limit/2`.
 
       iex> Quota.run(Quota.mib(8), fn -> Quota.list() |> Enum.find(&(&1.pid == self())) end, label: "one").label
       "one"
@@ -246,7 +273,7 @@ defmodule Quota do
   @spec list :: [info]
   def list, do: list(0)
 
-  # In pieces: a node may have tens of thousands.
+  # In batches, because a node may have tens of thousands of quotas.
   defp list(from) do
     {quotas, next} = Native.quotas(from)
     if next, do: described(quotas) ++ list(next), else: described(quotas)

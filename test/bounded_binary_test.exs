@@ -28,7 +28,7 @@ defmodule BoundedBinaryTest do
         binary = binary_part(:rand.bytes(size + 2), 1, size)
         copy = BoundedBinary.copy(binary)
         assert copy == binary
-        assert BoundedBinary.Source.size(copy) in size..(size + 256)
+        assert BoundedBinary.Referent.size(copy) in size..(size + 256)
       end
     end
 
@@ -93,7 +93,7 @@ defmodule BoundedBinaryTest do
           ] do
         slice = BoundedBinary.slice(body, position, length)
         assert slice == :binary.part(body, position, length)
-        assert BoundedBinary.Source.size(slice) in byte_size(slice)..(byte_size(slice) + 256)
+        assert BoundedBinary.Referent.size(slice) in byte_size(slice)..(byte_size(slice) + 256)
       end
     end
 
@@ -192,7 +192,7 @@ defmodule BoundedBinaryTest do
         BoundedBinary.slices("abc", [], share: true)
       end
 
-      assert_raise ArgumentError, ~r/shared: expected a boolean, got: 1/, fn ->
+      assert_raise ArgumentError, ~r/:shared must be a boolean, got: 1/, fn ->
         BoundedBinary.slices("abc", [], shared: 1)
       end
     end

@@ -2,6 +2,11 @@ defmodule BoundedXmlTest do
   use ExUnit.Case, async: true
   doctest BoundedXml
   doctest BoundedXml.ParseError
+  doctest BoundedXml.Encode
+  doctest BoundedXml.EncodeError
+  doctest BoundedXml.Recovery
+  doctest BoundedXml.FieldError
+  doctest BoundedXml.Selection
 
   alias Bounded.Test.{TrackedSource, Xml}
   alias BoundedXml.ParseError
@@ -159,8 +164,8 @@ defmodule BoundedXmlTest do
     end
 
     test "what is none is refused at once" do
-      assert_raise ArgumentError, ~r/a source is/, fn -> BoundedXml.stream(:document) end
-      assert_raise ArgumentError, ~r/a source is/, fn -> BoundedXml.stream(<<1::3>>) end
+      assert_raise ArgumentError, ~r/the source must be/, fn -> BoundedXml.stream(:document) end
+      assert_raise ArgumentError, ~r/the source must be/, fn -> BoundedXml.stream(<<1::3>>) end
       assert_raise ArgumentError, ~r/needs a path/, fn -> BoundedXml.stream({:file, 1}) end
     end
 
@@ -203,7 +208,7 @@ defmodule BoundedXmlTest do
     test "documents cut short" do
       for document <- ["", " ", "<", "<a", "<a>", "<a>x", "<a></a", "<a/><!--", "<a>&am"] do
         assert %{kind: :truncated} = error = parse_error(document)
-        assert Exception.message(error) =~ "XML that ends too early, at line 1"
+        assert Exception.message(error) =~ "truncated XML at line 1"
       end
 
       for whole <- [
@@ -225,7 +230,7 @@ defmodule BoundedXmlTest do
     test "a DOCTYPE that is refused names the option" do
       for opts <- [[doctype: :reject], [limits: :strict]] do
         assert %{kind: :unsupported, reason: reason} = parse_error("<!DOCTYPE r><r/>", opts)
-        assert reason =~ "doctype: :internal" and reason =~ "limits: :strict"
+        assert reason =~ "doctype: :reject" and reason =~ "doctype: :internal"
       end
 
       assert {[_ | _], nil} = Xml.events("<!DOCTYPE r><r/>", limits: :strict, doctype: :internal)

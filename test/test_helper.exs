@@ -1,5 +1,18 @@
 # What `mix test` leaves out to stay quick, `bin/test` runs.
-ExUnit.start(exclude: [:build, :conformance, :slow])
+excluded = [:build, :conformance, :rabbitmq, :slow]
+
+# `bin/arm64` sets it. An emulated processor takes ten to fifty times as long: tests that measure time or load, or keep a real one
+# busy for seconds, have the tag `native_speed`. All others have time.
+if System.get_env("BOUNDED_EMULATED") in [nil, ""] do
+  ExUnit.start(exclude: excluded)
+else
+  ExUnit.start(
+    exclude: [:native_speed | excluded],
+    formatters: [ExUnit.CLIFormatter, Bounded.Test.Skipped],
+    timeout: 600_000,
+    assert_receive_timeout: 10_000
+  )
+end
 
 # Tests go over limits on purpose. The one of the log turns it on.
 Application.put_env(:bounded, :log_breaches, false)

@@ -1,19 +1,18 @@
 defmodule Bounded.Bytes do
   @moduledoc false
-  # How binaries are shown to NIFs. A binary that does not start on a byte of its source is shown as an aligned copy
-  # of the whole, at every call: too long for one, and memory that nobody charges.
+  # Alignment of binaries for NIFs. The VM passes a binary that does not start on a byte of its source as an aligned copy, at
+  # every call: too slow for a large one, and memory that no account charges.
+
+  import Bounded.Sizes, only: [step: 0]
 
   alias Bounded.Native
-
-  # `slice::STEP` of the core: so much may be copied within a call.
-  @step 256 * 1024
 
   # The VM makes copies of parts of at most 64 bytes.
   @part 128
 
   @doc "Whether a NIF may be given `binary`: it starts on a byte of its source, or is small enough to be copied."
   @spec aligned?(binary) :: boolean
-  def aligned?(binary) when byte_size(binary) <= @step, do: true
+  def aligned?(binary) when byte_size(binary) <= step(), do: true
 
   # Of an unaligned one, the two parts are copies, and never neighbours: they overlap.
   def aligned?(binary) do

@@ -1,16 +1,22 @@
 defmodule Bounded.Cgroup do
   @moduledoc false
-  # The memory that this VM may use and uses, as its control group tells (v1 and v2), or failing that
-  # the machine. Reads files only, never raises, and says `nil` where it cannot see anything.
+  # The memory that the VM may use and uses, as its control group (v1 or v2) reports it, or else the machine. Reads files only and
+  # never raises: a figure that cannot be read is nil.
   #
   #     Cgroup.find()            where the group is; keep it, it does not change while the VM runs
   #     |> Cgroup.memory()       its limit and usage at this moment
   #
-  # Every function of a path takes it below `root`, so that tests run on recorded files.
+  # Paths are read below `root`: see `Bounded.KernelFile`.
+
+  import Bounded.KernelFile, only: [read: 2, integer: 1, figure: 2, bytes: 2]
 
   defstruct root: "/", version: nil, directories: []
 
-  @type t :: %__MODULE__{root: Path.t(), version: 1 | 2 | nil, directories: [Path.t()]}
+  @type t :: %__MODULE__{
+          root: Bounded.KernelFile.root(),
+          version: 1 | 2 | nil,
+          directories: [Path.t()]
+        }
 
   @typedoc """
   Bytes, or nil where nothing can be seen. `source` says whose `limit`, `usage` and `reclaimable` are:
@@ -20,7 +26,7 @@ defmodule Bounded.Cgroup do
   @type memory :: %{
           source: :cgroup_v1 | :cgroup_v2 | :machine | nil,
           directory: Path.t() | nil,
-          limit: pos_integer | nil,
+          limit: non_neg_integer | nil,
           usage: non_neg_integer | nil,
           reclaimable: non_neg_integer | nil,
           physical: pos_integer | nil,
@@ -31,11 +37,8 @@ defmodule Bounded.Cgroup do
   # v1 says "no limit" with the largest multiple of the page size below 2^63.
   @v1_unlimited 0x7FFF_0000_0000_0000
 
-  # No file read here is larger, and files in /proc do not tell their size.
-  @longest_file 1_048_576
-
   @doc "The control group for memory that this VM runs in. `version: nil` when there is none to be seen."
-  @spec find(Path.t()) :: t
+  @spec find(Bounded.KernelFile.root()) :: t
   def find(root \\ "/") do
     mounts = root |> read("proc/self/mountinfo") |> lines() |> Enum.flat_map(&mount/1)
     groups = root |> read("proc/self/cgroup") |> lines() |> Enum.flat_map(&membership/1)
@@ -116,9 +119,8 @@ defmodule Bounded.Cgroup do
 
   defp machine(root) do
     text = read(root, "proc/meminfo")
-    bytes = fn key -> with kib when is_integer(kib) <- figure(text, key), do: kib * 1024 end
-    physical = bytes.("MemTotal:")
-    available = bytes.("MemAvailable:") || bytes.("MemFree:")
+    physical = bytes(text, "MemTotal")
+    available = bytes(text, "MemAvailable") || bytes(text, "MemFree")
 
     %{
       source: physical && :machine,
@@ -128,9 +130,20 @@ defmodule Bounded.Cgroup do
       reclaimable: physical && 0,
       physical: physical,
       available: available,
-      swap: bytes.("SwapTotal:")
+      swap: bytes(text, "SwapTotal")
     }
   end
+
+  @doc "`memory.high` of the group, from which on the kernel throttles its processes: bytes, or nil for none. Version 2 only."
+  @spec high(t) :: non_neg_integer | nil
+  def high(%__MODULE__{version: 2, directories: directories} = group) do
+    directories
+    |> Enum.map(&(group |> file(&1, "memory.high") |> integer()))
+    |> Enum.reject(&is_nil/1)
+    |> Enum.min(fn -> nil end)
+  end
+
+  def high(%__MODULE__{}), do: nil
 
   defp below?(_limit, nil), do: true
   defp below?(limit, physical), do: limit < physical
@@ -171,7 +184,8 @@ defmodule Bounded.Cgroup do
   end
 
   # A limit file is what tells a directory of the hierarchy from its root, which has none in v2.
-  defp governed?(root, directory, 2), do: read(root, Path.join(directory, "memory.max")) != ""
+  defp governed?(root, directory, 2),
+    do: read(root, Path.join(directory, "memory.max")) != ""
 
   defp governed?(root, directory, 1),
     do: read(root, Path.join(directory, "memory.limit_in_bytes")) != ""
@@ -253,48 +267,7 @@ defmodule Bounded.Cgroup do
     end
   end
 
-  # The number after `key` at the start of a line. These files are read again and again for a few of their lines.
-  defp figure(text, key) do
-    case :binary.match(text, "\n" <> key) do
-      {at, length} ->
-        integer(binary_part(text, at + length, byte_size(text) - at - length))
-
-      :nomatch ->
-        if String.starts_with?(text, key), do: integer(String.replace_prefix(text, key, ""))
-    end
-  end
-
-  defp integer(text) do
-    case text |> String.trim_leading() |> Integer.parse() do
-      {number, _unit} when number >= 0 -> number
-      _ -> nil
-    end
-  end
-
   defp lines(text), do: String.split(text, "\n", trim: true)
 
   defp file(group, directory, name), do: read(group.root, Path.join(directory, name))
-
-  # Raw, so that looking at memory every moment does not go through the file server. "" when there is no such file.
-  defp read(root, path) do
-    case :file.open(Path.join(root, path), [:read, :raw, :binary]) do
-      {:ok, device} ->
-        text = read_all(device, "")
-        :file.close(device)
-        text
-
-      {:error, _} ->
-        ""
-    end
-  end
-
-  # The kernel hands such files out a page at a time.
-  defp read_all(device, text) when byte_size(text) < @longest_file do
-    case :file.read(device, 65_536) do
-      {:ok, more} -> read_all(device, text <> more)
-      _ -> text
-    end
-  end
-
-  defp read_all(_device, text), do: text
 end

@@ -1,30 +1,46 @@
 defmodule Bounded.Doctor do
   @moduledoc """
-  What threatens this node's memory: each finding with its figure and the remedy.
+  Finds what threatens a node's memory, and says what to do about each finding.
 
-  In a release, which has no Mix tasks:
+  In a project, `mix bounded.doctor`. In a release, which has no Mix tasks:
 
       bin/app rpc "Bounded.Doctor.report()"
 
-  or from any node that is connected, `Bounded.Doctor.report(:"app@host")`; in a project, `mix bounded.doctor`.
+  From a connected node, `Bounded.Doctor.report(:"app@host")`. The other node needs nothing of this library: any Erlang node of OTP
+  24 or later can be examined, such as one of RabbitMQ, since only built-in functions are called there.
 
-  It looks at
+  It examines
 
-    * the machine: the container's limit against physical memory, overcommit, swap, who the kernel kills first;
-    * the allocators: what the VM took from the system and does not use, the super carrier;
-    * the ledger: native bytes by account, orphans, and what neither the VM nor the ledger knows of;
-    * processes: the largest by heap and by binaries held, each binary counted once, and long mailboxes;
-    * ETS tables and atoms;
-    * which protections this OTP release has.
+    * the machine: the control group's limit against physical memory, `memory.high`, overcommit, swap, the OOM killer's score;
+    * resident memory as a sum, each part with its source, and the rest as not explained;
+    * the allocators: memory that the VM took from the system and does not use;
+    * native memory that this library charged, by quota, and orphans;
+    * processes: large heaps, binaries that are held, each counted once, long mailboxes, many processes that are alike;
+    * ETS tables, persistent terms, atoms;
+    * ports: their queues, and the programs that they run;
+    * which protections the OTP release has.
 
-  It only reads. It collects no process and traces none; looking at 100,000 processes takes less than 3
-  seconds of CPU time. Only the binaries of the few processes that hold most are listed one by one.
+  It only reads, unless `collect: true` is given. It traces no process. An examination of 100,000 processes takes less than 3
+  seconds of CPU time.
 
-  A finding is a figure over a threshold, and may be what you want. No finding means that nothing here
-  was over one, not that memory is enough: see `Quota.Pressure` for that.
+  A finding is a figure over a threshold, and may be intended. A node without findings may still be short of memory: see
+  `Quota.Pressure`. Each finding has a section in the guide `guides/doctor.md`.
   """
 
-  alias Bounded.Doctor.{Allocators, Finding, Ledger, Machine, Processes, Protections, Tables}
+  alias Bounded.Doctor.{
+    Allocators,
+    Balance,
+    Ets,
+    Finding,
+    Machine,
+    NativeMemory,
+    Ports,
+    Processes,
+    Protections
+  }
+
+  alias Bounded.Facts
+  alias Bounded.Facts.Probe
 
   @type report :: %{
           node: node,
@@ -32,43 +48,77 @@ defmodule Bounded.Doctor do
           findings: [Finding.t()]
         }
 
-  @families [Machine, Allocators, Ledger, Processes, Tables, Protections]
-  @timeout_ms 60_000
+  @type option :: {:collect, boolean}
 
   @doc """
-  Prints what `examine/1` finds on `node`, worst first, with the remedies.
+  Prints what `examine/2` finds on `node`, worst first, with the remedies.
 
-  Raises `ErlangError` when `node` cannot be reached or has no `Bounded.Doctor`.
+  Raises as `examine/2` does.
   """
-  @spec report(node) :: :ok
-  def report(node \\ node()), do: node |> examine() |> format() |> IO.write()
+  @spec report(node, [option]) :: :ok
+  def report(node \\ node(), opts \\ []), do: node |> examine(opts) |> format() |> IO.write()
 
   @doc """
-  What threatens the memory of `node`, as data: facts as text, and findings, worst first.
+  Prints one frame of what `mix bounded.top` shows: memory by kind, pressure, quotas, pools, and what grew in one second.
+
+  Raises `ErlangError` (`{:erpc, :noconnection}`) if `node` cannot be reached.
+
+      Bounded.Doctor.top()
+      Bounded.Doctor.top(:"rabbit@host")
+  """
+  @spec top(node) :: :ok
+  def top(node \\ node()), do: node |> Bounded.Top.frame() |> IO.write()
+
+  @doc """
+  Returns what threatens the memory of `node` as data: facts as text, and findings, worst first.
+
+    * `:collect` - `true` runs a garbage collection of each process (at most five) that holds many binaries, to tell garbage from
+      binaries in use; default `false`. A collection of a large heap takes time and memory
+
+  Raises `ErlangError` (`{:erpc, :noconnection}`) if `node` cannot be reached, and `ArgumentError` for an unknown option.
 
       iex> %{findings: findings} = Bounded.Doctor.examine()
       iex> Enum.all?(findings, &is_struct(&1, Bounded.Doctor.Finding))
       true
   """
-  @spec examine(node) :: report
-  def examine(node \\ node())
-
-  def examine(node) when node == node(), do: examine_below("/")
-  def examine(node), do: :erpc.call(node, __MODULE__, :examine, [node], @timeout_ms)
+  @spec examine(node, [option]) :: report
+  def examine(node \\ node(), opts \\ []) do
+    opts = Keyword.validate!(opts, collect: false)
+    node |> Probe.new() |> examine_with(opts[:collect])
+  end
 
   @doc false
-  # What the kernel tells is read below `root`, so that tests run on recorded files.
-  def examine_below(root) do
-    seen = Enum.map(@families, & &1.examine(root))
+  # Files of the kernel are read below `root`, for tests on recorded files.
+  def examine_below(root, collect \\ false),
+    do: node() |> Probe.new(root) |> examine_with(collect)
+
+  defp examine_with(probe, collect) do
+    facts = Facts.gather(probe)
+    collected = if collect, do: collect(probe, facts), else: %{}
+
+    seen =
+      for(family <- [Machine, Balance, Allocators, NativeMemory], do: family.examine(facts)) ++
+        [Processes.examine(facts, collected)] ++
+        for family <- [Ets, Ports, Protections], do: family.examine(facts)
 
     %{
-      node: node(),
+      node: probe.node,
       facts: Enum.flat_map(seen, &elem(&1, 0)),
       findings: seen |> Enum.flat_map(&elem(&1, 1)) |> Enum.sort_by(&Finding.rank/1)
     }
   end
 
-  @doc "A report of `examine/1` as text."
+  # Bytes of binaries that a collection of each process freed.
+  defp collect(probe, facts) do
+    for pid <- Processes.worth_collecting(facts), into: %{} do
+      {before, _} = Facts.Processes.unique(probe, pid)
+      Probe.call(probe, :erlang, :garbage_collect, [pid])
+      {afterwards, _} = Facts.Processes.unique(probe, pid)
+      {pid, max(before - afterwards, 0)}
+    end
+  end
+
+  @doc "Formats a report of `examine/2` as text."
   @spec format(report) :: iodata
   def format(report) do
     width = report.facts |> Enum.map(fn {name, _} -> String.length(name) end) |> Enum.max()
@@ -81,4 +131,57 @@ defmodule Bounded.Doctor do
 
   defp format_findings([]), do: "Nothing found.\n"
   defp format_findings(findings), do: Enum.map(findings, &[Finding.format(&1), ?\n])
+
+  @doc ~S"""
+  Formats a report of `examine/2` as JSON, with `node`, `facts` (a list of `[name, text]`) and `findings` (objects with the fields
+  of `Bounded.Doctor.Finding`).
+
+      iex> report = %{node: :"app@host", facts: [{"atoms", "\"9\""}], findings: []}
+      iex> report |> Bounded.Doctor.to_json() |> IO.iodata_to_binary()
+      ~S({"node":"app@host","facts":[["atoms","\"9\""]],"findings":[]})
+  """
+  @spec to_json(report) :: iodata
+  def to_json(report) do
+    facts = for {name, text} <- report.facts, do: [?[, string(name), ?,, string(text), ?]]
+    findings = Enum.map(report.findings, &finding/1)
+
+    [
+      ~s({"node":),
+      string(report.node),
+      ~s(,"facts":[),
+      Enum.intersperse(facts, ?,),
+      ~s(],"findings":[),
+      Enum.intersperse(findings, ?,),
+      "]}"
+    ]
+  end
+
+  defp finding(finding) do
+    [
+      ~s({"id":),
+      string(finding.id),
+      ~s(,"severity":),
+      string(finding.severity),
+      ~s(,"figure":),
+      to_string(finding.figure),
+      ~s(,"summary":),
+      string(finding.summary),
+      ~s(,"remedy":),
+      string(finding.remedy),
+      ?}
+    ]
+  end
+
+  defp string(text) do
+    escaped = for <<char::utf8 <- to_string(text)>>, into: "", do: escape(char)
+    [?", escaped, ?"]
+  end
+
+  defp escape(?"), do: ~S(\")
+  defp escape(?\\), do: ~S(\\)
+
+  defp escape(char) when char < 0x20,
+    do: "\\u" <> (char |> Integer.to_string(16) |> String.pad_leading(4, "0"))
+
+  defp escape(char), do: <<char::utf8>>
 end

@@ -6,8 +6,8 @@ defmodule Bounded.Native do
   @compile {:autoload, false}
   @on_load :load
 
-  # Once in the life of a node, even when somebody has deleted and purged the module since: what it was is
-  # still in use, by resources, guards and the tracer, and would be told from what it is by nobody.
+  # Loads the library once in the life of a node, even if this module was deleted and purged since. Resources, guards and the
+  # tracer of the first load are still in use, and a second copy of the library would take them for its own.
   def load do
     if :persistent_term.get(__MODULE__, false) do
       {:error, "the native library of Bounded is loaded once: restart the node"}
@@ -40,54 +40,49 @@ defmodule Bounded.Native do
   def binary_walk_term(_binary, _position, _limit, _allowed, _node), do: not_loaded()
   def binary_room(_bytes), do: not_loaded()
 
-  ## quota/handle.rs
+  ## quota/account.rs
 
-  def account_new(_parent, _limit), do: not_loaded()
-  def account_member(_group), do: not_loaded()
-  def account_label(_account, _label), do: not_loaded()
+  def account_new(_parent, _limit, _terms, _label), do: not_loaded()
+  def account_child(_group), do: not_loaded()
   def account_attach(_account, _pid), do: not_loaded()
+  def account_begin(_account, _pid, _vm_limit, _counts_binaries), do: not_loaded()
   def account_detach(_pid), do: not_loaded()
   def account_answered(_account), do: not_loaded()
   def account_close(_account), do: not_loaded()
-  def account_caption(_account), do: not_loaded()
+  def account_label(_account), do: not_loaded()
   def account_usage(_account), do: not_loaded()
   def account_details(_account), do: not_loaded()
-  def account_headroom(_account), do: not_loaded()
   def in_quota(_pid), do: not_loaded()
   def own_account, do: not_loaded()
   def own_observe(_heap, _binaries), do: not_loaded()
   def own_usage, do: not_loaded()
   def quotas(_piece), do: not_loaded()
+  def node_usage, do: not_loaded()
 
   ## quota/watch.rs
 
-  def account_terms(_account, _limit, _soft_limit, _max_queue), do: not_loaded()
   def account_guard(_account), do: not_loaded()
   def account_untraced(_account), do: not_loaded()
   def account_reported(_account), do: not_loaded()
-  def account_ends_over(_account, _heap, _binaries, _alone), do: not_loaded()
+  def account_ends(_account, _heap, _binaries, _alone, _leaves), do: not_loaded()
   def account_poll(_account, _heap, _binaries, _work, _queue), do: not_loaded()
   def account_observe_ets(_account, _bytes), do: not_loaded()
   def account_counts(_account, _pid), do: not_loaded()
   def account_limit(_account), do: not_loaded()
-  def account_breach(_account), do: not_loaded()
-  def account_breach_queue(_account), do: not_loaded()
-  def account_breach_result(_account), do: not_loaded()
+  def account_breach(_account, _reason), do: not_loaded()
   def account_stack(_account, _stack), do: not_loaded()
   def account_cause(_account), do: not_loaded()
   def account_observe(_account, _heap, _binaries), do: not_loaded()
-  def account_surveyed(_account, _surveyed, _taken), do: not_loaded()
+  def account_batch_polled(_account, _surveyed, _taken), do: not_loaded()
 
   ## quota/children.rs
 
   def process_bytes(_memory, _heap), do: not_loaded()
-  def account_max_children(_account, _most), do: not_loaded()
   def account_spawned(_account, _most), do: not_loaded()
-  def account_members(_account, _after), do: not_loaded()
-  def account_surveyable(_account, _after), do: not_loaded()
+  def account_children(_account, _after), do: not_loaded()
+  def account_pollable(_account, _after), do: not_loaded()
   def account_prune(_account, _after), do: not_loaded()
   def account_too_many(_account), do: not_loaded()
-  def account_breach_children(_account), do: not_loaded()
   def account_watched(_account), do: not_loaded()
   def account_asked(_account), do: not_loaded()
   def account_alarm(_account, _milliseconds), do: not_loaded()
@@ -100,17 +95,12 @@ defmodule Bounded.Native do
 
   ## quota/orphan_monitor.rs
 
-  def account_begin(_account, _pid), do: not_loaded()
   def account_guarded(_account, _pid), do: not_loaded()
   def account_guard_done(_account), do: not_loaded()
   def account_guard_ended(_account), do: not_loaded()
-  def sweeper_enter, do: not_loaded()
-  def sweeper_unguarded(_piece), do: not_loaded()
-  def sweeper_rest, do: not_loaded()
-
-  ## quota/registry.rs
-
-  def node_usage, do: not_loaded()
+  def orphan_monitor_enter, do: not_loaded()
+  def orphan_monitor_unguarded(_piece), do: not_loaded()
+  def orphan_monitor_rest, do: not_loaded()
 
   ## quota/tracer.rs: the last two are called by the VM
 
@@ -119,12 +109,16 @@ defmodule Bounded.Native do
   def enabled(_tag, _state, _tracee), do: not_loaded()
   def trace(_tag, _state, _tracee, _info, _opts), do: not_loaded()
 
+  ## quota/watchers.rs
+
+  def watchers_register(_modules), do: not_loaded()
+  def watcher_module(_module), do: not_loaded()
+
   ## quota/pool.rs
 
   def pool_new(_size), do: not_loaded()
   def pool_keep(_pool), do: not_loaded()
-  def pool_admit(_pool, _account, _bytes), do: not_loaded()
-  def pool_admit_queued(_pool, _account, _bytes), do: not_loaded()
+  def pool_admit(_pool, _account, _bytes, _queued), do: not_loaded()
   def pool_set_waiting(_pool, _count), do: not_loaded()
   def pool_set_paused(_pool, _paused), do: not_loaded()
   def pool_resize(_pool, _size), do: not_loaded()
@@ -134,7 +128,6 @@ defmodule Bounded.Native do
 
   ## xml.rs
 
-  def xml_new(_setup), do: not_loaded()
   def xml_open(_setup, _binary, _offset, _length, _last), do: not_loaded()
   def xml_feed(_parser, _binary, _offset, _length, _last, _built), do: not_loaded()
   def xml_close(_parser), do: not_loaded()
@@ -142,11 +135,24 @@ defmodule Bounded.Native do
   def xml_position(_parser), do: not_loaded()
   def xml_progress(_parser), do: not_loaded()
   def xml_encoding?(_name), do: not_loaded()
+  def xml_places(_paths), do: not_loaded()
   def xml_encodings, do: not_loaded()
 
-  ## timing.rs
+  ## xml/encode.rs
+
+  def xml_encode(_setup, _frames, _last), do: not_loaded()
+  def xml_encode_more(_encoder, _frames, _last), do: not_loaded()
+  def xml_encode_close(_encoder), do: not_loaded()
+  def xml_escape(_part, _last), do: not_loaded()
+  def xml_unescape(_part, _last, _html), do: not_loaded()
+
+  ## timing/measuring.rs, in builds for tests alone
 
   def measured_calls(_threshold), do: not_loaded()
+
+  ## fault_injection.rs, in builds for tests alone
+
+  def refuse_reservation(_nth, _lasting), do: not_loaded()
 
   defp not_loaded, do: :erlang.nif_error(:nif_not_loaded)
 end

@@ -1,7 +1,7 @@
 defmodule Bounded.Telemetry do
   @moduledoc false
-  # Events go out when `:telemetry` is there at run time; it is no dependency. A module that nobody has
-  # loaded has no handlers either.
+  # Sends events if `:telemetry`, which is not a dependency, is present at run time. Only its loaded module is looked for, since
+  # handlers cannot be attached before it is loaded.
 
   @compile {:no_warn_undefined, :telemetry}
 
@@ -10,7 +10,11 @@ defmodule Bounded.Telemetry do
     if enabled?(), do: :telemetry.execute(event, measurements, metadata), else: :ok
   end
 
-  @doc "Whether anybody could be listening: worth asking before measuring something."
+  # A process of the application `:telemetry`. Without it, as with `mix run --no-start`, each event would log a warning.
+  @started :telemetry_handler_table
+
+  @doc "Whether events can have handlers. Saves measurements for events without any."
   @spec enabled?() :: boolean
-  def enabled?, do: function_exported?(:telemetry, :execute, 3)
+  def enabled?,
+    do: function_exported?(:telemetry, :execute, 3) and Process.whereis(@started) != nil
 end

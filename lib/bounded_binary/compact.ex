@@ -1,26 +1,25 @@
 defmodule BoundedBinary.Compact do
   @moduledoc false
-  # Replaces the binaries in a term that keep much larger ones alive. Most terms have none, so the term is
-  # looked through first and rebuilt only when there is something to do; what did not change stays the
-  # same term, shared as it was.
+  # Replaces the binaries in a term that keep much larger ones alive. Most terms have none, so the term is first searched
+  # for one, and rebuilt only if there is one. Unchanged parts stay the same terms and keep their sharing.
 
   alias Bounded.NativeRecord
-  alias BoundedBinary.{Copy, Source, Walk}
+  alias BoundedBinary.{Copy, Referent, TermFold}
 
-  @doc "`term` with a copy of every binary that `rule`, `{ratio, bytes}`, finds too expensive to keep."
+  @doc "Returns `term` with a copy of every binary whose source exceeds it by the `rule` `{ratio, bytes}`."
   def run(term, rule) do
     if needed?(term, rule), do: rebuild(term, rule), else: term
   end
 
   defp needed?(term, rule) do
-    Walk.fold(term, false, fn binary, _ -> retains?(binary, rule) and throw(:found) end)
+    TermFold.fold(term, false, fn binary, _ -> retains?(binary, rule) and throw(:found) end)
   catch
     :found -> true
   end
 
   defp retains?(binary, {ratio, bytes}) do
     size = byte_size(binary)
-    source = Source.size(binary)
+    source = Referent.size(binary)
     source - size >= bytes and source >= size * ratio
   end
 
@@ -40,7 +39,7 @@ defmodule BoundedBinary.Compact do
     if same?(elements, new_elements), do: term, else: List.to_tuple(new_elements)
   end
 
-  # A struct is a map to this: it may have any keys, and no protocol is asked.
+  # Structs too: they are treated as maps, without their protocols.
   defp rebuild(term, rule) when is_map(term) do
     rebuild_pairs(:maps.next(:maps.iterator(term)), term, rule)
   end
@@ -63,7 +62,7 @@ defmodule BoundedBinary.Compact do
 
     map =
       cond do
-        # A map keeps the key it has when an equal one is put.
+        # `Map.put/3` would keep the old key, since the new one is equal.
         not same?(key, new_key) -> map |> Map.delete(key) |> Map.put(new_key, new_value)
         not same?(value, new_value) -> Map.put(map, key, new_value)
         true -> map

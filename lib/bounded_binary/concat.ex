@@ -1,63 +1,63 @@
 defmodule BoundedBinary.Concat do
   @moduledoc false
-  # Iodata into a charged binary. Small pieces are gathered, for one call per byte of a charlist would
-  # be slow; what is left of the iodata is kept on a stack of its own.
+  # Converts iodata to a charged binary. Small pieces are batched, because a native call per byte of a charlist would be slow.
+  # The rest of the iodata is kept on an explicit stack.
 
-  alias BoundedBinary.Filling
+  import Bounded.Sizes, only: [plain_max: 0]
 
-  @batch 64 * 1024
-  # `slice::PLAIN_MAX` of the core.
-  @plain_max 512 * 1024
+  alias BoundedBinary.Builder
 
-  @doc "The bytes of `iodata`: as a binary of the VM's where they are few."
+  @batch_bytes 64 * 1024
+
+  @doc "Converts `iodata` to a binary. A small one is an ordinary binary of the VM."
   def run(iodata) do
     case :erlang.iolist_size(iodata) do
-      size when size <= @plain_max -> :erlang.iolist_to_binary(iodata)
+      size when size <= plain_max() -> :erlang.iolist_to_binary(iodata)
       size -> fill(iodata, size)
     end
   end
 
-  @doc "The bytes of `iodata`, which are `size` in number, charged."
+  @doc "Converts `iodata` of `size` bytes to a charged binary."
   def fill(iodata, size) do
-    size |> Filling.new() |> walk(iodata, [], [], 0) |> Filling.finish()
+    size |> Builder.new() |> walk(iodata, [], [], 0) |> Builder.finish()
   end
 
-  defp walk(filling, [head | tail], rest, batch, bytes) when is_integer(head) do
-    add(filling, head, 1, [tail | rest], batch, bytes)
+  defp walk(builder, [head | tail], rest, batch, bytes) when is_integer(head) do
+    add(builder, head, 1, [tail | rest], batch, bytes)
   end
 
-  defp walk(filling, [head | tail], rest, batch, bytes) do
-    walk(filling, head, push(tail, rest), batch, bytes)
+  defp walk(builder, [head | tail], rest, batch, bytes) do
+    walk(builder, head, push(tail, rest), batch, bytes)
   end
 
-  defp walk(filling, [], [next | rest], batch, bytes) do
-    walk(filling, next, rest, batch, bytes)
+  defp walk(builder, [], [next | rest], batch, bytes) do
+    walk(builder, next, rest, batch, bytes)
   end
 
-  defp walk(filling, [], [], batch, _bytes), do: flush(filling, batch)
+  defp walk(builder, [], [], batch, _bytes), do: flush(builder, batch)
 
-  defp walk(filling, binary, rest, batch, _bytes) when byte_size(binary) >= @batch do
-    filling |> flush(batch) |> Filling.append(binary) |> walk([], rest, [], 0)
+  defp walk(builder, binary, rest, batch, _bytes) when byte_size(binary) >= @batch_bytes do
+    builder |> flush(batch) |> Builder.append(binary) |> walk([], rest, [], 0)
   end
 
-  defp walk(filling, binary, rest, batch, bytes) do
-    add(filling, binary, byte_size(binary), rest, batch, bytes)
+  defp walk(builder, binary, rest, batch, bytes) do
+    add(builder, binary, byte_size(binary), rest, batch, bytes)
   end
 
-  defp add(filling, piece, size, rest, batch, bytes) when bytes + size < @batch do
-    walk(filling, [], rest, [piece | batch], bytes + size)
+  defp add(builder, piece, size, rest, batch, bytes) when bytes + size < @batch_bytes do
+    walk(builder, [], rest, [piece | batch], bytes + size)
   end
 
-  defp add(filling, piece, _size, rest, batch, _bytes) do
-    filling |> flush([piece | batch]) |> walk([], rest, [], 0)
+  defp add(builder, piece, _size, rest, batch, _bytes) do
+    builder |> flush([piece | batch]) |> walk([], rest, [], 0)
   end
 
   defp push([], rest), do: rest
   defp push(tail, rest), do: [tail | rest]
 
-  defp flush(filling, []), do: filling
+  defp flush(builder, []), do: builder
 
-  defp flush(filling, batch) do
-    Filling.append(filling, batch |> Enum.reverse() |> :erlang.iolist_to_binary())
+  defp flush(builder, batch) do
+    Builder.append(builder, batch |> Enum.reverse() |> :erlang.iolist_to_binary())
   end
 end

@@ -1,17 +1,18 @@
 defmodule BoundedBinary.DecodeError do
   @moduledoc """
-  Raised by `BoundedBinary.inflate/2` and `BoundedBinary.to_term/2` for data that they do not decode, and by
-  `BoundedBinary.lines/2` and `BoundedBinary.term_to_binary/2` beyond their `max_bytes`.
+  `BoundedBinary.inflate/2`, `BoundedBinary.to_term/2` and compressed sources of `BoundedXml` raise this error for data that
+  they do not decode. `BoundedBinary.lines/2`, `BoundedBinary.term_to_binary/2` and `BoundedXml.Conn.with_body/3` raise it
+  for data beyond their `:max_bytes`.
 
     * `kind`
-      * `:limit`: the result would take more than `max_bytes`
-      * `:malformed`: it is not what it should be, or it was damaged
-      * `:truncated`: it ends too early
-      * `:forbidden`: it holds a function, reference or port, an identifier of another node, an atom that does not
-        exist, or a native record where OTP has none
-    * `reason`: what was found, a string
-    * `byte_offset`: where in the data, where that is known
-    * `plug_status`: 413 for `:limit`, 400 otherwise; `Plug` answers with it by itself
+      * `:limit`: the result would take more than `:max_bytes`, or more than `:max_ratio` times the data
+      * `:malformed`: the data is damaged or has another format
+      * `:truncated`: the data ends too early
+      * `:forbidden`: the data has a function, reference or port, an identifier of another node, an atom that does not
+        exist, or a native record before OTP 29
+    * `reason`: a description of the error
+    * `byte_offset`: the position in the data, or nil where it is unknown
+    * `plug_status`: 413 for `:limit`, 400 otherwise. Plug responds with it
   """
 
   @type t :: %__MODULE__{
@@ -30,9 +31,12 @@ defmodule BoundedBinary.DecodeError do
   end
 
   @impl true
-  def message(%{kind: kind, reason: reason, byte_offset: nil}), do: "#{kind}: #{reason}"
+  def message(%{kind: kind, reason: reason, byte_offset: nil}), do: "#{kind(kind)}: #{reason}"
 
   def message(error) do
-    "#{error.kind}: #{error.reason} (at byte #{error.byte_offset} of the data)"
+    "#{kind(error.kind)}: #{error.reason} (at byte #{error.byte_offset} of the data)"
   end
+
+  defp kind(:limit), do: "too large"
+  defp kind(kind), do: "#{kind} data"
 end

@@ -1,31 +1,31 @@
 defmodule BoundedBinary.Encode do
   @moduledoc false
-  # `BoundedBinary.term_to_binary/2`: how large the result becomes is found before any of it is made. The external term
-  # format has no sharing: a term of 640 bytes can take 16 TiB in it. The walk ends as soon as it has counted more than is
-  # allowed, and yields like any Elixir code; the VM's own count does neither.
+  # Implements `BoundedBinary.term_to_binary/2`. The size of the result is computed before any of it is allocated: the external
+  # term format has no sharing, so a term of 640 bytes can take 16 TiB in it. The computation ends as soon as it exceeds the
+  # limit, and yields like any Elixir code. `:erlang.external_size/1` does neither.
 
-  alias Bounded.{Arena, Native, NativeRecord}
+  alias Bounded.{Native, NativeRecord}
   alias BoundedBinary.DecodeError
-  alias Quota.Figures
+  alias Quota.Account.Reservation
+  alias Quota.Watch.ProcessStats
 
-  # The longest list of bytes that is written as a string, a byte each.
+  # The longest list of bytes that is encoded as a string, with one byte each.
   @longest_string 65_535
-  @integer 5
-  # What an identifier takes besides the name of its node, which has at most 255 characters, and what a function takes besides what
-  # it captured.
-  @identifier 1_060
-  @function 2_200
-  # What a native record and each of its fields take besides the values: names of at most 255 characters.
-  @record_names 2_100
-  @field_name 1_030
+  @integer_bytes 5
+  # Maximum bytes of an identifier, whose node name has at most 255 characters, and of a function without its captured terms.
+  @identifier_bytes 1_060
+  @function_bytes 2_200
+  # Maximum bytes of a native record, and of each of its fields, without the values: names have at most 255 characters.
+  @record_bytes 2_100
+  @field_bytes 1_030
 
   # `UNLIMITED` of the core.
   @unlimited 0xFFFF_FFFF_FFFF_FFFF
 
-  @doc "The term in the external term format. `options` are those of `:erlang.term_to_binary/2`."
+  @doc "Encodes `term` in the external term format, with the `options` of `:erlang.term_to_binary/2`."
   def run(term, max_bytes, options) do
     size = size!(term, max_bytes)
-    :ok = Arena.charged(fn -> room(size) end)
+    :ok = Reservation.charged(fn -> room(size) end)
     :erlang.term_to_binary(term, options)
   end
 
@@ -47,21 +47,21 @@ defmodule BoundedBinary.Encode do
         else: raise(Quota.ExceededError.own(left() + 1))
   end
 
-  # Whether it is the option, and not the quota, that allows no more.
+  # Whether the option was the smaller limit, not the quota.
   defp larger_than_allowed?(:infinity), do: false
   defp larger_than_allowed?(max_bytes), do: max_bytes <= left()
 
-  # Bytes that the quota of the calling process has left; where there is none, more than any machine has.
+  # Bytes that are left in the quota of the calling process. Without a quota, more than any machine has.
   defp left do
-    case Figures.observe_own() do
+    case ProcessStats.observe_own() do
       :unlimited -> Bitwise.bsl(1, 60)
       left -> left
     end
   end
 
-  # The result is a binary of the VM's, which counts it: here it is only asked whether there is room.
+  # Checks for room without charging it: the result is an ordinary binary, which the VM counts.
   defp room(size) do
-    case Figures.observe_own() do
+    case ProcessStats.observe_own() do
       left when left == :unlimited or left >= size -> :ok
       left -> {:error, {:refused, {size, own_limit(), left}}}
     end
@@ -74,14 +74,14 @@ defmodule BoundedBinary.Encode do
     end
   end
 
-  # Bytes left of `left` behind `term`. Below zero the walk ends at the next term.
+  # Returns `left` less the encoded size of `term`. Below zero, the computation ends at the next term.
   defp size(_term, left) when left < 0, do: throw(:larger)
   defp size(term, left) when is_integer(term) and term in 0..255, do: left - 2
 
   defp size(term, left) when is_integer(term) and term in -0x8000_0000..0x7FFF_FFFF,
-    do: left - @integer
+    do: left - @integer_bytes
 
-  # The VM's count looks at one number or atom alone, and has the version in it.
+  # For a single number or atom `external_size/1` is cheap. It includes the version byte.
   defp size(term, left) when is_number(term) or is_atom(term),
     do: left - :erlang.external_size(term) + 1
 
@@ -105,18 +105,18 @@ defmodule BoundedBinary.Encode do
 
   defp size(term, left) when is_function(term) do
     {:env, env} = :erlang.fun_info(term, :env)
-    items(env, left - @function)
+    items(env, left - @function_bytes)
   end
 
   defp size(term, left) when is_pid(term) or is_port(term) or is_reference(term),
-    do: left - @identifier
+    do: left - @identifier_bytes
 
   defp size(term, left) do
     if NativeRecord.native_record?(term) do
       values = NativeRecord.values(term)
-      items(values, left - @record_names - @field_name * length(values))
+      items(values, left - @record_bytes - @field_bytes * length(values))
     else
-      raise ArgumentError, "term_to_binary: a kind of term that this library does not know"
+      raise ArgumentError, "BoundedBinary.term_to_binary/2 does not know this kind of term"
     end
   end
 
@@ -124,7 +124,7 @@ defmodule BoundedBinary.Encode do
   defp items([item | items], left), do: items(items, size(item, left))
   defp items(tail, left), do: size(tail, left)
 
-  # The length of a list that is written as a string, else nil.
+  # The length of a list that is encoded as a string, else nil.
   defp string(_list, length) when length > @longest_string, do: nil
   defp string([], length), do: length
   defp string([byte | list], length) when byte in 0..255, do: string(list, length + 1)

@@ -1,24 +1,33 @@
 defmodule BoundedBinary.File do
   @moduledoc false
-  # A file into a charged binary. Room for its size is charged before the first byte is read; what has no
-  # size (`/proc`) is read in charged pieces and put together at the end. A file that grows meanwhile is read up to the
-  # size that it had: it may grow faster than it is read.
+  # Reads a file into a charged binary. Its size is charged before the first byte is read. A file without a size (`/proc`) is
+  # read in charged pieces, which are concatenated at the end. A file that grows is read up to the size that it had, because
+  # it may grow faster than it is read.
 
-  alias BoundedBinary.{Concat, Filling}
+  alias BoundedBinary.{Builder, Concat}
 
-  @piece 256 * 1024
+  @piece_bytes 256 * 1024
 
-  @doc "The content of `path`, of at most `max_bytes`."
+  @doc "Reads `path`, which may have at most `max_bytes`."
   def read(path, max_bytes) do
-    # Before it is opened: to open a pipe that nobody writes to would wait for ever, where no signal arrives.
-    with {:ok, size} <- size(path),
-         {:ok, file} <- :file.open(path, [:read, :raw, :binary]) do
+    with {:ok, file, size} <- open(path) do
       try do
         read_open(file, size, max_bytes)
       after
         :file.close(file)
       end
     end
+  end
+
+  @doc """
+  Opens `path` for raw reading: `{:ok, file, size}`, or the error `:eisdir` for a folder and `:enotsup` for a device, a pipe or a
+  socket. The kind is checked first: opening a pipe without a writer would block a thread of the VM for ever, and could not
+  be interrupted.
+  """
+  def open(path) do
+    with {:ok, size} <- size(path),
+         {:ok, file} <- :file.open(path, [:read, :raw, :binary]),
+         do: {:ok, file, size}
   end
 
   defp size(path) do
@@ -35,24 +44,24 @@ defmodule BoundedBinary.File do
 
   defp read_open(_file, size, max_bytes) when size > max_bytes, do: {:error, :efbig}
 
-  # What the system makes up as it is read.
+  # A file whose content the kernel generates while it is read.
   defp read_open(file, 0, max_bytes) do
     with {:ok, pieces} <- read_pieces(file, 0, max_bytes, []), do: {:ok, concat(pieces)}
   end
 
-  defp read_open(file, size, _max_bytes), do: fill(file, Filling.new(size), size)
+  defp read_open(file, size, _max_bytes), do: fill(file, Builder.new(size), size)
 
-  # A file that has shrunk ends early.
-  defp fill(file, filling, left) do
-    case left > 0 && :file.read(file, min(left, @piece)) do
-      {:ok, piece} -> fill(file, Filling.append(filling, piece), left - byte_size(piece))
+  # The file may have shrunk: the result then ends early.
+  defp fill(file, builder, left) do
+    case left > 0 && :file.read(file, min(left, @piece_bytes)) do
+      {:ok, piece} -> fill(file, Builder.append(builder, piece), left - byte_size(piece))
       {:error, reason} -> {:error, reason}
-      _end -> {:ok, Filling.finish(filling)}
+      _end -> {:ok, Builder.finish(builder)}
     end
   end
 
   defp read_pieces(file, size, max_bytes, pieces) do
-    case :file.read(file, @piece) do
+    case :file.read(file, @piece_bytes) do
       {:ok, piece} when size + byte_size(piece) > max_bytes ->
         {:error, :efbig}
 
@@ -68,5 +77,5 @@ defmodule BoundedBinary.File do
   end
 
   defp charged(piece),
-    do: piece |> byte_size() |> Filling.new() |> Filling.append(piece) |> Filling.finish()
+    do: piece |> byte_size() |> Builder.new() |> Builder.append(piece) |> Builder.finish()
 end

@@ -1,19 +1,20 @@
 defmodule BoundedBinary.Inflate do
   @moduledoc false
-  # Decompression whose memory is that of the result and no more. How much comes out is found first, by
-  # inflating without keeping anything, so a bomb ends there; then room for exactly that is charged and
-  # the data inflated again. What is small is kept at once, and a size that gzip declares is tried first.
+  # Decompresses data with no more memory than the result takes. The first pass discards the output and finds its size, so a
+  # decompression bomb ends there. Then that size is charged and the data inflated again. Small results are kept in the
+  # first pass. A size that gzip declares is tried before a first pass.
 
-  alias Bounded.{Arena, Native}
-  alias BoundedBinary.{DecodeError, Filling}
+  alias Bounded.Native
+  alias BoundedBinary.{Builder, DecodeError}
+  alias Quota.Account.Reservation
 
-  # Kept while counting: results up to this size are inflated once.
-  @kept 64 * 1024
+  # Output up to this size is kept in the first pass, which is then the only one.
+  @kept_bytes 64 * 1024
 
-  # Deflate cannot do better than 1032 to 1 (zlib's technical notes): a larger declared size is a lie.
+  # The best ratio of deflate (zlib's technical notes). A larger declared size is wrong.
   @best_ratio 1032
 
-  @doc "Inflates `data` of `format`, to at most `max_bytes` and `max_ratio` times as many bytes."
+  @doc "Inflates `data` of `format` to at most `max_bytes`, and at most `max_ratio` times its size."
   def run(data, format, max_bytes, max_ratio) do
     format = detect(format, data)
     limit = limit(data, max_bytes, max_ratio)
@@ -27,7 +28,7 @@ defmodule BoundedBinary.Inflate do
     end
   end
 
-  # How many bytes the result may have, and by which option. An atom is more than every number.
+  # The maximum size of the result and the option that sets it. The atom `:infinity` is larger than every number.
   defp limit(_data, max_bytes, :infinity), do: {max_bytes, :max_bytes}
 
   defp limit(data, max_bytes, max_ratio) do
@@ -38,36 +39,39 @@ defmodule BoundedBinary.Inflate do
       else: {by_ratio, {:max_ratio, max_ratio}}
   end
 
-  @doc "Inflates zlib `data` that comes to `size` bytes behind `prefix`, or returns `:error`."
+  @doc "Returns `{:ok, binary}`, `prefix` and the inflated zlib `data`, or `:error` if that is not `size` bytes."
   def exactly(data, prefix, size) do
-    filling = Filling.new(byte_size(prefix) + size)
-    fill_into(Filling.append(filling, prefix), data, :zlib, size)
+    builder = Builder.new(byte_size(prefix) + size)
+    fill_into(Builder.append(builder, prefix), data, :zlib, size)
   end
 
   defp counted(data, format, limit) do
     case fold(data, format, {0, []}, &count(&1, &2, limit)) do
-      {size, kept} when size <= @kept -> kept |> Enum.reverse() |> :erlang.iolist_to_binary()
-      {size, _} -> data |> fill(format, size) |> elem(1)
+      {size, kept} when size <= @kept_bytes ->
+        kept |> Enum.reverse() |> :erlang.iolist_to_binary()
+
+      {size, _} ->
+        data |> fill(format, size) |> elem(1)
     end
   end
 
   defp count(output, {size, kept}, {max_bytes, option}) do
     case size + :erlang.iolist_size(output) do
       size when size > max_bytes -> raise beyond(max_bytes, option)
-      size when size > @kept -> {room!(size), []}
+      size when size > @kept_bytes -> {room!(size), []}
       size -> {size, [output | kept]}
     end
   end
 
-  # Counting goes on only while the account could still take the result.
+  # The first pass goes on only while the quota could still hold the result.
   defp room!(size) do
-    Arena.charged(fn -> Native.binary_room(size) end, true)
+    Reservation.charged(fn -> Native.binary_room(size) end, true)
     size
   end
 
-  defp fill(data, format, size), do: size |> Filling.new() |> fill_into(data, format, size)
+  defp fill(data, format, size), do: size |> Builder.new() |> fill_into(data, format, size)
 
-  defp fill_into(filling, data, format, size) do
+  defp fill_into(builder, data, format, size) do
     left =
       fold(data, format, size, fn output, left ->
         case left - :erlang.iolist_size(output) do
@@ -75,21 +79,21 @@ defmodule BoundedBinary.Inflate do
             throw(:wrong_size)
 
           left ->
-            append(filling, output)
+            append(builder, output)
             left
         end
       end)
 
-    if left == 0, do: {:ok, Filling.finish(filling)}, else: :error
+    if left == 0, do: {:ok, Builder.finish(builder)}, else: :error
   catch
     :wrong_size -> :error
   end
 
-  defp append(filling, output) do
-    output |> :erlang.iolist_to_iovec() |> Enum.each(&Filling.append(filling, &1))
+  defp append(builder, output) do
+    output |> :erlang.iolist_to_iovec() |> Enum.each(&Builder.append(builder, &1))
   end
 
-  # Every piece of output in turn, never more than zlib's buffer at once.
+  # Calls `fun` with each piece of output, which is at most as large as zlib's buffer.
   defp fold(data, format, acc, fun) do
     zlib = :zlib.open()
 
@@ -115,7 +119,7 @@ defmodule BoundedBinary.Inflate do
       {:need_dictionary, _adler, _output} ->
         raise DecodeError.new(
                 :malformed,
-                "compressed with a preset dictionary, which is not here"
+                "compressed with a preset dictionary, which is not supported"
               )
 
       output ->
@@ -130,13 +134,13 @@ defmodule BoundedBinary.Inflate do
     :zlib.inflateEnd(zlib)
   rescue
     ErlangError ->
-      reraise DecodeError.new(:truncated, "compressed data ends too early"), __STACKTRACE__
+      reraise DecodeError.new(:truncated, "compressed data is truncated"), __STACKTRACE__
   end
 
   defp malformed(%ErlangError{original: reason}) do
     DecodeError.new(
       :malformed,
-      "compressed data is damaged, or of another format (#{inspect(reason)})"
+      "compressed data is damaged or has another format (#{inspect(reason)})"
     )
   end
 
@@ -145,11 +149,12 @@ defmodule BoundedBinary.Inflate do
   defp beyond(max_bytes, {:max_ratio, max_ratio}) do
     DecodeError.new(
       :limit,
-      "decoded, it takes more than #{max_bytes} bytes, #{max_ratio} times its size (option max_ratio)"
+      "decoded, it takes more than #{max_bytes} bytes, #{max_ratio} times its size (option max_ratio). " <>
+        "If you trust the data, pass a larger max_ratio"
     )
   end
 
-  @doc "The error for what comes to more than `max_bytes`."
+  @doc "Returns the error for a result of more than `max_bytes`."
   def limit(max_bytes) do
     DecodeError.new(:limit, "decoded, it takes more than #{max_bytes} bytes (option max_bytes)")
   end
@@ -158,11 +163,13 @@ defmodule BoundedBinary.Inflate do
   defp detect(:auto, _), do: :zlib
   defp detect(format, _), do: format
 
-  # Gzip ends with the size of its last member, modulo 4 GiB; of several members it is too small, and
-  # then the data is counted after all.
+  # Gzip data ends with the size of its last member, modulo 4 GiB. With several members it is too small, and the data is
+  # counted after all.
   defp declared(:gzip, data, max_bytes) when byte_size(data) > 18 do
     <<size::little-32>> = binary_part(data, byte_size(data), -4)
-    if size > @kept and size <= max_bytes and size <= @best_ratio * byte_size(data), do: size
+
+    if size > @kept_bytes and size <= max_bytes and size <= @best_ratio * byte_size(data),
+      do: size
   end
 
   defp declared(_format, _data, _max_bytes), do: nil
@@ -171,7 +178,7 @@ defmodule BoundedBinary.Inflate do
   defp window_bits(:zlib), do: 15
   defp window_bits(:raw), do: -15
 
-  # As `:zlib.gunzip/1` and `:zlib.uncompress/1` do: gzip members may follow each other.
+  # Like `:zlib.gunzip/1` and `:zlib.uncompress/1`: gzip data may have several members.
   defp end_of_stream(:gzip), do: :reset
   defp end_of_stream(_), do: :cut
 end

@@ -1,14 +1,14 @@
 defmodule BoundedBinary.Split do
   @moduledoc false
-  # Pieces of a binary, or lines of a source of chunks, found when they are asked for. Each is a copy, so that none keeps
-  # the whole alive.
+  # Lazy streams of the pieces of a binary and of the lines of chunks. Each piece or line is a copy, so that it does not
+  # keep its source alive.
 
   alias Bounded.Bytes
   alias BoundedBinary.{Concat, Copy, DecodeError}
 
   @newline "\n"
 
-  @doc "`BoundedBinary.split/3`."
+  @doc "Implements `BoundedBinary.split/3`."
   def pieces(binary, separator, trim) do
     pattern = :binary.compile_pattern(separator)
     Stream.resource(fn -> {aligned(binary), 0} end, &piece(&1, pattern, trim), fn _ -> :ok end)
@@ -31,7 +31,7 @@ defmodule BoundedBinary.Split do
   defp kept(_binary, _from, 0, true), do: []
   defp kept(binary, from, length, _trim), do: [Copy.run(binary_part(binary, from, length))]
 
-  @doc "`BoundedBinary.lines/2`."
+  @doc "Implements `BoundedBinary.lines/2`."
   def lines(binary, max_bytes) when is_binary(binary), do: lines([binary], max_bytes)
 
   def lines(chunks, max_bytes) do
@@ -46,7 +46,8 @@ defmodule BoundedBinary.Split do
     )
   end
 
-  # A stream of the lines that end in this chunk, and what is begun: copies of its parts, last first, with their size.
+  # Returns a stream of the lines that end in this chunk, and the unfinished line: copies of its parts, last first, with
+  # their size.
   defp cut(chunk, {parts, size}, pattern, max_bytes) when is_binary(chunk) do
     chunk = aligned(chunk)
 
@@ -70,7 +71,8 @@ defmodule BoundedBinary.Split do
 
   defp cut(chunk, _begun, _pattern, _max_bytes) do
     raise ArgumentError,
-          "lines: the source is a binary or gives binaries, got: #{inspect(chunk, limit: 3)}"
+          "the source of BoundedBinary.lines/2 must be a binary or an enumerable of binaries, " <>
+            "got a chunk: #{inspect(chunk, limit: 3)}"
   end
 
   defp ended(chunk, from, until, first, pattern, max_bytes) do
@@ -88,7 +90,7 @@ defmodule BoundedBinary.Split do
     )
   end
 
-  # Where the line that this chunk begins and does not end starts.
+  # The offset of the line that begins in this chunk and does not end in it.
   defp last_line(chunk), do: last_line(chunk, byte_size(chunk))
 
   defp last_line(_chunk, 0), do: 0
@@ -105,7 +107,7 @@ defmodule BoundedBinary.Split do
   defp finish(parts, part),
     do: [part | parts] |> Enum.reverse() |> Concat.run() |> finish_joined()
 
-  # What is joined is a copy already: only a carriage return at its end has to go.
+  # A joined line is a copy already. Only a carriage return at its end is removed.
   defp finish_joined(line) do
     case without_return(line) do
       ^line -> line

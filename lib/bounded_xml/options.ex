@@ -1,35 +1,15 @@
 defmodule BoundedXml.Options do
   @moduledoc false
-  # Validates the options of `BoundedXml` and turns them into what the native parser is made of.
+  # Validates the options of `BoundedXml`. The native parser takes the fields that it needs out of the struct, by their names:
+  # see `native/nif/src/xml/config.rs`.
 
   alias Bounded.Native
+  alias BoundedXml.Limits
 
-  @kib 1024
-  @mib 1024 * 1024
-
-  # `:strict` divides the limits in bytes by 8, `:trusted` multiplies these and the counts by 64.
-  @bytes [
-    max_name_bytes: 1 * @kib,
-    max_attribute_bytes: 4 * @mib,
-    max_token_bytes: 8 * @mib,
-    max_dtd_bytes: 64 * @kib,
-    max_entity_bytes: 1 * @mib,
-    max_text_bytes: 4 * @mib,
-    max_record_bytes: 16 * @mib
-  ]
-  @counts [
-    max_depth: 256,
-    max_attributes: 256,
-    max_namespaces: 128,
-    max_entities: 2_500,
-    max_entity_expansions: 500_000,
-    max_entity_depth: 20,
-    max_amplification: 100,
-    max_recoveries: 100_000
-  ]
-  @totals [max_bytes: :infinity, max_elements: :infinity]
-  @limits @bytes ++ @counts ++ @totals
+  @limits Limits.defaults()
   @limit_names Keyword.keys(@limits)
+  @record_limits Limits.records()
+  @unlimited for {limit, :infinity} <- @limits, do: limit
 
   # Offsets within a token are 32 bits wide.
   @largest_limit 1_073_741_824
@@ -48,11 +28,14 @@ defmodule BoundedXml.Options do
             :recover,
             :on_recover
           ] ++
-            (@limit_names -- [:max_record_bytes])
+            (@limit_names -- @record_limits)
   @allowed %{
     stream: @common ++ [:emit, :text, :positions, :chunk_bytes, :max_ratio],
-    select: @common ++ [:max_ratio, :chunk_bytes, :max_record_bytes, :prefixes],
-    parser: @common ++ [:emit, :text, :positions]
+    select:
+      @common ++ [:max_ratio, :chunk_bytes, :prefixes, :fields, :required] ++ @record_limits,
+    parser: @common ++ [:emit, :text, :positions],
+    record_parser: @common ++ [:prefixes] ++ @record_limits,
+    parse: (@common -- [:roots]) ++ [:max_ratio, :chunk_bytes] ++ @record_limits
   }
 
   defstruct [
@@ -64,6 +47,8 @@ defmodule BoundedXml.Options do
               text: :pieces,
               positions: false,
               prefixes: %{},
+              fields: nil,
+              required: [],
               max_ratio: 1_000,
               recover: [],
               on_recover: nil,
@@ -71,20 +56,19 @@ defmodule BoundedXml.Options do
               chunk_bytes: @chunk_bytes
             ] ++ @limits
 
-  @doc "The options of `use`, one of `:stream`, `:select` and `:parser`, checked."
+  @doc "Validates the options of `use`: `:stream`, `:select` or `:parser`."
   def validate!([], _use), do: %__MODULE__{}
 
   def validate!(options, use) do
     known!(options, Map.fetch!(@allowed, use))
     {preset, options} = Keyword.pop(options, :limits, :default)
     Enum.each(options, &check!/1)
-    preset(preset) |> struct!(options) |> with_prefixes!(options)
+    preset(preset) |> struct!(options) |> with_prefixes!(options) |> with_recovered()
   end
 
-  # An unknown option is listed once, however often it was given, and so is each that there is.
+  # Lists each unknown and each known option once.
   defp known!(options, allowed) do
-    Keyword.keyword?(options) ||
-      raise ArgumentError, "options are a keyword list, got: #{inspect(options, limit: 5)}"
+    Quota.Options.keyword!(options)
 
     case options |> Keyword.keys() |> Enum.uniq() |> Enum.reject(&(&1 in allowed)) do
       [] ->
@@ -96,50 +80,23 @@ defmodule BoundedXml.Options do
     end
   end
 
-  # Prefixes mean something only where names have namespaces.
+  # Prefixes need namespaces.
   defp with_prefixes!(%{prefixes: prefixes} = options, _given) when prefixes == %{}, do: options
 
   defp with_prefixes!(options, given) do
     given[:namespaces] == false &&
-      raise ArgumentError, "prefixes: stand for namespaces, which namespaces: false turns off"
+      raise ArgumentError, ":prefixes needs namespaces: true, got: namespaces: false"
 
     %{options | namespaces: true}
   end
 
-  @doc "The options as `Bounded.Native.xml_open/5` and `xml_new/1` take them."
-  def config(%__MODULE__{} = options) do
-    {
-      options.namespaces,
-      options.doctype == :reject,
-      options.encoding,
-      options.skip_whitespace,
-      options.text == :joined,
-      options.positions,
-      options.roots == :many,
-      recover(options),
-      List.to_tuple(for event <- @emitted, do: event in options.emit),
-      List.to_tuple(for limit <- @limit_names, do: native(Map.fetch!(options, limit)))
-    }
-  end
-
-  defp recover(%{recover: recover, on_recover: fun}) do
-    asked = if recover == :all, do: @recovered, else: recover
-    List.to_tuple(for(kind <- @recovered, do: kind in asked) ++ [fun != nil])
-  end
-
-  defp native(:infinity), do: nil
-  defp native(limit), do: limit
+  # Lists each kind once, for the native parser.
+  defp with_recovered(%{recover: :all} = options), do: %{options | recover: @recovered}
+  defp with_recovered(options), do: %{options | recover: Enum.uniq(options.recover)}
 
   defp preset(:default), do: %__MODULE__{}
-
-  defp preset(:strict) do
-    struct!(%__MODULE__{doctype: :reject}, for({key, n} <- @bytes, do: {key, div(n, 8)}))
-  end
-
-  defp preset(:trusted) do
-    struct!(%__MODULE__{}, for({key, n} <- @bytes ++ @counts, do: {key, n * 64}))
-  end
-
+  defp preset(:strict), do: struct!(%__MODULE__{doctype: :reject}, Limits.strict())
+  defp preset(:trusted), do: struct!(%__MODULE__{}, Limits.trusted())
   defp preset(other), do: invalid!(:limits, ":strict, :default or :trusted", other)
 
   defp check!({key, value}) when key in [:namespaces, :skip_whitespace, :positions] do
@@ -186,6 +143,9 @@ defmodule BoundedXml.Options do
       invalid!(:on_recover, "a function that takes {kind, text, {line, column}}", value)
   end
 
+  # `BoundedXml.Selection` checks these.
+  defp check!({key, _value}) when key in [:fields, :required], do: true
+
   defp check!({:encoding, nil}), do: true
 
   defp check!({:encoding, value}) do
@@ -194,8 +154,8 @@ defmodule BoundedXml.Options do
 
     (String.valid?(value) and Native.xml_encoding?(value)) ||
       raise ArgumentError,
-            "encoding: #{inspect(value, printable_limit: 40)} is not an encoding that is read. " <>
-              "BoundedXml.encodings/0 lists those that are"
+            ":encoding #{inspect(value, printable_limit: 40)} is not supported. " <>
+              "BoundedXml.encodings/0 lists the supported encodings"
   end
 
   defp check!({:chunk_bytes, value}) do
@@ -203,7 +163,7 @@ defmodule BoundedXml.Options do
       invalid!(:chunk_bytes, "a number of bytes from 1 to #{@chunk_bytes}", value)
   end
 
-  defp check!({key, value}) when key in [:max_bytes, :max_elements, :max_ratio] do
+  defp check!({key, value}) when key in [:max_ratio | @unlimited] do
     value == :infinity or (is_integer(value) and value in 1..@largest_total) ||
       invalid!(key, "a positive integer or :infinity", value)
   end

@@ -1,6 +1,6 @@
 defmodule BoundedXml.Parser do
   @moduledoc """
-  A parser that is fed: for sockets, and wherever bytes arrive rather than being asked for.
+  A push parser: the caller feeds it bytes as they arrive, for example from a socket.
 
       iex> {:ok, parser} = BoundedXml.Parser.new()
       iex> BoundedXml.Parser.feed(parser, "<a>one</")
@@ -10,66 +10,141 @@ defmodule BoundedXml.Parser do
       iex> BoundedXml.Parser.finish(parser)
       {:ok, [{:end_document, {}}]}
 
-  What it holds between calls (the unfinished token, names of open elements, declared entities) is
-  charged to the quota of the process that called `new/1`, see `Quota.run/3`, and is given back by
-  `finish/1`, after an error, or when nothing refers to the parser any more.
+  Between calls the parser keeps the unfinished token, the names of open elements and the declared entities. This memory
+  is charged to the quota of the process that called `new/1`, see `Quota.run/3`. It is released by `finish/1`, after an
+  error, or when the parser is garbage-collected.
 
-  A parser may be handed to another process, but only one can feed it at a time.
+  A parser may be sent to another process, but only one process can feed it at a time.
+
+  ## Records
+
+  With `select:`, which takes what `BoundedXml.select/3` takes as its path, a parser gives records instead of events: each selected
+  element as a tree, as soon as it ends. What is built of an unfinished one is part of the parser, so `feed/2` returns the
+  parser for the next call:
+
+      iex> {:ok, parser} = BoundedXml.Parser.new(select: "stream/*", max_record_bytes: 65_536)
+      iex> {:ok, [], parser} = BoundedXml.Parser.feed(parser, "<stream to='a'><message><bo")
+      iex> {:ok, records, parser} = BoundedXml.Parser.feed(parser, "dy>Hi</body></message><presence/>")
+      iex> records
+      [{"message", [], [{"body", [], ["Hi"]}]}, {"presence", [], []}]
+      iex> BoundedXml.Parser.feed(parser, "<iq/></stream")
+      ...> |> elem(1)
+      [{"iq", [], []}]
+
+  `:max_record_bytes`, `:max_record_elements` and `:max_record_depth` limit one record, see `BoundedXml.Limits`. A record beyond one of them
+  is an error that names it. `:max_token_bytes` and `:max_attribute_bytes` limit what is kept of a tag that has not ended.
+
+  Where the peer begins its document anew, as in XMPP after TLS and after authentication, `restart/1` does so.
   """
 
-  alias Bounded.{Arena, Native}
-  alias BoundedXml.{Errors, Iodata, Options, ParseError, ParserError, Progress, Recovery}
+  alias Bounded.Native
+  alias BoundedXml.{Errors, Feed, Options, ParseError, ParserError, Recovery, Selection}
+  alias BoundedXml.Source.Iodata
 
-  @enforce_keys [:ref]
-  defstruct [:ref, :on_recover]
+  # `built` is what the last call built of an unfinished record, `progress` tells whether another call was made since.
+  @enforce_keys [:ref, :options]
+  defstruct [:ref, :options, :selection, :progress, built: []]
 
-  @opaque t :: %__MODULE__{ref: reference, on_recover: nil | ({atom, String.t(), tuple} -> term)}
+  @opaque t :: %__MODULE__{
+            ref: reference,
+            options: struct,
+            selection: term,
+            progress: nil | non_neg_integer,
+            built: term
+          }
   @type error :: ParseError.t() | ParserError.t()
+  @type selected :: BoundedXml.tree() | {atom, BoundedXml.tree()}
 
   @part_bytes 65_536
 
   @doc """
-  A new parser, with the options of `BoundedXml.stream/2` but `:chunk_bytes`.
+  Returns a new parser. Takes the options of `BoundedXml.stream/2`, except `:chunk_bytes` and `:max_ratio`.
 
-  For a stream of elements one after the other, such as stanzas from a socket, give `roots: :many`; with
+  With `select:` it gives records. It then takes the options of `BoundedXml.select/3`, except `:chunk_bytes` and `:max_ratio`.
+
+  For a stream of elements that follow each other, such as stanzas from a socket, pass `roots: :many`. With
   `doctype: :reject`, none of them may have a document type.
 
-  Raises `ArgumentError` when an option is wrong, and `Quota.ExceededError` when the quota of the caller has no room for the
-  14 KiB that a parser takes before it has read anything.
+  Raises `ArgumentError` for an invalid option, and `Quota.ExceededError` when the quota of the caller has no room for the
+  14 KiB that a new parser takes.
   """
   @spec new(keyword) :: {:ok, t}
   def new(opts \\ []) do
-    options = Options.validate!(opts, :parser)
-    config = Options.config(options)
-    {:ok, ref} = Arena.charged(fn -> Native.xml_new({config, nil}) end)
-    {:ok, %__MODULE__{ref: ref, on_recover: options.on_recover}}
+    case Keyword.keyword?(opts) && Keyword.pop(opts, :select) do
+      {path, opts} when path != nil ->
+        trees_only!(path)
+        options = Options.validate!(opts, :record_parser)
+        start(options, Selection.parse!(path, options).native)
+
+      _ ->
+        start(Options.validate!(opts, :parser), nil)
+    end
+  end
+
+  defp trees_only!(path) do
+    is_list(path) and Enum.any?(path, &match?({_label, {_path, [_ | _]}}, &1)) &&
+      raise ArgumentError,
+            "a parser gives records as trees: select without fields:, got: #{inspect(path, limit: 5)}"
+  end
+
+  defp start(options, selection) do
+    {:more, [], feed} = Feed.next(Feed.new({options, selection}), Feed.nothing(), false)
+    {:ok, fed(%__MODULE__{ref: feed.parser, options: options, selection: selection}, feed)}
   end
 
   @doc """
-  Takes iodata of any size and gives the events that it completes.
+  Ends the document wherever it is, gives the memory of the parser back, and returns a parser with the same options for the
+  document that comes instead.
 
-  An error comes with the events before it; every later call gives the same error again. Raises
-  `Quota.ExceededError` when the quota that the parser is charged to has no room; `ArgumentError` for
-  what is not iodata. If the call had taken a part of its input by then, the events of that are lost, so the
-  parser is closed: later calls give a `BoundedXml.ParserError` with the reason `:interrupted`. Otherwise the same can
-  be fed again.
+      iex> {:ok, parser} = BoundedXml.Parser.new(select: "stream/*")
+      iex> {:ok, [{"auth", [], []}], parser} = BoundedXml.Parser.feed(parser, "<stream><auth/>")
+      iex> {:ok, parser} = BoundedXml.Parser.restart(parser)
+      iex> {:ok, [{"bind", [], []}], _parser} = BoundedXml.Parser.feed(parser, "<?xml version='1.0'?><stream><bind/>")
+
+  It forgets all that it was given before: an unfinished record and an error too. Raises what `new/1` raises.
   """
-  @spec feed(t, iodata) :: {:ok, [BoundedXml.event()]} | {:error, error, [BoundedXml.event()]}
-  def feed(%__MODULE__{} = parser, iodata) do
-    feed(parser, Iodata.new(iodata), [])
+  @spec restart(t) :: {:ok, t}
+  def restart(%__MODULE__{} = parser) do
+    Native.xml_close(parser.ref)
+    start(parser.options, parser.selection)
   end
 
-  defp feed(parser, iodata, batches) do
+  @doc """
+  Parses iodata of any size and returns the events that it completes: `{:ok, events}`. A parser of records returns
+  `{:ok, records, parser}`, and the next call takes that parser.
+
+  An error comes with the events or records before it. Every later call returns the same error.
+
+  Raises `Quota.ExceededError` when the quota to which the parser is charged has no room, and `ArgumentError` for a term
+  that is not iodata. If the call had parsed a part of its input by then, the events of that part are lost and the parser is
+  closed: later calls return a `BoundedXml.ParserError` with the reason `:interrupted`. Otherwise the parser is unchanged
+  and the caller can feed it again.
+  """
+  @spec feed(t, iodata) ::
+          {:ok, [BoundedXml.event()]}
+          | {:ok, [selected], t}
+          | {:error, error, [BoundedXml.event() | selected]}
+  def feed(%__MODULE__{} = parser, iodata) do
+    with :ok <- fresh(parser),
+         {:ok, batches, feed} <- feed(parser, resumed(parser), Iodata.new(iodata), []) do
+      answer(fed(parser, feed), events(batches))
+    end
+  end
+
+  defp answer(%{selection: nil}, events), do: {:ok, events}
+  defp answer(parser, records), do: {:ok, records, parser}
+
+  defp feed(parser, feed, iodata, batches) do
     case Iodata.take(iodata, @part_bytes) do
       {:ok, part, rest} ->
-        with {:ok, batches} <- parse(parser, part, false, batches),
-             do: feed(parser, rest, batches)
+        with {:ok, batches, feed} <- parse(feed, parser.options.on_recover, part, false, batches),
+             do: feed(parser, feed, rest, batches)
 
       :none when batches == [] ->
-        nothing(parser.ref)
+        with {:ok, []} <- nothing(parser.ref), do: {:ok, [[]], feed}
 
       :none ->
-        {:ok, events(batches)}
+        {:ok, batches, feed}
 
       {:invalid, term} ->
         if batches != [], do: Native.xml_interrupt(parser.ref)
@@ -78,15 +153,41 @@ defmodule BoundedXml.Parser do
   end
 
   @doc """
-  Says that nothing follows. The parser is closed; feeding it again is an error.
+  Ends the document and closes the parser. Feeding it again is an error.
   """
-  @spec finish(t) :: {:ok, [BoundedXml.event()]} | {:error, error, [BoundedXml.event()]}
+  @spec finish(t) ::
+          {:ok, [BoundedXml.event() | selected]}
+          | {:error, error, [BoundedXml.event() | selected]}
   def finish(%__MODULE__{} = parser) do
-    with {:ok, batches} <- parse(parser, {"", 0, 0}, true, []), do: {:ok, events(batches)}
+    with :ok <- fresh(parser),
+         {:ok, batches, _feed} <-
+           parse(resumed(parser), parser.options.on_recover, Feed.nothing(), true, []),
+         do: {:ok, events(batches)}
   end
 
+  # What is built of a record belongs to one state of the native parser.
+  defp fresh(%{selection: nil}), do: :ok
+
+  defp fresh(%{ref: ref, progress: progress}) do
+    case Native.xml_progress(ref) do
+      now when is_integer(now) and now != progress ->
+        {:error, %ParserError{reason: :stale}, []}
+
+      _same_or_closed ->
+        :ok
+    end
+  end
+
+  defp resumed(%{ref: ref, built: built}), do: %{Feed.resume(ref) | built: built}
+
+  defp fed(%{selection: nil} = parser, _feed), do: parser
+
+  defp fed(parser, feed),
+    do: %{parser | built: feed.built, progress: Native.xml_progress(parser.ref)}
+
   @doc """
-  How far the parser has read: line and column from 1, columns in characters, and the offset in bytes.
+  Returns the position up to which the parser has read: line and column from 1, columns in characters, and the offset in
+  bytes.
   """
   @spec position(t) ::
           {:ok, %{line: pos_integer, column: pos_integer, byte_offset: non_neg_integer}}
@@ -101,36 +202,21 @@ defmodule BoundedXml.Parser do
     end
   end
 
-  defp parse(
-         %{ref: ref, on_recover: on_recover} = parser,
-         {binary, offset, length},
-         last?,
-         batches,
-         built \\ [],
-         progress \\ Progress.new()
-       ) do
-    nif = fn -> Native.xml_feed(ref, binary, offset, length, last?, built) end
+  defp parse(feed, on_recover, part, last?, batches) do
+    case next(feed, part, last?, batches) do
+      {:error, error} ->
+        {:error, error, events(batches)}
 
-    case charged(nif, ref, batches) do
-      {:ok, {:full, [], built, _ref}} ->
-        case Progress.note(progress, ref) do
-          {:ok, progress} -> parse(parser, {"", 0, 0}, last?, taken(batches), built, progress)
-          {:error, error} -> {:error, error, events(batches)}
-        end
-
-      {:ok, {:full, events, built, _ref}} ->
+      {:full, events, feed} ->
         events = Recovery.report(events, on_recover)
-        parse(parser, {"", 0, 0}, last?, [events | batches], built)
+        parse(feed, on_recover, Feed.nothing(), last?, [events | batches])
 
-      {:ok, {_more_or_done, events, _built, _ref}} ->
-        {:ok, [Recovery.report(events, on_recover) | batches]}
-
-      {:error, reason} ->
-        {:error, Errors.exception(reason), events(batches)}
+      {_more_or_done, events, feed} ->
+        {:ok, [Recovery.report(events, on_recover) | batches], feed}
     end
   end
 
-  # Nothing to take, which a parser that takes nothing any more says as well.
+  # Empty input: returns no events, or the error of a closed parser.
   defp nothing(ref) do
     case Native.xml_position(ref) do
       {:ok, _position} -> {:ok, []}
@@ -138,19 +224,15 @@ defmodule BoundedXml.Parser do
     end
   end
 
-  # Something was, even where there are no events yet.
-  defp taken([]), do: [[]]
-  defp taken(batches), do: batches
+  # Nothing was parsed yet, so refused input can be fed again.
+  defp next(feed, part, last?, []), do: Feed.next(feed, part, last?)
 
-  # Nothing was taken before: what is refused can be fed again.
-  defp charged(nif, _ref, []), do: Arena.charged(nif)
-
-  # Whoever catches what is raised must not go on with a gap.
-  defp charged(nif, ref, _batches) do
-    Arena.charged(nif)
+  # Closes the parser before it raises, so that a caller that rescues does not go on without the lost events.
+  defp next(feed, part, last?, _batches) do
+    Feed.next(feed, part, last?)
   catch
     kind, reason ->
-      Native.xml_interrupt(ref)
+      Native.xml_interrupt(feed.parser)
       :erlang.raise(kind, reason, __STACKTRACE__)
   end
 

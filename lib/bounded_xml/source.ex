@@ -1,13 +1,14 @@
 defmodule BoundedXml.Source do
   @moduledoc false
-  # Where the bytes of a document come from: a binary, a file, or an enumerable of iodata. A part is
+  # The source of a document's bytes: a binary, a file, or an enumerable of iodata. A part is
   # `{binary, offset, length}` of at most `chunk_bytes` bytes, so that a large binary is neither
-  # copied nor cut into sub-binaries. Only what does not start on a byte is: each look would copy it whole.
+  # copied nor cut into sub-binaries. Only parts of a binary that does not start on a byte are copied,
+  # because the VM would copy all of it for each NIF call.
   #
-  # A source that raises or ends has closed itself: `close/1` is for one that is left early.
+  # A source closes itself when it ends or raises. `close/1` is for a source that is left early.
 
   alias Bounded.Bytes
-  alias BoundedXml.{CompressedFile, Iodata}
+  alias BoundedXml.Source.{CompressedFile, Iodata}
 
   @doc "Raises `ArgumentError` unless `source` can be opened as one."
   def validate!(source) when is_binary(source) or is_list(source), do: source
@@ -22,7 +23,7 @@ defmodule BoundedXml.Source do
 
     options in [[], [:compressed]] ||
       raise ArgumentError,
-            "{:file, path, options} takes the option :compressed, got: #{inspect(options, limit: 5)}"
+            "the options of {:file, path, options} must be [] or [:compressed], got: #{inspect(options, limit: 5)}"
 
     source
   end
@@ -30,7 +31,7 @@ defmodule BoundedXml.Source do
   def validate!(source) do
     Enumerable.impl_for(source) ||
       raise ArgumentError,
-            "a source is a binary, {:file, path} or an enumerable of iodata, got: #{inspect(source, limit: 5)}"
+            "the source must be a binary, {:file, path} or an enumerable of iodata, got: #{inspect(source, limit: 5)}"
 
     source
   end
@@ -41,8 +42,8 @@ defmodule BoundedXml.Source do
   end
 
   @doc """
-  Opens a source in the calling process, which a raw file belongs to from then on. What is decompressed may be
-  `max_ratio` times as large as the file.
+  Opens a source in the calling process, which owns a raw file from then on. The decompressed size of a file may be at
+  most `max_ratio` times its compressed size.
   """
   def open({:file, path, options}, max_ratio) do
     {:file, file, path} = source = open({:file, path}, max_ratio)
@@ -60,8 +61,8 @@ defmodule BoundedXml.Source do
   defp open({:file, path}) do
     path = IO.chardata_to_string(path)
 
-    case :file.open(path, [:raw, :binary, :read]) do
-      {:ok, file} -> {:file, file, path}
+    case BoundedBinary.File.open(path) do
+      {:ok, file, _size} -> {:file, file, path}
       {:error, reason} -> raise File.Error, reason: reason, action: "open", path: path
     end
   end
@@ -71,7 +72,7 @@ defmodule BoundedXml.Source do
     {:iodata, Iodata.new([]), &Enumerable.reduce(enumerable, &1, step)}
   end
 
-  @doc "`{part, last?, source}`, where `last?` says that nothing can follow, or `:eof`."
+  @doc "Returns `:eof` or `{part, last?, source}`. After a part with `last?`, none follows."
   def next({:binary, binary, offset}, chunk_bytes) do
     left = byte_size(binary) - offset
 
@@ -107,7 +108,9 @@ defmodule BoundedXml.Source do
 
       {:invalid, term} ->
         close(source)
-        raise ArgumentError, "the source gave what is not iodata: #{inspect(term, limit: 5)}"
+
+        raise ArgumentError,
+              "the source returned a term that is not iodata: #{inspect(term, limit: 5)}"
     end
   end
 
@@ -122,7 +125,7 @@ defmodule BoundedXml.Source do
     end
   end
 
-  @doc "Closes what is open: a file, or the enumeration of an enumerable."
+  @doc "Closes the file, or the enumeration of an enumerable."
   def close(%CompressedFile{} = source), do: CompressedFile.close(source)
   def close({:file, file, _path}), do: :file.close(file)
 

@@ -1,23 +1,25 @@
 defmodule Quota.Limit do
   @moduledoc false
-  # A limit on the calling process for its life: `Quota.put_limit/2`. All that is known of it is in the
-  # account, which is found by pid.
+  # Implements `Quota.put_limit/2`: a limit on the calling process for its life. All of its state is in the account, which is
+  # found by pid.
 
-  alias Bounded.Native
-  alias Quota.{Captures, Guard, Options, Plan, Run, Sweeper, Tracer, Vm}
+  alias Bounded.{Native, Vm}
+  alias Quota.{Options, Preload, Run}
+  alias Quota.Run.Captures
+  alias Quota.Watch.{Guard, OrphanMonitor, Policy, Tracer}
 
   def put(limit, opts) do
     options = Options.validate!(limit, opts)
-    Vm.prepare()
+    Preload.ensure()
     Captures.check_label!(limit, options)
     before = before()
-    account = Run.account(limit, options)
+    account = Run.account(limit, options, nil)
     Run.admit(options, account, limit)
-    plan = Plan.new(options, true)
-    install(account, limit, plan, before)
+    policy = Policy.new(options, true)
+    install(account, limit, policy, before)
   end
 
-  # The account of the limit that is replaced, or nil.
+  # The account of the previous limit, or nil.
   defp before do
     process = self()
 
@@ -28,30 +30,30 @@ defmodule Quota.Limit do
     end
   end
 
-  # Whatever may find that there are as many processes as there can be comes first, so that a limit is installed as a whole
-  # or the one before stays.
-  defp install(account, limit, plan, before) do
-    guard = start_watching(account, plan)
+  # Processes are started first, because the process table may be full. Then either the whole limit is installed or the
+  # previous one stays.
+  defp install(account, limit, policy, before) do
+    guard = start_watching(account, policy)
     if before, do: remove(before)
-    attach(account, limit, plan, guard)
+    attach(account, limit, policy, guard)
   end
 
-  defp attach(account, limit, plan, guard) do
+  defp attach(account, limit, policy, guard) do
     Native.account_attach(account, self())
-    Tracer.trace_self(account, limit, plan)
+    Tracer.trace_self(account, limit, policy)
     Native.account_guarded(account, guard)
     :ok
   rescue
-    # The tracer may need a process as well.
+    # The tracer may have to start a process.
     error in SystemLimitError ->
       Guard.stop(guard)
       uninstall(account)
       reraise error, __STACKTRACE__
   end
 
-  defp start_watching(account, plan) do
-    Sweeper.ensure()
-    Guard.start(self(), self(), account, plan)
+  defp start_watching(account, policy) do
+    OrphanMonitor.ensure()
+    Guard.start(self(), self(), account, policy)
   rescue
     error in SystemLimitError ->
       Native.account_close(account)

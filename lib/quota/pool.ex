@@ -1,8 +1,9 @@
 defmodule Quota.Pool do
   @moduledoc """
-  Promises only the memory that the node has: the sum of all limits that run in a pool never exceeds its size.
+  Admits work only while the node has the memory for it: the limits that run in a pool never add up to more than the
+  pool's size.
 
-  Start it with the application, then name it where work runs:
+  Start a pool with the application, then name it in `Quota.run/3`:
 
       children = [
         {Quota.Pool, name: MyApp.Memory, size: {:fraction, 0.7}}
@@ -10,53 +11,52 @@ defmodule Quota.Pool do
 
       Quota.run(Quota.mib(64), fn -> import(file) end, pool: MyApp.Memory)
 
-  `Quota.run/3` then reserves memory before the work begins; so does `Quota.put_limit/2`, for the life of a process. When
-  there is none they raise `Quota.PoolFullError`, at once, or after waiting up to `:pool_timeout` milliseconds for
-  their turn: first come, first served, so that small requests do not starve large ones. A request
-  that does not wait is never admitted before one that does.
+  `Quota.run/3` then reserves memory in the pool before the work starts, and `Quota.put_limit/2` reserves it for the life
+  of a process. Without free memory they raise `Quota.PoolFullError`: at once, or after they have waited
+  `:pool_timeout` milliseconds for their turn. Requests are admitted in the order of their arrival, so that small requests
+  do not starve large ones. A request that does not wait is never admitted before one that waits.
 
   ## What is reserved
 
-  The limit, times what work may pass it by before it is stopped, as measured for the OTP release that runs (the guide
-  on pools has the table): a pool that ignored it would promise memory that it does not have. It goes back when the last
-  process of the work is dead, however it died: its own, those that count towards it (`count: [:children]`) and those of
-  work nested in it. Bytes of this library's own that outlive the work (a parser or a `BoundedBinary` that was sent elsewhere) stay reserved
-  until the last reference to them goes. Quotas nested in one that the pool admitted reserve nothing: their
-  bytes are promised already.
+  The limit and an allowance for overshoot: work can exceed its limit before it is stopped, by the percentage that was
+  measured for this OTP release (the guide on pools has the table). The reservation is released when the last process of
+  the work is dead: its own, those that count towards it (`count: [:children]`) and those of work nested in it. Native
+  memory that outlives the work (a parser or a `BoundedBinary` that was sent elsewhere) stays reserved until its last
+  reference is gone. Quotas nested in an admitted quota reserve nothing, because their bytes are reserved already.
 
-  When there is room, admission is a few atomic operations; no process is asked. The pool's process only keeps the queue. If it
-  crashes, no promise is lost or made twice: work that runs goes on, newcomers are admitted as long as there is room,
-  and those who waited come back, in their order, when it has been restarted.
+  Admission takes a few atomic operations and no message, as long as there is room. The pool's process only keeps the
+  wait queue. If it crashes, no reservation is lost or made twice: running work goes on, new work is admitted while there
+  is room, and waiting callers queue again in their old order after the restart.
 
   ## Options
 
     * `:name` - an atom, required
-    * `:size` - bytes, or `{:fraction, f}` with `f` above 0 and below 1: of the memory that this VM may use, less what the node
-      holds at start and what other pools promise. What it may use is the limit of its control group, the smallest up the
-      hierarchy, or the machine's memory where there is none. Required
+    * `:size` - bytes, or `{:fraction, f}` with `f` above 0 and below 1: that fraction of the memory that this VM may use,
+      less the memory that the node holds at start and the size of other pools. The VM may use the smallest limit among its
+      control group and the groups above it, or the machine's memory if no group has a limit. Required
     * `:max_waiting` - maximum length of the wait queue, 1,000 by default
 
-  A pool refuses to start, with the figures, when the size is not there. It logs its size, and the options with which
-  the VM takes that memory up front.
+  A pool does not start when the node does not have its size; the error has the figures. When it starts, it logs its size
+  and the percentage of a limit that it reserves.
 
   While `Quota.Pressure.level/0` is `:critical` a pool admits nothing.
   """
 
-  alias Bounded.Native
-  alias Quota.{Options, Overshoot, PoolFullError, Text}
-  alias Quota.Pool.{Ledger, Server}
+  alias Bounded.{Format, Native}
+  alias Quota.{Options, PoolFullError, Telemetry}
+  alias Quota.Pool.{Ledger, Overshoot, Server}
 
-  # How many can wait at most: as many processes as a node can have.
+  # The largest `:max_waiting`: the process limit of a node.
   @most_waiting 134_217_727
 
-  # How soon to look again for a pool's process that is being restarted.
+  # Time until the next attempt to reach a pool's process that is being restarted.
   @absent_ms 5
 
-  # So many holders say who it is; more would hide it.
-  @holders 3
+  # Number of the largest reservations that an error lists.
+  @listed_holders 3
 
   @doc """
-  The child specification of a pool. Several pools may run under one supervisor, each with a name of its own.
+  Returns the child specification of a pool. Several pools may run under one supervisor, each with a name of its own.
   """
   @spec child_spec(keyword) :: Supervisor.child_spec()
   def child_spec(options) do
@@ -64,10 +64,10 @@ defmodule Quota.Pool do
   end
 
   @doc """
-  Starts a pool; see the module for the options.
+  Starts a pool. The module's documentation lists the options.
 
-  Returns `{:error, {error, []}}` with an `ArgumentError` that has the figures when the size is not there. Raises
-  `ArgumentError` for options that make no sense.
+  Returns `{:error, {error, []}}` with an `ArgumentError` that has the figures when the node does not have the size. Raises
+  `ArgumentError` for invalid options.
 
       iex> {:ok, _pid} = Quota.Pool.start_link(name: DocTest.Memory, size: Quota.mib(8))
       iex> Quota.run(Quota.mib(1), fn -> :done end, pool: DocTest.Memory)
@@ -84,7 +84,7 @@ defmodule Quota.Pool do
   end
 
   defp name!(name) when is_atom(name) and name not in [nil, true, false], do: :ok
-  defp name!(name), do: raise(ArgumentError, ":name is an atom, got: #{inspect(name)}")
+  defp name!(name), do: raise(ArgumentError, ":name must be an atom, got: #{inspect(name)}")
 
   defp size!({:fraction, fraction}) when is_float(fraction) and fraction > 0 and fraction < 1,
     do: :ok
@@ -92,7 +92,7 @@ defmodule Quota.Pool do
   defp size!(size) do
     unless is_integer(size) and size > 0 and size <= Options.largest() do
       raise ArgumentError,
-            ":size is in bytes, from 1 to #{Options.largest()}, or {:fraction, f} with f between 0.0 and 1.0, " <>
+            ":size must be from 1 to #{Options.largest()} bytes, or {:fraction, f} with f between 0.0 and 1.0, " <>
               "got: #{inspect(size)}"
     end
   end
@@ -101,20 +101,20 @@ defmodule Quota.Pool do
 
   defp max_waiting!(count) do
     raise ArgumentError,
-          ":max_waiting is an integer, from 0 to #{@most_waiting}, got: #{inspect(count)}"
+          ":max_waiting must be an integer from 0 to #{@most_waiting}, got: #{inspect(count)}"
   end
 
   @doc """
-  What a pool has promised at this moment.
+  Returns the figures of a pool at this moment.
 
-    * `size`, `reserved`, `free`: bytes; `reserved` includes `orphaned`, bytes that outlived their quota
+    * `size`, `reserved`, `free`: bytes. `reserved` includes `orphaned`, bytes that outlived their quota
     * `peak`: the largest `reserved` so far
-    * `running`, `waiting`: how many hold a promise, how many wait for one
-    * `admitted`, `refused`: how many so far
-    * `paused`: whether nothing is admitted because the node is short of memory
-    * `by_label`: `%{label, reserved, running}` of those who run, largest first
+    * `running`, `waiting`: number of quotas that hold a reservation, and that wait for one
+    * `admitted`, `refused`: number of quotas so far
+    * `paused`: whether the pool admits nothing because the node is short of memory
+    * `by_label`: `%{label, reserved, running}` of the quotas that hold a reservation, largest first
 
-  Asks no process. Raises `ArgumentError` when there is no such pool.
+  Sends no message. Raises `ArgumentError` when there is no such pool.
 
       iex> {:ok, _pid} = Quota.Pool.start_link(name: DocTest.Info, size: Quota.mib(8))
       iex> info = Quota.run(Quota.mib(2), fn -> Quota.Pool.info(DocTest.Info) end, pool: DocTest.Info, label: "import")
@@ -144,25 +144,25 @@ defmodule Quota.Pool do
   end
 
   @doc false
-  # Makes `limit` bytes and what they may be passed by those of `account`, before anything is charged to it.
-  # Raises when the pool does not; the account is closed then.
+  # Reserves `limit` bytes and the overshoot for `account`, before anything is charged to it. Closes the account and raises when
+  # the pool refuses.
   def admit(name, account, limit, label, timeout) do
     ledger = Ledger.fetch!(name)
     charge = Overshoot.charge(limit, ledger.percent)
 
-    case Native.pool_admit(ledger.pool, account, charge) do
+    case Native.pool_admit(ledger.pool, account, charge, false) do
       :ok ->
-        :ok
+        Telemetry.admitted(name, label, limit, charge)
 
       {:error, {:too_large, _free, _waiting}} ->
         Native.account_close(account)
-        raise ArgumentError, too_large(name, ledger, limit, charge)
+        too_large!(name, Ledger.figures(ledger).size, limit, charge)
 
       {:error, {reason, _free, _waiting}} when timeout == 0 ->
-        refuse(name, ledger, account, {limit, charge, label, reason})
+        refuse(name, ledger, account, {limit, charge, label, reason}, nil, [])
 
       {:error, {_reason, _free, waiting}} when waiting >= ledger.max_waiting ->
-        refuse(name, ledger, account, {limit, charge, label, :queue_full})
+        refuse(name, ledger, account, {limit, charge, label, :queue_full}, nil, [])
 
       {:error, _} ->
         waiter = %{
@@ -172,17 +172,49 @@ defmodule Quota.Pool do
           deadline: deadline(timeout)
         }
 
+        queued = Telemetry.queued(name, label, limit, charge)
+
         case wait(name, waiter) do
-          :ok -> :ok
-          reason -> refuse(name, ledger, account, {limit, charge, label, reason})
+          :ok -> Telemetry.admitted(name, label, limit, charge, queued)
+          reason -> refuse(name, ledger, account, {limit, charge, label, reason}, queued, [])
         end
     end
   end
 
-  defp refuse(name, ledger, account, {limit, charge, label, reason}) do
-    # Its turn may have come just now: what was granted goes back.
+  @doc false
+  # Reserves as `admit/5` does, without waiting. A refusal is returned, changes no figure and leaves the account open: another node
+  # may have room.
+  def try_admit(name, account, limit, label) do
+    ledger = Ledger.fetch!(name)
+    charge = Overshoot.charge(limit, ledger.percent)
+
+    case Native.pool_admit(ledger.pool, account, charge, false) do
+      :ok -> Telemetry.admitted(name, label, limit, charge)
+      {:error, {reason, _free, _waiting}} -> {:refused, reason}
+    end
+  end
+
+  @doc false
+  # Raises for work that `try_admit/4` refused, and that runs nowhere else. `nodes` are the other nodes that refused it.
+  @spec refuse!(atom, term, pos_integer, term, atom, [node]) :: no_return
+  def refuse!(name, account, limit, label, reason, nodes) do
+    ledger = Ledger.fetch!(name)
+    charge = Overshoot.charge(limit, ledger.percent)
+
+    if reason == :too_large do
+      Native.account_close(account)
+      too_large!(name, Ledger.figures(ledger).size, limit, charge)
+    end
+
+    refuse(name, ledger, account, {limit, charge, label, reason}, nil, nodes)
+  end
+
+  @spec refuse(atom, struct, term, tuple, term, [node]) :: no_return
+  defp refuse(name, ledger, account, {limit, charge, label, reason}, queued, nodes) do
+    # The pool may have granted the request meanwhile. Closing the account releases that.
     Native.account_close(account)
     Native.pool_refused(ledger.pool)
+    Telemetry.refused(name, label, limit, charge, reason, queued)
     figures = Ledger.figures(ledger)
 
     holders =
@@ -196,7 +228,8 @@ defmodule Quota.Pool do
       size: figures.size,
       reason: reason,
       label: label,
-      holders: Enum.take(holders, @holders)
+      nodes: nodes,
+      holders: Enum.take(holders, @listed_holders)
   end
 
   defp wait(name, waiter) do
@@ -212,7 +245,7 @@ defmodule Quota.Pool do
             Server.leave(name, waiter.key)
             :timeout
 
-          # The pool's process is gone. If it had granted the request before, it is not granted twice.
+          # The pool's process is dead. If it had granted the request, a second request is not granted again.
           :exit, {_crash, _} ->
             receive do
             after
@@ -228,9 +261,12 @@ defmodule Quota.Pool do
   defp left(:infinity), do: :infinity
   defp left(deadline), do: max(deadline - now(), 0)
 
-  defp too_large(name, ledger, limit, charge) do
-    "a limit of #{Text.bytes(limit)} takes #{Text.bytes(charge)} of the pool #{inspect(name)}, " <>
-      "which has #{Text.bytes(Ledger.figures(ledger).size)} in all: it could never run"
+  @doc false
+  @spec too_large!(atom, pos_integer, pos_integer, pos_integer) :: no_return
+  def too_large!(name, size, limit, charge) do
+    raise ArgumentError,
+          "a limit of #{Format.bytes(limit)} reserves #{Format.bytes(charge)}, more than the whole pool #{inspect(name)} " <>
+            "of #{Format.bytes(size)}: choose a smaller limit or a larger pool"
   end
 
   defp now, do: System.monotonic_time(:millisecond)

@@ -1,27 +1,26 @@
 defmodule Quota.Pressure do
   @moduledoc """
-  How short of memory this node is: `:normal`, `:high` or `:critical`.
+  Memory pressure of this node: `:normal`, `:high` or `:critical`.
 
       iex> Quota.Pressure.level() in [:normal, :high, :critical]
       true
 
-  A `Quota.Pool` stops admitting work while the level is `:critical`. Applications may look as well,
-  to shed load that no pool knows of.
+  A `Quota.Pool` admits nothing while the level is `:critical`. Applications can use the level to shed load outside of pools.
 
   ## Measured figures
 
   | figure | `:high` from | until below | `:critical` from | until below |
   | --- | --- | --- | --- | --- |
   | memory in use, of the limit | 85 % | 80 % | 95 % | 90 % |
-  | time in which some work waited for memory | 20 % | 10 % | | |
-  | time in which all work waited for memory | | | 20 % | 10 % |
-  | throttled by `memory.high` since the last look | once | | | |
-  | killed for want of memory since the last look | | | once | |
+  | time in which some tasks waited for memory (`some`) | 20 % | 10 % | | |
+  | time in which all tasks waited for memory (`full`) | | | 20 % | 10 % |
+  | throttled by `memory.high` since the last measurement | once | | | |
+  | killed by the OOM killer since the last measurement | | | once | |
 
-  The limit is that of the control group, the smallest up the hierarchy (versions 1 and 2), or the machine's memory where
-  there is none. File cache, which the kernel gives up before it kills anyone, does not count as in use. Waiting is the
-  kernel's pressure stall information over ten seconds: of the control group (version 2), or of the machine where there
-  is no limit. It needs no privileges, and looks at a handful of small files, at most twice a second.
+  The limit is the smallest one of the control group and the groups above it (versions 1 and 2), or the machine's memory if no
+  group has a limit. File cache does not count as in use, because the kernel frees it before it kills a process. Waiting is
+  the kernel's pressure stall information over ten seconds: of the control group (version 2), or of the machine without a
+  limit. Measuring needs no privileges, and reads a few small files, at most twice a second.
 
   If no figure can be read, the level is `:normal` and `info/0` returns `source: nil`.
 
@@ -40,14 +39,14 @@ defmodule Quota.Pressure do
   @type info :: %{
           level: level,
           source: :cgroup_v1 | :cgroup_v2 | :machine | nil,
-          limit: pos_integer | nil,
+          limit: non_neg_integer | nil,
           usage: non_neg_integer | nil,
           used: float | nil,
           some: float | nil,
           full: float | nil
         }
 
-  # Figure: enters :high, leaves :high, enters :critical, leaves :critical. Nothing is larger than an atom.
+  # Figure: enters :high, leaves :high, enters :critical, leaves :critical. No number is larger than an atom.
   @thresholds %{
     used: {0.85, 0.80, 0.95, 0.90},
     some: {20.0, 10.0, :never, :never},
@@ -57,19 +56,19 @@ defmodule Quota.Pressure do
   @levels {:normal, :high, :critical}
   @fresh_ms 450
 
-  # Slots of the atomics that every reader shares.
+  # Slots of the atomics that all readers share.
   @level 1
   @looked_at 2
   @throttled 3
   @killed 4
 
-  @doc "The level at this moment, no older than half a second."
+  @doc "Returns the level, which is at most half a second old."
   @spec level() :: level
   def level, do: level(shared())
 
   @doc """
-  The level with the figures behind it: bytes, `used` as a fraction of 1, `some` and `full` in percent of the last
-  ten seconds; nil where nothing can be seen.
+  Returns the level and its figures: `limit` and `usage` in bytes, `used` as a fraction of 1, `some` and `full` in percent of the
+  last ten seconds. A figure that cannot be read is nil.
   """
   @spec info() :: info
   def info do
@@ -78,7 +77,15 @@ defmodule Quota.Pressure do
   end
 
   @doc false
-  # What readers share: the control group, which does not change, and what was last seen.
+  # The level and its figures of a group that may be another node's, given its previous level. Events are not judged.
+  def measure(group, previous \\ :normal) do
+    figures = group |> figures() |> Map.delete(:events)
+    before = Enum.find_index(Tuple.to_list(@levels), &(&1 == previous))
+    Map.put(figures, :level, elem(@levels, rank(figures, before)))
+  end
+
+  @doc false
+  # The state that readers share: the control group, which does not change, and the last measurement.
   def new(group) do
     seen = :atomics.new(4, signed: true)
     events = Cgroup.events(group)
@@ -93,7 +100,7 @@ defmodule Quota.Pressure do
     looked_at = :atomics.get(seen, @looked_at)
     now = now()
 
-    # Of those who find it stale, one looks; the others take what is there.
+    # When the level is stale, one reader measures and the others take the stale level.
     if now - looked_at >= @fresh_ms and
          :atomics.compare_exchange(seen, @looked_at, looked_at, now) == :ok do
       look(shared)
@@ -122,7 +129,7 @@ defmodule Quota.Pressure do
     elem(@levels, level)
   end
 
-  # The highest level that any figure calls for, given the one before.
+  # The highest level that any figure reaches, given the previous level.
   defp rank(figures, previous) do
     @thresholds
     |> Enum.map(fn {key, thresholds} -> rank(figures[key], previous, thresholds) end)
@@ -145,12 +152,16 @@ defmodule Quota.Pressure do
       source: memory.source,
       limit: memory.limit,
       usage: usage,
-      used: usage && memory.limit && usage / memory.limit,
+      used: usage && memory.limit && used(usage, memory.limit),
       some: stalls.some,
       full: stalls.full,
       events: Cgroup.events(group)
     }
   end
+
+  # A group may have a limit of 0: it has nothing left.
+  defp used(_usage, 0), do: 1.0
+  defp used(usage, limit), do: usage / limit
 
   defp throttled(events), do: Map.get(events, :high, 0)
   defp killed(events), do: max(Map.get(events, :oom, 0), Map.get(events, :oom_kill, 0))

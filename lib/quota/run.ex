@@ -4,137 +4,168 @@ defmodule Quota.Run do
   #
   #     caller --spawns, monitors--> worker <--monitors-- guard --monitors--> caller
   #
-  # Nothing is linked. The worker answers through the alias of the caller's monitor, so an answer that
-  # is overtaken by a kill or a timeout goes nowhere. Most work is over within a millisecond, which no
-  # guard could improve on: the caller starts one when it has waited for longer, or the sweeper does
-  # should the caller die before that.
+  # Nothing is linked. The worker replies through the alias of the caller's monitor, so a reply after a kill or a timeout is
+  # dropped. Most work ends within a millisecond, before a guard could measure it. So the caller starts the guard only when it
+  # has waited longer than that. If the caller dies before, the orphan monitor starts it.
 
-  alias Bounded.Native
-
-  alias Quota.{
-    Breach,
-    Captures,
-    Context,
-    ExceededError,
-    Figures,
-    Guard,
-    Members,
-    Options,
-    Plan,
-    Pool,
-    Sweeper,
-    Telemetry,
-    TimeoutError,
-    Vm,
-    Worker
-  }
+  alias Bounded.{Native, Vm}
+  alias Quota.{ExceededError, Options, Pool, Preload, Telemetry, TimeoutError}
+  alias Quota.Account.Breach
+  alias Quota.Run.{Captures, Context, Worker}
+  alias Quota.Watch.{Children, Guard, OrphanMonitor, Policy, ProcessStats}
 
   # Work that takes more milliseconds gets a guard.
   @short 1
-  # Bytes that an outer quota keeps for itself.
+  # Words of the first heap of work that is served: 64 KB, or less if that is more than a part of the limit.
+  @served_words 8_000
+  @served_part 128
+
+  # Bytes that an outer quota keeps for its own work.
   @kept 64 * 1024
 
-  # The account of work that is only observed refuses nothing.
+  # The limit of the account in `mode: :observe`: it refuses nothing.
   @unlimited 0xFFFF_FFFF_FFFF_FFFF
 
   defstruct [
+    :module,
     :limit,
     :granted,
     :fun,
     :opts,
     :options,
-    :plan,
+    :policy,
+    # Whether the guard starts with the work, and whether the work starts without captures.
+    :eager,
+    :bare,
     :context,
     :account,
     :worker,
     :ref,
-    :deadline
+    :deadline,
+    # The caller can serve requests of the work while it waits: the tag of the requests, the function that serves one, and the
+    # time at which the guard starts although requests keep coming.
+    :serving,
+    :serve,
+    :guard_at
   ]
 
-  def run(limit, fun, opts) do
-    options = Options.validate!(limit, fun, opts)
-    Vm.prepare()
+  @doc """
+  `Quota.run/3`. `module` is that of the public function, which an exit names. With `{serving, serve}`, the caller gives messages
+  `{serving, request}` to `serve` while it waits; that returns `:ok`, or `:too_large` where what the work sends does not fit in
+  its limit.
+  """
+  def run(module, limit, fun, opts, serving \\ {nil, nil}) do
+    run = prepare(module, limit, fun, opts, Options.validate!(limit, fun, opts), serving)
+    admit(run.options, run.account, run.granted)
+    launch(run)
+  end
+
+  @doc "The part of `run/5` before the pool is asked: measures what is copied in, and opens the account."
+  def prepare(module, limit, fun, opts, options, {serving, serve} \\ {nil, nil}) do
+    Preload.ensure()
     granted = settle(limit, options.mode)
     context = Context.capture(options.inherit)
-    Captures.check!(fun, context, granted, options)
+    bare = Captures.check!(fun, context, granted, options)
+    policy = Policy.new(options, false)
 
-    run = %__MODULE__{
+    %__MODULE__{
+      module: module,
       limit: limit,
       granted: granted,
       fun: fun,
       opts: opts,
       options: options,
-      plan: Plan.new(options, false),
+      policy: policy,
+      eager: Policy.eager?(policy),
+      bare: bare,
       context: context,
-      account: account(granted, options)
+      account: account(granted, options),
+      serving: serving,
+      serve: serve
     }
-
-    if Telemetry.enabled?(), do: Telemetry.run(run, &start/1), else: start(run)
   end
 
-  defp start(%{account: account, options: options} = run) do
-    admit(options, account, run.granted)
-    {worker, ref} = spawn_worker(run)
-    begin(%{run | worker: worker, ref: ref, deadline: deadline(options.timeout)})
+  @doc "The part of `run/5` after its pool has admitted it."
+  def launch(run),
+    do: if(Telemetry.enabled?(), do: Telemetry.run(run, &start/1), else: start(run))
+
+  defp start(%{options: options} = run) do
+    {flag, bytes} = vm_limit(run)
+    {worker, ref} = spawn_worker(run, flag)
+    deadline = deadline(options.timeout)
+    begin(%{run | worker: worker, ref: ref, deadline: deadline, guard_at: guard_at(run)}, bytes)
   end
 
-  defp begin(run) do
+  # The `max_heap_size` with which the worker starts, and its bytes. With captures, which may be above it already, and where a
+  # guard starts with it, the worker sets it itself. 0: the system default could kill it before.
+  defp vm_limit(%{bare: true, eager: false} = run), do: Vm.max_heap_size(run.granted, true, true)
+  defp vm_limit(_run), do: {0, 0}
+
+  # Starts the guard now, if the policy needs one from the beginning.
+  defp begin(%{eager: true} = run, _bytes) do
     watched = watched(run)
     go(run)
-    if watched, do: await(run, watched), else: await(run)
+    await(run, watched)
   end
 
-  # The guard with its monitor, where one is there from the beginning.
+  defp begin(run, bytes) do
+    unwatched(run, bytes)
+    go(run)
+    await(run)
+  end
+
+  defp unwatched(run, bytes) do
+    if Native.account_begin(run.account, run.worker, bytes, Vm.counts_binaries?()),
+      do: OrphanMonitor.wake()
+  rescue
+    error in SystemLimitError -> abandon(run, error, __STACKTRACE__)
+  end
+
   defp watched(run) do
-    if Plan.eager?(run.plan) do
-      Native.account_attach(run.account, run.worker)
-      Sweeper.ensure()
-      {guard, _} = watched = start_guard(run)
-      # At once, so that the work finds whom to tell of those it attaches.
-      Native.account_guarded(run.account, guard)
-      watched
-    else
-      if Native.account_begin(run.account, run.worker), do: Sweeper.wake()
-      nil
-    end
+    Native.account_attach(run.account, run.worker)
+    OrphanMonitor.ensure()
+    {guard, _} = watched = start_guard(run)
+    # Before the work starts, so that `Quota.attach/1` finds the guard.
+    Native.account_guarded(run.account, guard)
+    watched
   rescue
     error in SystemLimitError -> abandon(run, error, __STACKTRACE__)
   end
 
   defp go(run), do: send(run.worker, {Worker, run.ref})
 
-  defp start_guard(run), do: Guard.start_monitor(run.worker, self(), run.account, run.plan)
+  defp start_guard(run), do: Guard.start_monitor(run.worker, self(), run.account, run.policy)
 
-  # There are as many processes as there can be: work that nobody could watch does not go on.
-  defp abandon(run, error, stack) do
-    stop(run, fn ->
-      Native.account_close(run.account)
-      reraise error, stack
-    end)
-  end
+  # The process table is full. Work without a guard is not started.
+  defp abandon(run, error, stack), do: stop(run, {:abandoned, error, stack})
 
-  defp spawn_worker(run) do
-    %{account: account, granted: granted, fun: fun, context: context, plan: plan} = run
+  defp spawn_worker(run, flag) do
+    %{account: account, granted: granted, fun: fun, context: context, policy: policy} = run
+    holds = flag != 0
 
     :erlang.spawn_opt(
-      fn -> Worker.start(account, granted, fun, context, plan) end,
-      # What the node may hold every process to would kill the work before it has a limit of its own.
-      monitor: [alias: :reply_demonitor],
-      max_heap_size: 0
+      fn -> Worker.start(account, granted, fun, context, policy, holds) end,
+      [{:monitor, [alias: :reply_demonitor]}, {:max_heap_size, flag} | heap(run)]
     )
   rescue
-    # There are as many processes as there can be. What a pool promised goes back now, not with the caller's garbage.
+    # The process table is full. Closing the account releases the pool's reservation now, not when the caller is collected.
     error ->
       Native.account_close(run.account)
       reraise error, __STACKTRACE__
   end
 
-  # Bytes that this run is held to: what was asked for, or what the quota that it runs in has left. The
-  # outer work keeps a little for itself: were it to go over when the inner does, both would fail.
+  # A request is copied into the work. With the smallest first heap it would collect garbage several times before it responds.
+  defp heap(%{serving: nil}), do: []
+
+  defp heap(%{granted: granted}),
+    do: [min_heap_size: min(@served_words, div(granted, @served_part))]
+
+  # The limit of this run: the given one, or the bytes that are left of the outer quota. The outer quota keeps some bytes, so
+  # that a breach of the inner one does not breach the outer one as well.
   defp settle(limit, :observe), do: limit
 
   defp settle(limit, :enforce) do
-    case Figures.observe_own() do
+    case ProcessStats.observe_own() do
       :unlimited -> limit
       left when left - @kept >= limit -> limit
       left -> inner(left - @kept, limit)
@@ -145,28 +176,25 @@ defmodule Quota.Run do
     if left >= Options.smallest(), do: left, else: raise(ExceededError.own(limit))
   end
 
-  @doc "A new account on the terms of `options`, for work of the calling process."
-  def account(granted, options) do
+  @doc """
+  Creates an account with `options` for work of the calling process, below that of the process `parent`. With nil it is below the
+  node's, for a limit that replaces the one that the process has.
+  """
+  def account(granted, options, parent \\ self()) do
     enforced = if options.mode == :enforce, do: granted, else: @unlimited
-    account = Native.account_new(self(), enforced)
-    label(account, options.label)
-    terms(account, granted, options)
-    max_children(account, options.max_children)
-    account
+    Native.account_new(parent, enforced, terms(granted, options), label(options.label))
   end
 
-  defp label(_account, nil), do: :ok
-  defp label(account, label), do: Native.account_label(account, :erlang.term_to_binary(label))
+  defp label(nil), do: nil
+  defp label(label), do: :erlang.term_to_binary(label)
 
-  defp terms(_, _, %{mode: :enforce, soft_limit: nil, max_queue: nil}), do: :ok
+  # The limits that the guard enforces besides the account's own limit.
+  defp terms(_, %{mode: :enforce, soft_limit: nil, max_queue: nil, max_children: nil}), do: nil
 
-  defp terms(account, granted, options),
-    do: Native.account_terms(account, granted, options.soft_limit, options.max_queue)
+  defp terms(granted, options),
+    do: {granted, options.soft_limit, options.max_queue, options.max_children}
 
-  defp max_children(_account, nil), do: :ok
-  defp max_children(account, most), do: Native.account_max_children(account, most)
-
-  @doc "Asks the pool, if there is one, for what was granted."
+  @doc "Reserves the granted limit in the pool, if there is one."
   def admit(%{pool: nil}, _account, _granted), do: :ok
 
   def admit(options, account, granted),
@@ -175,20 +203,42 @@ defmodule Quota.Run do
   defp deadline(:infinity), do: :infinity
   defp deadline(timeout), do: now() + timeout
 
-  defp await(%{ref: ref} = run) do
+  defp guard_at(%{serving: nil}), do: nil
+  defp guard_at(_run), do: now() + @short
+
+  defp await(%{ref: ref, serving: serving} = run) do
     receive do
       {^ref, reply} -> finish(run, reply)
       {:DOWN, ^ref, _, _, reason} -> died(run, reason)
+      {^serving, request} when serving != nil -> serve(run, request, nil)
     after
-      min(@short, left(run)) -> await_guarded(run)
+      min(unguarded(run), left(run)) -> await_guarded(run)
     end
+  end
+
+  defp unguarded(%{guard_at: nil}), do: @short
+  defp unguarded(%{guard_at: time}), do: max(time - now(), 0)
+
+  defp serve(run, request, watched) do
+    case run.serve.(request) do
+      :ok -> if watched, do: await(run, watched), else: await(run)
+      :too_large -> too_large(run, watched)
+    end
+  end
+
+  # A request of the work does not fit in its limit: a breach of category `:result`.
+  defp too_large(run, watched) do
+    with {_guard, guard_ref} <- watched, do: Process.demonitor(guard_ref, [:flush])
+    Native.account_breach(run.account, :result)
+    cause = Native.account_cause(run.account)
+    stop(run, {:exceeded, cause})
   end
 
   defp await_guarded(run) do
     if left(run) == 0, do: timed_out(run), else: await(run, start_late_guard(run))
   end
 
-  # In tail position an answer that has come meanwhile is returned, hence the exception as a value.
+  # The exception is a value, so that a reply that arrives meanwhile can still be returned in tail position.
   defp start_late_guard(run) do
     start_guard(run)
   rescue
@@ -197,7 +247,7 @@ defmodule Quota.Run do
 
   defp await(run, {:system_limit, error, stack}), do: abandon(run, error, stack)
 
-  defp await(%{ref: ref} = run, {guard, guard_ref}) do
+  defp await(%{ref: ref, serving: serving} = run, {guard, guard_ref} = watched) do
     receive do
       {^ref, reply} ->
         Process.demonitor(guard_ref, [:flush])
@@ -210,6 +260,9 @@ defmodule Quota.Run do
 
       {:DOWN, ^guard_ref, _, _, reason} ->
         guard_ended(run, guard, reason)
+
+      {^serving, request} when serving != nil ->
+        serve(run, request, watched)
     after
       left(run) ->
         Process.demonitor(guard_ref, [:flush])
@@ -217,48 +270,44 @@ defmodule Quota.Run do
     end
   end
 
-  # Where children count, the work is killed with its guard by who watches it besides, and may be known to
-  # be dead before the guard is.
+  # With counted children, another watcher kills the work when the guard dies, so the work may be reported dead before its guard.
   defp guard_died(run, guard_ref) do
     receive do
       {:DOWN, ^guard_ref, _, _, :normal} ->
         false
 
-      # It had ended before it was monitored, and may have been killed just as well.
-      {:DOWN, ^guard_ref, _, _, :noproc} ->
-        not Native.account_guard_ended(run.account) and {:guard_died, :noproc}
-
       {:DOWN, ^guard_ref, _, _, reason} ->
-        {:guard_died, reason}
+        not finished?(run, reason) and {:guard_died, known(reason)}
     end
   end
 
-  # It ends by itself when the worker has, which may be known here first, and when there is another.
+  # The guard ends by itself when the worker has ended, which may be reported here first, and when there is another guard.
   defp guard_ended(run, guard, reason) do
     other = Native.account_guard(run.account)
 
     cond do
       reason in [:normal, :noproc] and not Process.alive?(run.worker) -> await(run)
-      other in [nil, guard] -> stop(run, fn -> died(run, {:guard_died, reason}) end)
+      other in [nil, guard] -> stop(run, {:died, {:guard_died, known(reason)}})
       true -> await(run, {other, Process.monitor(other)})
     end
   end
+
+  # The exit reason of a guard that was monitored too late is unknown. Either its work had ended, which it has recorded then, or
+  # the guard was killed.
+  defp finished?(run, :noproc), do: Native.account_guard_ended(run.account)
+  defp finished?(_run, _reason), do: false
+
+  defp known(:noproc), do: :killed
+  defp known(reason), do: reason
 
   # `:infinity` is larger than any number.
   defp left(%{deadline: :infinity}), do: :infinity
   defp left(%{deadline: deadline}), do: max(deadline - now(), 0)
 
-  defp timed_out(run) do
-    stop(run, fn ->
-      raise TimeoutError,
-        timeout: run.options.timeout,
-        limit: run.granted,
-        label: run.options.label
-    end)
-  end
+  defp timed_out(run), do: stop(run, :timed_out)
 
-  # The work has to stop, unless it has answered just now.
-  defp stop(%{ref: ref} = run, otherwise) do
+  # Stops the work, unless its reply has arrived. `outcome` says why.
+  defp stop(%{ref: ref} = run, outcome) do
     Process.exit(run.worker, :kill)
     Process.demonitor(ref, [:flush])
 
@@ -266,15 +315,36 @@ defmodule Quota.Run do
       {^ref, reply} -> finish(run, reply)
     after
       0 ->
-        if run.plan.children, do: Members.kill(run.account)
-        otherwise.()
+        if run.policy.children, do: Children.kill(run.account)
+        stopped(run, outcome)
     end
   end
 
-  # The account closes when the worker is dead. To an outer quota its memory counts no more from here on.
+  @spec stopped(struct, term) :: no_return
+  defp stopped(run, {:exceeded, cause}), do: exceeded(run, cause)
+  defp stopped(run, {:died, reason}), do: died(run, reason)
+
+  defp stopped(run, {:abandoned, error, stack}) do
+    Native.account_close(run.account)
+    reraise error, stack
+  end
+
+  defp stopped(run, :timed_out) do
+    # Closes the account when the worker is dead.
+    Native.account_answered(run.account)
+
+    raise TimeoutError,
+      timeout: run.options.timeout,
+      limit: run.granted,
+      label: run.options.label
+  end
+
+  defp finish(_run, {:left, value}), do: value
+
+  # The account closes when the worker is dead. Its memory no longer counts towards an outer quota from here on.
   defp finish(run, reply) do
     Native.account_answered(run.account)
-    unless run.plan.enforce, do: Breach.report(run.worker, self(), run.account, false)
+    unless run.policy.enforce, do: Breach.report(run.worker, self(), run.account, false)
 
     case reply do
       {:ok, value} -> value
@@ -284,12 +354,13 @@ defmodule Quota.Run do
     end
   end
 
+  @spec died(struct, term) :: no_return
   defp died(run, reason) do
     cause = Native.account_cause(run.account)
-    # It may have died before it was attached to its account.
+    # The worker may have died before it was attached to its account.
     Native.account_close(run.account)
 
-    if run.plan.enforce and killed?(reason) and cause != nil,
+    if run.policy.enforce and killed?(reason) and cause != nil,
       do: exceeded(run, cause),
       else: gone(run, reason)
   end
@@ -304,13 +375,10 @@ defmodule Quota.Run do
     raise error
   end
 
-  # `Quota`, which calls this module: as an alias it would make the two depend on each other.
-  @caller :"Elixir.Quota"
-
-  # It could not start those who watch besides it.
+  # The guard could not start its watchers: the process table is full.
   defp gone(_run, {:guard_died, {:system_limit, _stack}}), do: raise(SystemLimitError)
 
-  defp gone(run, reason), do: exit({reason, {@caller, :run, [run.limit, run.fun, run.opts]}})
+  defp gone(run, reason), do: exit({reason, {run.module, :run, [run.limit, run.fun, run.opts]}})
 
   defp now, do: System.monotonic_time(:millisecond)
 end

@@ -4,16 +4,16 @@ defmodule Quota.Usage do
 
     * `heap`: process heaps, stacks and mailboxes
     * `binaries`: binaries larger than 64 bytes, which live outside the heaps
-    * `native`: memory this library allocated that the VM does not see
-    * `ets`: tables, where they are counted (`count: [:ets]`)
-    * `total`: everything together, nothing counted twice
-    * `peak`: the largest `total` seen
-    * `peaks`: the largest figure seen of each kind, not all at the same time
-    * `live`: `heap` and `binaries` after a collection; `reductions`: work done; `time`: microseconds.
-      From `Quota.measure/1` only, else nil
+    * `native`: memory that this library allocated and the VM does not count
+    * `ets`: ETS tables, with `count: [:ets]`
+    * `total`: the sum, with nothing counted twice
+    * `peak`: the largest measured `total`
+    * `peaks`: the largest measured figure of each kind. They may be of different times
+    * `live`: `heap` and `binaries` after a collection; `reductions`: reductions of the process; `time`: microseconds.
+      Only `Quota.measure/1` sets them, otherwise they are nil
 
-  Figures of the VM are sampled: when a guard measures, when the VM kills, when the work calls `Quota.usage/0`.
-  A peak between two samples is missed, so peaks are lower bounds; those of `native` are exact.
+  Figures of the VM are sampled: when a guard measures, when the VM kills, when the work calls `Quota.usage/0`. Samples miss
+  peaks between them, so peaks are lower bounds. Those of `native` are exact.
   """
 
   @type bytes :: non_neg_integer
@@ -45,7 +45,7 @@ defmodule Quota.Usage do
   @doc false
   # `Quota.usage/0`.
   def own do
-    Quota.Figures.observe_own()
+    Quota.Watch.ProcessStats.observe_own()
 
     case Bounded.Native.own_usage() do
       nil -> nil

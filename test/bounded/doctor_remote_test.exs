@@ -35,12 +35,49 @@ defmodule Bounded.DoctorRemoteTest do
     end
   end
 
-  test "mix bounded.doctor --node prints it", %{env: env, cookie: cookie, node: node} do
-    assert {text, 0} = mix(["--node", "#{node}", "--cookie", cookie], env)
+  test "a node that does not have this library is examined as well", %{env: env, cookie: cookie} do
+    {asking, _} = Peer.start_named(cookie, env)
+    {plain, node} = Peer.start_plain(cookie, env)
+    assert Peer.call(plain, :code, :which, [Doctor]) == :non_existing
+    # A function of OTP alone keeps the messages.
+    pid = Peer.call(plain, :erlang, :spawn, [:timer, :sleep, [:infinity]])
+    for _ <- 1..10_000, do: Peer.call(plain, :erlang, :send, [pid, :unread])
+
+    assert %{node: ^node, facts: facts, findings: findings} =
+             Peer.call(asking, Doctor, :examine, [node, [collect: true]])
+
+    assert {"this library", "does not run on this node"} in facts
+    assert %{figure: 10_000} = Enum.find(findings, &(&1.id == :mailbox))
+  end
+
+  test "mix bounded.doctor --node prints the report, and exits with 2 for a critical finding", %{
+    env: env,
+    cookie: cookie,
+    node: node
+  } do
+    assert {text, 2} = mix(["--node", "#{node}", "--cookie", cookie], env)
     assert text =~ "Memory of #{node}"
     assert text =~ "20000 messages"
 
+    assert {json, 2} = mix(["--node", "#{node}", "--cookie", cookie, "--format", "json"], env)
+    assert json =~ ~r/^{"node":"#{node}","facts":\[\["/
+    assert json =~ ~s("severity":"critical","figure":20000)
+  end
+
+  test "mix bounded.doctor says why a node cannot be reached", context do
+    %{env: env, cookie: cookie, node: node} = context
+
     assert {text, 1} = mix(["--node", "#{node}", "--cookie", "another"], env)
-    assert text =~ "cannot reach #{node}"
+    assert text =~ "cannot reach #{node}: the node runs, and refuses the connection"
+    assert text =~ "--cookie"
+
+    assert {text, 1} = mix(["--node", "nobody@127.0.0.1", "--cookie", cookie], env)
+    assert text =~ "Is the node's name right?"
+
+    assert {text, 1} = mix(["--node", "app@no-such-host.invalid", "--cookie", cookie], env)
+    assert text =~ "not known here"
+
+    assert {text, 1} = mix(["--node", "app"], env)
+    assert text =~ "a name such as app@host"
   end
 end

@@ -4,10 +4,9 @@ defmodule Bounded.NativeTest do
   alias Bounded.Native
 
   test "an account counts what it is told and refuses nothing it was not told of" do
-    account = Native.account_new(self(), 1_000)
+    account = Native.account_new(self(), 1_000, nil, nil)
     assert is_integer(Native.account_poll(account, 400, 100, 0, 0))
     assert {400, 100, 0, 500, 500} = Native.account_usage(account)
-    assert Native.account_headroom(account) == 500
     assert Native.account_poll(account, 1_001, 0, 0, 0) == :over
     Native.account_close(account)
     assert {0, 0, 0, 0, 1_001} = Native.account_usage(account)
@@ -15,9 +14,9 @@ defmodule Bounded.NativeTest do
 
   test "an account counts nothing that is told too late" do
     for ending <- [&Native.account_answered/1, &Native.account_close/1] do
-      outer = Native.account_new(self(), 10_000)
+      outer = Native.account_new(self(), 10_000, nil, nil)
       true = Native.account_attach(outer, self())
-      account = Native.account_new(self(), 1_000)
+      account = Native.account_new(self(), 1_000, nil, nil)
       Native.account_poll(account, 400, 100, 0, 0)
       assert {400, 100, 0, 500, 500} = Native.account_usage(outer)
       ending.(account)

@@ -49,6 +49,7 @@ defmodule Bounded.PackageTest do
 
     assert config[:release_url] == "#{config[:source_url]}/releases/download/v#{config[:version]}"
     assert File.read!("CHANGELOG.md") =~ "## #{config[:version]}"
+    assert File.read!("README.md") =~ ~s({:bounded, git: "#{config[:source_url]}.git"})
   end
 
   describe "optional libraries" do
@@ -96,7 +97,15 @@ defmodule Bounded.PackageTest do
       output = mix!(app, ~w(compile), env)
       assert output =~ "Generated bounded app"
       refute output =~ ~r/warning/i
-      run = ["run", "-e", ":telemetry.module_info(); Quota.run(Quota.mib(1), fn -> :done end)"]
+
+      run = [
+        "run",
+        "-e",
+        # As the library's application does.
+        "Process.register(self(), :telemetry_handler_table); :telemetry.module_info(); " <>
+          "Quota.run(Quota.mib(1), fn -> :done end)"
+      ]
+
       assert mix!(app, run, env) =~ "[:bounded, :quota, :run, :stop]"
     end
   end

@@ -8,10 +8,11 @@ defmodule BoundedBinary.AccountTest do
   # What a charged binary takes besides its bytes.
   @overhead 256
 
+  @tag :native_speed
   test "the account equals the sum of live binaries after any sequence of make, send, store, drop, kill" do
     for _ <- 1..30 do
       table = :ets.new(:store, [:public])
-      account = Native.account_new(self(), 1_000_000_000)
+      account = Native.account_new(self(), 1_000_000_000, nil, nil)
       # Which process, and the table, holds which binaries: `{id, size}`.
       model =
         Enum.reduce(1..60, %{table => []}, fn id, model -> command(id, model, account, table) end)
@@ -26,7 +27,7 @@ defmodule BoundedBinary.AccountTest do
   end
 
   test "a charge outlives its maker in :persistent_term and in parts" do
-    account = Native.account_new(self(), 10_000_000)
+    account = Native.account_new(self(), 10_000_000, nil, nil)
     maker = start(account)
     ask(maker, {:make, 1, 600_000})
     ask(maker, {:run, fn held -> :persistent_term.put(__MODULE__, held[1]) end})
@@ -183,7 +184,7 @@ defmodule BoundedBinary.AccountTest do
       if outside do
         assert %{category: :system, limit: nil, requested: requested} = error
         assert requested >= 10 * (1 <<< 55)
-        assert Exception.message(error) =~ "and the system does not have that much"
+        assert Exception.message(error) =~ "which the system does not have"
       else
         assert %{category: :native, limit: limit} = error
         assert limit == Quota.gib(8)

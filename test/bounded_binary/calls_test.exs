@@ -2,6 +2,8 @@ defmodule BoundedBinary.CallsTest do
   # Measures calls of the whole node, and makes binaries of a gigabyte.
   use ExUnit.Case, async: false
 
+  @moduletag :native_speed
+
   alias Bounded.Test.Calls
 
   @limit_ns 1_000_000

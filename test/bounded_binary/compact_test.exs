@@ -59,8 +59,8 @@ defmodule BoundedBinary.CompactTest do
     assert [10_000, 10_000] = Enum.map(compact([half, more], bytes: 5_001), &source/1)
     assert [10_000] = Enum.map(compact([half], ratio: 1.0e308), &source/1)
     assert [10_000] = Enum.map(compact([half], ratio: 10 ** 400, bytes: 10 ** 400), &source/1)
-    assert_raise ArgumentError, ~r/ratio: expected/, fn -> compact(half, ratio: 0.5) end
-    assert_raise ArgumentError, ~r/bytes: expected/, fn -> compact(half, bytes: 0) end
+    assert_raise ArgumentError, ~r/:ratio must be/, fn -> compact(half, ratio: 0.5) end
+    assert_raise ArgumentError, ~r/:bytes must be/, fn -> compact(half, bytes: 0) end
   end
 
   test "goes to any depth", %{part: part} do
@@ -69,6 +69,18 @@ defmodule BoundedBinary.CompactTest do
 
     assert retained(deep).kept == 10_000
     assert retained(compact(deep)).kept == 100
+  end
+
+  test "retained/1 looks into closures, and compact/1 leaves them as they are", %{part: part} do
+    closure = fn -> part end
+    nested = fn -> [closure, 1] end
+    assert retained(closure) == %{needed: byte_size(part), kept: 10_000}
+    assert retained(%{callbacks: [nested]}) == %{needed: byte_size(part), kept: 10_000}
+    assert retained(&byte_size/1) == %{needed: 0, kept: 0}
+    assert compact([closure]) == [closure]
+    assert [_, copy] = compact([closure, part])
+    assert retained(copy) == %{needed: byte_size(part), kept: byte_size(part)}
+    assert nested.() == [closure, 1]
   end
 
   test "retained/1 counts sources and parts once", %{body: body, part: part} do

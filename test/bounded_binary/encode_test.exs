@@ -104,15 +104,15 @@ defmodule BoundedBinary.EncodeTest do
   end
 
   test "refuses options that make no sense" do
-    assert_raise ArgumentError, ~r/compressed: expected a level/, fn ->
+    assert_raise ArgumentError, ~r/:compressed must be a level/, fn ->
       BoundedBinary.term_to_binary(1, compressed: 10)
     end
 
-    assert_raise ArgumentError, ~r/deterministic: expected a boolean/, fn ->
+    assert_raise ArgumentError, ~r/:deterministic must be a boolean/, fn ->
       BoundedBinary.term_to_binary(1, deterministic: 1)
     end
 
-    assert_raise ArgumentError, ~r/max_bytes: expected/, fn ->
+    assert_raise ArgumentError, ~r/:max_bytes must be/, fn ->
       BoundedBinary.term_to_binary(1, max_bytes: -1)
     end
   end

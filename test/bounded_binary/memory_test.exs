@@ -6,6 +6,7 @@ defmodule BoundedBinary.MemoryTest do
 
   @mib 1024 * 1024
 
+  @tag :native_speed
   test "10,000 fields of 10,000 bodies of 1 MB keep less than 4 MB" do
     megabyte = :rand.bytes(1_000_000)
     :erlang.garbage_collect()
@@ -39,6 +40,7 @@ defmodule BoundedBinary.MemoryTest do
     end
   end
 
+  @tag :native_speed
   test "a decompression bomb takes no more than the limit" do
     # A mebibyte of zeros, flushed: deflate then starts anew, so copies of it may follow each other.
     zeros = deflate(-15, fn zlib -> :zlib.deflate(zlib, :binary.copy(<<0>>, @mib), :full) end)
@@ -71,6 +73,7 @@ defmodule BoundedBinary.MemoryTest do
     |> assert_refunded()
   end
 
+  @tag :native_speed
   test "a term bomb takes no more than the limit" do
     # A list of 64 million nils, 1 GB once it is decoded, compressed to 64 KB.
     nils = 64 * @mib

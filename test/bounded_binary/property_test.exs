@@ -46,6 +46,7 @@ defmodule BoundedBinary.PropertyTest do
     end)
   end
 
+  @tag :native_speed
   test "slices/3 cuts small fields that lie near each other or far, of any binary" do
     check(300, fn ->
       body = :rand.bytes(200_000 + :rand.uniform(200_000))

@@ -1,6 +1,8 @@
 defmodule BoundedXml.CallsTest do
   use ExUnit.Case, async: false
 
+  @moduletag :native_speed
+
   # What one NIF call may take, on documents made to be hard on it, and what comes of these documents.
 
   alias Bounded.Test.{Calls, Hostile}
@@ -67,6 +69,51 @@ defmodule BoundedXml.CallsTest do
         end
 
       assert {error.limit, error.value} == {:max_dtd_bytes, 98_304}
+    end
+  end
+
+  # More than any limit allows.
+  @wide for limit <- [:max_depth, :max_attributes, :max_name_bytes, :max_namespaces],
+            do: {limit, 1_073_741_824}
+
+  test "limits as wide as they can be are read up to in short calls" do
+    most = &ParseError.ceilings()[&1]
+
+    [attributes, namespaces, depth] =
+      Enum.map([:max_attributes, :max_namespaces, :max_depth], most)
+
+    tag = &IO.iodata_to_binary(["<r xmlns:p='u'", Enum.map(&1, &2), "/>"])
+    # They differ at their end.
+    long_names = fn count, prefix ->
+      name = String.duplicate("n", most.(:max_name_bytes) - 10)
+      tag.(1..count, &" #{prefix}#{name}#{&1}='v'")
+    end
+
+    deep = fn depth, name ->
+      Stream.concat(
+        Stream.map(1..depth, &"<#{name}#{&1}>"),
+        Stream.map(depth..1, &"</#{name}#{&1}>")
+      )
+    end
+
+    for {name, document, limit} <- [
+          {"attributes", tag.(2..attributes, &" a#{&1}='v'"), :max_attributes},
+          {"attributes with a prefix", tag.(2..attributes, &" p:a#{&1}='v'"), :max_attributes},
+          {"namespaces", tag.(2..namespaces, &" xmlns:p#{&1}='u#{&1}'"), :max_namespaces},
+          {"elements in one another", deep.(depth, "a"), :max_depth},
+          {"long names in one another", deep.(1_000, String.duplicate("n", 60_000)), nil},
+          {"16 long names", long_names.(15, ""), nil},
+          {"100 long names", long_names.(100, ""), nil},
+          {"100 long names with a prefix", long_names.(100, "p:"), nil}
+        ] do
+      options = [limits: :trusted, namespaces: true, max_token_bytes: 1_073_741_824] ++ @wide
+      measure(name, fn -> BoundedXml.stream(document, options) end, :ok)
+
+      if limit do
+        # As large as it is allowed to be, and refused if it were less.
+        less = Keyword.put(options, limit, most.(limit) - 1)
+        assert Hostile.read(BoundedXml.stream(document, less)) == {:limit, limit}
+      end
     end
   end
 

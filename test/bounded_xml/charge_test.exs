@@ -3,7 +3,7 @@ defmodule BoundedXml.ChargeTest do
   use ExUnit.Case, async: false
 
   alias Bounded.Native
-  alias BoundedXml.{Options, Parser, Path}
+  alias BoundedXml.{Options, Parser, Selection}
   import Bounded.Eventually
 
   @many 10_000
@@ -13,10 +13,15 @@ defmodule BoundedXml.ChargeTest do
     parser
   end
 
-  defp selection do
-    setup = {Options.config(Options.validate!([], :select)), Path.parse!("r/i", false)}
-    {:ok, {:more, [], _, parser}} = Native.xml_open(setup, "<r>", 0, 3, false)
-    parser
+  # The same path for all of them: what is measured is native.
+  defp selection(opts \\ []) do
+    options = Options.validate!(opts, :select)
+    setup = {options, Selection.parse!("r/i", options).native}
+
+    fn ->
+      {:ok, {:more, [], _, parser}} = Native.xml_open(setup, "<r>", 0, 3, false)
+      parser
+    end
   end
 
   defp resident do
@@ -36,7 +41,13 @@ defmodule BoundedXml.ChargeTest do
   end
 
   test "what parsers and selections take before they have read anything is charged" do
-    for {make, least} <- [{&parser/0, 12_000}, {&selection/0, 13_000}] do
+    fields = for n <- 1..50, do: {:"field_#{n}", "a/b#{n}"}
+
+    for {make, least} <- [
+          {&parser/0, 12_000},
+          {selection(), 13_000},
+          {selection(fields: fields), 20_000}
+        ] do
       {charged, resident} = measure(make)
       assert charged >= least
       # The terms that refer to them are in the VM's heaps.

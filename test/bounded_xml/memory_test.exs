@@ -52,6 +52,7 @@ defmodule BoundedXml.MemoryTest do
     {events, peak, grown}
   end
 
+  @tag :native_speed
   test "100 MB stream in less than 1 MiB of native memory and 32 MiB of the VM's" do
     {events, native, grown} = consume(BoundedXml.stream(feed(100)))
 
@@ -64,6 +65,7 @@ defmodule BoundedXml.MemoryTest do
     assert grown < 32 * @mib
   end
 
+  @tag :native_speed
   test "selecting from 20 MB takes no more" do
     {records, native, grown} = consume(BoundedXml.select(feed(20), "rss/item"))
     assert records > 200_000
@@ -83,7 +85,7 @@ defmodule BoundedXml.MemoryTest do
   end
 
   test "killed in the middle of a document, a process leaves no native byte" do
-    account = Native.account_new(self(), Quota.mib(512))
+    account = Native.account_new(self(), Quota.mib(512), nil, nil)
 
     for round <- 1..200 do
       test = self()
@@ -110,6 +112,7 @@ defmodule BoundedXml.MemoryTest do
     Accounts.assert_refunded(account)
   end
 
+  @tag :native_speed
   test "many small documents leave no native byte and no atom" do
     account =
       Accounts.in_account(Quota.mib(64), fn account ->

@@ -2,6 +2,8 @@ defmodule Quota.CallsTest do
   # Measures calls of the whole node, with as many quotas as a large one has.
   use ExUnit.Case, async: false
 
+  @moduletag :native_speed
+
   import Bounded.Eventually
   alias Bounded.Native
   alias Bounded.Test.Calls
@@ -88,7 +90,7 @@ defmodule Quota.CallsTest do
         fn ->
           for _ <- 1..@children, do: spawn(fn -> Process.sleep(:infinity) end)
           {account, _} = Native.own_account()
-          Quota.Members.prune(account)
+          Quota.Watch.Children.prune(account)
           Process.sleep(100)
         end,
         count: [:children]

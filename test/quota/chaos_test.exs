@@ -2,6 +2,8 @@ defmodule Quota.ChaosTest do
   # Alone, because it counts what the node has.
   use ExUnit.Case, async: false
 
+  @moduletag :native_speed
+
   # `:trace` came with OTP 27.
   @compile {:no_warn_undefined, :trace}
 
@@ -205,7 +207,13 @@ defmodule Quota.ChaosTest do
       [current_function: {now, _, _}, initial_call: {first, _, _}] ->
         Enum.any?(
           [now, first],
-          &(&1 in [Quota.Run, Quota.Worker, Quota.Guard, Quota.Member, Quota.Members])
+          &(&1 in [
+              Quota.Run,
+              Quota.Run.Worker,
+              Quota.Watch.Guard,
+              Quota.Watch.ChildWatcher,
+              Quota.Watch.Children
+            ])
         )
 
       nil ->
@@ -215,6 +223,6 @@ defmodule Quota.ChaosTest do
 
   # From OTP 27 all runs share one.
   defp sessions do
-    if Quota.Vm.release() >= 27, do: length(:trace.session_info(:all)), else: 0
+    if Bounded.Vm.release() >= 27, do: length(:trace.session_info(:all)), else: 0
   end
 end

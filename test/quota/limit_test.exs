@@ -30,7 +30,7 @@ defmodule Quota.LimitTest do
           keep(10_000, [])
         end)
 
-      assert_receive {:DOWN, ^ref, _, _, :killed}, 5_000
+      assert_receive {:DOWN, ^ref, _, _, :killed}, 30_000
     end
 
     test "keeps nothing in the process dictionary and can be taken off" do
@@ -48,6 +48,50 @@ defmodule Quota.LimitTest do
         end)
 
       assert Task.await(task, 10_000) == 1_000_000
+    end
+
+    test "a limit that replaces another one is the only one" do
+      Task.async(fn ->
+        :ok = Quota.put_limit(2 * @mib)
+        kept = BoundedBinary.copy("x", @mib)
+        :ok = Quota.put_limit(16 * @mib)
+        # Refused by the first limit as long as the second one was below it.
+        assert byte_size(BoundedBinary.copy("x", 4 * @mib)) == 4 * @mib
+        assert byte_size(kept) == @mib
+      end)
+      |> Task.await(10_000)
+
+      Task.async(fn ->
+        :ok = Quota.put_limit(16 * @mib)
+        :ok = Quota.put_limit(2 * @mib)
+        error = assert_raise Quota.ExceededError, fn -> BoundedBinary.copy("x", 4 * @mib) end
+        assert error.limit == 2 * @mib
+      end)
+      |> Task.await(10_000)
+    end
+
+    test "in a pool a limit that replaces another one reserves its own bytes" do
+      # How much a limit reserves depends on the release.
+      size = Quota.Pool.Overshoot.charge(21 * @mib, Quota.Pool.Overshoot.percent())
+      start_supervised!({Quota.Pool, name: __MODULE__.Pool, size: size})
+      reserved = fn -> Quota.Pool.info(__MODULE__.Pool).reserved end
+
+      Task.async(fn ->
+        :ok = Quota.put_limit(16 * @mib, pool: __MODULE__.Pool)
+        large = reserved.()
+        :ok = Quota.put_limit(4 * @mib, pool: __MODULE__.Pool)
+        # Each is rounded up to a byte.
+        eventually(fn -> assert_in_delta reserved.(), div(large, 4), 1 end)
+        # The pool has no room for both: the limit that there is stays.
+        assert_raise Quota.PoolFullError, fn ->
+          Quota.put_limit(19 * @mib, pool: __MODULE__.Pool)
+        end
+
+        assert [%{limit: 4_194_304}] = mine()
+        :ok = Quota.delete_limit()
+        eventually(fn -> assert reserved.() == 0 end)
+      end)
+      |> Task.await(10_000)
     end
 
     test "is refused inside a run" do
@@ -78,7 +122,7 @@ defmodule Quota.LimitTest do
 
       {:error, error} = Quota.try_run(64 * @mib, work, max_queue: 50)
       assert error.category == :queue
-      assert Exception.message(error) =~ "mailbox"
+      assert Exception.message(error) =~ "max_queue"
     end
   end
 
@@ -183,7 +227,7 @@ defmodule Quota.LimitTest do
         error = assert_raise ArgumentError, fn -> Quota.attach(other) end
 
         assert error.message ==
-                 "Quota.attach/1 takes the pid of a process of this node, got: #{inspect(other)}"
+                 "Quota.attach/1 takes a pid of this node, got: #{inspect(other)}"
       end
     end
   end

@@ -58,8 +58,13 @@ defmodule Quota.OptionsTest do
 
   test "timeouts" do
     for timeout <- [-1, 1.5, nil, :x, @longest + 1, 1 <<< 200] do
-      refused(@mib, [timeout: timeout], "from 0 to #{@longest}, or :infinity")
-      refused(@mib, [pool: P, pool_timeout: timeout], "from 0 to #{@longest}, or :infinity")
+      refused(@mib, [timeout: timeout], "from 0 to #{@longest} milliseconds, or :infinity")
+
+      refused(
+        @mib,
+        [pool: P, pool_timeout: timeout],
+        "from 0 to #{@longest} milliseconds, or :infinity"
+      )
     end
 
     # Longer than it takes to start a guard.
@@ -104,12 +109,12 @@ defmodule Quota.OptionsTest do
         do: refused(@mib, [max_queue: queue], "from 1 to #{@longest}")
 
     for count <- [nil, :children, [:x], [:children | :ets]],
-        do: refused(@mib, [count: count], ":count is a list")
+        do: refused(@mib, [count: count], ":count must be a list")
 
-    for keys <- [:x, [1 | 2]], do: refused(@mib, [inherit: keys], ":inherit is a list")
-    for pool <- ["x", 1, {:x}], do: refused(@mib, [pool: pool], ":pool is the name")
-    refused(@mib, [pool_timeout: 5], "needs a :pool")
-    refused(@mib, [mode: :x], ":mode is :enforce or :observe")
+    for keys <- [:x, [1 | 2]], do: refused(@mib, [inherit: keys], ":inherit must be a list")
+    for pool <- ["x", 1, {:x}], do: refused(@mib, [pool: pool], ":pool must be the name")
+    refused(@mib, [pool_timeout: 5], "pass :pool as well")
+    refused(@mib, [mode: :x], ":mode must be :enforce or :observe")
     refused(@mib, [shared_binaries: nil], "true or false")
   end
 
@@ -137,7 +142,7 @@ defmodule Quota.OptionsTest do
     end
 
     for name <- [nil, true, "x"] do
-      assert_raise ArgumentError, ~r/:name is an atom/, fn ->
+      assert_raise ArgumentError, ~r/:name must be an atom/, fn ->
         Quota.Pool.start_link(name: name, size: @mib)
       end
     end

@@ -1,7 +1,7 @@
 defmodule Quota.PoolTest do
   use Quota.PoolCase, async: false
 
-  import Quota.Text, only: [bytes: 1]
+  import Bounded.Format, only: [bytes: 1]
 
   doctest Pool
 
@@ -23,8 +23,8 @@ defmodule Quota.PoolTest do
       assert error.holders == [{:feed, 3 * @charge}, {nil, half}]
 
       assert Exception.message(error) ==
-               "the work \"upload\" asked for 2 MiB of the pool #{inspect(name)}, which takes #{bytes(@charge)}; " <>
-                 "#{bytes(free)} of #{bytes(4 * @charge)} are free. Held most by :feed (#{bytes(3 * @charge)}), " <>
+               "the work \"upload\" was not admitted to the pool #{inspect(name)}: its limit of 2 MiB reserves #{bytes(@charge)}; " <>
+                 "#{bytes(free)} of #{bytes(4 * @charge)} are free. Largest reservations: :feed (#{bytes(3 * @charge)}), " <>
                  "runs without a label (#{bytes(half)}). Nothing was started: try again later"
 
       assert Pool.info(name).refused == 1
@@ -39,8 +39,10 @@ defmodule Quota.PoolTest do
           Quota.run(Quota.mib(9), fn -> :ok end, pool: name, pool_timeout: 1_000)
         end
 
-      assert error.message =~ "a limit of 9 MiB takes #{bytes(charge(Quota.mib(9)))} of the pool"
-      assert error.message =~ "#{bytes(4 * @charge)} in all"
+      assert error.message =~
+               "a limit of 9 MiB reserves #{bytes(charge(Quota.mib(9)))}, more than the whole pool"
+
+      assert error.message =~ "of #{bytes(4 * @charge)}: choose"
 
       assert_raise ArgumentError, ~r/there is no pool :nowhere/, fn ->
         Quota.run(@limit, fn -> :ok end, pool: :nowhere)
@@ -55,11 +57,10 @@ defmodule Quota.PoolTest do
   end
 
   describe "the size" do
-    test "is logged, with the options that take the memory up front" do
+    test "is logged" do
       %{name: name, log: log} = start(size: Quota.mib(16))
-      assert log =~ "pool #{inspect(name)} promises 16 MiB"
-      assert log =~ "each limit reserves #{Quota.Overshoot.percent()} % of itself"
-      assert log =~ ~r/\+MMscs \d+ \+MMsco true/
+      assert log =~ "pool #{inspect(name)} has 16 MiB"
+      assert log =~ "each limit reserves #{Quota.Pool.Overshoot.percent()} % of itself"
     end
 
     test "must be there" do
@@ -67,9 +68,9 @@ defmodule Quota.PoolTest do
                start_supervised({Pool, name: :far_too_large, size: Quota.gib(1_000_000)})
 
       assert message =~
-               "cannot start the pool :far_too_large: the size is not there: 976.6 TiB asked for"
+               "cannot start the pool :far_too_large: the node does not have its size: 976.6 TiB were asked for"
 
-      assert message =~ ~r/can be promised. Ask for less/
+      assert message =~ ~r/a pool can have .*Choose a smaller size/
       assert_raise ArgumentError, fn -> Pool.info(:far_too_large) end
     end
 

@@ -3,10 +3,10 @@ defmodule Quota.PressureTest do
   use ExUnit.Case, async: false
 
   import Bounded.Eventually
-
-  @compile {:no_warn_undefined, :telemetry}
+  import Bounded.Test.FakeGroup, only: [put: 3]
 
   alias Bounded.Cgroup
+  alias Bounded.Test.{FakeGroup, Telemetry}
   alias Quota.{Pool, PoolFullError, Pressure}
 
   doctest Pressure
@@ -15,23 +15,12 @@ defmodule Quota.PressureTest do
 
   # A small machine with one version 2 control group, whose files the tests rewrite.
   setup context do
-    root = Path.join(System.tmp_dir!(), "bounded_pressure_#{System.unique_integer([:positive])}")
-    on_exit(fn -> File.rm_rf!(root) end)
-    put(root, "proc/self/cgroup", "0::/\n")
-    put(root, "proc/self/mountinfo", "1 2 0:27 / /cg rw - cgroup2 cgroup rw\n")
-    put(root, "proc/meminfo", "MemTotal: 8000000 kB\nMemAvailable: 7000000 kB\n")
-    put(root, "cg/memory.max", "#{@limit}\n")
+    root = FakeGroup.create(@limit)
     usage(root, 50)
     stall(root, 0.0, 0.0)
     events(root, 0, 0)
-    if context[:telemetry], do: listen()
+    if context[:telemetry], do: Telemetry.forward(self())
     {:ok, root: root, shared: root |> Cgroup.find() |> Pressure.new()}
-  end
-
-  defp put(root, path, text) do
-    path = Path.join(root, path)
-    File.mkdir_p!(Path.dirname(path))
-    File.write!(path, text)
   end
 
   # `percent` of the limit in use, and as much again in file cache.
@@ -50,43 +39,6 @@ defmodule Quota.PressureTest do
 
   defp events(root, high, kills) do
     put(root, "cg/memory.events", "low 0\nhigh #{high}\nmax 9\noom 0\noom_kill #{kills}\n")
-  end
-
-  # Every event comes as a message: from the library where it is there, else from what stands in for it.
-  defp listen do
-    if Code.ensure_loaded?(:telemetry),
-      do: attach(self()),
-      else: stand_in(self())
-  end
-
-  defp attach(test) do
-    :telemetry.attach(__MODULE__, [:bounded, :pressure], &__MODULE__.forward/4, test)
-    on_exit(fn -> :telemetry.detach(__MODULE__) end)
-  end
-
-  def forward(event, measurements, metadata, test),
-    do: send(test, {event, measurements, metadata})
-
-  defp stand_in(test) do
-    :persistent_term.put({__MODULE__, :listener}, test)
-
-    Module.create(
-      :telemetry,
-      quote do
-        def execute(event, measurements, metadata) do
-          listener = :persistent_term.get({Quota.PressureTest, :listener})
-          Quota.PressureTest.forward(event, measurements, metadata, listener)
-          :ok
-        end
-      end,
-      Macro.Env.location(__ENV__)
-    )
-
-    on_exit(fn ->
-      :code.purge(:telemetry)
-      :code.delete(:telemetry)
-      :persistent_term.erase({__MODULE__, :listener})
-    end)
   end
 
   test "rises and falls with memory in use, each level left later than it was entered", context do
@@ -185,6 +137,7 @@ defmodule Quota.PressureTest do
     assert run.(5_000) == {:ok, :done}
   end
 
+  @tag :native_speed
   test "costs nothing measurable: two looks a second take less than half a percent of one core" do
     shared = Pressure.new(Cgroup.find())
 

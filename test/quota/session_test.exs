@@ -12,10 +12,10 @@ defmodule Quota.SessionTest do
 
   @mib 1024 * 1024
 
-  defp destroy, do: :trace.session_destroy(:persistent_term.get(Quota.Tracer))
+  defp destroy, do: :trace.session_destroy(:persistent_term.get(Quota.Watch.Tracer))
 
   test "work that runs is traced again when somebody has destroyed the session" do
-    session = fn -> :persistent_term.get(Quota.Tracer) end
+    session = fn -> :persistent_term.get(Quota.Watch.Tracer) end
 
     work = fn ->
       destroyed = session.()

@@ -6,54 +6,18 @@ defmodule Quota.TelemetryTest do
 
   @mib 1024 * 1024
 
-  # What the library does with handlers, as far as these events need it.
-  @stand_in """
-  defmodule :telemetry do
-    def attach_many(id, events, handler, config) do
-      handlers = :persistent_term.get(__MODULE__, %{})
-      if Map.has_key?(handlers, id) do
-        {:error, :already_exists}
-      else
-        :persistent_term.put(__MODULE__, Map.put(handlers, id, {events, handler, config}))
-      end
-    end
-
-    def detach(id),
-      do: :persistent_term.put(__MODULE__, Map.delete(:persistent_term.get(__MODULE__, %{}), id))
-
-    def execute(event, measurements, metadata) do
-      for {_, {events, handler, config}} <- :persistent_term.get(__MODULE__, %{}), event in events do
-        handler.(event, measurements, metadata, config)
-      end
-
-      :ok
-    end
-  end
-  """
+  doctest Quota.Telemetry
 
   setup do
-    unless Code.ensure_loaded?(:telemetry) do
-      Code.compile_string(@stand_in)
+    Bounded.Test.Telemetry.start()
 
-      on_exit(fn ->
-        :code.purge(:telemetry)
-        :code.delete(:telemetry)
-      end)
-    end
-
-    # The library, where it is installed, keeps its handlers in a table of its own.
-    if Application.load(:telemetry) in [:ok, {:error, {:already_loaded, :telemetry}}],
-      do: {:ok, _} = Application.ensure_all_started(:telemetry)
-
-    events = [
-      [:bounded, :quota, :run, :start],
-      [:bounded, :quota, :run, :stop],
-      [:bounded, :quota, :run, :exception],
-      [:bounded, :quota, :soft_limit],
-      [:bounded, :quota, :breach]
-    ]
-
-    :ok = :telemetry.attach_many(__MODULE__, events, &__MODULE__.forward/4, self())
+    :ok =
+      :telemetry.attach_many(
+        __MODULE__,
+        Quota.Telemetry.events(),
+        &__MODULE__.forward/4,
+        self()
+      )
 
     on_exit(fn -> :telemetry.detach(__MODULE__) end)
   end
@@ -126,5 +90,145 @@ defmodule Quota.TelemetryTest do
     send(pid, :go)
     assert Task.await(task) == 200_000
     refute_received {:soft_limit, _, _}
+  end
+
+  test "the events of a run belong together, and name its pool" do
+    assert Quota.run(@mib, fn -> :done end) == :done
+    assert_received {:start, _, %{telemetry_span_context: context, pool: nil}}
+    assert_received {:stop, _, %{telemetry_span_context: ^context, pool: nil}}
+    refute_received {:admitted, _, _}
+  end
+
+  # Work that takes next to nothing, and waits until it is told to go on.
+  defp idle do
+    test = self()
+
+    fn ->
+      send(test, {:worker, self()})
+
+      receive do
+        :go -> :done
+      end
+    end
+  end
+
+  describe "a pool" do
+    @describetag :capture_log
+    @pool __MODULE__.Pool
+
+    setup do
+      start_supervised!({Quota.Pool, name: @pool, size: 24 * @mib})
+      :ok
+    end
+
+    test "admits, and says so" do
+      Quota.run(@mib, fn -> :done end, pool: @pool, label: "six")
+      assert_received {:admitted, %{wait: 0, charged: charged}, metadata}
+      assert metadata == %{pool: @pool, label: "six", limit: @mib}
+      assert charged > @mib
+      assert_received {:stop, _, %{pool: @pool}}
+    end
+
+    test "refuses, and nothing else is sent" do
+      worker = idle()
+      holder = Task.async(fn -> Quota.run(10 * @mib, worker, pool: @pool) end)
+      assert_receive {:worker, pid}, 5_000
+      assert_receive {:start, _, _}
+      options = [pool: @pool, label: "seven"]
+      assert {:error, %Quota.PoolFullError{}} = Quota.try_run(@mib * 8, fn -> :done end, options)
+      assert_received {:refused, %{wait: 0, charged: _}, %{reason: :full, label: "seven"}}
+      refute_received {:start, _, _}
+
+      # One that waits in vain.
+      options = [pool: @pool, pool_timeout: 20]
+      assert {:error, %Quota.PoolFullError{}} = Quota.try_run(@mib * 8, fn -> :done end, options)
+      assert_received {:queued, %{charged: _}, %{pool: @pool}}
+      assert_received {:refused, %{wait: wait}, %{reason: :timeout}}
+      assert System.convert_time_unit(wait, :native, :millisecond) >= 20
+      send(pid, :go)
+      Task.await(holder)
+    end
+
+    test "what was waited for is no part of the duration" do
+      worker = idle()
+      holder = Task.async(fn -> Quota.run(10 * @mib, worker, pool: @pool) end)
+      assert_receive {:worker, pid}, 5_000
+      options = [pool: @pool, pool_timeout: 5_000, label: "eight"]
+      waiting = Task.async(fn -> Quota.run(@mib * 8, fn -> :done end, options) end)
+      assert_receive {:queued, _, %{label: "eight"}}, 5_000
+      # Longer than a run that does nothing takes.
+      refute_receive {:admitted, _, %{label: "eight"}}, 100
+      send(pid, :go)
+      assert Task.await(waiting) == :done
+      Task.await(holder)
+      assert_received {:admitted, %{wait: wait}, %{label: "eight"}}
+      assert_received {:stop, %{duration: duration}, %{label: "eight"}}
+      assert System.convert_time_unit(wait, :native, :millisecond) >= 100
+      assert duration < wait
+    end
+
+    test "is measured, with what is active" do
+      worker = idle()
+      holder = Task.async(fn -> Quota.run(8 * @mib, worker, pool: @pool) end)
+      assert_receive {:worker, pid}, 5_000
+      [{module, function, args}] = Quota.Telemetry.measurements()
+      assert apply(module, function, args) == :ok
+      # Those of other tests may not have ended yet.
+      assert_received {:active, %{count: count, limit: limit, total: total}, %{}}
+      assert {count >= 1, limit >= 8 * @mib, total >= 0} == {true, true, true}
+      assert_received {:state, figures, %{pool: @pool}}
+      assert %{size: 25_165_824, running: 1, waiting: 0, orphaned: 0} = figures
+      assert figures.reserved + figures.free == figures.size
+      send(pid, :go)
+      Task.await(holder)
+    end
+  end
+
+  test "nothing is sent while the application of the library is not running" do
+    unless Process.whereis(:telemetry_sup) do
+      stop_supervised!(Agent)
+      refute Quota.Telemetry.enabled?()
+      assert Quota.run(@mib, fn -> :done end) == :done
+      assert Quota.Telemetry.measure() == :ok
+      refute_received {:start, _, _}
+    end
+  end
+
+  # As much of the library as makes a metric.
+  @metrics """
+  defmodule Telemetry.Metrics do
+    for kind <- [:counter, :summary, :last_value] do
+      def unquote(kind)(name, options) do
+        {event, [measurement]} = name |> String.split(".") |> Enum.map(&String.to_atom/1) |> Enum.split(-1)
+        %{name: event ++ [measurement], event_name: event, tags: options[:tags], kind: unquote(kind)}
+      end
+    end
+  end
+  """
+
+  test "metrics are of events that are sent, and of their measurements" do
+    unless Code.ensure_loaded?(Telemetry.Metrics) do
+      assert_raise RuntimeError, ~r/needs the library :telemetry_metrics/, fn ->
+        Quota.Telemetry.metrics()
+      end
+
+      Code.compile_string(@metrics)
+
+      on_exit(fn ->
+        :code.purge(Telemetry.Metrics)
+        :code.delete(Telemetry.Metrics)
+      end)
+    end
+
+    metrics = Quota.Telemetry.metrics()
+    assert length(metrics) > 10
+    for metric <- metrics, do: assert(metric.event_name in Quota.Telemetry.events())
+    Quota.run(@mib, fn -> :done end)
+    assert_received {:stop, measurements, metadata}
+
+    for %{event_name: [_, _, :run, :stop]} = metric <- metrics do
+      assert is_map_key(measurements, List.last(metric.name)) or List.last(metric.name) == :count
+      for tag <- metric.tags, do: assert(is_map_key(metadata, tag))
+    end
   end
 end

@@ -7,7 +7,7 @@ defmodule Bounded.Test.Accounts do
 
   @doc "Runs `fun` in a process of its own that charges a new account of `limit` bytes; returns the account."
   def in_account(limit, fun) do
-    account = Native.account_new(self(), limit)
+    account = Native.account_new(self(), limit, nil, nil)
 
     task =
       Task.async(fn ->

@@ -16,11 +16,28 @@ defmodule Bounded.Test.Peer do
   As `start/1`, with a name and a cookie, to be reached from this machine alone: `{peer, node}`. `env` is what
   other programs need to find it.
   """
-  def start_named(cookie, env) do
+  def start_named(cookie, env, flags \\ []) do
     name = :"peer_#{System.unique_integer([:positive])}"
     options = %{name: name, host: ~c"127.0.0.1", longnames: true, env: charlists(env)}
-    peer = start_link(options, ["-setcookie", cookie], :code.get_path())
+    peer = start_link(options, ["-setcookie", cookie | flags], :code.get_path())
     {peer, call(peer, :erlang, :node, [])}
+  end
+
+  @doc "As `start_named/2`, without this project: a node of OTP alone."
+  def start_plain(cookie, env) do
+    name = :"plain_#{System.unique_integer([:positive])}"
+
+    {:ok, peer, node} =
+      :peer.start_link(%{
+        name: name,
+        host: ~c"127.0.0.1",
+        longnames: true,
+        env: charlists(env),
+        connection: :standard_io,
+        args: [~c"-setcookie", to_charlist(cookie)]
+      })
+
+    {peer, node}
   end
 
   @doc "Starts a port mapper of the test's own, on this machine alone. Returns the environment that names it."
@@ -52,8 +69,9 @@ defmodule Bounded.Test.Peer do
     paths = Enum.flat_map(code, &[~c"-pa", &1])
     arguments = Enum.map(flags, &String.to_charlist/1) ++ paths
 
-    {:ok, peer, _node} =
-      :peer.start_link(Map.merge(options, %{connection: :standard_io, args: arguments}))
+    # A VM starts within a second, but an emulated one, or one on a busy machine, takes longer than the default of 15.
+    start = %{connection: :standard_io, args: arguments, wait_boot: 120_000}
+    {:ok, peer, _node} = :peer.start_link(Map.merge(options, start))
 
     {:ok, _} = call(peer, :application, :ensure_all_started, [:bounded])
     peer

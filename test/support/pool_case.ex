@@ -12,7 +12,7 @@ defmodule Quota.PoolCase do
 
   # Every limit takes more of the pool than itself.
   @limit Quota.mib(2)
-  @charge Quota.Overshoot.charge(@limit, Quota.Overshoot.percent())
+  @charge Quota.Pool.Overshoot.charge(@limit, Quota.Pool.Overshoot.percent())
 
   using do
     quote do
@@ -36,7 +36,7 @@ defmodule Quota.PoolCase do
   end
 
   @doc "Bytes of a pool that work with this limit takes."
-  def charge(limit), do: Quota.Overshoot.charge(limit, Quota.Overshoot.percent())
+  def charge(limit), do: Quota.Pool.Overshoot.charge(limit, Quota.Pool.Overshoot.percent())
 
   @doc "The caller of work that goes on until it is sent `:end`, and tells when it begins and ends."
   def hold(name, limit, options) do
@@ -80,7 +80,7 @@ defmodule Quota.PoolCase do
   @doc "Waits until so many wait."
   def waiting(name, count), do: eventually(fn -> assert Pool.info(name).waiting == count end)
 
-  @doc "Waits until the pool has promised nothing any more."
+  @doc "Waits until nothing is reserved in the pool."
   def empty(name) do
     eventually(fn ->
       assert %{reserved: 0, orphaned: 0, running: 0, waiting: 0, by_label: []} = Pool.info(name)

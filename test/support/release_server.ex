@@ -2,7 +2,7 @@ defmodule Bounded.Test.ReleaseServer do
   @moduledoc false
   # An HTTPS server on loopback, with an authority of its own, and a proxy before it.
 
-  alias Bounded.Build.Download
+  alias Mix.Tasks.Compile.BoundedNative.Download
 
   @san {2, 5, 29, 17}
   @secp256r1 {1, 2, 840, 10_045, 3, 1, 7}

@@ -1,8 +1,8 @@
 defmodule Bounded.Doctor.Finding do
   @moduledoc """
-  Something that threatens a node's memory.
+  A figure that threatens a node's memory. `guides/doctor.md` has a section for each `id`.
 
-    * `id`: which threat, such as `:mailbox`
+    * `id`: the kind of threat, such as `:mailbox`
     * `severity`: `:critical` when it can take the node down by itself, else `:warning`
     * `figure`: what was measured, in bytes unless `id` is of things that are counted
     * `summary`: what was found, with its figures

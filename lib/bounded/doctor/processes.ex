@@ -1,160 +1,194 @@
 defmodule Bounded.Doctor.Processes do
   @moduledoc false
-  # The largest processes by heap and by binaries held, and long mailboxes. One cheap look at each process;
-  # the binaries, one by one, of those few that hold most.
+  # Large heaps, binaries that are held, long mailboxes, and many processes that are alike.
 
-  alias Bounded.Doctor.{Finding, Top}
-  alias Quota.{Text, Vm}
+  alias Bounded.Doctor.Finding
+  alias Bounded.Format
 
   @mib 1024 * 1024
 
-  # A process is large when it has this much, and at least a fifth of what the VM has in all.
+  # Bytes of a process or group that are worth a finding, if they are also a fifth of the VM's memory.
   @large 64 * @mib
   @large_binaries 32 * @mib
   @large_share 5
-
+  # A mailbox is worth a finding from this number of messages on, or from these bytes on with at least ten messages.
   @mailbox 10_000
+  @mailbox_bytes 32 * @mib
+  @some_messages 10
 
-  # Binaries held by a heap this many times smaller are not data that it works with.
-  @idle_ratio 100
+  # A collection that frees less than one part in this many proves that binaries are in use.
+  @mostly 2
 
-  @listed 5
+  @garbage "pass them on in a process per message, or hibernate, or start the process with spawn_opt fullsweep_after: 10."
+  @in_use "keep only the needed parts, copied (BoundedBinary.slice/3, compact/2), and gather them within Quota.run/3."
 
-  @look [:memory, :message_queue_len, :garbage_collection_info]
-
-  def examine(_root) do
-    largest = %{heap: Top.new(@listed), binaries: Top.new(@listed), queue: Top.new(@listed)}
-    {largest, count} = Enum.reduce(:erlang.processes(), {largest, 0}, &look/2)
-    heaps = Top.to_list(largest.heap)
-    holders = largest.binaries |> Top.to_list() |> Enum.flat_map(&binaries/1) |> Enum.sort(:desc)
-    queues = Top.to_list(largest.queue)
-    total = :erlang.memory(:total)
-    held = :erlang.memory(:binary)
-
+  @doc """
+  `collected` is `%{pid => bytes of binaries that a collection has freed}`, empty unless collecting was allowed.
+  """
+  def examine(%{processes: processes, vm: %{memory: memory}}, collected) do
     facts =
-      [{"processes", "#{count}"}] ++
-        for({bytes, pid} <- heaps, do: {"  by heap", "#{Text.bytes(bytes)} #{name(pid)}"}) ++
-        for {bytes, n, _heap, pid} <- holders,
-            do: {"  by binaries", "#{Text.bytes(bytes)} in #{n} #{name(pid)}"}
+      [{"processes", "#{processes.count}"}] ++
+        for(
+          {bytes, process} <- processes.heaps,
+          do: {"  by heap", "#{Format.bytes(bytes)} #{process.name}"}
+        ) ++
+        for(
+          {bytes, process} <- processes.holders,
+          do: {"  by binaries", "#{Format.bytes(bytes)} in #{process.count} #{process.name}"}
+        ) ++
+        for {bytes, group} <- processes.groups,
+            do:
+              {"  alike",
+               "#{Format.bytes(bytes)} in #{group.count}, the largest #{group.largest.name}"}
 
-    findings =
-      Enum.flat_map(heaps, &huge(&1, total)) ++
-        Enum.flat_map(holders, &holder(&1, held)) ++ Enum.flat_map(queues, &mailbox/1)
+    mailboxes = Enum.flat_map(mailboxes(processes), &mailbox/1)
+    flooded = for {pid, _} <- mailboxes, do: pid
+    heaps = for {_, %{pid: pid}} = heap <- processes.heaps, pid not in flooded, do: heap
+    holders = for {_, %{pid: pid}} = holder <- processes.holders, pid not in flooded, do: holder
 
-    {facts, findings}
+    single =
+      for {_, %{pid: pid}} = heap <- heaps, finding = huge(heap, memory.total), do: {pid, finding}
+
+    holding =
+      for {_, %{pid: pid}} = holder <- holders,
+          finding = held(holder, memory.binary, collected),
+          do: {pid, finding}
+
+    found = mailboxes ++ single ++ holding
+    pids = for {pid, _} <- found, do: pid
+
+    groups =
+      for {_, %{largest: %{pid: pid}}} = group <- processes.groups, pid not in pids, do: group
+
+    {facts,
+     for({_, finding} <- found, do: finding) ++ Enum.flat_map(groups, &alike(&1, memory.total))}
   end
 
-  defp look(pid, {largest, count}) do
-    case pid != self() && Process.info(pid, @look) do
-      [memory: memory, message_queue_len: queue, garbage_collection_info: info] ->
-        words = info[:bin_vheap_size] + info[:bin_old_vheap_size]
+  @doc "The processes whose collection would tell garbage from binaries in use."
+  def worth_collecting(%{processes: processes, vm: %{memory: memory}}) do
+    for {bytes, process} <- processes.holders, large?(bytes, memory.binary), do: process.pid
+  end
 
-        largest = %{
-          heap: Top.add(largest.heap, memory, pid),
-          binaries: Top.add(largest.binaries, Vm.bytes(words), {pid, memory}),
-          queue: Top.add(largest.queue, queue, pid)
-        }
+  defp large?(bytes, held), do: bytes >= @large_binaries and bytes * @large_share >= held
 
-        {largest, count + 1}
+  defp huge({bytes, process}, total) when bytes >= @large and bytes * @large_share >= total do
+    %Finding{
+      id: :huge_process,
+      severity: :critical,
+      figure: bytes,
+      summary: "#{process.name} has #{Format.bytes(bytes)} of heap, stack and mailbox",
+      remedy:
+        "A collection copies its heap and may need as much again. Run what makes it grow in Quota.run/3, or keep large state in ETS"
+    }
+  end
 
-      _self_or_dead ->
-        {largest, count}
+  defp huge(_, _), do: nil
+
+  defp held({bytes, process}, held, collected) do
+    cond do
+      not large?(bytes, held) -> nil
+      is_map_key(collected, process.pid) -> proved(bytes, process, collected[process.pid])
+      true -> unknown(bytes, process)
     end
   end
 
-  # `{bytes, count, heap, pid}`, each binary once, however often the process refers to it.
-  defp binaries({0, _}), do: []
-
-  defp binaries({_, {pid, memory}}) do
-    case Process.info(pid, :binary) do
-      {:binary, [_ | _] = binaries} ->
-        unique = Enum.uniq_by(binaries, &elem(&1, 0))
-        [{unique |> Enum.map(&elem(&1, 1)) |> Enum.sum(), length(unique), memory, pid}]
-
-      _none_or_dead ->
-        []
-    end
+  defp proved(bytes, process, freed) when freed * @mostly >= bytes do
+    leak(
+      bytes,
+      "#{process.name} kept #{Format.bytes(bytes)} in #{process.count} binaries alive; a collection freed " <>
+        "#{Format.bytes(freed)} of them (measured)"
+    )
   end
 
-  defp huge({bytes, pid}, total) when bytes >= @large and bytes * @large_share >= total do
-    [
-      %Finding{
-        id: :huge_process,
-        severity: :critical,
-        figure: bytes,
-        summary: "#{name(pid)} has #{Text.bytes(bytes)} of heap, stack and mailbox",
-        remedy:
-          "A collection copies its heap and may need as much again. Run what makes it grow in Quota.run/3, keep large state in ETS"
-      }
-    ]
+  defp proved(bytes, process, freed) do
+    holder(
+      bytes,
+      "#{process.name} holds #{Format.bytes(bytes)} in #{process.count} binaries; a collection freed " <>
+        "#{Format.bytes(freed)} of them, so the rest are in use (measured)"
+    )
   end
 
-  defp huge(_, _), do: []
-
-  defp holder({bytes, count, heap, pid}, held)
-       when bytes >= @large_binaries and bytes * @large_share >= held and
-              heap * @idle_ratio <= bytes do
-    [
-      %Finding{
-        id: :binary_leak,
-        severity: :warning,
-        figure: bytes,
-        summary:
-          "#{name(pid)} keeps #{Text.bytes(bytes)} in #{count} binaries alive with a heap of #{Text.bytes(heap)}, " <>
-            "and would let go of most when collected, unless it is a cache",
-        remedy:
-          "If it only passes them on: do that in a process per message, or hibernate, or start it with " <>
-            "spawn_opt fullsweep_after: 10. If it keeps parts of them: BoundedBinary.copy/1 or compact/2"
-      }
-    ]
+  # Nothing that a process reports tells garbage from data in use: both are on its heap until a full collection.
+  defp unknown(bytes, process) do
+    %Finding{
+      id: :binary_holder,
+      severity: :warning,
+      figure: bytes,
+      summary:
+        "#{process.name} references #{Format.bytes(bytes)} in #{process.count} binaries with a heap of " <>
+          "#{Format.bytes(process.heap)}. How much of it is garbage is not known: collect: true, or " <>
+          "mix bounded.doctor --collect, finds out",
+      remedy: "If they are in use: #{@in_use} If they are garbage: #{@garbage}"
+    }
   end
 
-  defp holder({bytes, count, _heap, pid}, held)
-       when bytes >= @large_binaries * 2 and bytes * @large_share >= held do
-    [
-      %Finding{
-        id: :binary_holder,
-        severity: :warning,
-        figure: bytes,
-        summary: "#{name(pid)} holds #{Text.bytes(bytes)} in #{count} binaries",
-        remedy:
-          "If it needs parts of them only, keep those with BoundedBinary.slice/3; run what collects them in Quota.run/3"
-      }
-    ]
+  defp leak(bytes, summary) do
+    %Finding{
+      id: :binary_leak,
+      severity: :warning,
+      figure: bytes,
+      summary: summary,
+      remedy: @garbage
+    }
   end
 
-  defp holder(_, _), do: []
+  defp holder(bytes, summary) do
+    %Finding{
+      id: :binary_holder,
+      severity: :warning,
+      figure: bytes,
+      summary: summary,
+      remedy: @in_use
+    }
+  end
 
-  defp mailbox({queue, pid}) when queue >= @mailbox do
-    [
-      %Finding{
+  # By number, and by the bytes of the holders that have some messages.
+  defp mailboxes(processes) do
+    by_bytes =
+      for {bytes, %{queue: queue} = process} <- processes.holders ++ processes.heaps,
+          queue >= @some_messages,
+          do: {bytes, process}
+
+    by_number =
+      for {_, process} <- processes.queues, do: {process.memory + process.binaries, process}
+
+    Enum.uniq_by(by_number ++ by_bytes, fn {_, process} -> process.pid end)
+  end
+
+  defp mailbox({bytes, %{queue: queue} = process}) do
+    if queue >= @mailbox or (queue >= @some_messages and bytes >= @mailbox_bytes) do
+      finding = %Finding{
         id: :mailbox,
         severity: :critical,
         figure: queue,
-        summary: "#{queue} messages wait in the mailbox of #{name(pid)}",
+        summary:
+          "#{queue} messages wait in the mailbox of #{process.name}, which has at least #{Format.bytes(bytes)} with them",
         remedy:
-          "It does not keep up, or does not receive what it is sent: let senders call instead of cast, and drop " <>
-            "what nobody matches. Quota.run/3 limits the mailbox of the work that it runs"
+          "It is slower than its senders, or does not receive these messages: let senders call instead of cast, and drop " <>
+            "messages that no clause matches. Quota.run/3 limits the mailbox with max_queue:"
+      }
+
+      [{process.pid, finding}]
+    else
+      []
+    end
+  end
+
+  # Groups whose largest process has a finding of its own are left out by the caller.
+  defp alike({bytes, group}, total) when bytes >= @large and bytes * @large_share >= total do
+    [
+      %Finding{
+        id: :many_alike,
+        severity: :warning,
+        figure: bytes,
+        summary:
+          "#{group.count} processes started by the same function have #{Format.bytes(group.memory)} and reference " <>
+            "#{Format.bytes(group.binaries)} of binaries together; the largest is #{group.largest.name}",
+        remedy:
+          "Start fewer at a time (Quota.Pool, Task.async_stream max_concurrency:), and limit each with Quota.put_limit/2"
       }
     ]
   end
 
-  defp mailbox(_), do: []
-
-  # What a person can find it by.
-  defp name(pid) do
-    case Process.info(pid, [:registered_name, :dictionary, :current_function]) do
-      [registered_name: name, dictionary: _, current_function: _] when name not in [[], nil] ->
-        "#{inspect(name)} #{inspect(pid)}"
-
-      [registered_name: _, dictionary: dictionary, current_function: current] ->
-        "#{inspect(pid)} (#{place(dictionary[:"$initial_call"] || current)})"
-
-      nil ->
-        inspect(pid)
-    end
-  end
-
-  defp place({module, function, arity}), do: Exception.format_mfa(module, function, arity)
-  defp place(_), do: "unknown"
+  defp alike(_, _), do: []
 end

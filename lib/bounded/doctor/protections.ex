@@ -1,29 +1,26 @@
 defmodule Bounded.Doctor.Protections do
   @moduledoc false
-  # Which of the VM's own means this OTP release has, and how this node has set them.
+  # Which means of the VM this OTP release has, and how the node has set them.
 
-  alias Quota.{Text, Vm}
+  alias Bounded.Format
 
-  def examine(_root) do
-    release = Vm.release()
-
+  def examine(%{vm: %{release: release} = vm}) do
     facts = [
       {"OTP release", "#{release}"},
-      {"max_heap_size", "#{max_heap_size()}, #{counts(release)}"},
+      {"max_heap_size", "#{max_heap_size(vm.max_heap_size)}, #{counts(release)}"},
       {"trace sessions",
-       if(release >= 27, do: "yes", else: "no: a process traced by others dies unexplained")},
-      {"fullsweep_after", "#{:erlang.system_info(:fullsweep_after) |> elem(1)}"}
+       if(release >= 27,
+         do: "yes",
+         else: "no: the VM's kill of a process that has another tracer has no known cause"
+       )},
+      {"fullsweep_after", "#{vm.fullsweep_after}"}
     ]
 
     {facts, []}
   end
 
-  defp max_heap_size do
-    case :erlang.system_info(:max_heap_size) do
-      %{size: 0} -> "no default"
-      %{size: words} -> "#{Text.bytes(Vm.bytes(words))} for every process"
-    end
-  end
+  defp max_heap_size(0), do: "no default"
+  defp max_heap_size(bytes), do: "#{Format.bytes(bytes)} for every process"
 
   defp counts(release) when release >= 26,
     do: "counts binaries where include_shared_binaries is set"

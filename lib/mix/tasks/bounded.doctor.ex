@@ -1,22 +1,30 @@
 defmodule Mix.Tasks.Bounded.Doctor do
-  @shortdoc "Says what threatens a node's memory, and what to do"
+  @shortdoc "Finds what threatens a node's memory, and says what to do"
   @moduledoc """
-  Says what threatens a node's memory: each finding with its figure and the remedy.
+  Finds what threatens a node's memory: each finding with its figure and the remedy.
 
       mix bounded.doctor
       mix bounded.doctor --node app@host --cookie secret
+      mix bounded.doctor --node rabbit@host --format json
 
-  Without `--node` it looks at the machine and at the VM that runs Mix, which is no more than started.
+  Without `--node` it examines the machine, and the VM that runs Mix, which has only just started.
 
-    * `--node`: the node to ask, by the name that it has. It must be reachable from here and have `:bounded` among its applications
-    * `--cookie`: its cookie; default is that of this user (`~/.erlang.cookie`)
+    * `--node`: the node to examine, by its own name. Any Erlang node of OTP 24 or later that can be reached from here will do; it
+      needs nothing of this library
+    * `--cookie`: the node's cookie; by default that of this user (`~/.erlang.cookie`)
+    * `--collect`: run a garbage collection of each process that holds many binaries, to tell garbage from binaries in use
+    * `--format`: `text` (default) or `json`
+
+  The exit status is 0 without a critical finding, 2 with one, and 1 if the examination failed.
 
   A release has no Mix tasks: `bin/app rpc "Bounded.Doctor.report()"`. See `Bounded.Doctor`.
   """
 
   use Mix.Task
 
-  @switches [node: :string, cookie: :string]
+  alias Bounded.Doctor
+
+  @switches [node: :string, cookie: :string, collect: :boolean, format: :string]
 
   @impl true
   def run(args) do
@@ -25,45 +33,19 @@ defmodule Mix.Tasks.Bounded.Doctor do
     if rest != [],
       do: Mix.raise("mix bounded.doctor takes options only, got: #{Enum.join(rest, " ")}")
 
+    format = format(options[:format] || "text")
     Mix.Task.run("app.config")
 
-    case options[:node] do
-      nil -> Bounded.Doctor.report()
-      node -> node |> connect(options[:cookie]) |> Bounded.Doctor.report()
-    end
+    node =
+      if name = options[:node], do: Mix.Bounded.connect!(name, options[:cookie]), else: node()
+
+    report = Doctor.examine(node, collect: options[:collect] || false)
+    report |> format.() |> IO.write()
+
+    if Enum.any?(report.findings, &(&1.severity == :critical)), do: exit({:shutdown, 2})
   end
 
-  defp connect(name, cookie) do
-    node = String.to_atom(name)
-    start_distribution(name)
-    if cookie, do: Node.set_cookie(node, String.to_atom(cookie))
-
-    unless Node.connect(node) do
-      Mix.raise(
-        "cannot reach #{name}: is it running, is its name right, and is the cookie the same?"
-      )
-    end
-
-    node
-  end
-
-  defp start_distribution(name) do
-    # Its host is written in full or not, and so must be ours. Nobody connects to this node: it needs no host that
-    # can be found and no epmd, and is not among the nodes that others list.
-    {names, host} =
-      if name =~ ~r/@.*\./, do: {:longnames, "127.0.0.1"}, else: {:shortnames, "localhost"}
-
-    own = :"bounded_doctor_#{System.pid()}_#{System.unique_integer([:positive])}@#{host}"
-
-    case :net_kernel.start(own, %{name_domain: names, dist_listen: false, hidden: true}) do
-      {:ok, _} ->
-        :ok
-
-      {:error, {:already_started, _}} ->
-        :ok
-
-      {:error, reason} ->
-        Mix.raise("cannot start distribution: #{inspect(reason)}")
-    end
-  end
+  defp format("text"), do: &Doctor.format/1
+  defp format("json"), do: &[Doctor.to_json(&1), ?\n]
+  defp format(other), do: Mix.raise("--format is text or json, got: #{other}")
 end

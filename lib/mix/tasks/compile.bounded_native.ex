@@ -22,13 +22,13 @@ defmodule Mix.Tasks.Compile.BoundedNative do
   | `HTTPS_PROXY`, `NO_PROXY` | as usual |
   | `HEX_CACERTS_PATH` | a file of certificate authorities to trust instead of the system's |
 
-  Where `TARGET_ARCH` is set, as Nerves does, the platform is that of `TARGET_ARCH`, `TARGET_OS` and `TARGET_ABI`. The
-  task never installs a library for this machine there: without a ready-made one for that platform, it says what to set.
+  If `TARGET_ARCH` is set, as Nerves does, the platform is that of `TARGET_ARCH`, `TARGET_OS` and `TARGET_ABI`. The task then never
+  installs a library for this machine: without a ready-made library for that platform, its error lists the variables to set.
   """
 
   use Mix.Task.Compiler
 
-  alias Bounded.Build.{Cargo, Release, Target, Trial}
+  alias Mix.Tasks.Compile.BoundedNative.{Cargo, Release, Target, Trial}
 
   @crate "bounded_nif"
 
@@ -63,7 +63,7 @@ defmodule Mix.Tasks.Compile.BoundedNative do
     forget()
     File.rm_rf!(directory())
 
-    # Without Cargo there is nothing of its to remove.
+    # Without Cargo there are no build products of Cargo to remove.
     cargo = System.find_executable("cargo")
     built? = System.get_env("BOUNDED_NIF") in [nil, ""] and given == nil
     if cargo && built?, do: System.cmd(cargo, clean_args(), stderr_to_stdout: true)
@@ -77,9 +77,9 @@ defmodule Mix.Tasks.Compile.BoundedNative do
     ["clean", "--package", @crate, "--package", "bounded_core"] ++ target ++ profile()
   end
 
-  ## A library that somebody gave
+  ## The library of BOUNDED_NIF
 
-  # A dependency is compiled in its own directory: a relative path would mean another file there.
+  # A dependency is compiled in its own directory, where a relative path would be another file.
   defp install_given(path, target) do
     if Path.type(path) == :absolute and File.regular?(path),
       do: path |> File.read!() |> install_tried("BOUNDED_NIF is #{path}", {:given, path}, target),
@@ -87,7 +87,7 @@ defmodule Mix.Tasks.Compile.BoundedNative do
         failed([], "BOUNDED_NIF is #{inspect(path)}, which is not the absolute path of a file.\n")
   end
 
-  # A file that was there for one call only, as in the build of an image, leaves the library that it was.
+  # If the file existed for one call only, as in the build of an image, the installed library stays.
   defp install_again(path, target) do
     cond do
       File.regular?(path) ->
@@ -98,7 +98,7 @@ defmodule Mix.Tasks.Compile.BoundedNative do
 
       true ->
         failed([], """
-        BOUNDED_NIF was last set to #{inspect(path)}, and no file is there any more. Set it to a library's absolute path,
+        BOUNDED_NIF was last set to #{inspect(path)}, which no longer exists. Set it to the absolute path of a library,
         or to nothing (BOUNDED_NIF=) to forget that path.
         """)
     end
@@ -129,7 +129,7 @@ defmodule Mix.Tasks.Compile.BoundedNative do
     forget()
     command = ["build", "--package", @crate, "--message-format=json-render-diagnostics"]
 
-    case Cargo.run(command ++ profile()) do
+    case Cargo.run(command ++ features() ++ profile()) do
       :missing -> failed([], Cargo.advice(:missing))
       {:ok, 0, output} -> built(output, "--warnings-as-errors" in args)
       {:ok, _, output} -> failed(Cargo.diagnostics(output), Cargo.advice(output))
@@ -145,6 +145,9 @@ defmodule Mix.Tasks.Compile.BoundedNative do
       :error -> failed(findings, "Cargo built #{@crate} but named no dynamic library.\n")
     end
   end
+
+  # The tests of this project measure the CPU time of each call, and have reservations refused.
+  defp features, do: if(Mix.env() == :test, do: ["--features", "measure,faults"], else: [])
 
   defp profile, do: if(Mix.env() == :prod, do: ["--release", "--locked"], else: [])
 

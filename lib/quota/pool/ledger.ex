@@ -1,7 +1,7 @@
 defmodule Quota.Pool.Ledger do
   @moduledoc false
-  # Where a pool's promises are kept: natively, found by the pool's name, and there as long as the node is.
-  # The pool's process may come and go.
+  # The reservations of a pool. They are kept in native memory, found by the pool's name, as long as the node runs, and so
+  # survive the pool's process.
 
   alias Bounded.Native
 
@@ -9,7 +9,7 @@ defmodule Quota.Pool.Ledger do
 
   def put(name, %__MODULE__{} = ledger), do: :persistent_term.put({__MODULE__, name}, ledger)
 
-  @doc "The ledger of the pool of that name, or nil."
+  @doc "Returns the ledger of the pool `name`, or nil."
   def get(name), do: :persistent_term.get({__MODULE__, name}, nil)
 
   def fetch!(name) do
@@ -19,14 +19,22 @@ defmodule Quota.Pool.Ledger do
               "under a supervisor first"
   end
 
-  @doc "Bytes that all running pools but this one promise."
-  def promised_by_others(name) do
-    for {{__MODULE__, other}, ledger} <- :persistent_term.get(),
-        other != name and Process.whereis(other) != nil,
-        reduce: 0 do
+  @doc "Returns the sum of the sizes of all other running pools, in bytes."
+  def reserved_by_others(name) do
+    for {other, ledger} <- all(), other != name, reduce: 0 do
       sum -> sum + figures(ledger).size
     end
   end
+
+  @doc "`{name, ledger}` of each pool that is running."
+  def all do
+    for {{__MODULE__, name}, ledger} <- :persistent_term.get(),
+        Process.whereis(name) != nil,
+        do: {name, ledger}
+  end
+
+  @doc "`{name, figures}` of each pool that is running: nothing that only this node understands."
+  def all_figures, do: for({name, ledger} <- all(), do: {name, figures(ledger)})
 
   def figures(%__MODULE__{pool: pool}) do
     {{size, reserved, orphaned, peak, running, admitted, refused}, waiting, paused} =
@@ -46,7 +54,9 @@ defmodule Quota.Pool.Ledger do
     }
   end
 
-  @doc "Who holds what, largest first. Runs without a label cost the ledger nothing: they are what remains."
+  @doc """
+  Returns the reservations by label, largest first. Runs without a label are not recorded one by one: they are the remainder.
+  """
   def by_label(%__MODULE__{pool: pool}, figures) do
     labelled =
       for {label, bytes, running} <- holders(pool, nil) do
@@ -62,7 +72,7 @@ defmodule Quota.Pool.Ledger do
     Enum.sort_by(labelled ++ rest, & &1.reserved, :desc)
   end
 
-  # In pieces: there may be as many labels as quotas.
+  # In batches, because there may be as many labels as quotas.
   defp holders(pool, after_label) do
     {holders, next} = Native.pool_holders(pool, after_label)
     if next, do: holders ++ holders(pool, next), else: holders

@@ -1,33 +1,41 @@
 defmodule Quota.Pool.Server do
   @moduledoc false
-  # Keeps the queue of a pool. Nothing else needs it: who finds room is admitted by the native ledger,
-  # which outlives this process, and so do the promises in it.
+  # Keeps the wait queue of a pool. A request that finds room is admitted by the native ledger, which outlives this process
+  # with all reservations.
   #
-  # A waiter's key begins with the time since which it waits. After a crash they come back, and in the same order.
+  # A waiter's key begins with the time at which it began to wait. After a crash the waiters queue again, in the same order.
 
   use GenServer
 
   alias Bounded.{Cgroup, Native}
-  alias Quota.{Overshoot, Pressure}
-  alias Quota.Pool.{Ledger, Size}
+  alias Quota.Pressure
+  alias Quota.Pool.{Ledger, Overshoot, Size}
   require Logger
 
-  # Bytes that come back when nobody can tell (the last reference to a binary, a killed caller) are found this soon.
+  # Interval at which released bytes without a message are found: the last reference to a binary, a killed caller.
   @retry_ms 10
-  # After a crash, those who waited have this long to come back before newcomers are admitted again.
+  # After a crash, time for waiters to queue again before new requests are admitted.
   @regroup_ms 20
   @pressure_ms 500
 
-  defstruct [:pool, :max_waiting, retrying: false, queue: :gb_trees.empty(), waiters: %{}]
+  # `granted`: a request was admitted, and this process's garbage may refer to its account.
+  defstruct [
+    :pool,
+    :max_waiting,
+    retrying: false,
+    granted: false,
+    queue: :gb_trees.empty(),
+    waiters: %{}
+  ]
 
   def start_link(options) do
     GenServer.start_link(__MODULE__, options, name: Keyword.fetch!(options, :name))
   end
 
-  @doc "Waits for admission: `:ok`, or `:queue_full`. Exits as `GenServer.call/3` does, with :timeout at the deadline."
+  @doc "Waits for admission. Returns `:ok` or `:queue_full`. Exits like `GenServer.call/3`, with :timeout at the deadline."
   def wait(name, waiter, timeout), do: GenServer.call(name, {:wait, waiter}, timeout)
 
-  @doc "The waiter of that key has given up: its place is free."
+  @doc "Removes the waiter with that key from the queue."
   def leave(name, key), do: GenServer.cast(name, {:leave, key})
 
   @impl true
@@ -53,16 +61,16 @@ defmodule Quota.Pool.Server do
     end
   end
 
-  # The one of before, if there was one: promises outlive this process.
+  # Takes the native pool of an earlier server of this name, if there was one: reservations outlive the process.
   defp pool(name, size) do
     case Ledger.get(name) do
       %{pool: pool, size: ^size} ->
         {:ok, pool}
 
       before ->
-        promised = Ledger.promised_by_others(name)
+        reserved = Ledger.reserved_by_others(name)
 
-        with {:ok, resolved} <- Size.resolve(size, promised, resident(before), Cgroup.find()) do
+        with {:ok, resolved} <- Size.resolve(size, reserved, resident(before), Cgroup.find()) do
           Logger.info(Size.note(name, resolved, Overshoot.percent()))
           {:ok, sized(before, resolved.bytes)}
         end
@@ -76,7 +84,7 @@ defmodule Quota.Pool.Server do
     pool
   end
 
-  # What runs in this pool already is not the node's own.
+  # Memory that is reserved in this pool already does not count as held by the node.
   defp resident(nil), do: Size.resident()
   defp resident(ledger), do: max(Size.resident() - Ledger.figures(ledger).reserved, 0)
 
@@ -89,7 +97,7 @@ defmodule Quota.Pool.Server do
       waiter = Map.merge(waiter, %{from: from, monitor: monitor})
       queue = :gb_trees.insert(waiter.key, waiter, state.queue)
       state = %{state | queue: queue, waiters: Map.put(state.waiters, monitor, waiter.key)}
-      # In this order: whoever gives bytes back after this look tells.
+      # Before `admit/1`: bytes that are released from now on send `:room`.
       Native.pool_set_waiting(state.pool, map_size(state.waiters))
       {:noreply, admit(state)}
     end
@@ -106,7 +114,8 @@ defmodule Quota.Pool.Server do
   @impl true
   def handle_info(:room, state), do: {:noreply, admit(state)}
 
-  def handle_info(:retry, state), do: {:noreply, admit(%{state | retrying: false})}
+  def handle_info(:retry, state),
+    do: {:noreply, admit(forget_granted(%{state | retrying: false}))}
 
   def handle_info({:DOWN, monitor, :process, _, _}, state) do
     case state.waiters do
@@ -125,7 +134,7 @@ defmodule Quota.Pool.Server do
 
   def handle_info(_stray, state), do: {:noreply, state}
 
-  # First come, first served: as long as there is no room for the head, nobody behind it is looked at.
+  # In order of arrival: while there is no room for the head, no waiter behind it is admitted.
   defp admit(state) do
     if :gb_trees.is_empty(state.queue) do
       Native.pool_set_waiting(state.pool, 0)
@@ -134,13 +143,13 @@ defmodule Quota.Pool.Server do
       {_key, head} = :gb_trees.smallest(state.queue)
 
       cond do
-        # It has given up, and is about to say so.
+        # Its caller timed out. The message of `leave/2` is on its way.
         expired?(head) ->
           state |> forget(head) |> admit()
 
-        Native.pool_admit_queued(state.pool, head.account, head.charge) == :ok ->
+        Native.pool_admit(state.pool, head.account, head.charge, true) == :ok ->
           GenServer.reply(head.from, :ok)
-          state |> forget(head) |> admit()
+          %{state | granted: true} |> forget(head) |> retry(@retry_ms) |> admit()
 
         true ->
           Native.pool_set_waiting(state.pool, map_size(state.waiters))
@@ -148,6 +157,14 @@ defmodule Quota.Pool.Server do
       end
     end
   end
+
+  # If its caller was killed before it started the work, the memory is released with the last reference to the account.
+  defp forget_granted(%{granted: true} = state) do
+    :erlang.garbage_collect()
+    %{state | granted: false}
+  end
+
+  defp forget_granted(state), do: state
 
   defp forget(state, %{key: key, monitor: monitor}) do
     Process.demonitor(monitor, [:flush])

@@ -1,40 +1,39 @@
 defmodule Quota.Pool.Size do
   @moduledoc false
-  # How many bytes a pool may promise, and whether they are there.
+  # The size of a pool in bytes, checked against the memory that the node may use.
 
-  alias Bounded.Cgroup
-  alias Quota.Text
+  alias Bounded.{Cgroup, Format, KernelFile}
 
-  defstruct [:bytes, :limit, :source, :held, :in_use, :promised]
+  defstruct [:bytes, :limit, :source, :held, :in_use, :reserved]
 
   @type option :: pos_integer | {:fraction, float}
 
   @doc """
-  The size of a pool, or a sentence that says why it is not there.
+  Returns the size of a pool, or a sentence that says why the node does not have it.
 
-  A fraction is of the memory this VM may use, less what the node holds already and what other pools promise.
-  `resident` is what the node holds, `promised` the size of all other pools, in bytes.
+  A fraction is taken of the memory that this VM may use, less `resident` and `reserved`: the bytes that the node holds already,
+  and the size of all other pools in bytes.
   """
   @spec resolve(option, non_neg_integer, non_neg_integer, Cgroup.t()) ::
           {:ok, %__MODULE__{}} | {:error, String.t()}
-  def resolve(option, promised, resident, group) do
+  def resolve(option, reserved, resident, group) do
     memory = Cgroup.memory(group)
 
     size = %__MODULE__{
       limit: memory.limit,
       source: memory.source,
       held: resident,
-      # Others may live in the same group, or on the same machine.
+      # Includes other processes of the same group or machine.
       in_use: memory.usage && max(resident, memory.usage - memory.reclaimable),
-      promised: promised
+      reserved: reserved
     }
 
     case option do
       {:fraction, _} when size.limit == nil ->
-        {:error, "cannot see how much memory this node may use: give the size in bytes"}
+        {:error, "the memory limit of this node cannot be read: give the size in bytes"}
 
       {:fraction, fraction} ->
-        check(%{size | bytes: trunc(fraction * size.limit) - resident - promised}, option)
+        check(%{size | bytes: trunc(fraction * size.limit) - resident - reserved}, option)
 
       bytes ->
         check(%{size | bytes: bytes}, option)
@@ -44,7 +43,7 @@ defmodule Quota.Pool.Size do
   defp check(%{limit: nil} = size, _option), do: {:ok, size}
 
   defp check(size, option) do
-    there = size.limit - size.in_use - size.promised
+    there = size.limit - size.in_use - size.reserved
 
     if size.bytes >= Quota.Options.smallest() and size.bytes <= there,
       do: {:ok, size},
@@ -52,49 +51,36 @@ defmodule Quota.Pool.Size do
   end
 
   defp refusal(size, there, option) do
-    "the size is not there: #{wanted(option, size)}, of #{Text.bytes(size.limit)} " <>
-      "(#{whose(size.source)}) #{Text.bytes(size.in_use)} are in use" <>
-      if(size.promised > 0, do: ", #{Text.bytes(size.promised)} promised by other pools", else: "") <>
-      ", so #{Text.bytes(max(there, 0))} can be promised. Ask for less, or give the container more"
+    "the node does not have its size: #{wanted(option, size)}. Of #{Format.bytes(size.limit)} " <>
+      "(#{whose(size.source)}) #{Format.bytes(size.in_use)} are in use" <>
+      if(size.reserved > 0,
+        do: " and #{Format.bytes(size.reserved)} are reserved by other pools",
+        else: ""
+      ) <>
+      ", so a pool can have #{Format.bytes(max(there, 0))}. Choose a smaller size, or raise the limit of the container"
   end
 
   defp wanted({:fraction, fraction}, size) do
-    left = if size.bytes > 0, do: Text.bytes(size.bytes), else: "nothing"
-    "#{fraction} less the #{Text.bytes(size.held)} that the node holds leaves #{left}"
+    left = if size.bytes > 0, do: Format.bytes(size.bytes), else: "nothing"
+
+    "a fraction of #{fraction}, less the #{Format.bytes(size.held)} that the node holds, is #{left}"
   end
 
-  defp wanted(bytes, _size), do: "#{Text.bytes(bytes)} asked for"
+  defp wanted(bytes, _size), do: "#{Format.bytes(bytes)} were asked for"
 
-  @doc "What the log says once: how the size came about, and how to have the VM take the memory up front."
+  @doc "Returns the log line of a pool's start."
   def note(name, size, percent) do
-    # Megabytes; everything that the VM allocates for itself and the work must fit.
-    super_carrier = div(size.bytes + size.held, 1024 * 1024) + 1
-
-    "pool #{inspect(name)} promises #{Text.bytes(size.bytes)}" <>
+    "pool #{inspect(name)} has #{Format.bytes(size.bytes)}" <>
       case size do
-        %{limit: nil} -> "; how much memory this node may use cannot be seen"
-        _ -> " of #{Text.bytes(size.limit)} (#{whose(size.source)})"
+        %{limit: nil} -> "; the memory limit of this node cannot be read"
+        _ -> " of #{Format.bytes(size.limit)} (#{whose(size.source)})"
       end <>
-      "; each limit reserves #{percent} % of itself, to allow for overshoot" <>
-      ". To take the memory up front rather than when it is needed, start the VM with " <>
-      "+MMscs #{super_carrier} +MMsco true"
+      "; each limit reserves #{percent} % of itself, to allow for overshoot"
   end
 
   defp whose(:machine), do: "the machine's memory"
   defp whose(_cgroup), do: "the limit of the control group"
 
-  @doc "Bytes of memory that this VM holds."
-  def resident(root \\ "/") do
-    # Of its own, without the files it has mapped.
-    case File.read(Path.join(root, "proc/self/status")) do
-      {:ok, text} ->
-        case Regex.run(~r/^RssAnon:\s+(\d+) kB/m, text) do
-          [_, kib] -> String.to_integer(kib) * 1024
-          nil -> :erlang.memory(:total)
-        end
-
-      {:error, _} ->
-        :erlang.memory(:total)
-    end
-  end
+  @doc "Returns the resident memory of this VM in bytes."
+  def resident(root \\ "/"), do: KernelFile.resident(root) || :erlang.memory(:total)
 end

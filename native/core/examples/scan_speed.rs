@@ -7,8 +7,11 @@
 //!
 //! `scan_speed kernels` prints which kernels this processor and this build use, `avx512` for example.
 
+mod clock;
+
 use bounded_core::arena::account::Account;
 use bounded_core::xml::{Attributes, Flow, Interest, Name, Options, Parser, Prolog, Sink, Status};
+use clock::cpu_nanoseconds;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 use std::error::Error;
@@ -135,7 +138,7 @@ fn drain(parser: &mut Parser, sink: &mut impl Sink) -> Result<(), Box<dyn Error>
 impl Sink for Counted {
     fn start_document(&mut self, _prolog: &Prolog<'_>) -> Flow {
         self.events += 1;
-        Flow::Taken
+        Flow::Accepted
     }
 
     fn start_element(&mut self, _name: Name<'_>, attributes: &Attributes<'_>) -> Flow {
@@ -143,23 +146,23 @@ impl Sink for Counted {
         for attribute in attributes.iter() {
             self.attribute_bytes += std::hint::black_box(attribute.value.len());
         }
-        Flow::Taken
+        Flow::Accepted
     }
 
     fn end_element(&mut self, _name: Name<'_>) -> Flow {
         self.events += 1;
-        Flow::Taken
+        Flow::Accepted
     }
 
     fn characters(&mut self, text: &str) -> Flow {
         self.events += 1;
         self.text_bytes += text.len();
-        Flow::Taken
+        Flow::Accepted
     }
 
     fn end_document(&mut self) -> Flow {
         self.events += 1;
-        Flow::Taken
+        Flow::Accepted
     }
 }
 
@@ -189,24 +192,4 @@ impl Sink for Choosy {
     fn end_document(&mut self) -> Flow {
         self.0.end_document()
     }
-}
-
-/// What this process has used, on the systems where this is measured: Linux and macOS.
-fn cpu_nanoseconds() -> u128 {
-    #[repr(C)]
-    struct Timespec {
-        seconds: i64,
-        nanoseconds: i64,
-    }
-    unsafe extern "C" {
-        fn clock_gettime(clock: i32, time: *mut Timespec) -> i32;
-    }
-    const PROCESS_CPUTIME: i32 = if cfg!(target_os = "macos") { 12 } else { 2 };
-    let mut time = Timespec {
-        seconds: 0,
-        nanoseconds: 0,
-    };
-    // SAFETY: the structure is laid out as 64-bit systems have it, and lives through the call.
-    unsafe { clock_gettime(PROCESS_CPUTIME, &mut time) };
-    time.seconds as u128 * 1_000_000_000 + time.nanoseconds as u128
 }

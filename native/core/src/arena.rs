@@ -1,4 +1,5 @@
-//! The ledger: accounts, what is charged to them, and the pools that admit them.
+//! The arena: accounts, the buffers that are charged to them, and the pools that admit them.
+#![forbid(unsafe_code)]
 
 pub mod account;
 pub mod charged_vec;

@@ -1,11 +1,14 @@
-//! What a term in the external term format takes once it is decoded, found without decoding it.
+//! The memory that a term in the external term format takes once it is decoded, computed without decoding it.
 //!
 //! A term's declared sizes are not to be trusted, nor is its decoded size: nil is 1 byte in a list that
-//! takes 16. [`Walk`] reads every tag, counts the memory that the term will take, and refuses what is
+//! takes 16. [`SizeScan`] reads every tag, counts the memory that the term will take, and refuses what is
 //! over a limit, cannot be complete, or was not asked for. It needs no stack: tags stand in prefix order,
 //! so one counter of terms still to come is enough. It can stop after any term and go on later.
 //!
 //! Source of the format: "External Term Format" in the ERTS user's guide.
+#![forbid(unsafe_code)]
+
+use bytes::{Buf, TryGetError};
 
 /// The first byte of every external term.
 pub const VERSION: u8 = 131;
@@ -67,6 +70,12 @@ pub enum Fault {
     Forbidden(&'static str),
 }
 
+impl From<TryGetError> for Fault {
+    fn from(_: TryGetError) -> Fault {
+        Fault::Truncated
+    }
+}
+
 /// Whether there is more to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
@@ -74,9 +83,9 @@ pub enum Progress {
     Done,
 }
 
-/// A walk over one term.
+/// A scan of one term for its decoded size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Walk {
+pub struct SizeScan {
     /// The offset of the next byte to be read; after a fault, that of the tag at fault.
     pub position: usize,
     /// Terms still to come.
@@ -85,10 +94,10 @@ pub struct Walk {
     pub decoded: u64,
 }
 
-impl Walk {
-    /// A walk that starts at `position`, behind the version byte.
-    pub fn new(position: usize) -> Walk {
-        Walk {
+impl SizeScan {
+    /// A scan that starts at `position`, behind the version byte.
+    pub fn new(position: usize) -> SizeScan {
+        SizeScan {
             position,
             pending: 1,
             decoded: 0,
@@ -280,7 +289,7 @@ impl Term<'_> {
         self.skip(4 * numbers)
     }
 
-    /// The name of a node; says whether it is that of this one.
+    /// The name of a node; returns whether it is that of this one.
     fn node(&mut self, allowed: &Allowed<'_>) -> Result<bool, Fault> {
         let tag = self.byte()?;
         let before = self.rest;
@@ -362,21 +371,15 @@ impl Term<'_> {
     }
 
     fn byte(&mut self) -> Result<u8, Fault> {
-        Ok(self.array::<1>()?[0])
+        Ok(self.rest.try_get_u8()?)
     }
 
     fn u16(&mut self) -> Result<u64, Fault> {
-        Ok(u64::from(u16::from_be_bytes(self.array()?)))
+        Ok(self.rest.try_get_u16()?.into())
     }
 
     fn u32(&mut self) -> Result<u64, Fault> {
-        Ok(u64::from(u32::from_be_bytes(self.array()?)))
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
-        let (head, rest) = self.rest.split_first_chunk().ok_or(Fault::Truncated)?;
-        self.rest = rest;
-        Ok(*head)
+        Ok(self.rest.try_get_u32()?.into())
     }
 }
 

@@ -5,10 +5,12 @@
 //! PLAIN_MAX+1 .. COPY_MAX          one charged binary, copied in one call
 //! more                             one charged binary, filled in steps of at most STEP
 //! ```
+#![forbid(unsafe_code)]
 
-mod few;
+use smallvec::SmallVec;
 
-pub use few::Few;
+/// The number of pieces that need no allocation: the fields of most rows.
+pub const INLINE_PIECES: usize = 32;
 
 /// A binary of at most this many bytes lives in the heap of its process.
 pub const HEAP_MAX: usize = 64;
@@ -26,7 +28,7 @@ pub const COPY_MAX: usize = 1024 * 1024;
 /// Bytes of larger copies, and of everything else, that one call works on: some tens of microseconds.
 pub const STEP: usize = 256 * 1024;
 
-/// The share of a process's timeslice that copying `bytes` uses up, in percent; 0 is not worth telling.
+/// The share of a process's timeslice that copying `bytes` uses up, in percent; 0 is not worth reporting.
 ///
 /// A process that copies has to yield, or destructors wait and a loop of large copies was measured to
 /// cost 5 times as much. Once per MiB is enough for that; twice keeps more of what waits in the cache, which
@@ -72,7 +74,7 @@ impl Piece {
 /// Pieces of one binary that are cut in one call.
 #[derive(Debug, Default)]
 pub struct Plan {
-    pieces: Few<Piece>,
+    pieces: SmallVec<[Piece; INLINE_PIECES]>,
 }
 
 impl Plan {
@@ -82,7 +84,7 @@ impl Plan {
         Plan::default()
     }
 
-    /// Adds a piece; says whether the plan is still one call's work, as far as its number tells.
+    /// Adds a piece; returns whether the number of pieces still suits one call.
     #[inline]
     pub fn push(&mut self, piece: Piece) -> bool {
         self.pieces.push(piece);
@@ -95,7 +97,7 @@ impl Plan {
         self.pieces.as_slice()
     }
 
-    /// What all of them come to. Found in one go: it would slow down the reading of every piece.
+    /// The extent of all pieces. Computed in one go, since it would slow down reading each piece.
     #[inline]
     pub fn extent(&self) -> Extent {
         let mut extent = Extent::default();
@@ -116,7 +118,7 @@ impl Plan {
     }
 }
 
-/// What the pieces of a plan come to.
+/// The extent of the pieces of a plan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Extent {
     /// From the first byte of any piece to the last.

@@ -12,7 +12,7 @@ pub use std::sync::{
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-/// Loom has none: the standard library's, with the ordering that it promises made visible to loom.
+/// Loom has none: the standard library's, with the ordering that its documentation guarantees made visible to loom.
 #[cfg(loom)]
 #[derive(Debug)]
 pub struct OnceLock<T> {

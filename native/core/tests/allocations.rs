@@ -3,12 +3,15 @@
 
 use bounded_core::arena::account::Account;
 use bounded_core::arena::charged_vec::ChargedVec;
-use bounded_core::arena::chunked_buf::Segments;
-use bounded_core::external_term::{Allowed, Progress, Walk};
+use bounded_core::arena::chunked_buf::ChunkedBuf;
+use bounded_core::external_term::{Allowed, Progress, SizeScan};
 use bounded_core::slice::{PLAN_PIECES, Piece, Plan, STEP};
+use bounded_core::xml::write::{
+    PieceSink, RunKind, WriteError, WriteOptions, Writer, WrittenName, check_name, escape, unescape,
+};
 use bounded_core::xml::{
-    Attributes, Flow, Interest, Name, NamespaceTest, Options, Parser, Prolog, Selector, Sink,
-    Status, Step,
+    Attributes, Flow, Ignore, Interest, Name, NamespaceTest, Options, Parser, Prolog, Selector,
+    SelectorBuilder, Sink, Status, Step,
 };
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -62,31 +65,6 @@ fn assert_charged(what: &str, charged: u64, allocated: u64) {
     );
 }
 
-/// Takes events and keeps nothing.
-struct Ignore;
-
-impl Sink for Ignore {
-    fn start_document(&mut self, _prolog: &Prolog<'_>) -> Flow {
-        Flow::Taken
-    }
-
-    fn start_element(&mut self, _name: Name<'_>, _attributes: &Attributes<'_>) -> Flow {
-        Flow::Taken
-    }
-
-    fn end_element(&mut self, _name: Name<'_>) -> Flow {
-        Flow::Taken
-    }
-
-    fn characters(&mut self, _text: &str) -> Flow {
-        Flow::Taken
-    }
-
-    fn end_document(&mut self) -> Flow {
-        Flow::Taken
-    }
-}
-
 fn parse(what: &str, document: &str, chunk: usize) {
     let account = Account::child(&Account::root(), 1 << 40);
     let allocated = allocated(|| {
@@ -104,7 +82,7 @@ fn parse(what: &str, document: &str, chunk: usize) {
 /// Takes the elements that a path selects, as `BoundedXml.select/3` does, and keeps the text of each until its end.
 struct Records {
     selector: Selector,
-    text: Segments,
+    text: ChunkedBuf,
     /// Elements open from a selected one on.
     depth: usize,
     count: usize,
@@ -114,7 +92,7 @@ impl Sink for Records {
     const SELECTS: bool = true;
 
     fn start_document(&mut self, _prolog: &Prolog<'_>) -> Flow {
-        Flow::Taken
+        Flow::Accepted
     }
 
     fn interest(&mut self, name: &Name<'_>, context: u64) -> Interest {
@@ -123,7 +101,7 @@ impl Sink for Records {
 
     fn start_element(&mut self, _name: Name<'_>, _attributes: &Attributes<'_>) -> Flow {
         self.depth += 1;
-        Flow::Taken
+        Flow::Accepted
     }
 
     fn end_element(&mut self, _name: Name<'_>) -> Flow {
@@ -132,7 +110,7 @@ impl Sink for Records {
             self.text.clear();
             self.count += 1;
         }
-        Flow::Taken
+        Flow::Accepted
     }
 
     fn characters(&mut self, text: &str) -> Flow {
@@ -141,28 +119,37 @@ impl Sink for Records {
             let written = self.text.extend(rest).expect("the account has room");
             rest = &rest[written..];
         }
-        Flow::Taken
+        Flow::Accepted
     }
 
     fn end_document(&mut self) -> Flow {
-        Flow::Taken
+        Flow::Accepted
     }
 }
 
-/// Selects by `path`, `None` for any name; says how many were selected.
+/// Selects by `path`, `None` for any name; returns how many were selected.
 fn select(what: &str, document: &str, chunk: usize, path: &[Option<&str>]) -> usize {
     let account = Account::child(&Account::root(), 1 << 40);
-    let steps = path.iter().map(|local| Step {
-        descendant: true,
-        local: local.map(Box::from),
-        namespace: NamespaceTest::Any,
-    });
-    let steps: Vec<_> = steps.collect();
+    let selector = || {
+        let mut builder = SelectorBuilder::new();
+        let mut at = builder.root();
+        for local in path {
+            let step = Step {
+                descendant: true,
+                local: local.map(Box::from),
+                namespace: NamespaceTest::Any,
+                predicates: Box::default(),
+            };
+            at = builder.step(at, step, false);
+        }
+        builder.hit(at, 0, false);
+        builder.build(true).expect("some steps")
+    };
     let mut count = 0;
     let allocated = allocated(|| {
         let mut records = Records {
-            selector: Selector::new(steps).expect("some steps"),
-            text: Segments::new(&account),
+            selector: selector(),
+            text: ChunkedBuf::new(&account),
             depth: 0,
             count: 0,
         };
@@ -182,12 +169,87 @@ fn select(what: &str, document: &str, chunk: usize, path: &[Option<&str>]) -> us
     count
 }
 
-/// What everything above keeps its bytes in.
+/// The buffers that everything above uses.
+struct Dropped;
+
+impl PieceSink for Dropped {
+    fn piece(&mut self, _bytes: &[u8]) {}
+}
+
+/// Writes what `parts` writes, in the root element.
+fn write(what: &str, parts: impl FnOnce(&mut Writer, &mut Dropped) -> Result<(), WriteError>) {
+    let account = Account::child(&Account::root(), 1 << 40);
+    let root = check_name(b"root").expect("it is a name");
+    let allocated = allocated(|| {
+        let mut writer = Writer::new(WriteOptions::default(), &account).expect("there is room");
+        let sink = &mut Dropped;
+        let written = writer
+            .tag(root, &[], sink)
+            .and_then(|()| parts(&mut writer, sink))
+            .and_then(|()| writer.end(sink))
+            .and_then(|()| writer.finish(sink));
+        assert_eq!(written, Ok(()));
+    });
+    assert_charged(what, account.usage().peak, allocated);
+    assert_eq!(account.reserved(), 0);
+}
+
+fn writing() {
+    let text = "<&> ".repeat(8_000);
+    write("texts", |writer, sink| {
+        (0..500).try_for_each(|_| writer.text(text.as_bytes(), sink))
+    });
+    let long = format!("a{}", "b".repeat(200));
+    for (what, name) in [("deep", "a"), ("deep, of long names", &long)] {
+        let name = check_name(name.as_bytes()).expect("it is a name");
+        write(what, |writer, sink| {
+            (0..50_000).try_for_each(|_| writer.tag(name, &[], sink))?;
+            (0..50_000).try_for_each(|_| writer.end(sink))
+        });
+    }
+    let names: Vec<String> = (0..16_000).map(|n| format!("name-{n}")).collect();
+    write("a tag of many attributes", |writer, sink| {
+        let name = check_name(b"a").expect("it is a name");
+        writer.start(WrittenName::Plain(name), false, sink)?;
+        for name in &names {
+            let name = check_name(name.as_bytes()).expect("it is a name");
+            writer.attribute(WrittenName::Plain(name), b"1", sink)?;
+        }
+        writer.end(sink)
+    });
+    write("many namespaces", |writer, sink| {
+        for n in 0..1_000 {
+            let uri = format!("urn:example:{n}");
+            let name = WrittenName::Expanded(Some(uri.as_bytes()), b"a");
+            writer.start(name, true, sink)?;
+        }
+        (0..1_000).try_for_each(|_| writer.end(sink))
+    });
+    write("a section in parts", |writer, sink| {
+        writer.begin_run(RunKind::Cdata, sink)?;
+        (0..200).try_for_each(|_| writer.run_part(text.as_bytes(), sink))?;
+        writer.end_run(sink)
+    });
+    for (what, escaped) in [("escaped", false), ("unescaped", true)] {
+        let account = Account::child(&Account::root(), 1 << 40);
+        let text = if escaped {
+            "&lt;&amp;&#x20AC;".repeat(1_900)
+        } else {
+            "<\"&".repeat(10_000)
+        };
+        let allocated = allocated(|| match escaped {
+            true => drop(unescape(text.as_bytes(), true, true, &account)),
+            false => drop(escape(text.as_bytes(), true, &account, &mut Dropped)),
+        });
+        assert_charged(what, account.usage().peak, allocated);
+    }
+}
+
 fn containers() {
     let account = Account::child(&Account::root(), 1 << 40);
     let allocated = allocated(|| {
         let mut vec = ChargedVec::new(&account);
-        let mut segments = Segments::new(&account);
+        let mut segments = ChunkedBuf::new(&account);
         for _ in 0..300_000 {
             vec.push([0u64; 3]).expect("the account has room");
             segments.extend(b"bytes").expect("the account has room");
@@ -241,6 +303,7 @@ fn what_is_allocated_is_charged() {
         20_000
     );
     containers();
+    writing();
 
     let slices = allocated(|| {
         let mut plan = Plan::new();
@@ -254,8 +317,8 @@ fn what_is_allocated_is_charged() {
     let mut nested = b"l\x00\x00\x00\x01".repeat(1_000_000);
     nested.resize(6_000_001, b'j');
     let walked = allocated(|| {
-        let mut walk = Walk::new(0);
-        let all = walk.step(&nested, u64::MAX, &Allowed::default(), usize::MAX);
+        let mut scan = SizeScan::new(0);
+        let all = scan.step(&nested, u64::MAX, &Allowed::default(), usize::MAX);
         assert_eq!(all, Ok(Progress::Done));
     });
     assert_eq!(walked, 0);

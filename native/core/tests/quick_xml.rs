@@ -45,7 +45,7 @@ const PIECES: [&str; 26] = [
     "&",
 ];
 
-/// What quick-xml reads, written as `support::Recorder` writes it, text in one piece.
+/// The events of quick-xml, written as `support::Recorder` writes them, text in one piece.
 fn oracle(document: &str) -> Result<Vec<String>, Box<dyn Error>> {
     let mut reader = Reader::from_str(document);
     reader.config_mut().enable_all_checks(true);
@@ -130,7 +130,7 @@ fn ours(document: &str, size: usize) -> Option<Vec<String>> {
     Some(events.finish())
 }
 
-/// What `{:?}` made of a text, undone: texts are joined before they are compared.
+/// Undoes the escapes of `{:?}`: texts are joined before they are compared.
 fn unquoted(shown: &str) -> String {
     let mut text = String::new();
     let mut characters = shown[1..shown.len() - 1].chars();

@@ -212,7 +212,7 @@ proptest! {
     }
 }
 
-/// What long documents are made of, again and again.
+/// The parts that long documents repeat.
 const SHAPES: [&str; 9] = [
     "<a><b x=\"1\" y=\"&lt;2\">text &amp; more</b></a>\n",
     "<b x=\"1\"/><b y=\"2\" x=\"1\"/>",
@@ -239,8 +239,8 @@ prop_compose! {
             body += SHAPES[*shape];
         }
         if let Some((place, piece)) = fault {
-            let places: Vec<usize> = body.char_indices().map(|(at, _)| at).chain([body.len()]).collect();
-            body.insert_str(*place.get(&places), PIECES[piece.index(PIECES.len())]);
+            let line_counter: Vec<usize> = body.char_indices().map(|(at, _)| at).chain([body.len()]).collect();
+            body.insert_str(*place.get(&line_counter), PIECES[piece.index(PIECES.len())]);
         }
         format!("<r>{body}</r>").into_bytes()
     }

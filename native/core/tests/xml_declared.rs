@@ -1,4 +1,4 @@
-//! What a document declares: entities, defaults, namespaces, encodings. Every document is cut everywhere.
+//! Declarations of a document: entities, defaults, namespaces, encodings. Every document is cut everywhere.
 #![allow(clippy::expect_used)]
 
 mod support;
@@ -160,7 +160,7 @@ fn what_a_doctype_says_is_told_when_asked_for() {
     assert_eq!(
         told(document, &options),
         [
-            "doctype: :reject, which limits: :strict implies, refuses any DOCTYPE; doctype: :internal reads it at line 1, column 1 (byte 0)"
+            "the document has a DOCTYPE, which doctype: :reject refuses; doctype: :internal reads it at line 1, column 1 (byte 0)"
         ]
     );
 }

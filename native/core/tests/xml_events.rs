@@ -172,7 +172,7 @@ fn positions_are_where_events_begin() {
     };
     let document = "<?xml version='1.0'?>\r\n<r\n a='é'>é<b/>\rx<![CDATA[y]]><!--z--><?p?>\n</r>";
     let outcome = parse_every_way(document.as_bytes(), &options);
-    let places: Vec<String> = outcome
+    let line_counter: Vec<String> = outcome
         .events
         .iter()
         .map(|(position, event)| {
@@ -182,7 +182,7 @@ fn positions_are_where_events_begin() {
         })
         .collect();
     assert_eq!(
-        places,
+        line_counter,
         [
             "1:1+0 document Some(\"1.0\") None None",
             "2:1+23 <r a=\"é\">",

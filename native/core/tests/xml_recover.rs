@@ -1,4 +1,4 @@
-//! What is let through when asked for, and that nothing is without.
+//! Errors that are recovered when asked for, and only then.
 
 mod support;
 
@@ -76,7 +76,7 @@ fn recovered(document: &str, recover: Recover) -> Outcome {
         };
         for without in [NONE, others] {
             let error = parse_every_way(document.as_bytes(), &options(without)).error;
-            // What an external subset may declare is no error, and a long name is beyond a limit.
+            // A name that an external subset may declare is no error, and a long name is beyond a limit.
             match error {
                 Some(error) if error.limit.is_none() => {
                     assert!(error.reason.contains("(recover: [:"), "{document}: {error}");
@@ -253,7 +253,7 @@ fn an_ampersand_that_begins_no_reference_is_one() {
         "<!DOCTYPE r [<!ENTITY e 'a&#38;'><!ENTITY f '&#38;b'>]><r a='&e;&f;'>&e;&f;</r>";
     let events = recovered_events(document, AMPERSANDS);
     assert_eq!(events[1..3], ["<r a=\"a&&b\">", "text \"a&&b\""]);
-    // What is a reference is none of it.
+    // Real references are not recovered.
     let outcome = parse_every_way(b"<r>&foo;</r>", &options(AMPERSANDS));
     assert!(outcome.error_line().contains("foo is not declared"));
 }
@@ -375,6 +375,7 @@ fn offsets_are_those_of_the_original() {
 }
 
 #[test]
+#[cfg_attr(emulated, ignore = "takes minutes under emulation")]
 fn many_in_one_document() {
     let piece = "&nbsp;& \u{1}&#2;<a b='&foo;&\u{3}'/>\n";
     let document = format!("<r>{}</r>", piece.repeat(10_000));
@@ -384,4 +385,16 @@ fn many_in_one_document() {
     for size in [7, 1000, 65_536] {
         assert_eq!(parse_by(document.as_bytes(), size, &options(ALL)), whole);
     }
+}
+
+/// A limit may be reached within the three bytes of a replacement, which stand for one byte.
+#[test]
+fn a_limit_within_a_replacement_has_its_place() {
+    let offset = |limit| {
+        let mut options = options(CHARACTERS);
+        options.limits.max_attribute_bytes = limit;
+        let outcome = parse_every_way(b"<r a='a\x01\x02\x03'/>", &options);
+        outcome.error.map(|error| error.position.byte_offset)
+    };
+    assert!((1..=9).map(offset).is_sorted());
 }

@@ -12,7 +12,7 @@ fn many() -> Options {
     }
 }
 
-/// What is told, documents that declare nothing as "(" and their ends as ")".
+/// The events, with documents that declare nothing as "(" and their ends as ")".
 fn told(document: &str, options: &Options) -> Vec<String> {
     let outcome = parse_every_way(document.as_bytes(), options);
     let events = outcome.texts().into_iter().map(|event| match event {
@@ -138,13 +138,13 @@ fn limits_are_those_of_one_document() {
     });
     assert_eq!(told("<a><b/></a><a><b/></a>", &elements).len(), 12);
     assert!(told("<a/><a><b/><c/></a>", &elements)[8].starts_with("max_elements is 2"));
-    let expansions = limited(Limits {
+    let amplification = limited(Limits {
         max_entity_expansions: 2,
         ..Limits::default()
     });
     let document = "<!DOCTYPE a [<!ENTITY e 'x'>]><a>&e;&e;</a>";
-    assert_eq!(told(&document.repeat(3), &expansions).len(), 15);
-    // What came before does not pay for what a later document adds.
+    assert_eq!(told(&document.repeat(3), &amplification).len(), 15);
+    // Input before a document does not count for the amplification of that document.
     let amplification = limited(Limits {
         max_entity_bytes: 10,
         max_amplification: 2,
@@ -176,6 +176,34 @@ fn each_may_be_refused_its_document_type() {
     let events = told("<a/><!DOCTYPE b><b/>", &options);
     assert_eq!(events[..5], ["(", "<a>", "</a>", ")", "("]);
     assert_eq!(events.len(), 6);
+}
+
+#[test]
+fn each_may_have_a_byte_order_mark() {
+    let declared = "document Some(\"1.0\") None None";
+    let first = ["(", "<a>", "</a>", ")"];
+    for document in [
+        "<a/>\u{FEFF}<?xml version='1.0'?><b/>",
+        "<a/>\n\u{FEFF}<?xml version='1.0'?><b/>",
+        "\u{FEFF}<a/><!-- -->\u{FEFF}<?xml version='1.0'?>\n<b/>\n",
+    ] {
+        let events = told(document, &many());
+        assert_eq!(events[..4], first, "{document}");
+        assert_eq!(events[4..], [declared, "<b>", "</b>", ")"], "{document}");
+    }
+    assert_eq!(told("<a/>\u{FEFF}<b/>", &many()).len(), 8);
+    // What it begins has a root, and it begins only one.
+    let events = told("<a/>\u{FEFF}", &many());
+    assert_eq!(events[..4], first);
+    assert_eq!(events[5], "the document has no root element");
+    let events = told("<a/>\u{FEFF}\u{FEFF}<b/>", &many());
+    assert!(
+        events[5].contains("recover: [:leading_whitespace]"),
+        "{events:?}"
+    );
+    // Of one document, it is text.
+    let events = told("<a/>\u{FEFF}", &Options::default());
+    assert_eq!(events[3], "no text is allowed outside of the root element");
 }
 
 #[test]
@@ -236,13 +264,13 @@ fn positions_go_on() {
         ..many()
     };
     let outcome = parse_every_way(b"<a/>\n<?xml version='1.0'?><b/>\n", &options);
-    let places: Vec<(u64, u64)> = outcome
+    let line_counter: Vec<(u64, u64)> = outcome
         .events
         .iter()
         .map(|(position, _)| position.map_or((0, 0), |it| (it.line, it.column)))
         .collect();
     assert_eq!(
-        places,
+        line_counter,
         [
             (1, 1),
             (1, 1),

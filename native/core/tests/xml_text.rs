@@ -1,5 +1,5 @@
 //! Text with references and line ends is gathered in runs. Asked for positions, the parser goes token by
-//! token instead: both ways must tell the same, however the document is cut.
+//! token instead: both ways must give the same events, however the document is cut.
 #![allow(clippy::expect_used)]
 
 mod support;
@@ -37,7 +37,7 @@ fn check(document: &str, options: &Options) {
     }
 }
 
-/// What text is made of, and what may follow it.
+/// The parts of text, and the tokens that may follow it.
 const PARTS: [&str; 28] = [
     "&lt;",
     "&gt;",

@@ -3,8 +3,8 @@
 
 use bounded_core::arena::account::Account;
 use bounded_core::xml::Limits;
-use bounded_core::xml::dtd::amplification::Expansions;
-use bounded_core::xml::dtd::{Dtd, DtdOptions, DtdParser, Extent, Fault, Reason, Step};
+use bounded_core::xml::dtd::amplification::Amplification;
+use bounded_core::xml::dtd::{Dtd, DtdOptions, DtdParser, SubsetEnd, Fault, Reason, Step};
 use libfuzzer_sys::fuzz_target;
 
 /// Bytes that one step may look at beyond the one declaration that it reads.
@@ -41,12 +41,12 @@ fuzz_target!(|bytes: &[u8]| {
         }
     };
     let whole = read(&options, &limits, subset);
-    let mut extent = Extent::default();
-    let found = (0..=subset.len()).find_map(|len| extent.scan(&subset[..len]));
+    let mut subset_end = SubsetEnd::default();
+    let found = (0..=subset.len()).find_map(|len| subset_end.scan(&subset[..len]));
     assert_eq!(
         found,
-        Extent::default().scan(subset),
-        "the extent depends on the cuts"
+        SubsetEnd::default().scan(subset),
+        "the subset_end depends on the cuts"
     );
     match &whole {
         // Where the declarations are right, both agree on where they end.
@@ -71,10 +71,10 @@ fuzz_target!(|bytes: &[u8]| {
 fn read(options: &DtdOptions, limits: &Limits, subset: &[u8]) -> Result<(Dtd, usize), Fault> {
     let account = Account::child(&Account::root(), 16 << 20);
     let mut parser = DtdParser::new(&account, limits.clone(), options.clone());
-    let mut expansions = Expansions::new(limits);
+    let mut amplification = Amplification::new(limits);
     let mut before = 0;
     loop {
-        let done = parser.step(subset, &mut expansions)? == Step::Done;
+        let done = parser.step(subset, &mut amplification)? == Step::Done;
         assert!(parser.work() - before <= STEP + subset.len() as u64);
         before = parser.work();
         if done {

@@ -1,11 +1,11 @@
-//! What the expat library and this parser make of the same document.
+//! Compares the results of the expat library and of this parser for the same document.
 
 use crate::events::{Event, Outcome, OwnedName};
 use crate::expat::{self, Rejection, SEPARATOR, Told, Verdict, code};
 use bounded_core::xml::chars::is_name_char;
 use bounded_core::xml::{Emit, ErrorKind, Limits, Options};
 
-/// What differs between the two, unless it is known to; `None` when nothing does.
+/// The difference between the two, unless it is a known one; `None` without a difference.
 pub fn difference(document: &[u8], namespaces: bool) -> Option<String> {
     let options = Options {
         namespaces,
@@ -32,7 +32,7 @@ pub fn difference(document: &[u8], namespaces: bool) -> Option<String> {
     }
 }
 
-/// What can be wrong with a value in a declaration, by our words for it.
+/// Errors in the value of a declaration, in the words of this parser.
 const IN_VALUES: [&str; 5] = [
     "no '<' is allowed in an attribute value, nor in an entity",
     "no '%' is allowed",
@@ -75,7 +75,7 @@ fn is_known_difference(
         {
             return true;
         }
-        // In UTF-16 it takes whatever stands behind a high surrogate for a low one.
+        // In UTF-16 it takes any unit behind a high surrogate for a low one.
         let offset = usize::try_from(error.position.byte_offset).unwrap_or(usize::MAX);
         if error.reason.contains("malformed UTF-16")
             && is_high_surrogate(document, offset, error.reason.contains("UTF-16LE"))
@@ -114,7 +114,7 @@ fn is_high_surrogate(document: &[u8], offset: usize, little_endian: bool) -> boo
     matches!(upper, Some(0xD8..=0xDB))
 }
 
-/// Whether a name is told that is not ASCII.
+/// Whether an event has a name that is not ASCII.
 fn has_wide_name(outcome: &Outcome) -> bool {
     outcome.events.iter().any(|(_, event)| match event {
         Event::StartElement((name, ..), attributes) => {
@@ -147,7 +147,7 @@ fn is_about_names(document: &[u8], namespaces: bool) -> bool {
             .is_none()
 }
 
-/// Our events as expat would tell them.
+/// The events of this parser as expat would report them.
 fn told(outcome: &Outcome, namespaces: bool) -> Vec<Told> {
     let mut events = Vec::new();
     for (_, event) in &outcome.events {

@@ -1,4 +1,4 @@
-//! Running the parser and writing down what it tells.
+//! Runs the parser and records its events.
 
 use bounded_core::arena::account::Account;
 use bounded_core::xml::{
@@ -12,7 +12,7 @@ pub const MEMORY: u64 = 16 << 20;
 /// Calls that do nothing: more of them in a row than this is a hang.
 const PATIENCE: usize = 100_000;
 
-/// A name as a sink is told it; the id of a namespace differs from run to run and is left out.
+/// A name as a sink receives it; the id of a namespace differs from run to run and is left out.
 pub type OwnedName = (String, String, Option<String>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub enum Event {
     EndDocument,
 }
 
-/// What became of a document.
+/// The outcome of a document.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Outcome {
     pub events: Vec<(Option<Position>, Event)>,
@@ -46,7 +46,7 @@ impl Outcome {
     ) -> Outcome {
         Outcome::told(
             options,
-            Recorder {
+            Recorder::<false> {
                 reluctant,
                 ..Recorder::default()
             },
@@ -56,19 +56,12 @@ impl Outcome {
 
     /// The same where of some elements not everything is wanted: which, their names tell.
     pub fn of_some<'a>(options: &Options, chunks: impl Iterator<Item = &'a [u8]>) -> Outcome {
-        Outcome::told(
-            options,
-            Recorder {
-                choosy: true,
-                ..Recorder::default()
-            },
-            chunks,
-        )
+        Outcome::told(options, Recorder::<true>::default(), chunks)
     }
 
-    fn told<'a>(
+    fn told<'a, const SELECTS: bool>(
         options: &Options,
-        mut recorder: Recorder,
+        mut recorder: Recorder<SELECTS>,
         chunks: impl Iterator<Item = &'a [u8]>,
     ) -> Outcome {
         let account = Account::child(&Account::root(), MEMORY);
@@ -83,9 +76,9 @@ impl Outcome {
     }
 }
 
-fn drive<'a>(
+fn drive<'a, const SELECTS: bool>(
     parser: &mut Parser,
-    recorder: &mut Recorder,
+    recorder: &mut Recorder<SELECTS>,
     mut chunks: impl Iterator<Item = &'a [u8]>,
 ) -> Option<DocumentError> {
     let mut idle = 0;
@@ -124,33 +117,33 @@ fn drive<'a>(
     }
 }
 
+/// With `SELECTS` it does not want everything.
 #[derive(Default)]
-struct Recorder {
+struct Recorder<const SELECTS: bool> {
     reluctant: bool,
-    choosy: bool,
     events: Vec<(Option<Position>, Event)>,
     position: Option<Position>,
-    /// The event that was told and not taken.
+    /// The event that was answered with `Retry`.
     refused: Option<Event>,
     full: bool,
     told: usize,
 }
 
-impl Recorder {
+impl<const SELECTS: bool> Recorder<SELECTS> {
     fn note(&mut self, event: Event) -> Flow {
         self.told += 1;
         if self.reluctant {
             match self.refused.take() {
                 None => {
                     self.refused = Some(event);
-                    return Flow::Again;
+                    return Flow::Retry;
                 }
                 Some(before) => assert_eq!(before, event, "told again, and differently"),
             }
             self.full = true;
         }
         self.events.push((self.position.take(), event));
-        Flow::Taken
+        Flow::Accepted
     }
 }
 
@@ -159,13 +152,32 @@ fn owned(name: Name<'_>) -> OwnedName {
     (name.qualified.to_owned(), name.local.to_owned(), uri)
 }
 
-impl Sink for Recorder {
+impl<const SELECTS: bool> Sink for Recorder<SELECTS> {
+    const SELECTS: bool = SELECTS;
+
     fn interest(&mut self, name: &Name<'_>, context: u64) -> Interest {
-        match (name.local.len() as u64 + context) % 4 {
-            1 if self.choosy => Interest::Within(context + 1),
-            2 if self.choosy => Interest::Nothing,
-            3 if self.choosy => Interest::Within(context),
+        match (name.local.len() as u64 + context) % 5 {
+            1 => Interest::Within(context + 1),
+            2 => Interest::Nothing,
+            3 => Interest::Within(context),
+            4 => Interest::Tags(context + 1),
             _ => Interest::All,
+        }
+    }
+
+    fn tag(
+        &mut self,
+        name: Name<'_>,
+        attributes: &Attributes<'_>,
+        context: u64,
+    ) -> Option<Interest> {
+        match (
+            self.start_element(name, attributes),
+            attributes.iter().count() % 2,
+        ) {
+            (Flow::Retry, _) => None,
+            (Flow::Accepted, 0) => Some(Interest::Tags(context)),
+            (Flow::Accepted, _) => Some(Interest::All),
         }
     }
 

@@ -13,7 +13,7 @@ pub mod code {
     pub const AMPLIFICATION_LIMIT_BREACH: i32 = 43;
 }
 
-/// An event that both parsers tell.
+/// An event that both parsers report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Told {
     Start(String, Vec<(String, String)>),
@@ -31,7 +31,7 @@ pub struct Rejection {
     pub byte_offset: usize,
 }
 
-/// What expat makes of a document.
+/// Expat's result for a document.
 #[derive(Debug, Default)]
 pub struct Verdict {
     pub told: Vec<Told>,
@@ -89,7 +89,7 @@ pub fn parse(document: &[u8], namespaces: bool) -> Verdict {
     const ALL_PARAMETER_ENTITIES: c_int = 2;
     let mut verdict = Verdict::default();
     // SAFETY: the parser is used by this thread alone and freed once; `verdict` outlives it and is
-    // touched by nobody else while it parses; expat copies nothing it is given beyond a call; the
+    // touched by no other thread while it parses; expat copies nothing it is given beyond a call; the
     // handlers have the signatures of `expat.h`.
     unsafe {
         let parser = if namespaces {

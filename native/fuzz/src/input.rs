@@ -1,4 +1,4 @@
-//! What a fuzzer's bytes mean: a short header, then the document.
+//! The meaning of a fuzzer's bytes: a short header, then the document.
 
 use bounded_core::xml::{DoctypePolicy, Emit, Limits, Options, Recover, Roots, TextMode};
 
@@ -59,7 +59,7 @@ impl<'a> Case<'a> {
             },
             encoding: (encoding > 0).then(|| ENCODINGS[encoding].to_owned()),
             skip_whitespace: more(1),
-            recover: Recover::default(),
+            recover: recover(header[2] >> 4),
             report_recovered: false,
             text: if flag(5) {
                 TextMode::Joined
@@ -67,6 +67,7 @@ impl<'a> Case<'a> {
                 TextMode::Pieces
             },
             positions: flag(6),
+            tag_positions: flag(6),
             roots: if more(2) { Roots::Many } else { Roots::One },
         };
         Some(Case {
@@ -79,6 +80,17 @@ impl<'a> Case<'a> {
             },
             document,
         })
+    }
+}
+
+/// What is recovered, by the lowest four bits.
+pub fn recover(bits: u8) -> Recover {
+    let flag = |bit: u32| bits >> bit & 1 == 1;
+    Recover {
+        entities: flag(0),
+        characters: flag(1),
+        ampersands: flag(2),
+        leading_whitespace: flag(3),
     }
 }
 

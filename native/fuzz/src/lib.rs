@@ -1,7 +1,8 @@
-//! What the fuzz targets share: inputs, recorded events, and expat.
+//! Code that the fuzz targets share: inputs, recorded events, expat, and writing.
 
 pub mod comparison;
 pub mod events;
 pub mod expat;
 pub mod input;
 pub mod progress;
+pub mod written;

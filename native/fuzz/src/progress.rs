@@ -4,7 +4,7 @@
 #[path = "../../core/tests/xml_progress/kinds.rs"]
 mod kinds;
 
-use crate::input::Cuts;
+use crate::input::{Cuts, recover};
 use bounded_core::xml::{Limits, Options};
 
 /// Bytes of a recipe; what follows them repeats in place of the kind's own token.
@@ -52,6 +52,7 @@ impl Case {
                 },
                 namespaces: flags & 2 != 0,
                 positions: flags & 4 != 0,
+                recover: recover(flags >> 3),
                 ..Options::default()
             },
             cuts: Cuts::new(

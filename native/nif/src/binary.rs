@@ -1,25 +1,24 @@
 //! NIFs of `BoundedBinary`: charged copies, made in one call or filled in steps.
 //!
-//! The VM shows a binary that does not start on a byte of its source as an aligned copy of the whole: `Bounded.Bytes`
-//! tells such binaries, and callers pass small parts of them.
+//! The VM passes a binary that does not start on a byte of its source as an aligned copy of the whole. `Bounded.Bytes`
+//! recognises such binaries, and callers pass small parts of them.
 
-mod integers;
 mod slices;
 mod term;
 
 use crate::arena::charged_binary::{self, ChargedBinary};
 use crate::quota::registry;
-use crate::{atoms, fault, timing};
+use crate::{atoms, fault_injection, timing};
 use bounded_core::slice;
 use rustler::schedule::consume_timeslice;
 use rustler::{Binary, Encoder, Env, Error, NifResult, Resource, ResourceArc, Term};
 use std::sync::Mutex;
 
-/// A charged copy of `binary`; `:large` when that is too much for one call.
+/// A charged copy of `binary`; `:large` if that is too much for one call.
 #[rustler::nif]
 fn binary_copy<'a>(env: Env<'a>, binary: Binary<'a>) -> Term<'a> {
     let _measuring = timing::measure();
-    fault::point("binary_copy");
+    fault_injection::point("binary_copy");
     if binary.len() > slice::COPY_MAX {
         return atoms::large().encode(env);
     }
@@ -30,67 +29,67 @@ fn binary_copy<'a>(env: Env<'a>, binary: Binary<'a>) -> Term<'a> {
     }
 }
 
-/// A charged binary on its way: the process yields between two steps.
-struct Filling {
+/// A charged binary that is being written: the process yields between two steps.
+struct BinaryBuilder {
     binary: ChargedBinary,
     written: usize,
 }
 
-struct FillingHandle(Mutex<Option<Filling>>);
+struct BuilderHandle(Mutex<Option<BinaryBuilder>>);
 
 #[rustler::resource_impl]
-impl Resource for FillingHandle {}
+impl Resource for BuilderHandle {}
 
-impl FillingHandle {
+impl BuilderHandle {
     /// Only the process that fills has the handle: a lock that is taken or poisoned is a bad argument.
-    fn with<T>(&self, work: impl FnOnce(&mut Option<Filling>) -> Option<T>) -> NifResult<T> {
-        let mut filling = self.0.try_lock().map_err(|_| Error::BadArg)?;
-        work(&mut filling).ok_or(Error::BadArg)
+    fn with<T>(&self, work: impl FnOnce(&mut Option<BinaryBuilder>) -> Option<T>) -> NifResult<T> {
+        let mut builder = self.0.try_lock().map_err(|_| Error::BadArg)?;
+        work(&mut builder).ok_or(Error::BadArg)
     }
 }
 
-/// Room for `len` bytes, charged before it is allocated.
+/// Allocates a binary of `len` bytes, after charging them.
 #[rustler::nif]
 fn binary_new(env: Env<'_>, len: usize) -> Term<'_> {
     let _measuring = timing::measure();
     match ChargedBinary::new(&registry::own_account(env), len) {
         Ok(binary) => {
-            let filling = Filling { binary, written: 0 };
-            let handle = ResourceArc::new(FillingHandle(Mutex::new(Some(filling))));
+            let builder = BinaryBuilder { binary, written: 0 };
+            let handle = ResourceArc::new(BuilderHandle(Mutex::new(Some(builder))));
             (atoms::ok(), handle).encode(env)
         }
         Err(refusal) => charged_binary::refused(env, &refusal),
     }
 }
 
-/// Writes `piece`, of at most one step, behind what is there.
+/// Appends `piece`, of at most one step.
 #[rustler::nif]
 fn binary_append(
     env: Env,
-    handle: ResourceArc<FillingHandle>,
+    handle: ResourceArc<BuilderHandle>,
     piece: Binary,
 ) -> NifResult<rustler::Atom> {
     let _measuring = timing::measure();
-    handle.with(|filling| {
-        let filling = filling.as_mut()?;
-        let end = filling.written.checked_add(piece.len())?;
-        let room = filling.binary.payload().get_mut(filling.written..end)?;
+    handle.with(|builder| {
+        let builder = builder.as_mut()?;
+        let end = builder.written.checked_add(piece.len())?;
+        let room = builder.binary.payload().get_mut(builder.written..end)?;
         if piece.len() > slice::STEP {
             return None;
         }
         room.write_copy_of_slice(&piece);
-        filling.written = end;
+        builder.written = end;
         Some(())
     })?;
     use_timeslice(env, piece.len());
     Ok(atoms::ok())
 }
 
-/// The binary of all bytes written; the handle is of no more use.
+/// The binary of all bytes written. The handle cannot be used again.
 #[rustler::nif]
-fn binary_finish(env: Env<'_>, handle: ResourceArc<FillingHandle>) -> NifResult<Term<'_>> {
+fn binary_finish(env: Env<'_>, handle: ResourceArc<BuilderHandle>) -> NifResult<Term<'_>> {
     let _measuring = timing::measure();
-    let Filling {
+    let BinaryBuilder {
         mut binary,
         written,
     } = handle.with(Option::take)?;

@@ -1,14 +1,14 @@
 //! The NIF library: turns the core's results into terms. One room per Elixir module:
 //!
 //! - `arena`: binaries whose payload is charged to an account until the last reference goes;
-//! - `quota`: accounts at run time (`handle`), which of them a process charges (`registry`), who watches them (`watch`),
-//!   those that nobody watches yet (`orphan_monitor`), how one learns of a kill by the VM (`tracer`), and pools;
+//! - `quota`: accounts at run time (`handle`), which of them a process charges (`registry`), their guards (`watch`), those
+//!   without a guard (`orphan_monitor`), the VM's events (`tracer`), and pools;
 //! - `binary`, `xml`: the NIFs of `BoundedBinary` and `BoundedXml`;
-//! - `timing`, `fault`: how long a call may take, and panics on purpose in builds for tests.
+//! - `timing`, `fault_injection`: how long calls take, and deliberate faults in test builds.
 
 mod arena;
 mod binary;
-mod fault;
+mod fault_injection;
 mod quota;
 mod timing;
 mod xml;
@@ -34,8 +34,8 @@ fn load(env: Env, _info: Term) -> bool {
     arena::charged_binary::open_resource_type(env)
 }
 
-/// Has the system keep this library when the VM gives it up, with a module that is deleted and purged: threads
-/// still run what mimalloc has them do at their end. Without this that was a segmentation fault.
+/// Keeps this library loaded when the VM unloads it, after its module was deleted and purged: threads still run the destructors of
+/// mimalloc when they end. Without this, that was a segmentation fault.
 #[cfg(unix)]
 fn stay_loaded() {
     let mut info = MaybeUninit::<libc::Dl_info>::zeroed();

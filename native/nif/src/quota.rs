@@ -1,12 +1,20 @@
-//! NIFs of `Quota`: accounts at run time, who watches them, and pools.
+//! NIFs of `Quota`.
+//!
+//! - `handle`: a quota at run time, with its parts in `state`; `lifecycle`: processes that begin and cease to charge it;
+//! - `registry`: which account a process charges;
+//! - `account`, `watch`, `children`, `orphan_monitor`, `tracer`, `watchers`, `pool`, `log_turns`: the NIFs.
 
-pub mod alarm;
+pub mod account;
 pub mod children;
 pub mod handle;
+pub mod lifecycle;
 pub mod log_turns;
 pub mod orphan_monitor;
+pub mod pid;
 pub mod pool;
 pub mod registry;
-pub mod segment_cache;
+pub mod state;
 pub mod tracer;
+pub mod usage;
 pub mod watch;
+pub mod watchers;

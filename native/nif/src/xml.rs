@@ -1,29 +1,29 @@
 //! NIFs of `BoundedXml`: a parser is a resource, a call takes a part of the document and gives a batch
 //! of events.
 //!
-//! No call works longer than a fraction of a millisecond: what is left to do, the next one does.
+//! No call takes longer than a fraction of a millisecond: the next call does the remaining work.
 //!
 //! - `session`: one document, from bytes to terms;
-//! - `events`, `records` with `tree`: the two things that are made of it, both of `values`;
+//! - `events`, `select`: the two things that are made of it, both of `values`;
+//! - `encode`: the other way, from terms to bytes;
 //! - `batch`, `large`, `long_tag`: what bounds a call; `intern`, `terms`: what makes it fast.
 
 mod batch;
 mod config;
+mod encode;
 mod events;
 mod intern;
 mod large;
 mod long_tag;
-mod records;
+mod select;
 mod session;
-mod short;
+mod string_cache;
 mod terms;
-mod tree;
 mod values;
 
 use crate::arena::charged_binary;
 use crate::quota::registry;
-use crate::{atoms, fault, timing};
-use bounded_core::arena::account::Refusal;
+use crate::{atoms, fault_injection, timing};
 use bounded_core::xml::{DocumentError, ErrorKind};
 use config::Config;
 use rustler::{Binary, Encoder, Env, Error, NifResult, Resource, ResourceArc, Term};
@@ -34,16 +34,16 @@ mod words {
     rustler::atoms! {
         more, full, done,
         unusable, busy, broken, closed, interrupted,
-        malformed, truncated, limit, encoding, internal, unsupported,
+        malformed, truncated, limit, encoding, internal, missing, unsupported,
     }
 }
 
 enum State {
     Open(Box<Session>),
-    /// Its memory is given back; the error is told again whenever asked.
+    /// The document had an error, which every later call returns again. The memory is freed.
     Failed(Box<DocumentError>),
     Closed,
-    /// A call of its user raised halfway, and events are lost.
+    /// A call raised halfway, and events are lost.
     Interrupted,
 }
 
@@ -52,20 +52,11 @@ pub struct ParserHandle(Mutex<State>);
 #[rustler::resource_impl]
 impl Resource for ParserHandle {}
 
-/// Options, and the path of a selection or nil.
+/// Options, and the paths of a selection or nil.
 type Setup<'a> = (Config, Term<'a>);
 
-/// `{:ok, parser}`, charged to the calling process, or `{:error, {:refused, _}}`.
-#[rustler::nif]
-fn xml_new<'a>(env: Env<'a>, setup: Setup<'a>) -> NifResult<Term<'a>> {
-    let _measuring = timing::measure();
-    Ok(match session(env, setup)? {
-        Ok(session) => (atoms::ok(), handle(State::Open(Box::new(session)))).encode(env),
-        Err(refusal) => charged_binary::refused(env, &refusal),
-    })
-}
-
-/// A parser and its first part. A document that ends with it never becomes a resource.
+/// Makes a parser, charged to the calling process, and feeds it the first part of the document, which may be empty. A document
+/// that ends with it never becomes a resource.
 #[rustler::nif]
 fn xml_open<'a>(
     env: Env<'a>,
@@ -76,7 +67,8 @@ fn xml_open<'a>(
     last: bool,
 ) -> NifResult<Term<'a>> {
     timing::timed(env, || {
-        let mut session = match session(env, setup)? {
+        let (config, paths) = setup;
+        let mut session = match Session::new(config, paths, &registry::own_account(env))? {
             Ok(session) => session,
             Err(refusal) => return Ok(charged_binary::refused(env, &refusal)),
         };
@@ -93,8 +85,8 @@ fn xml_open<'a>(
     })
 }
 
-/// The next part of the document, or, empty, more of what was fed before; `built` is what the call before
-/// built of something unfinished.
+/// Feeds the next part of the document, or, if it is empty, continues with what was fed before. `built` is the part of an
+/// unfinished element that the last call returned.
 #[rustler::nif]
 fn xml_feed<'a>(
     env: Env<'a>,
@@ -107,12 +99,12 @@ fn xml_feed<'a>(
 ) -> NifResult<Term<'a>> {
     let part = part(&binary, offset, length)?;
     with_session(env, parser, |session| {
-        fault::point("xml_feed");
+        fault_injection::point("xml_feed");
         session.feed(env, part, last, Some(built))
     })
 }
 
-/// Gives the parser's memory back now rather than when it is garbage.
+/// Frees the parser's memory now rather than when it is collected as garbage.
 #[rustler::nif]
 fn xml_close(parser: ResourceArc<ParserHandle>) {
     if let Ok(mut state) = parser.0.try_lock() {
@@ -132,10 +124,10 @@ fn xml_interrupt(parser: ResourceArc<ParserHandle>) {
     }
 }
 
-/// `{:ok, {line, column, byte_offset}}` of what is read next.
+/// `{:ok, {line, column, byte_offset}}` of the next byte to be read.
 #[rustler::nif]
 fn xml_position<'a>(env: Env<'a>, parser: ResourceArc<ParserHandle>) -> Term<'a> {
-    let mut state = match lock(env, &parser) {
+    let mut state = match lock(env, &parser.0) {
         Ok(state) => state,
         Err(unusable) => return unusable,
     };
@@ -151,10 +143,10 @@ fn xml_position<'a>(env: Env<'a>, parser: ResourceArc<ParserHandle>) -> Term<'a>
     }
 }
 
-/// A number that changes as the parser gets on.
+/// A number that changes whenever the parser has made progress.
 #[rustler::nif]
 fn xml_progress<'a>(env: Env<'a>, parser: ResourceArc<ParserHandle>) -> Term<'a> {
-    match lock(env, &parser) {
+    match lock(env, &parser.0) {
         Ok(state) => match &*state {
             State::Open(session) => session.progress().encode(env),
             State::Failed(_) | State::Closed | State::Interrupted => terms::nil().encode(env),
@@ -163,20 +155,22 @@ fn xml_progress<'a>(env: Env<'a>, parser: ResourceArc<ParserHandle>) -> Term<'a>
     }
 }
 
+/// The number of places of a selection, of which there may be 63.
+#[rustler::nif]
+fn xml_places(paths: Term) -> NifResult<usize> {
+    select::plan::places(paths)
+}
+
 /// Whether a document can be read in the encoding of this name.
 #[rustler::nif(name = "xml_encoding?")]
 fn xml_encoding(name: &str) -> bool {
     bounded_core::xml::is_encoding(name)
 }
 
-/// The encodings that are read, each by one of its names, sorted.
+/// The supported encodings, each by one of its names, sorted.
 #[rustler::nif]
 fn xml_encodings() -> Vec<&'static str> {
     bounded_core::xml::encodings()
-}
-
-fn session(env: Env, (config, path): Setup<'_>) -> NifResult<Result<Session, Refusal>> {
-    Session::new(config, path, &registry::own_account(env))
 }
 
 fn handle(state: State) -> ResourceArc<ParserHandle> {
@@ -188,14 +182,14 @@ fn part<'a>(binary: &'a Binary, offset: usize, length: usize) -> NifResult<&'a [
     binary.get(offset..end).ok_or(Error::BadArg)
 }
 
-/// Has an open parser do one call's work, and closes it when that was the last.
+/// Lets an open parser do the work of one call, and closes it if that was the last.
 fn with_session<'a>(
     env: Env<'a>,
     parser: Term<'a>,
     work: impl FnOnce(&mut Session) -> NifResult<Outcome>,
 ) -> NifResult<Term<'a>> {
     let handle: ResourceArc<ParserHandle> = parser.decode()?;
-    let mut state = match lock(env, &handle) {
+    let mut state = match lock(env, &handle.0) {
         Ok(state) => state,
         Err(unusable) => return Ok(unusable),
     };
@@ -217,9 +211,9 @@ fn with_session<'a>(
     })
 }
 
-/// Two processes at once, or a call that panicked, are errors and never wait.
-fn lock<'b, 'a>(env: Env<'a>, handle: &'b ParserHandle) -> Result<MutexGuard<'b, State>, Term<'a>> {
-    handle.0.try_lock().map_err(|error| match error {
+/// Locks a parser or an encoder. Two processes at once, and a call that panicked, are errors: this never waits.
+fn lock<'b, 'a, T>(env: Env<'a>, state: &'b Mutex<T>) -> Result<MutexGuard<'b, T>, Term<'a>> {
+    state.try_lock().map_err(|error| match error {
         TryLockError::WouldBlock => unusable(env, words::busy()),
         TryLockError::Poisoned(_) => unusable(env, words::broken()),
     })
@@ -254,6 +248,7 @@ fn failed<'a>(env: Env<'a>, error: &DocumentError) -> Term<'a> {
         ErrorKind::Limit => words::limit(),
         ErrorKind::Encoding => words::encoding(),
         ErrorKind::Internal => words::internal(),
+        ErrorKind::Missing => words::missing(),
         ErrorKind::Unsupported => words::unsupported(),
     };
     let limit = error.limit.as_ref().map(|limit| {

@@ -1,5 +1,5 @@
 defmodule Quota.Pool.LastProcessTest do
-  # A promise goes back when the memory is gone: with the last process of the work, not with its first.
+  # Reserved memory is released with the last process of the work, when it is free again, not with the first.
   use Quota.PoolCase, async: false
 
   alias Bounded.Native
@@ -46,7 +46,7 @@ defmodule Quota.Pool.LastProcessTest do
 
   defp members_of(pid) do
     {:monitored_by, watchers} = Process.info(pid, :monitored_by)
-    call = {:initial_call, {Quota.Member, :watch, 5}}
+    call = {:initial_call, {Quota.Watch.ChildWatcher, :watch, 5}}
 
     for watcher <- watchers,
         is_pid(watcher),

@@ -96,7 +96,7 @@ defmodule Quota.Pool.QueueTest do
   end
 
   describe "a crash of the pool's process" do
-    test "loses no promise, makes none twice, and admits meanwhile" do
+    test "loses no reservation, makes none twice, and admits meanwhile" do
       %{name: name, pid: pid} = start()
       {_, worker} = holding(name)
       kill(pid)

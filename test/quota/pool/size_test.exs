@@ -8,11 +8,11 @@ defmodule Quota.Pool.SizeTest do
   @mib 1024 * 1024
 
   # In `v2`: a limit of 256 MiB, of which 79,000,000 bytes are in use that the kernel cannot take back.
-  defp resolve(size, promised \\ 0, resident \\ 50 * @mib, fixture \\ "v2") do
-    Size.resolve(size, promised, resident, Cgroup.find(Path.join(@fixtures, fixture)))
+  defp resolve(size, reserved \\ 0, resident \\ 50 * @mib, fixture \\ "v2") do
+    Size.resolve(size, reserved, resident, Cgroup.find(Path.join(@fixtures, fixture)))
   end
 
-  test "a fraction is of the limit, less what the node holds and other pools promise" do
+  test "a fraction is of the limit, less what the node holds and other pools reserve" do
     assert {:ok, %{bytes: bytes, limit: limit}} = resolve({:fraction, 0.5})
     assert {bytes, limit} == {78 * @mib, 256 * @mib}
     assert {:ok, %{bytes: bytes}} = resolve({:fraction, 0.5}, 8 * @mib)
@@ -30,20 +30,20 @@ defmodule Quota.Pool.SizeTest do
     assert {:error, message} = resolve(there + 1)
 
     assert message ==
-             "the size is not there: 180.7 MiB asked for, of 256 MiB (the limit of the control group) " <>
-               "75.3 MiB are in use, so 180.7 MiB can be promised. Ask for less, or give the container more"
+             "the node does not have its size: 180.7 MiB were asked for. Of 256 MiB (the limit of the control group) " <>
+               "75.3 MiB are in use, so a pool can have 180.7 MiB. Choose a smaller size, or raise the limit of the container"
   end
 
   test "a fraction that leaves nothing is refused with the figures" do
     assert {:error, message} = resolve({:fraction, 0.1}, 1 * @mib)
-    assert message =~ "0.1 less the 50 MiB that the node holds leaves nothing"
-    assert message =~ "1 MiB promised by other pools"
+    assert message =~ "a fraction of 0.1, less the 50 MiB that the node holds, is nothing"
+    assert message =~ "1 MiB are reserved by other pools"
   end
 
   test "where nothing can be seen, bytes are believed and fractions refused" do
     assert {:ok, %{bytes: 1_000_000, limit: nil} = size} = resolve(1_000_000, 0, 0, "missing")
-    assert Size.note(:pool, size, 150) =~ "cannot be seen"
-    assert {:error, "cannot see" <> _} = resolve({:fraction, 0.5}, 0, 0, "missing")
+    assert Size.note(:pool, size, 150) =~ "cannot be read"
+    assert {:error, "the memory limit" <> _} = resolve({:fraction, 0.5}, 0, 0, "missing")
   end
 
   test "what the node holds" do

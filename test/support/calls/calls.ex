@@ -70,7 +70,7 @@ defmodule Bounded.Test.Calls do
 
     {pid, monitor} =
       spawn_monitor(fn ->
-        account = Native.account_new(self(), @limit)
+        account = Native.account_new(self(), @limit, nil, nil)
         Native.account_attach(account, self())
         receive do: (:go -> :ok)
         result = fun.()

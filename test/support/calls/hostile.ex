@@ -13,7 +13,7 @@ defmodule Bounded.Test.Hostile do
   """
   def attacks(bytes \\ @g) do
     size = &min(&1, bytes)
-    # So many units of so many bytes, fewer where that would be too long.
+    # `count` units of `unit` bytes, fewer where the sum would exceed `bytes`.
     count = fn count, unit -> min(count, div(bytes, unit)) end
     g = size.(@g)
 

@@ -21,19 +21,23 @@
 use crate::arena::pool::{Admission, Pool, never_negative};
 use crate::sync::{Arc, AtomicU64, OnceLock, Ordering};
 
+mod batch_poll;
 mod breach;
 mod closing;
 mod observed;
-mod pace;
 mod peaks;
-mod survey;
+mod poll_interval;
+mod refusals;
+mod reservation;
 
+pub use crate::arena::account::batch_poll::BatchPoll;
 pub use crate::arena::account::breach::{Breach, Category};
 use crate::arena::account::closing::Closing;
 use crate::arena::account::observed::Observed;
-pub use crate::arena::account::pace::{Crowd, Look, Pace};
 use crate::arena::account::peaks::Peaks;
-pub use crate::arena::account::survey::Survey;
+pub use crate::arena::account::poll_interval::{Look, PollInterval, PollLoad};
+use crate::arena::account::refusals::Refusals;
+pub use crate::arena::account::reservation::Reservation;
 
 /// The limit of an account without one.
 pub const UNLIMITED: u64 = u64::MAX;
@@ -44,7 +48,7 @@ const CLOSED: u64 = 1 << 63;
 /// No reservation can be larger; keeps every sum of two figures far from overflow.
 const MAX_BYTES: u64 = 1 << 60;
 
-/// What reserved bytes are used for.
+/// The use of reserved bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Memory that only this ledger sees: parser buffers, tables.
@@ -65,7 +69,7 @@ pub struct Refusal {
     pub used: u64,
 }
 
-/// What an account has in use, in bytes.
+/// The usage of an account, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Process heaps, stacks and mailboxes, as last observed.
@@ -90,7 +94,7 @@ pub struct Account {
     used: AtomicU64,
     /// The part of `used` that is of [`Kind::Binary`].
     binaries: AtomicU64,
-    /// What the VM was last seen to use, without the binaries that `used` already holds.
+    /// The VM's own usage as last observed, without the binaries that `used` already includes.
     observed: Observed,
     peak: AtomicU64,
     peaks: Peaks,
@@ -98,9 +102,10 @@ pub struct Account {
     orphaned: AtomicU64,
     breach: OnceLock<Breach>,
     parent: Option<Arc<Account>>,
-    /// What a pool granted for this quota.
+    /// The admissions of pools for this quota.
     admission: OnceLock<Admission>,
     closing: Closing,
+    refusals: Refusals,
 }
 
 impl Account {
@@ -128,6 +133,7 @@ impl Account {
             parent,
             admission: OnceLock::new(),
             closing: Closing::new(),
+            refusals: Refusals::new(),
         })
     }
 
@@ -135,7 +141,7 @@ impl Account {
     /// outlives it. To be called before anything is charged. Gives the admission back when there is one already.
     pub fn admit(&self, admission: Admission) -> Result<(), Admission> {
         self.admission.set(admission)?;
-        // Whoever asked may have given up meanwhile. Closing changes the same word: either it comes later and
+        // The process that asked may have given up meanwhile. Closing changes the same word: either it comes later and
         // finds the admission, or it is seen here. A plain load could miss it.
         if self.used.fetch_add(0, Ordering::AcqRel) & CLOSED != 0
             && let Some(admission) = self.admission.get()
@@ -150,12 +156,17 @@ impl Account {
         self.ancestors().filter_map(Account::pool)
     }
 
+    /// Whether a pool admitted this quota itself.
+    pub fn is_admitted(&self) -> bool {
+        self.pool().is_some()
+    }
+
     /// The pool that admitted this quota itself.
     fn pool(&self) -> Option<&Arc<Pool>> {
         self.admission.get().map(Admission::pool)
     }
 
-    /// Whether `pool` admitted this quota or one that it is nested in, so that its bytes are promised already.
+    /// Whether `pool` admitted this quota or one that it is nested in, so that its bytes are reserved already.
     pub fn is_admitted_by(&self, pool: &Arc<Pool>) -> bool {
         self.pools().any(|granter| Arc::ptr_eq(granter, pool))
     }
@@ -209,7 +220,15 @@ impl Account {
     }
 
     fn note_peak(&self) {
-        let usage = self.usage();
+        self.note_peak_with(0, 0);
+    }
+
+    /// Notes the peak if the VM used this much more.
+    fn note_peak_with(&self, heap: u64, binaries: u64) {
+        let mut usage = self.usage();
+        usage.heap += heap;
+        usage.binaries += binaries;
+        usage.total += heap + binaries;
         self.peaks.note(usage);
         if usage.total > self.peak.load(Ordering::Relaxed) {
             self.peak.fetch_max(usage.total, Ordering::AcqRel);
@@ -220,7 +239,7 @@ impl Account {
         std::iter::successors(Some(self), |account| account.parent.as_deref())
     }
 
-    /// The root, when this is an outermost quota. What outlives a nested one is still held by the outer.
+    /// The root, if this is an outermost quota. Bytes that outlive a nested quota are still held by the outer one.
     fn parent_root(&self) -> Option<&Account> {
         self.parent.as_deref().filter(|it| it.parent.is_none())
     }
@@ -254,7 +273,7 @@ impl Account {
             limit: self.limit,
             used: (used & !CLOSED) + observed,
         };
-        if bytes > MAX_BYTES {
+        if bytes > MAX_BYTES || self.refusals.next() {
             return Err(refusal(self.used.load(Ordering::Acquire)));
         }
         let before = self
@@ -293,76 +312,6 @@ impl Account {
                 pool.refund_orphan(bytes);
             }
         }
-    }
-}
-
-/// Bytes granted by an account and its ancestors, refunded when dropped.
-#[derive(Debug)]
-pub struct Reservation {
-    account: Arc<Account>,
-    kind: Kind,
-    bytes: u64,
-}
-
-impl Reservation {
-    /// A reservation of nothing, to grow later.
-    pub fn empty(account: &Arc<Account>, kind: Kind) -> Reservation {
-        Reservation {
-            account: Arc::clone(account),
-            kind,
-            bytes: 0,
-        }
-    }
-
-    /// Reserves `bytes` at once.
-    pub fn new(account: &Arc<Account>, kind: Kind, bytes: u64) -> Result<Reservation, Refusal> {
-        let mut reservation = Reservation::empty(account, kind);
-        reservation.try_grow(bytes)?;
-        Ok(reservation)
-    }
-
-    /// The account that granted it.
-    pub fn account(&self) -> &Arc<Account> {
-        &self.account
-    }
-
-    /// Bytes held.
-    pub fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    /// Asks for `bytes` more; what is held stays as it is when they are refused.
-    pub fn try_grow(&mut self, bytes: u64) -> Result<(), Refusal> {
-        if bytes > 0 {
-            self.account.grow(self.kind, bytes)?;
-            self.bytes += bytes;
-        }
-        Ok(())
-    }
-
-    /// Gives `bytes` back, at most what is held.
-    pub fn shrink(&mut self, bytes: u64) {
-        let bytes = bytes.min(self.bytes);
-        if bytes > 0 {
-            self.bytes -= bytes;
-            self.account.shrink(self.kind, bytes);
-        }
-    }
-
-    /// Grows or shrinks to exactly `bytes`.
-    pub fn try_resize(&mut self, bytes: u64) -> Result<(), Refusal> {
-        if bytes >= self.bytes {
-            self.try_grow(bytes - self.bytes)
-        } else {
-            self.shrink(self.bytes - bytes);
-            Ok(())
-        }
-    }
-}
-
-impl Drop for Reservation {
-    fn drop(&mut self) {
-        self.shrink(self.bytes);
     }
 }
 

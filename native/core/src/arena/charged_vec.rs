@@ -4,13 +4,14 @@ use crate::arena::account::{Account, Kind, Refusal, Reservation, UNLIMITED};
 use crate::sync::Arc;
 use std::ops::{Deref, DerefMut};
 
-/// Growing by a quarter keeps appending linear without ever holding twice what is needed.
+/// IncrementalBuf by a quarter keeps appending linear without ever holding twice what is needed.
 const GROWTH_DIVISOR: usize = 4;
 
 /// A `Vec` that asks its account for every byte of its capacity.
 ///
-/// While a growing vector moves, its old block exists beside the new one for the time of one copy;
-/// only the new one stays charged.
+/// While a growing vector moves, its old block exists beside the new one for the time of one copy: both are charged
+/// until the old one is freed. So the most that a vector comes to is half of what its account has left, and its owner
+/// never holds more than was granted.
 #[derive(Debug)]
 pub struct ChargedVec<T> {
     items: Vec<T>,
@@ -53,15 +54,16 @@ impl<T> ChargedVec<T> {
         let needed = self.items.len().saturating_add(additional);
         let roomy = needed.max(held + held / GROWTH_DIVISOR);
         // Near the limit, what is needed may still fit where a quarter more does not.
-        let target = match self.reservation.try_resize(bytes_of::<T>(roomy)) {
+        let target = match self.reservation.try_grow(bytes_of::<T>(roomy)) {
             Ok(()) => roomy,
             Err(_) => {
-                self.reservation.try_resize(bytes_of::<T>(needed))?;
+                self.reservation.try_grow(bytes_of::<T>(needed))?;
                 needed
             }
         };
         let grown = self.items.try_reserve_exact(target - self.items.len());
         let charged = self.reservation.bytes();
+        // One of the two blocks is gone, which is never refused.
         self.charge_capacity()?;
         grown.map_err(|_| Refusal {
             requested: charged,
@@ -103,9 +105,14 @@ impl<T> ChargedVec<T> {
     }
 
     /// Gives memory back until room for `capacity` items, or for those it holds, is left.
+    ///
+    /// The smaller block is charged beside the one it replaces. Refused, the vector stays as it was.
     pub fn shrink_to(&mut self, capacity: usize) {
-        if self.items.capacity() > capacity {
-            self.items.shrink_to(capacity);
+        let smaller = capacity.max(self.items.len());
+        if self.items.capacity() > smaller
+            && self.reservation.try_grow(bytes_of::<T>(smaller)).is_ok()
+        {
+            self.items.shrink_to(smaller);
             // Less than before is never refused.
             let _ = self.charge_capacity();
         }
@@ -180,7 +187,9 @@ mod tests {
         assert_eq!(vec.capacity(), 1250);
         vec.extend_from_slice(&[0; 1000]).unwrap();
         assert_eq!(vec.capacity(), 2001);
-        assert_eq!(root.usage().peak, 2001);
+        // The block that it had, and the one that it moved to.
+        assert_eq!(root.usage().peak, 1250 + 2001);
+        assert_eq!(root.reserved(), 2001);
     }
 
     #[test]
@@ -199,11 +208,37 @@ mod tests {
 
     #[test]
     fn a_quarter_too_much_does_not_refuse_what_would_fit() {
-        let account = Account::child(&Account::root(), 110);
+        // Of 100 and 110 bytes, but not of 100 and 125.
+        let account = Account::child(&Account::root(), 210);
         let mut vec = ChargedVec::<u8>::new(&account);
         vec.extend_from_slice(&[7; 100]).unwrap();
         vec.extend_from_slice(&[8; 10]).unwrap();
         assert_eq!(account.reserved(), 110);
+    }
+
+    #[test]
+    fn it_moves_only_where_both_blocks_fit() {
+        let account = Account::child(&Account::root(), 209);
+        let mut vec = ChargedVec::<u8>::new(&account);
+        vec.extend_from_slice(&[7; 100]).unwrap();
+        assert!(vec.extend_from_slice(&[8; 10]).is_err());
+        assert_eq!((vec.len(), account.reserved()), (100, 100));
+        vec.truncate(4);
+        vec.shrink_to(0);
+        assert_eq!(account.reserved(), vec.capacity() as u64);
+        assert!(vec.capacity() < 100);
+        assert_eq!(vec[..], [7; 4]);
+    }
+
+    #[test]
+    fn where_the_smaller_block_does_not_fit_it_keeps_the_larger_one() {
+        let account = Account::child(&Account::root(), 110);
+        let mut vec = ChargedVec::<u8>::new(&account);
+        vec.extend_from_slice(&[7; 100]).unwrap();
+        vec.truncate(20);
+        vec.shrink_to(0);
+        assert_eq!((vec.capacity(), account.reserved()), (100, 100));
+        assert_eq!(vec[..], [7; 20]);
     }
 
     #[test]

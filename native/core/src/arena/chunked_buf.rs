@@ -10,15 +10,15 @@ const BLOCK_BYTES: usize = 65_536;
 
 /// Items in blocks; all but the last block are full.
 #[derive(Debug)]
-pub struct Segments {
+pub struct ChunkedBuf {
     blocks: ChargedVec<ChargedVec<u8>>,
     len: usize,
 }
 
-impl Segments {
+impl ChunkedBuf {
     /// Nothing allocated, nothing charged.
-    pub fn new(account: &Arc<Account>) -> Segments {
-        Segments {
+    pub fn new(account: &Arc<Account>) -> ChunkedBuf {
+        ChunkedBuf {
             blocks: ChargedVec::new(account),
             len: 0,
         }
@@ -32,7 +32,7 @@ impl Segments {
         self.len == 0
     }
 
-    /// Adds as many of `items` as the current block has room for, at least one; says how many.
+    /// Adds as many of `items` as the current block has room for, at least one; returns how many.
     #[inline]
     pub fn extend(&mut self, items: &[u8]) -> Result<usize, Refusal> {
         let block = self.len / BLOCK_BYTES;
@@ -66,6 +66,31 @@ impl Segments {
         })
     }
 
+    /// Writes `items` over others, which are in one block.
+    pub fn overwrite(&mut self, start: usize, items: &[u8]) {
+        let from = start % BLOCK_BYTES;
+        let target = self
+            .blocks
+            .get_mut(start / BLOCK_BYTES)
+            .and_then(|block| block.get_mut(from..from + items.len()));
+        debug_assert!(target.is_some());
+        if let Some(target) = target {
+            target.copy_from_slice(items);
+        }
+    }
+
+    /// Removes the items from `len` on.
+    pub fn truncate(&mut self, len: usize) {
+        if len >= self.len {
+            return;
+        }
+        self.blocks.truncate((len / BLOCK_BYTES + 1).max(1));
+        if let Some(last) = self.blocks.last_mut() {
+            last.truncate(len % BLOCK_BYTES);
+        }
+        self.len = len;
+    }
+
     /// Removes every item; keeps the first block's memory.
     pub fn clear(&mut self) {
         self.blocks.truncate(1);
@@ -81,14 +106,14 @@ impl Segments {
 mod tests {
     use super::*;
 
-    fn collected(segments: &Segments, start: usize, len: usize) -> Vec<u8> {
+    fn collected(segments: &ChunkedBuf, start: usize, len: usize) -> Vec<u8> {
         segments.slices(start, len).flatten().copied().collect()
     }
 
     #[test]
     fn reads_back_across_blocks_what_was_written() {
         let root = Account::root();
-        let mut segments = Segments::new(&root);
+        let mut segments = ChunkedBuf::new(&root);
         let bytes: Vec<u8> = (0..200_000u32).map(|n| (n % 251) as u8).collect();
         let mut written = 0;
         while written < bytes.len() {
@@ -103,7 +128,7 @@ mod tests {
     #[test]
     fn clearing_keeps_one_block_and_dropping_refunds_everything() {
         let root = Account::root();
-        let mut segments = Segments::new(&root);
+        let mut segments = ChunkedBuf::new(&root);
         let mut written = 0;
         while written < 800_000 {
             written += segments.extend(&[1; 1_000]).unwrap();
@@ -119,9 +144,29 @@ mod tests {
     }
 
     #[test]
+    fn parts_are_written_over_and_the_end_is_removed() {
+        let root = Account::root();
+        let mut segments = ChunkedBuf::new(&root);
+        let mut written = 0;
+        while written < 200_000 {
+            written += segments.extend(&[1; 1_000]).unwrap();
+        }
+        segments.overwrite(65_536, &[2, 3]);
+        assert_eq!(collected(&segments, 65_535, 4), [1, 2, 3, 1]);
+        for len in [150_000, 131_072, 131_071, 65_537, 65_536, 1, 0] {
+            segments.truncate(len);
+            assert_eq!(segments.len(), len);
+            assert_eq!(collected(&segments, 0, usize::MAX).len(), len);
+            assert!(root.reserved() <= (len + 2 * BLOCK_BYTES + 1_000) as u64);
+            segments.extend(b"x").unwrap();
+            assert_eq!(collected(&segments, len, 9), b"x");
+        }
+    }
+
+    #[test]
     fn refused_it_keeps_what_it_had() {
         let account = Account::child(&Account::root(), 100_000);
-        let mut segments = Segments::new(&account);
+        let mut segments = ChunkedBuf::new(&account);
         let mut written = 0;
         let refused = loop {
             match segments.extend(&[1; 10_000]) {

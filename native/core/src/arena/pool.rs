@@ -1,17 +1,17 @@
-//! What a node has to promise: admissions to a fixed number of bytes.
+//! A pool: admissions to a fixed number of bytes.
 //!
 //! ```text
 //!   size    |<-- admitted to running quotas -->|<- orphaned ->|<---- free ---->|
-//!   state   [ queued | paused | bytes promised: admitted and orphaned ]   one atomic word
+//!   state   [ queued | paused | bytes reserved: admitted and orphaned ]   one atomic word
 //! ```
 //!
-//! Admission is one compare-and-swap, so is giving back. Whoever finds no room may queue: the queue
-//! itself lives with whoever keeps it (in the VM, the pool's process) and raises the `queued` flag,
-//! which keeps newcomers from passing those who wait, and tells whoever gives bytes back to call.
+//! Admission is one compare-and-swap, and so is giving bytes back. A request that finds no room may queue. The
+//! queue itself lives with its keeper (in the VM, the pool's process). The keeper raises the `queued` flag, so that
+//! newcomers do not overtake those who wait, and so that the keeper is notified when bytes are given back.
 //!
 //! An [`Admission`] belongs to the account of the quota it was granted for. When that account closes,
 //! the admission shrinks to what is still reserved of it, and those bytes go back one by one as they
-//! are refunded. So the pool never believes memory to be free that is not.
+//! are refunded. So the pool never counts memory as free that is still in use.
 
 mod labels;
 
@@ -19,9 +19,9 @@ pub use crate::arena::pool::labels::Holder;
 use crate::arena::pool::labels::{Label, Labels};
 use crate::sync::{Arc, AtomicBool, AtomicU64, Ordering};
 
-/// Someone waits in the queue: newcomers must too.
+/// The queue is not empty: newcomers must queue too.
 const QUEUED: u64 = 1 << 63;
-/// Nobody is admitted, those who wait included.
+/// No request is admitted, not even from the queue.
 const PAUSED: u64 = 1 << 62;
 const BYTES: u64 = PAUSED - 1;
 
@@ -41,7 +41,7 @@ pub enum Reason {
     Paused,
 }
 
-/// An admission that was not granted, and by which figures.
+/// An admission that was not granted, with the figures that decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
     pub reason: Reason,
@@ -54,9 +54,9 @@ pub struct Refusal {
 /// A pool's figures at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Figures {
-    /// Bytes that can be promised.
+    /// Bytes that can be reserved.
     pub size: u64,
-    /// Bytes promised, `orphaned` included.
+    /// Bytes reserved, `orphaned` included.
     pub reserved: u64,
     /// The part of `reserved` that outlived its quota.
     pub orphaned: u64,
@@ -68,7 +68,7 @@ pub struct Figures {
     pub admitted: u64,
     /// Requests turned away so far.
     pub refused: u64,
-    /// How many wait in the queue.
+    /// The length of the queue.
     pub waiting: u64,
     pub paused: bool,
 }
@@ -83,9 +83,9 @@ pub struct Pool {
     running: AtomicU64,
     admitted: AtomicU64,
     refused: AtomicU64,
-    /// How many wait, as last told by whoever keeps the queue.
+    /// The length of the queue, as last reported by its keeper.
     waiting: AtomicU64,
-    /// Who keeps the queue, in whatever terms the layer above knows it; 0 for nobody.
+    /// The keeper of the queue, as a number that the layer above chose; 0 for none.
     keeper: AtomicU64,
     labels: Labels,
 }
@@ -107,17 +107,17 @@ impl Pool {
         })
     }
 
-    /// From now on `size` bytes can be promised. What is promised already stays so.
+    /// From now on `size` bytes can be reserved. Earlier reservations stay valid.
     pub fn resize(&self, size: u64) {
         self.size.store(size.min(MAX_BYTES), Ordering::Release);
     }
 
-    /// A newcomer asks for `bytes`: granted when there is room and nobody waits.
+    /// Admits a newcomer for `bytes`, if there is room and the queue is empty.
     pub fn admit(pool: &Arc<Pool>, bytes: u64, label: Option<&[u8]>) -> Result<Admission, Refusal> {
         Pool::grant(pool, bytes, label, QUEUED | PAUSED)
     }
 
-    /// The head of the queue asks for `bytes`: granted when there is room.
+    /// Admits the head of the queue for `bytes`, if there is room.
     pub fn admit_queued(
         pool: &Arc<Pool>,
         bytes: u64,
@@ -168,14 +168,14 @@ impl Pool {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many wait in the queue; newcomers are sent there unless it is nobody. Tell before looking for
-    /// room on behalf of those who wait: whoever gives bytes back afterwards sees it.
+    /// Sets the length of the queue; newcomers queue unless it is 0. Call this before looking for room on behalf of the
+    /// queue: a thread that gives bytes back afterwards then sees that someone waits.
     pub fn set_waiting(&self, count: u64) {
         self.waiting.store(count, Ordering::Relaxed);
         self.set(QUEUED, count > 0);
     }
 
-    /// Whether nobody is admitted, because the node is short of memory.
+    /// Sets whether no request is admitted, because the node is short of memory.
     pub fn set_paused(&self, paused: bool) {
         self.set(PAUSED, paused);
     }
@@ -193,7 +193,7 @@ impl Pool {
         self.state.load(Ordering::Acquire) & QUEUED != 0
     }
 
-    /// Who keeps the queue; 0 for nobody.
+    /// The keeper of the queue; 0 for none.
     pub fn keeper(&self) -> u64 {
         self.keeper.load(Ordering::Acquire)
     }
@@ -219,12 +219,12 @@ impl Pool {
         }
     }
 
-    /// Who holds what, by label: the first `most` of those behind the label `after`.
+    /// The bytes held, by label: the first `most` labels behind the label `after`.
     pub fn holders(&self, after: Option<&[u8]>, most: usize) -> Vec<Holder> {
         self.labels.holders(after, most)
     }
 
-    /// An account grew after its quota had ended: memory that nobody was admitted for, but it is there.
+    /// Counts bytes of an account that grew after its quota had ended: no admission covers them, but they are in use.
     pub(crate) fn orphan(&self, bytes: u64) {
         self.orphaned.fetch_add(bytes, Ordering::AcqRel);
         let before = self.state.fetch_add(bytes, Ordering::AcqRel);
@@ -280,7 +280,7 @@ impl Admission {
             pool.labels.remove(label, self.bytes);
         }
         pool.orphaned.fetch_add(outlived, Ordering::AcqRel);
-        // One step, so that nobody can be promised the bytes that stay.
+        // In one step, so that the bytes that stay cannot be reserved for another request.
         pool.state
             .fetch_add(outlived.wrapping_sub(self.bytes), Ordering::AcqRel);
         pool.running.fetch_sub(1, Ordering::Relaxed);

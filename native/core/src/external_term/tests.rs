@@ -11,24 +11,24 @@ const EVERYTHING: Allowed<'_> = Allowed {
 };
 
 /// Walks `terms` at a time; the bytes that the term takes, or the fault and where.
-fn walk(
+fn scan(
     bytes: &[u8],
     limit: u64,
     allowed: Allowed<'_>,
     terms: usize,
 ) -> Result<u64, (Fault, usize)> {
-    let mut walk = Walk::new(0);
+    let mut scan = SizeScan::new(0);
     loop {
-        match walk.step(bytes, limit, &allowed, terms) {
+        match scan.step(bytes, limit, &allowed, terms) {
             Ok(Progress::More) => {}
-            Ok(Progress::Done) => return Ok(walk.decoded),
-            Err(fault) => return Err((fault, walk.position)),
+            Ok(Progress::Done) => return Ok(scan.decoded),
+            Err(fault) => return Err((fault, scan.position)),
         }
     }
 }
 
 fn size(bytes: &[u8]) -> Result<u64, Fault> {
-    walk(bytes, u64::MAX, EVERYTHING, usize::MAX).map_err(|(fault, _)| fault)
+    scan(bytes, u64::MAX, EVERYTHING, usize::MAX).map_err(|(fault, _)| fault)
 }
 
 #[test]
@@ -59,9 +59,9 @@ fn stops_at_the_limit_and_says_where() {
     // Ten tuples of one tuple each, 16 bytes a level.
     let nested = b"h\x01".repeat(10);
     let bytes = [nested.as_slice(), b"j"].concat();
-    assert_eq!(walk(&bytes, 160, EVERYTHING, 1), Ok(160));
+    assert_eq!(scan(&bytes, 160, EVERYTHING, 1), Ok(160));
     assert_eq!(
-        walk(&bytes, 159, EVERYTHING, 1),
+        scan(&bytes, 159, EVERYTHING, 1),
         Err((Fault::Limit(160), 18))
     );
 }
@@ -71,7 +71,7 @@ fn depth_costs_nothing() {
     let mut bytes = b"l\x00\x00\x00\x01".repeat(1_000_000);
     bytes.resize(6_000_001, b'j');
     assert_eq!(
-        walk(&bytes, u64::MAX, EVERYTHING, 1_000),
+        scan(&bytes, u64::MAX, EVERYTHING, 1_000),
         Ok(16 * 1_000_000)
     );
 }
@@ -99,7 +99,7 @@ fn refuses_what_was_not_asked_for() {
         (&export, "function"),
         (&record, "native record"),
     ] {
-        let refused = walk(bytes, u64::MAX, Allowed::default(), 9);
+        let refused = scan(bytes, u64::MAX, Allowed::default(), 9);
         assert_eq!(refused, Err((Fault::Forbidden(kind), 0)));
         assert!(size(bytes).is_ok());
     }
@@ -119,13 +119,13 @@ fn identifiers_of_other_nodes_have_to_be_asked_for_and_count_for_what_the_vm_kee
     };
     for (node, creation) in [("here@home", 7), ("here@home", 0)] {
         for bytes in kinds(node, creation) {
-            let local = walk(&bytes, u64::MAX, allowed, 9);
+            let local = scan(&bytes, u64::MAX, allowed, 9);
             assert!(local.is_ok_and(|bytes| bytes <= 9 * WORD), "{bytes:?}");
         }
     }
     for (node, creation) in [("here@home", 8), ("there@home", 7), ("", 7)] {
         for bytes in kinds(node, creation) {
-            let refused = walk(&bytes, u64::MAX, allowed, 9);
+            let refused = scan(&bytes, u64::MAX, allowed, 9);
             let kind = Fault::Forbidden("identifier of another node");
             assert_eq!(refused, Err((kind, 0)), "{bytes:?}");
             assert!(size(&bytes).is_ok_and(|bytes| bytes >= NODE * WORD));
@@ -133,8 +133,8 @@ fn identifiers_of_other_nodes_have_to_be_asked_for_and_count_for_what_the_vm_kee
     }
     // The formats of old have a byte for the number.
     let old = |creation: u8| [b"gw\x09here@home\0\0\0\0\0\0\0\0", &[creation][..]].concat();
-    assert!(walk(&old(7), u64::MAX, allowed, 9).is_ok());
-    assert!(walk(&old(1), u64::MAX, allowed, 9).is_err());
+    assert!(scan(&old(7), u64::MAX, allowed, 9).is_ok());
+    assert!(scan(&old(1), u64::MAX, allowed, 9).is_err());
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn every_truncation_is_found_whatever_the_step() {
     ]
     .concat();
     assert_eq!(
-        walk(&term, u64::MAX, EVERYTHING, 1),
+        scan(&term, u64::MAX, EVERYTHING, 1),
         size(&term).map_err(|fault| (fault, 0))
     );
     for len in 0..term.len() {
@@ -172,16 +172,16 @@ fn unknown_tags_are_malformed() {
 }
 
 proptest::proptest! {
-    /// Whatever the bytes are, the walk ends, within them, and with the same verdict however it is cut.
+    /// For any bytes, the scan ends within them, and with the same verdict however it is cut.
     #[test]
     fn any_bytes_have_one_verdict(
         bytes in proptest::collection::vec(proptest::sample::select(b"abhijklmMntgXZpqswC\x00\x01\x02\x05".as_slice()), 0..60),
         terms in 1usize..5,
         limit in 0u64..400,
     ) {
-        let mut whole = Walk::new(0);
+        let mut whole = SizeScan::new(0);
         let at_once = whole.step(&bytes, limit, &EVERYTHING, usize::MAX);
-        let in_steps = walk(&bytes, limit, EVERYTHING, terms);
+        let in_steps = scan(&bytes, limit, EVERYTHING, terms);
         proptest::prop_assert!(whole.position <= bytes.len());
         match (at_once, in_steps) {
             (Ok(progress), Ok(decoded)) => {

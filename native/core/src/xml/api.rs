@@ -1,4 +1,4 @@
-//! What a caller of the parser sees: options, limits, errors, and the sink that receives events.
+//! The interface of the parser: options, limits, errors, and the sink that receives events.
 
 pub mod attributes;
 pub mod error;

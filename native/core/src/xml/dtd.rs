@@ -1,17 +1,18 @@
 //! The declarations of a document type's internal subset.
 //!
 //! ```text
-//! text after '['  ->  Extent: is the ']' there?  ->  DtdParser::step, step, ...  ->  Dtd
+//! text after '['  ->  SubsetEnd: is the ']' there?  ->  DtdParser::step, step, ...  ->  Dtd
 //! ```
 //!
 //! A [`Dtd`] answers what the rest of a document may ask: what an entity reference stands for, which
 //! attributes an element has by default, how an attribute's value is normalised. Nothing outside the
 //! text is ever opened. All that it holds is charged to an account, and every limit holds while it is
 //! being read.
+#![forbid(unsafe_code)]
 
 pub mod amplification;
-mod attlist;
 mod cursor;
+mod declare;
 mod element;
 mod entity;
 mod fault;
@@ -23,19 +24,19 @@ mod parser;
 pub mod subset_end;
 mod value;
 
-pub use crate::xml::dtd::subset_end::Extent;
+pub use crate::xml::dtd::subset_end::SubsetEnd;
 pub use fault::{Fault, Reason};
 pub use head::{Head, head};
 pub use parser::{DtdParser, Step};
 
-use crate::arena::account::{Account, Refusal};
+use crate::arena::account::Account;
 use crate::arena::charged_vec::ChargedVec;
 use crate::sync::Arc;
 use crate::xml::api::limits::Limits;
 use index::NameIndex;
 use std::ops::Range;
 
-/// What the parser must know of the document around the subset.
+/// The properties of the document that the parser of the subset needs.
 #[derive(Clone, Debug)]
 pub struct DtdOptions {
     /// Whether names keep to Namespaces in XML 1.0.
@@ -67,7 +68,7 @@ pub struct ElementId(u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct DefaultId(u32);
 
-/// What a reference to a general entity comes to.
+/// The meaning of a reference to a general entity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lookup {
     /// Its [`Dtd::replacement_text`].
@@ -190,8 +191,8 @@ impl Dtd {
         self.ignoring
     }
 
-    /// What a reference to the general entity `name` in the document comes to. The five predefined
-    /// entities are not asked for: they mean the same in every document.
+    /// The meaning of a reference to the general entity `name` in the document. The five predefined
+    /// entities are not looked up: they mean the same in every document.
     pub fn entity(&self, name: &[u8]) -> Lookup {
         self.lookup(name, self.standalone || !self.open_ended)
     }
@@ -303,137 +304,6 @@ impl Dtd {
     #[inline]
     fn get(&self, span: Span) -> &[u8] {
         &self.text[span.start..span.end]
-    }
-
-    fn keep(&mut self, text: &[u8]) -> Result<Span, Refusal> {
-        let start = self.text.len();
-        self.text.extend_from_slice(text)?;
-        Ok(Span {
-            start,
-            end: self.text.len(),
-        })
-    }
-
-    /// Declares an entity; the first declaration of a name is binding.
-    fn declare_entity(
-        &mut self,
-        parameter: bool,
-        name: &[u8],
-        replacement_text: &[u8],
-        content: &entity::Content,
-        in_parameter_entity: bool,
-    ) -> Result<(), Refusal> {
-        let index = if parameter {
-            &self.parameter
-        } else {
-            &self.general
-        };
-        if self.find_entity(index, name).is_some() {
-            return Ok(());
-        }
-        // Refused half way, trying again would leave the first half behind.
-        self.text.reserve(name.len() + replacement_text.len())?;
-        self.entities.reserve(1)?;
-        match parameter {
-            true => self.parameter.reserve()?,
-            false => self.general.reserve()?,
-        }
-        let entity = Entity {
-            name: self.keep(name)?,
-            content: match content {
-                entity::Content::Internal => Content::Internal(self.keep(replacement_text)?),
-                entity::Content::External => Content::External,
-                entity::Content::Unparsed => Content::Unparsed,
-            },
-            in_parameter_entity,
-        };
-        let id = self.entities.len() as u32;
-        self.entities.push(entity)?;
-        let index = if parameter {
-            &mut self.parameter
-        } else {
-            &mut self.general
-        };
-        index.insert(name, id)
-    }
-
-    fn declare_element(&mut self, name: &[u8]) -> Result<ElementId, Refusal> {
-        if let Some(element) = self.element(name) {
-            return Ok(element);
-        }
-        self.text.reserve(name.len())?;
-        self.elements.reserve(1)?;
-        self.element_names.reserve()?;
-        let id = self.elements.len() as u32;
-        let element = Element {
-            name: self.keep(name)?,
-            defaults: None,
-        };
-        self.elements.push(element)?;
-        self.element_names.insert(name, id)?;
-        Ok(ElementId(id))
-    }
-
-    /// Declares an attribute; the first declaration of a name is binding.
-    fn declare_attribute(
-        &mut self,
-        element: ElementId,
-        name: &[u8],
-        tokenized: bool,
-        default: Option<&[u8]>,
-    ) -> Result<(), Refusal> {
-        if self.find_attribute(element, name).is_some() {
-            return Ok(());
-        }
-        self.text
-            .reserve(name.len() + default.map_or(0, <[u8]>::len))?;
-        self.attributes.reserve(1)?;
-        self.attribute_names.reserve()?;
-        let id = self.attributes.len() as u32;
-        let attribute = Attribute {
-            element,
-            name: self.keep(name)?,
-            tokenized,
-            default: default.map(|value| self.keep(value)).transpose()?,
-            next_default: None,
-        };
-        self.attributes.push(attribute)?;
-        self.attribute_names.insert((element.0, name), id)?;
-        if default.is_some() {
-            let defaults = &mut self.elements[element.0 as usize].defaults;
-            match defaults {
-                None => *defaults = Some((id, id)),
-                Some((_, last)) => {
-                    self.attributes[*last as usize].next_default = Some(id);
-                    *last = id;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn declare_notation(
-        &mut self,
-        name: &[u8],
-        public: Option<&[u8]>,
-        system: Option<&[u8]>,
-    ) -> Result<(), Refusal> {
-        let known = |id: u32| self.get(self.notations[id as usize].name) == name;
-        if self.notation_names.find(name, known).is_some() {
-            return Ok(());
-        }
-        let identifiers = public.map_or(0, <[u8]>::len) + system.map_or(0, <[u8]>::len);
-        self.text.reserve(name.len() + identifiers)?;
-        self.notations.reserve(1)?;
-        self.notation_names.reserve()?;
-        let id = self.notations.len() as u32;
-        let notation = NotationSpans {
-            name: self.keep(name)?,
-            public: public.map(|text| self.keep(text)).transpose()?,
-            system: system.map(|text| self.keep(text)).transpose()?,
-        };
-        self.notations.push(notation)?;
-        self.notation_names.insert(name, id)
     }
 }
 

@@ -6,7 +6,7 @@
 //!                        +-----discard------+
 //! ```
 //!
-//! The first bytes are held back until they tell the encoding: byte order mark, XML declaration, or
+//! The first bytes are held back until they determine the encoding: byte order mark, XML declaration, or
 //! the caller's word, which overrides the declaration but not a mark. UTF-8 then needs no decoder: its bytes are copied
 //! and validated by [`crate::xml::input::buffer`], and only offsets are asked for here. Everything else is decoded
 //! strictly: a malformed sequence is an error.
@@ -16,6 +16,7 @@
 //! on more than the character, keeps the original bytes of that text ([`multi_byte`]).
 //!
 //! A failure always lies at the end of the text decoded so far, so that line and column follow from it.
+#![forbid(unsafe_code)]
 
 mod charset;
 mod declaration;
@@ -81,7 +82,7 @@ impl EncodingError {
     }
 }
 
-/// What stops decoding.
+/// The reasons why decoding stops.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// Nothing was consumed: the same call can be made again once there is memory.
@@ -123,10 +124,10 @@ pub struct Decoder {
     told: Option<Charset>,
     /// White space may stand before the XML declaration.
     skips_leading: bool,
-    /// The first bytes, while they do not yet tell the encoding.
+    /// The first bytes, until they determine the encoding.
     held: ChargedVec<u8>,
     mode: Mode,
-    /// What the mode decodes.
+    /// The bytes that the mode decodes.
     charset: Option<Charset>,
     /// Offset in the original of the first text not discarded. A multi-byte mode keeps its own.
     front: u64,
@@ -145,15 +146,15 @@ enum Mode {
 }
 
 impl Decoder {
-    /// A decoder for one document, in the encoding `told` when the caller knows better than the
-    /// document's own declaration.
+    /// A decoder for one document, in the encoding `told` by the caller, if any, which overrides the document's own
+    /// declaration.
     pub fn new(account: &Arc<Account>, told: Option<&str>) -> Result<Decoder, EncodingError> {
         let mut decoder = Decoder::detecting(account);
         decoder.told = told.map(|name| Charset::named(name, 0)).transpose()?;
         Ok(decoder)
     }
 
-    /// A decoder for a document that tells its encoding by itself.
+    /// A decoder for a document that declares its encoding itself.
     pub fn detecting(account: &Arc<Account>) -> Decoder {
         Decoder {
             told: None,
@@ -180,8 +181,8 @@ impl Decoder {
         matches!(self.mode, Mode::Utf8)
     }
 
-    /// What the text is read as, where a declaration that it is in `name` is wrong. The caller's word stands above
-    /// any declaration; ASCII is UTF-8 as well.
+    /// The encoding that the text is read in, if a declaration of `name` contradicts it. The caller's encoding overrides any
+    /// declaration, and ASCII is also UTF-8.
     pub fn contradicted_by(&self, name: &str) -> Option<&'static str> {
         let (None, Some(charset)) = (self.told, self.charset) else {
             return None;
@@ -263,7 +264,7 @@ impl Decoder {
                 mark,
                 error,
             } => {
-                // The text before the failure tells its line and column.
+                // The line and column of the failure are counted in the text before it.
                 let end = (error.offset as usize).clamp(mark, self.held.len());
                 self.start(charset, mark, end, 0, text)
                     .and(Err(error.into()))

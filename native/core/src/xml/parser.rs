@@ -1,4 +1,4 @@
-//! The parser: input, scanner, and what becomes of the scanner's halts.
+//! The parser: feeds the input to the scanner and handles its interrupts.
 
 use crate::arena::account::Account;
 use crate::sync::Arc;
@@ -8,10 +8,10 @@ use crate::xml::api::sink::{Flow, Sink};
 use crate::xml::dtd::Dtd;
 use crate::xml::encoding::Decoder;
 use crate::xml::input::buffer::{End, Input};
-use crate::xml::input::line_counter::Places;
+use crate::xml::input::line_counter::LineCounter;
 use crate::xml::input::position::Position;
 use crate::xml::input::repairs::Repairs;
-use crate::xml::scanner::interrupt::{Fault, Halt};
+use crate::xml::scanner::interrupt::{Fault, Interrupt};
 use crate::xml::scanner::progress::{Place, Progress};
 use crate::xml::scanner::state::{Core, Region, State};
 use crate::xml::scanner::{CREDIT, Scanner};
@@ -21,7 +21,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 /// The most bytes that one call scans, besides those that it need not look at again.
 const STRETCH: usize = 1 << 17;
 
-/// What [`Parser::run`] stopped for.
+/// The reason why [`Parser::run`] stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     /// All input was read: feed more, or call `finish`.
@@ -36,7 +36,7 @@ pub enum Status {
 #[derive(Debug)]
 pub struct Parser {
     input: Input,
-    places: Places,
+    line_counter: LineCounter,
     core: Core,
     dtd: Option<Dtd>,
     /// How far beyond what it need not look at again the next call may see.
@@ -57,14 +57,14 @@ impl Parser {
             Err(error) => (Decoder::detecting(account), Some(End::from(error))),
         };
         let decoder = decoder.skipping_leading(options.recover.leading_whitespace);
-        let mut places = Places::new(decoder);
+        let mut line_counter = LineCounter::new(decoder);
         if options.recover.characters {
             let most = options.limits.max_recoveries;
-            places.repairs = Some(Repairs::new(account, most));
+            line_counter.repairs = Some(Repairs::new(account, most));
         }
         Parser {
             input: Input::new(account, options.limits.max_bytes, end),
-            places,
+            line_counter,
             core: Core::new(options, account),
             dtd: None,
             stretch: STRETCH,
@@ -78,18 +78,18 @@ impl Parser {
     /// Adds the next bytes of the document. Call it when `run` returned `NeedInput`: its cost, and the
     /// memory for what is not yet read, are proportional to `chunk`, best at most 64 KiB.
     ///
-    /// Refused, nothing of `chunk` was taken.
+    /// If the account refuses the memory, nothing of `chunk` was taken.
     pub fn feed(&mut self, chunk: &[u8]) -> Result<(), Error> {
         let core = &mut self.core;
         if core.in_tag() && core.tag.level == 0 {
             let text = self.input.text();
             if core.token.is_none() {
-                core.token = Some(self.places.position(text, core.tag.start));
+                core.token = Some(self.line_counter.position(text, core.tag.start));
             }
             core.tag.keep(text)?;
         }
         self.core.structural_index.forget();
-        self.input.feed(chunk, &mut self.places)?;
+        self.input.feed(chunk, &mut self.line_counter)?;
         Ok(())
     }
 
@@ -98,16 +98,16 @@ impl Parser {
         self.finished = true;
     }
 
-    /// Reads on, telling `sink`, for a fraction of a millisecond at most.
+    /// Continues, passing events to `sink`, for a fraction of a millisecond at most.
     #[inline]
     pub fn run<S: Sink>(&mut self, sink: &mut S) -> Result<Status, Error> {
-        match self.core.options.report_recovered && self.places.repairs.is_some() {
+        match self.core.options.report_recovered && self.line_counter.repairs.is_some() {
             true => self.run_and_report(sink),
             false => self.read_on(sink),
         }
     }
 
-    /// The same, telling also which characters were replaced up to where it came.
+    /// The same, and reports the characters that were replaced up to there.
     fn run_and_report<S: Sink>(&mut self, sink: &mut S) -> Result<Status, Error> {
         self.core.credit = CREDIT;
         if !self.report_repairs(sink) {
@@ -125,8 +125,8 @@ impl Parser {
     fn report_repairs<S: Sink>(&mut self, sink: &mut S) -> bool {
         let end = self.input.at.max(self.reached);
         let credit = &mut self.core.credit;
-        self.places
-            .tell_repairs(self.input.text(), end, credit, sink)
+        self.line_counter
+            .emit_repairs(self.input.text(), end, credit, sink)
     }
 
     fn read_on<S: Sink>(&mut self, sink: &mut S) -> Result<Status, Error> {
@@ -134,11 +134,11 @@ impl Parser {
             return Err(error.clone().into());
         }
         if self.finished {
-            self.input.finish(&mut self.places)?;
+            self.input.finish(&mut self.line_counter)?;
         }
         if self.input.is_unrepaired() {
             // As much as a call does.
-            self.input.repair(&mut self.places)?;
+            self.input.repair(&mut self.line_counter)?;
             return Ok(Status::Full);
         }
         self.core.credit = CREDIT;
@@ -146,24 +146,25 @@ impl Parser {
         let mut stretch_end = self.input.text().len();
         // A DOCTYPE is held back until all of it is there.
         if self.core.state != State::Doctype {
-            // Text that is told ends with a whole character.
+            // Text that is passed to the sink ends with a whole character.
             let text = self.input.text();
             stretch_end = utf8::floor(text, stretch_end.min(begin.saturating_add(self.stretch)));
         }
-        let halt = self.scan_texts(stretch_end, sink);
-        let starves = matches!(halt, Halt::Starved) && stretch_end < self.input.text().len();
+        let interrupt = self.scan_texts(stretch_end, sink);
+        let needs_input =
+            matches!(interrupt, Interrupt::NeedInput) && stretch_end < self.input.text().len();
         let moved = self.input.at + self.core.held() > begin;
-        // Whatever it is that waits for the end of something, next time it sees more.
-        self.stretch = match starves && !moved {
+        // A token that waits for its end sees more of the text next time.
+        self.stretch = match needs_input && !moved {
             true => self.stretch.saturating_add(STRETCH),
             false => STRETCH,
         };
-        let status = match halt {
-            Halt::Full | Halt::Entered => Status::Full,
-            Halt::Starved if starves => Status::Full,
-            Halt::Starved => self.starved(sink)?,
-            Halt::Refused(refusal) => return Err(Error::Refused(refusal)),
-            Halt::Fault(fault) => return self.fault(*fault),
+        let status = match interrupt {
+            Interrupt::Full | Interrupt::InputChanged => Status::Full,
+            Interrupt::NeedInput if needs_input => Status::Full,
+            Interrupt::NeedInput => self.need_input(sink)?,
+            Interrupt::Refused(refusal) => return Err(Error::Refused(refusal)),
+            Interrupt::Fault(fault) => return self.fault(*fault),
         };
         if status != Status::Full {
             self.progress.reset();
@@ -174,11 +175,11 @@ impl Parser {
     }
 
     /// Scans the text on top of the stack, and what it leads to, with the input's up to `stretch_end`.
-    fn scan_texts<S: Sink>(&mut self, stretch_end: usize, sink: &mut S) -> Halt {
+    fn scan_texts<S: Sink>(&mut self, stretch_end: usize, sink: &mut S) -> Interrupt {
         loop {
-            let halt = self.scan(stretch_end, sink);
-            if !matches!(halt, Halt::Entered) {
-                return halt;
+            let interrupt = self.scan(stretch_end, sink);
+            if !matches!(interrupt, Interrupt::InputChanged) {
+                return interrupt;
             }
             if std::mem::take(&mut self.core.has_ended) {
                 self.dtd = None;
@@ -189,7 +190,7 @@ impl Parser {
         }
     }
 
-    /// Call after call got nowhere.
+    /// Several calls in a row made no progress.
     #[cold]
     fn stuck<T>(&mut self) -> Result<T, Error> {
         let position = self.position();
@@ -199,7 +200,7 @@ impl Parser {
     }
 
     /// Scans the text on top of the stack: the input up to `end`, or an entity's.
-    fn scan<S: Sink>(&mut self, end: usize, sink: &mut S) -> Halt {
+    fn scan<S: Sink>(&mut self, end: usize, sink: &mut S) -> Interrupt {
         let dtd = self.dtd.as_ref();
         let level = self.core.entities.readers.len();
         let (text, at) = match (self.core.entities.readers.last(), dtd) {
@@ -215,13 +216,13 @@ impl Parser {
             has_cr: self.input.has_cr,
             dtd,
             core: &mut self.core,
-            places: &mut self.places,
+            line_counter: &mut self.line_counter,
             sink,
         };
-        let Err(mut halt) = scanner.scan();
+        let Err(mut interrupt) = scanner.scan();
         let at = scanner.at;
-        if let (Halt::Starved, Some(dtd), 1..) = (&halt, dtd, level) {
-            halt = scanner.leave(dtd).err().unwrap_or(Halt::Entered);
+        if let (Interrupt::NeedInput, Some(dtd), 1..) = (&interrupt, dtd, level) {
+            interrupt = scanner.leave(dtd).err().unwrap_or(Interrupt::InputChanged);
         }
         match level {
             0 => self.input.at = at,
@@ -231,7 +232,7 @@ impl Parser {
                 }
             }
         }
-        halt
+        interrupt
     }
 
     fn fault(&mut self, fault: Fault) -> Result<Status, Error> {
@@ -240,7 +241,7 @@ impl Parser {
             None if !self.core.entities.readers.is_empty() => self.core.entities.position,
             None => {
                 self.reached = fault.at;
-                self.places.position(self.input.text(), fault.at)
+                self.line_counter.position(self.input.text(), fault.at)
             }
         };
         let reason = fault.reason.into_owned();
@@ -255,29 +256,29 @@ impl Parser {
         hasher.finish()
     }
 
-    /// What the document type declares, once it was read.
+    /// The declarations of the document type, once they were read.
     pub fn declarations(&self) -> Option<&Dtd> {
         self.dtd.as_ref()
     }
 
     /// Where the next byte to be read lies.
     pub fn position(&self) -> Position {
-        self.places.position(self.input.text(), self.input.at)
+        self.line_counter.position(self.input.text(), self.input.at)
     }
 
-    /// Everything there is was scanned.
-    fn starved<S: Sink>(&mut self, sink: &mut S) -> Result<Status, Error> {
+    /// All input was scanned.
+    fn need_input<S: Sink>(&mut self, sink: &mut S) -> Result<Status, Error> {
         let text = self.input.text();
         if let Some(end) = self.input.end().cloned() {
             self.reached = text.len();
-            let mut position = self.places.position(text, text.len());
+            let mut position = self.line_counter.position(text, text.len());
             position.byte_offset = end.offset.unwrap_or(position.byte_offset);
             return self.fail(end.kind, end.reason, end.limit, position);
         }
         if !self.finished {
             return Ok(Status::NeedInput);
         }
-        let position = self.places.position(text, text.len());
+        let position = self.line_counter.position(text, text.len());
         if self.core.state == State::Done {
             return Ok(Status::Done);
         }
@@ -289,15 +290,15 @@ impl Parser {
             sink.position(position);
         }
         match sink.end_document() {
-            Flow::Again => Ok(Status::Full),
-            Flow::Taken => {
+            Flow::Retry => Ok(Status::Full),
+            Flow::Accepted => {
                 self.core.state = State::Done;
                 Ok(Status::Done)
             }
         }
     }
 
-    /// What is missing when the input ends here.
+    /// The part that is missing if the input ends here.
     fn cut_short(&self) -> Option<String> {
         let inside = match self.core.state {
             // Brackets may be held back: they might have begun a forbidden ']]>'.
@@ -316,7 +317,7 @@ impl Parser {
         if let Some(inside) = inside {
             return Some(format!("the document ends inside {inside}"));
         }
-        if let Some(name) = self.core.open.innermost(&self.core.known) {
+        if let Some(name) = self.core.element_stack.innermost(&self.core.name_table) {
             let name = crate::xml::scanner::interrupt::shown(name);
             return Some(format!("the document ends before </{name}>"));
         }

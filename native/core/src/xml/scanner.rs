@@ -1,7 +1,7 @@
-//! From text to events.
+//! Turns text into events.
 //!
 //! A [`Scanner`] lives for one stretch of text: the input, or the replacement text of an entity. It stops
-//! with a [`Halt`] at any byte; what it must know to go on is in [`Core`].
+//! with an [`Interrupt`] at any byte; [`Core`] keeps the state that it needs to resume.
 
 pub mod attribute_value;
 pub mod doctype;
@@ -19,17 +19,17 @@ pub mod state;
 pub mod text;
 use crate::xml::api::sink::{Flow, Sink};
 use crate::xml::dtd::Dtd;
-use crate::xml::input::line_counter::Places;
+use crate::xml::input::line_counter::LineCounter;
 use crate::xml::input::position::Position;
-use crate::xml::scanner::interrupt::{Halt, exceeded, malformed};
+use crate::xml::scanner::interrupt::{Interrupt, exceeded, malformed};
 use crate::xml::scanner::state::{Core, Region, State};
 use crate::xml::syntax::byte_class::{self, START};
 use crate::xml::syntax::names::{NameEnd, find_name_end, is_qname};
 use std::convert::Infallible;
 
-/// What a call may do before it returns, in units of about a nanosecond.
+/// The credit of one call, in units of about a nanosecond of work.
 pub(crate) const CREDIT: usize = 250_000;
-/// What things cost, the work of the sink included.
+/// The costs of events, attributes and references, the work of the sink included.
 pub(crate) const EVENT_COST: usize = 100;
 pub(crate) const ATTRIBUTE_COST: usize = 100;
 pub(crate) const REFERENCE_COST: usize = 30;
@@ -49,22 +49,22 @@ pub(crate) struct Scanner<'p, S> {
     /// The declarations in force.
     pub dtd: Option<&'p Dtd>,
     pub core: &'p mut Core,
-    pub places: &'p mut Places,
+    pub line_counter: &'p mut LineCounter,
     pub sink: &'p mut S,
 }
 
 impl<S: Sink> Scanner<'_, S> {
     /// Scans until something stops it.
-    pub fn scan(&mut self) -> Result<Infallible, Halt> {
+    pub fn scan(&mut self) -> Result<Infallible, Interrupt> {
         loop {
             if self.core.credit == 0 || self.sink.is_full() {
-                return Err(Halt::Full);
+                return Err(Interrupt::Full);
             }
             match self.core.state {
                 State::Between => {
-                    // A name or reference that was begun is read on with by the scanner proper.
+                    // The scanner proper continues a name or reference that was begun in an earlier text.
                     if !self.core.is_begun() {
-                        self.plain()?;
+                        self.fast_tokens()?;
                     }
                     self.token()?
                 }
@@ -78,38 +78,38 @@ impl<S: Sink> Scanner<'_, S> {
                 State::InstructionData => self.instruction_data()?,
                 State::Beginning => self.beginning()?,
                 State::Doctype => self.doctype()?,
-                State::Done => return Err(Halt::Starved),
+                State::Done => return Err(Interrupt::NeedInput),
             }
         }
     }
 
     #[inline]
-    fn token(&mut self) -> Result<(), Halt> {
+    fn token(&mut self) -> Result<(), Interrupt> {
         match self.text[self.at..] {
-            [] => Err(Halt::Starved),
+            [] => Err(Interrupt::NeedInput),
             [b'<', second, ..] => match second {
                 b'/' => self.begin_end_tag(),
                 b'!' => self.declaration(),
                 b'?' => self.begin_instruction(),
                 _ => self.begin_start_tag(),
             },
-            [b'<'] => Err(Halt::Starved),
-            [b'&', ..] if self.core.open.depth() > 0 => self.text_reference(),
+            [b'<'] => Err(Interrupt::NeedInput),
+            [b'&', ..] if self.core.element_stack.depth() > 0 => self.text_reference(),
             _ => self.characters(),
         }
     }
 
-    fn begin_start_tag(&mut self) -> Result<(), Halt> {
+    fn begin_start_tag(&mut self) -> Result<(), Interrupt> {
         self.end_run()?;
         let Core {
             limits,
-            open,
+            element_stack,
             region,
             elements,
             options,
             ..
         } = &mut *self.core;
-        let depth = open.depth() as u64;
+        let depth = element_stack.depth() as u64;
         if depth == 0 && *region == Region::Epilog {
             return match options.has_many_roots() {
                 true => self.end_root(),
@@ -128,25 +128,25 @@ impl<S: Sink> Scanner<'_, S> {
         self.start_tag()
     }
 
-    /// The token at `at` is of this kind.
+    /// Begins a token of this kind at `at`.
     #[inline]
     pub fn begin_token(&mut self, state: State) {
         self.core.state = state;
         self.core.taken = 0;
         self.core.held = 0;
         self.core.token = None;
-        if self.core.options.positions {
+        if self.core.options.positions || self.core.options.tag_positions {
             self.core.token = Some(self.position_here());
         }
     }
 
     /// Reads the name at `from`, which may have been begun in an earlier text.
     #[inline]
-    pub fn name(&mut self, text: &[u8], from: usize) -> Result<(usize, usize), Halt> {
+    pub fn name(&mut self, text: &[u8], from: usize) -> Result<(usize, usize), Interrupt> {
         let held = std::mem::take(&mut self.core.held);
         if held == 0 {
             match text.get(from) {
-                None => return Err(Halt::Starved),
+                None => return Err(Interrupt::NeedInput),
                 Some(&byte) if byte_class::is(byte, START) => {}
                 Some(_) => return malformed(from, "a name belongs here"),
             }
@@ -156,7 +156,7 @@ impl<S: Sink> Scanner<'_, S> {
             NameEnd::At(end) => Ok((from, end)),
             NameEnd::Open(held) => {
                 self.core.held = held;
-                Err(Halt::Starved)
+                Err(Interrupt::NeedInput)
             }
             NameEnd::Illegal(at) => malformed(at, "a name does not contain this character"),
             NameEnd::TooLong => exceeded(from + max, "max_name_bytes", max as u64, max as u64 + 1),
@@ -165,7 +165,7 @@ impl<S: Sink> Scanner<'_, S> {
 
     /// Checks the colons of an element's or attribute's name; returns the length of prefix and colon.
     #[inline]
-    pub fn prefix_len(&self, start: usize, end: usize) -> Result<u32, Halt> {
+    pub fn prefix_len(&self, start: usize, end: usize) -> Result<u32, Interrupt> {
         if !self.core.options.namespaces {
             return Ok(0);
         }
@@ -182,35 +182,35 @@ impl<S: Sink> Scanner<'_, S> {
         Ok(colon as u32 + 1)
     }
 
-    /// Whether the sink is told of what is here, tags apart.
+    /// Whether the sink receives the events here, tags excepted.
     #[inline]
-    pub fn is_told(&self) -> bool {
-        self.wants_all() || self.core.open.depth() == 0
+    pub fn is_emitted(&self) -> bool {
+        self.wants_all() || self.core.element_stack.depth() == 0
     }
 
-    /// Whether the sink is told of everything there is.
+    /// Whether the sink receives all events.
     #[inline(always)]
     pub fn wants_all(&self) -> bool {
-        !S::SELECTS || self.core.attention.is_all()
+        !S::SELECTS || self.core.interest_stack.is_all()
     }
 
-    /// Pays for something; without credit left the call ends before it.
+    /// Charges work; without credit left, the call ends before that work.
     #[inline(always)]
-    pub fn spend(&mut self, cost: usize) -> Result<(), Halt> {
+    pub fn spend(&mut self, cost: usize) -> Result<(), Interrupt> {
         if self.core.credit == 0 {
-            return Err(Halt::Full);
+            return Err(Interrupt::Full);
         }
         self.core.credit = self.core.credit.saturating_sub(cost);
         Ok(())
     }
 
-    /// Pays for an event that was told. If the sink wants it again, the call ends before what follows it.
+    /// Charges an event that was passed to the sink. If the sink answered `Retry`, the call ends before the next event.
     #[inline(always)]
-    pub fn told(&mut self, flow: Flow) -> Result<(), Halt> {
+    pub fn charge_event(&mut self, flow: Flow) -> Result<(), Interrupt> {
         self.core.credit = self.core.credit.saturating_sub(EVENT_COST);
         match flow {
-            Flow::Taken => Ok(()),
-            Flow::Again => Err(Halt::Full),
+            Flow::Accepted => Ok(()),
+            Flow::Retry => Err(Interrupt::Full),
         }
     }
 
@@ -218,7 +218,7 @@ impl<S: Sink> Scanner<'_, S> {
     pub fn fix_token(&mut self) {
         if self.core.token.is_none() {
             let position = match self.core.tag.level {
-                0 if self.level == 0 => self.places.position(self.text, self.core.tag.start),
+                0 if self.level == 0 => self.line_counter.position(self.text, self.core.tag.start),
                 _ => self.core.entities.position,
             };
             self.core.token = Some(position);
@@ -228,14 +228,14 @@ impl<S: Sink> Scanner<'_, S> {
     /// Where `at` is in the document; within an entity, where its reference is.
     pub fn position_here(&mut self) -> Position {
         match self.level {
-            0 => self.places.move_to(self.text, self.at),
+            0 => self.line_counter.move_to(self.text, self.at),
             _ => self.core.entities.position,
         }
     }
 
-    /// Tells the sink where the event that follows begins.
+    /// Passes the position of the next event to the sink.
     #[inline(always)]
-    pub fn tell_position(&mut self) {
+    pub fn emit_position(&mut self) {
         if let (true, Some(position)) = (self.core.options.positions, self.core.token) {
             self.sink.position(position);
         }
@@ -245,21 +245,21 @@ impl<S: Sink> Scanner<'_, S> {
     #[inline(always)]
     pub fn within_token(
         &mut self,
-        scan: impl FnOnce(&mut Self, usize) -> Result<(), Halt>,
-    ) -> Result<(), Halt> {
+        scan: impl FnOnce(&mut Self, usize) -> Result<(), Interrupt>,
+    ) -> Result<(), Interrupt> {
         let begin = self.at;
         let room = self.core.limits.max_token_bytes as usize - self.core.taken;
         let end = self.text.len().min(begin + room);
         let result = scan(self, end);
         self.core.taken += self.at - begin;
         match result {
-            Err(Halt::Starved) if end < self.text.len() => self.token_too_long(end),
+            Err(Interrupt::NeedInput) if end < self.text.len() => self.token_too_long(end),
             result => result,
         }
     }
 
     #[cold]
-    pub fn token_too_long<T>(&self, at: usize) -> Result<T, Halt> {
+    pub fn token_too_long<T>(&self, at: usize) -> Result<T, Interrupt> {
         let max = self.core.limits.max_token_bytes;
         exceeded(at, "max_token_bytes", max, max + 1)
     }

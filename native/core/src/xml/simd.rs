@@ -3,6 +3,7 @@
 //! ```text
 //! byte_search       where a token ends: its first bytes are looked at with the vectors that every processor has
 //! structural_index  where markup and quotes stand in the next sixteen thousand bytes; positions: as a list
+//! escape            text copied behind what was written, escaped and checked
 //! utf8_scan         what is in a chunk: controls, CRs, LFs; with AVX-512 also whether it is UTF-8
 //!
 //! x86_64/{sse2,avx2,avx512}   aarch64/neon   portable (eight bytes in a word)
@@ -12,7 +13,9 @@
 //! `simd-sse2` and `simd-avx2` of this crate take no wider one, so that `bin/simd` can test each on one machine. Every
 //! set finds what the plain loops of `tests/reference.rs` find.
 
+pub(crate) mod append;
 pub(crate) mod byte_search;
+pub(crate) mod escape;
 mod positions;
 pub(crate) mod structural_index;
 pub(crate) mod utf8_scan;

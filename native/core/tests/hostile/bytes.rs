@@ -23,7 +23,7 @@ const BAD: [(&str, &[u8]); 17] = [
     ("U+FFFF", b"\xEF\xBF\xBF"),
 ];
 
-/// Places in a document: what stands before and behind, and whether any character may stand there.
+/// LineCounter in a document: what stands before and behind, and whether any character may stand there.
 const PLACES: [(&str, &str, &str, bool); 13] = [
     ("text", "<r>", "</r>", true),
     ("attribute", "<r a=\"", "\"/>", true),

@@ -1,6 +1,6 @@
 //! Bombs made of entities and defaults, and references to what lies outside.
 
-use crate::{Accepted, Case, Limit, Malformed};
+use crate::{Accepted, Case, Limit, Malformed, Verdict};
 
 /// Entities `e1` to `e{levels}`, each `times` references to the one before; `e0` is given.
 fn doubling(levels: usize, times: usize, open: &str, refer: &str) -> String {
@@ -12,31 +12,54 @@ fn doubling(levels: usize, times: usize, open: &str, refer: &str) -> String {
         .collect()
 }
 
+fn laughs() -> String {
+    format!("<!ENTITY e0 \"lol\">{}", doubling(9, 10, "", "&"))
+}
+
+fn big(bytes: usize) -> String {
+    format!("<!ENTITY a \"{}\">", "a".repeat(bytes))
+}
+
+fn chain(length: usize) -> String {
+    format!("<!ENTITY e0 \"x\">{}", doubling(length, 1, "", "&"))
+}
+
+fn elements() -> String {
+    let entities = doubling(7, 8, "", "&");
+    format!("<!ENTITY e0 \"{}\">{entities}", "<x/>".repeat(8))
+}
+
+fn attributes(count: usize, bytes: usize) -> String {
+    let value = "v".repeat(bytes);
+    let one = |number| format!("<!ATTLIST r a{number} CDATA \"{value}\">");
+    (0..count).map(one).collect()
+}
+
+fn model(depth: usize) -> String {
+    format!("<!ELEMENT r {}a{}>", "(".repeat(depth), ")".repeat(depth))
+}
+
+fn parameter_entities(levels: usize) -> String {
+    let entities = doubling(levels, 10, "% ", "&#37;");
+    format!("<!ENTITY % e0 \"<!-- -->\">{entities}%e{levels};")
+}
+
+/// A name, the declarations, the root element, and the verdict.
+type Row = (&'static str, String, String, Verdict);
+
 pub fn cases() -> Vec<Case> {
-    let with = |declarations: String, root: String| format!("<!DOCTYPE r [{declarations}]>{root}");
-    let laughs = || format!("<!ENTITY e0 \"lol\">{}", doubling(9, 10, "", "&"));
-    let big = |bytes: usize| format!("<!ENTITY a \"{}\">", "a".repeat(bytes));
-    let chain = |length: usize| format!("<!ENTITY e0 \"x\">{}", doubling(length, 1, "", "&"));
-    let elements = || {
-        format!(
-            "<!ENTITY e0 \"{}\">{}",
-            "<x/>".repeat(8),
-            doubling(7, 8, "", "&")
-        )
-    };
-    let attributes = |count: usize, bytes: usize| -> String {
-        let value = "v".repeat(bytes);
-        let one = |number| format!("<!ATTLIST r a{number} CDATA \"{value}\">");
-        (0..count).map(one).collect()
-    };
-    let model = |depth: usize| format!("<!ELEMENT r {}a{}>", "(".repeat(depth), ")".repeat(depth));
-    let pe = |levels: usize| {
-        format!(
-            "<!ENTITY % e0 \"<!-- -->\">{}%e{levels};",
-            doubling(levels, 10, "% ", "&#37;")
-        )
-    };
-    [
+    let rows = [amplification(), nesting(), wrong_references()]
+        .into_iter()
+        .flatten();
+    rows.map(|(name, declarations, root, verdict)| {
+        let document = format!("<!DOCTYPE r [{declarations}]>{root}");
+        Case::new(name, document, verdict)
+    })
+    .collect()
+}
+
+fn amplification() -> Vec<Row> {
+    vec![
         (
             "a billion laughs",
             laughs(),
@@ -57,7 +80,7 @@ pub fn cases() -> Vec<Case> {
         ),
         (
             "laughs among declarations",
-            pe(7),
+            parameter_entities(7),
             "<r/>".into(),
             Limit("max_amplification"),
         ),
@@ -91,6 +114,11 @@ pub fn cases() -> Vec<Case> {
             format!("<r a='{}'/>", "&a;".repeat(1_000_000)),
             Limit("max_entity_expansions"),
         ),
+    ]
+}
+
+fn nesting() -> Vec<Row> {
+    vec![
         (
             "a chain of entities",
             chain(1000),
@@ -146,6 +174,11 @@ pub fn cases() -> Vec<Case> {
             "<r/>".into(),
             Limit("max_depth"),
         ),
+    ]
+}
+
+fn wrong_references() -> Vec<Row> {
+    vec![
         (
             "an entity in itself",
             "<!ENTITY a \"&a;\">".into(),
@@ -195,12 +228,9 @@ pub fn cases() -> Vec<Case> {
             Malformed,
         ),
     ]
-    .into_iter()
-    .map(|(name, declarations, root, verdict)| Case::new(name, with(declarations, root), verdict))
-    .collect()
 }
 
-/// What would be opened by a parser that opens anything.
+/// A file that a parser which opens external entities would open.
 pub fn external() -> Vec<Case> {
     let mut cases = Vec::new();
     for uri in [

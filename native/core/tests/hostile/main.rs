@@ -24,7 +24,7 @@ const LONGEST_CALL_NS: u64 = 1_000_000;
 /// How often a call that took longer is measured again.
 const REPEATS: usize = 4;
 
-/// What must become of a document.
+/// The required outcome of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
     Accepted,
@@ -81,7 +81,7 @@ fn measure<C: AsRef<[u8]>, I: IntoIterator<Item = C>>(
     measured
 }
 
-/// What became of a document, as a verdict.
+/// The outcome of a document, as a verdict.
 fn verdict(measured: &Measured) -> Verdict {
     match &measured.error {
         None => Accepted,
@@ -159,6 +159,7 @@ fn assert_short(what: &str, longest_call_ns: u64) {
 }
 
 #[test]
+#[cfg_attr(emulated, ignore = "takes minutes under emulation")]
 fn entities_stay_within_bounds() {
     check("entities", entities::cases());
 }
@@ -200,6 +201,7 @@ fn megabytes() -> u64 {
 }
 
 #[test]
+#[cfg_attr(emulated, ignore = "takes minutes under emulation")]
 fn endless_documents_take_little_memory_and_short_calls() {
     let options = Options::default();
     let mut failures = Vec::new();
@@ -243,6 +245,7 @@ fn endless_documents_take_little_memory_and_short_calls() {
 
 /// Four times the input takes about four times the work: eight times would already be another law.
 #[test]
+#[cfg_attr(emulated, ignore = "takes minutes under emulation")]
 fn time_grows_with_the_input_and_no_faster() {
     const SHORT: u64 = 1 << 20;
     let options = Options {

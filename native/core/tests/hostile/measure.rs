@@ -5,7 +5,7 @@ use bounded_core::xml::{
     Attributes, DocumentError, Error, Flow, Interest, Name, Options, Parser, Prolog, Sink, Status,
 };
 
-/// What parsing took.
+/// The time and memory of parsing.
 pub struct Measured {
     pub error: Option<DocumentError>,
     /// Bytes that were fed.
@@ -109,7 +109,7 @@ struct Counter {
 impl Counter {
     fn count(&mut self, events: usize) -> Flow {
         self.events += events;
-        Flow::Taken
+        Flow::Accepted
     }
 }
 

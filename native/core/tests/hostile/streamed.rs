@@ -8,7 +8,7 @@ const CHUNK: usize = 1 << 16;
 /// A document of any length.
 pub struct Stream {
     pub name: &'static str,
-    /// What stands before, over and over, and behind.
+    /// The text before, the repeated text, and the text behind.
     before: &'static [u8],
     unit: Unit,
     after: &'static [u8],
@@ -63,7 +63,7 @@ impl Stream {
     }
 }
 
-/// `unit`, so many times, in larger pieces.
+/// `unit`, this number of times, in larger pieces.
 fn repeated(unit: &'static [u8], times: u64) -> impl Iterator<Item = Vec<u8>> {
     let block = (4096 / unit.len() as u64).max(1);
     let rest = (times % block) as usize;
@@ -74,21 +74,49 @@ fn repeated(unit: &'static [u8], times: u64) -> impl Iterator<Item = Vec<u8>> {
 
 /// Every attack that is a matter of length.
 pub fn all() -> Vec<Stream> {
-    let same =
-        |name, before: &'static str, unit: &'static str, after: &'static str, verdict| Stream {
-            name,
-            before: before.as_bytes(),
-            unit: Unit::Same(unit.as_bytes()),
-            after: after.as_bytes(),
-            verdict,
-        };
-    let numbered = |name, before: &'static str, make, after: &'static str, verdict| Stream {
+    [
+        long_tags_and_markup(),
+        long_text_and_declarations(),
+        many_elements(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn same(
+    name: &'static str,
+    before: &'static str,
+    unit: &'static str,
+    after: &'static str,
+    verdict: Verdict,
+) -> Stream {
+    Stream {
+        name,
+        before: before.as_bytes(),
+        unit: Unit::Same(unit.as_bytes()),
+        after: after.as_bytes(),
+        verdict,
+    }
+}
+
+fn numbered(
+    name: &'static str,
+    before: &'static str,
+    make: fn(u64) -> String,
+    after: &'static str,
+    verdict: Verdict,
+) -> Stream {
+    Stream {
         name,
         before: before.as_bytes(),
         unit: Unit::Numbered(make),
         after: after.as_bytes(),
         verdict,
-    };
+    }
+}
+
+fn long_tags_and_markup() -> Vec<Stream> {
     vec![
         same(
             "attribute_value",
@@ -130,6 +158,11 @@ pub fn all() -> Vec<Stream> {
             "?><r/>",
             Limit(NO_OPTION),
         ),
+    ]
+}
+
+fn long_text_and_declarations() -> Vec<Stream> {
+    vec![
         same("cdata", "<r><![CDATA[", "x", "]]></r>", Accepted),
         same(
             "cdata_brackets",
@@ -187,6 +220,11 @@ pub fn all() -> Vec<Stream> {
             "'/>",
             Limit("max_token_bytes"),
         ),
+    ]
+}
+
+fn many_elements() -> Vec<Stream> {
+    vec![
         same("elements", "<r>", "<a/>", "</r>", Accepted),
         same("short_texts", "<r>", "a<b/>", "</r>", Accepted),
         same(
@@ -226,7 +264,7 @@ pub fn all() -> Vec<Stream> {
             "/>",
             Limit("max_attributes"),
         ),
-        // What a hash of the form h * 31 + c takes for equal.
+        // Names with equal hashes of the form h * 31 + c.
         numbered(
             "colliding_names",
             "<r",

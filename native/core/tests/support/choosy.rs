@@ -1,4 +1,4 @@
-//! A sink that does not want everything, and one that is told everything and keeps what the other wants.
+//! A sink that does not want everything, and one that receives everything and keeps what the first one wants.
 
 use bounded_core::arena::account::{Account, Kind, Reservation};
 use bounded_core::xml::{
@@ -6,10 +6,16 @@ use bounded_core::xml::{
     Prolog, Sink, Status,
 };
 
-/// What is wanted of the elements of a name, in a context.
+/// The interest in the elements of a name, in a context.
 pub type Choice = fn(&str, u64) -> Interest;
 
-/// Nothing, whatever it is.
+/// What the element of a tag with this attribute is wanted for, if the sink wants its tags: all of it, nothing more, or what is
+/// in it without its end.
+const ALL: &str = "all";
+const NOTHING_MORE: &str = "nothing";
+const WITHIN: &str = "within";
+
+/// Nothing of any element.
 pub const NOTHING: Choice = |_, _| Interest::Nothing;
 
 /// Events, and where they began.
@@ -17,9 +23,9 @@ pub type Told = (Vec<(Option<Position>, String)>, Option<DocumentError>);
 
 pub struct Choosy {
     choice: Choice,
-    /// It is told everything, and chooses by itself.
+    /// It receives everything, and chooses by itself.
     alone: bool,
-    /// What it wants of the elements that are open, when it chooses by itself.
+    /// Its interest in the elements that are open, when it chooses by itself.
     open: Vec<Interest>,
     position: Option<Position>,
     told: Vec<(Option<Position>, String)>,
@@ -35,17 +41,17 @@ impl Choosy {
     fn tell(&mut self, event: String) -> Flow {
         if self.ask_twice && self.asked.as_ref() != Some(&event) {
             self.asked = Some(event);
-            return Flow::Again;
+            return Flow::Retry;
         }
         self.asked = None;
         self.seen += 1;
         self.told.push((self.position.take(), event));
-        Flow::Taken
+        Flow::Accepted
     }
 
     fn tell_inside(&mut self, event: String) -> Flow {
         match self.open.last() {
-            Some(Interest::Within(_) | Interest::Nothing) => Flow::Taken,
+            Some(Interest::Within(_) | Interest::Nothing | Interest::Tags(_)) => Flow::Accepted,
             Some(Interest::All) | None => self.tell(event),
         }
     }
@@ -73,29 +79,51 @@ impl Sink for Choosy {
         let interest = match (self.alone, self.open.last()) {
             (false, _) => Interest::All,
             (true, None) => (self.choice)(name.local, 0),
-            (true, Some(&Interest::Within(context))) => (self.choice)(name.local, context),
+            (true, Some(&(Interest::Within(context) | Interest::Tags(context)))) => {
+                (self.choice)(name.local, context)
+            }
             (true, Some(&interest)) => interest,
         };
-        let mut event = format!("<{name:?}");
-        for attribute in attributes.iter() {
-            event += &format!(" {attribute:?}");
-        }
+        let interest = match (interest, self.alone) {
+            (Interest::Tags(context), true) => {
+                let flow = self.tell(shown(&name, attributes));
+                if flow == Flow::Accepted {
+                    self.open.push(after_tag(attributes, context));
+                }
+                return flow;
+            }
+            (interest, _) => interest,
+        };
+        let event = shown(&name, attributes);
         let flow = match interest {
-            Interest::Nothing | Interest::Within(_) => Flow::Taken,
+            Interest::Nothing | Interest::Within(_) | Interest::Tags(_) => Flow::Accepted,
             Interest::All => self.tell(event),
         };
-        if self.alone && flow == Flow::Taken {
+        if self.alone && flow == Flow::Accepted {
             self.open.push(interest);
         }
         flow
     }
 
+    fn tag(
+        &mut self,
+        name: Name<'_>,
+        attributes: &Attributes<'_>,
+        context: u64,
+    ) -> Option<Interest> {
+        assert_eq!((self.choice)(name.local, context), Interest::Tags(context));
+        match self.tell(shown(&name, attributes)) {
+            Flow::Accepted => Some(after_tag(attributes, context)),
+            Flow::Retry => None,
+        }
+    }
+
     fn end_element(&mut self, name: Name<'_>) -> Flow {
         let flow = match self.open.last() {
-            Some(Interest::Nothing | Interest::Within(_)) => Flow::Taken,
+            Some(Interest::Nothing | Interest::Within(_)) => Flow::Accepted,
             _ => self.tell(format!("</{name:?}")),
         };
-        if flow == Flow::Taken {
+        if flow == Flow::Accepted {
             self.open.pop();
         }
         flow
@@ -134,7 +162,24 @@ impl Sink for Choosy {
     }
 }
 
-/// Which events are told of those that are wanted, and the error.
+fn shown(name: &Name<'_>, attributes: &Attributes<'_>) -> String {
+    let mut event = format!("<{name:?}");
+    for attribute in attributes.iter() {
+        event += &format!(" {attribute:?}");
+    }
+    event
+}
+
+fn after_tag(attributes: &Attributes<'_>, context: u64) -> Interest {
+    match attributes.get(0).map(|attribute| attribute.name.local) {
+        Some(ALL) => Interest::All,
+        Some(NOTHING_MORE) => Interest::Nothing,
+        Some(WITHIN) => Interest::Within(context + 1),
+        _ => Interest::Tags(context + 1),
+    }
+}
+
+/// The wanted events that were received, and the error.
 pub fn told<'a>(
     pieces: impl IntoIterator<Item = &'a [u8]>,
     options: &Options,
@@ -192,7 +237,7 @@ pub enum How {
     AtOnce,
     EventByEvent,
     Twice,
-    /// Now and then there are but so many bytes of memory left.
+    /// Now and then the memory is limited to this number of bytes.
     Refused {
         room: u64,
     },
@@ -201,7 +246,7 @@ pub enum How {
 /// More than any document here takes.
 const ROOM: u64 = 1 << 30;
 
-/// Whatever is not wanted, the error is the same at the same place, and so is every event that is.
+/// For any interest, the error is the same at the same place, and so is every wanted event.
 pub fn check(document: &[u8], options: &Options, choice: Choice, sizes: &[usize]) {
     let expected = told([document], options, choice, How::Alone);
     let show = || String::from_utf8_lossy(&document[..document.len().min(2000)]).into_owned();

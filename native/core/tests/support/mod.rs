@@ -1,4 +1,4 @@
-//! A sink that writes down everything it is told, and ways to feed a document to a parser.
+//! A sink that records every event, and ways to feed a document to a parser.
 #![allow(dead_code, clippy::expect_used)]
 
 pub mod choosy;
@@ -12,12 +12,12 @@ use bounded_core::xml::{
 /// An event, and where it began when positions were asked for.
 pub type Event = (Option<Position>, String);
 
-/// What a document came to.
+/// The outcome of a document.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
     pub events: Vec<Event>,
     pub error: Option<DocumentError>,
-    /// What was let through, what was written, and where.
+    /// The recovered errors: the kind, the text as written, and the position.
     pub recovered: Vec<String>,
 }
 
@@ -55,12 +55,12 @@ impl Recorder {
     fn tell(&mut self, event: String) -> Flow {
         if self.ask_twice && self.asked.as_ref() != Some(&event) {
             self.asked = Some(event);
-            return Flow::Again;
+            return Flow::Retry;
         }
         self.asked = None;
         self.events.push((self.position.take(), event));
         self.seen += 1;
-        Flow::Taken
+        Flow::Accepted
     }
 }
 
@@ -312,7 +312,7 @@ impl Canonical {
 
 impl Sink for Canonical {
     fn start_document(&mut self, _prolog: &Prolog<'_>) -> Flow {
-        Flow::Taken
+        Flow::Accepted
     }
 
     fn start_element(&mut self, name: Name<'_>, attributes: &Attributes<'_>) -> Flow {
@@ -332,24 +332,24 @@ impl Sink for Canonical {
             self.text.push('"');
         }
         self.text.push('>');
-        Flow::Taken
+        Flow::Accepted
     }
 
     fn end_element(&mut self, name: Name<'_>) -> Flow {
         self.text.push_str("</");
         self.text.push_str(name.qualified);
         self.text.push('>');
-        Flow::Taken
+        Flow::Accepted
     }
 
     fn characters(&mut self, text: &str) -> Flow {
         self.escape(text);
-        Flow::Taken
+        Flow::Accepted
     }
 
     fn doctype(&mut self, doctype: &Doctype<'_>) -> Flow {
         self.doctype = doctype.name.to_string();
-        Flow::Taken
+        Flow::Accepted
     }
 
     fn processing_instruction(&mut self, target: &str, data: &str) -> Flow {
@@ -358,10 +358,10 @@ impl Sink for Canonical {
         self.text.push(' ');
         self.text.push_str(data);
         self.text.push_str("?>");
-        Flow::Taken
+        Flow::Accepted
     }
 
     fn end_document(&mut self) -> Flow {
-        Flow::Taken
+        Flow::Accepted
     }
 }

@@ -1,4 +1,4 @@
-//! What in a document may be long.
+//! The parts of a document that may be long.
 
 use bounded_core::xml::Limits;
 
@@ -221,7 +221,7 @@ pub fn document(kind: &Kind, len: usize) -> Vec<u8> {
     document
 }
 
-/// Limits that allow whatever is long.
+/// Limits that allow all long parts.
 pub fn raised() -> Limits {
     const MUCH: u64 = 1 << 30;
     Limits {

@@ -5,13 +5,13 @@
 //!                                              ^ what the binary term points at
 //! ```
 //!
-//! The payload is inline in the resource, so the VM counts it in the virtual heap of whoever holds the
+//! The payload is inline in the resource, so the VM counts it in the virtual heap of every process that holds the
 //! binary (a resource binary over outside memory counts 104 bytes on OTP 27 and later). The charge
 //! survives the creator, messages, ETS and sub-binaries: the VM runs the destructor, as scheduler work,
 //! when nothing refers to the resource any more.
 
 use crate::arena::system;
-use crate::{atoms, fault};
+use crate::{atoms, fault_injection};
 use bounded_core::arena::account::{Account, Kind, Refusal, Reservation, UNLIMITED};
 use rustler::sys::{
     ErlNifEnv, ErlNifResourceFlags, ErlNifResourceType, ErlNifResourceTypeInit, c_void,
@@ -27,15 +27,15 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 static TYPE: AtomicPtr<ErlNifResourceType> = AtomicPtr::new(ptr::null_mut());
 
-/// What stands before the payload of every charged binary; dropped, it refunds.
+/// The header before the payload of every charged binary. Dropping it refunds the charge.
 struct Header {
     _reservation: Reservation,
 }
 
-/// The payload starts on a cache line: copying 4 MiB to it was a sixth faster than to any address.
+/// The payload starts on a cache line: copying 4 MiB was a sixth faster than to an arbitrary address.
 const ALIGNMENT: usize = 64;
 
-/// What a charged binary takes besides its payload.
+/// Bytes of a charged binary besides its payload.
 const OVERHEAD: usize = size_of::<Header>() + ALIGNMENT - 1;
 
 /// A binary being written: charged, allocated, and not yet a term.
@@ -44,7 +44,7 @@ pub struct ChargedBinary {
     len: usize,
 }
 
-// SAFETY: a resource may be used and released on any thread, and nobody else holds this one yet.
+// SAFETY: a resource may be used and released on any thread, and no other thread holds this one yet.
 unsafe impl Send for ChargedBinary {}
 
 impl ChargedBinary {
@@ -55,7 +55,7 @@ impl ChargedBinary {
             Kind::Binary,
             (len as u64).saturating_add(OVERHEAD as u64),
         )?;
-        // The VM aborts when the system refuses: so that is asked first.
+        // The VM aborts if the system refuses, so the system is asked first.
         if !system::grants(len) {
             return Err(Refusal {
                 requested: len as u64,
@@ -77,7 +77,7 @@ impl ChargedBinary {
 
     /// The payload: `len` bytes, uninitialised until written.
     pub fn payload(&mut self) -> &mut [MaybeUninit<u8>] {
-        // SAFETY: `len` bytes from the start on belong to this resource, which nobody else refers to.
+        // SAFETY: `len` bytes from the start on belong to this resource, which nothing else refers to.
         unsafe { std::slice::from_raw_parts_mut(self.start().cast(), self.len) }
     }
 
@@ -86,7 +86,7 @@ impl ChargedBinary {
         self.len
     }
 
-    /// Ends the binary after `len` bytes; what is behind them stays charged, for it stays allocated.
+    /// Ends the binary after `len` bytes. The bytes behind them stay allocated, and so charged.
     pub fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
     }
@@ -139,7 +139,7 @@ pub fn copy<'env>(
     Ok(unsafe { binary.into_term(env) })
 }
 
-/// `{:error, {:refused, {requested, limit, used}}}`, which `Bounded.Arena.charged/1` answers.
+/// `{:error, {:refused, {requested, limit, used}}}`, which `Quota.Account.Reservation.charged/1` answers.
 pub fn refused<'env>(env: Env<'env>, refusal: &Refusal) -> Term<'env> {
     let figures = (refusal.requested, refusal.limit, refusal.used);
     (atoms::error(), (atoms::refused(), figures)).encode(env)
@@ -170,7 +170,7 @@ pub fn open_resource_type(env: Env) -> bool {
 /// Refunds the account. Nothing may unwind into the VM.
 unsafe extern "C" fn destructor(_env: *mut ErlNifEnv, resource: *mut c_void) {
     let _ = catch_unwind(AssertUnwindSafe(|| {
-        fault::point("destructor");
+        fault_injection::point("destructor");
         // SAFETY: `ChargedBinary::new` wrote the header, and the VM calls this exactly once.
         drop(unsafe { resource.cast::<Header>().read() });
     }));

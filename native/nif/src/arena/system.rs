@@ -1,20 +1,20 @@
 //! Whether the system has memory for a large binary. The VM ends the node when the system refuses it.
 //!
-//! Asking takes microseconds, so it is asked for more than is needed now, and not again until that was used up. Where
-//! it has no more than is needed, every binary is asked for.
+//! Asking takes microseconds. So this asks for more than is needed now, and asks again once that is used up. If the system
+//! has not that much more, it is asked for every binary.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// What is asked for beyond a binary's own bytes, where there is that much.
+/// Bytes that are asked for beyond a binary's own, if there are that many.
 const AHEAD: usize = 64 << 20;
 
-/// What has to be left beside a binary: the VM rounds up, and needs memory of its own.
+/// Bytes that must remain besides a binary's own: the VM rounds up, and needs memory of its own.
 const BESIDE: usize = 4 << 20;
 
-/// Bytes that the system had when it was last asked, and that no binary was allocated from since.
+/// The bytes that the system had when it was last asked, less those allocated since.
 static LEFT: AtomicUsize = AtomicUsize::new(0);
 
-/// Whether `bytes` can be allocated now. Others allocate at the same time: it is what can be known beforehand.
+/// Whether `bytes` can be allocated now. Other threads allocate at the same time, so this is an estimate.
 pub fn grants(bytes: usize) -> bool {
     let taken = LEFT.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| {
         left.checked_sub(bytes)

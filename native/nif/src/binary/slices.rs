@@ -1,17 +1,20 @@
 //! Many fields of one binary, cut in one call.
 
-use crate::binary::integers::Integers;
 use crate::{atoms, timing};
-use bounded_core::slice::{self, Few, Piece, Plan};
+use bounded_core::slice::{self, INLINE_PIECES, Piece, Plan};
 use rustler::sys::{
     ErlNifTerm, enif_get_list_cell, enif_get_tuple, enif_make_list_from_array,
     enif_make_new_binary, enif_make_sub_binary,
 };
 use rustler::{Binary, Encoder, Env, Error, NewBinary, NifResult, Term};
+use smallvec::SmallVec;
 use std::mem::MaybeUninit;
 use std::ptr;
 
-/// What one call cuts is never charged: the VM counts it.
+/// The terms of the pieces.
+type Cut = SmallVec<[ErlNifTerm; INLINE_PIECES]>;
+
+/// The pieces that one call cuts are not charged: the VM counts them.
 const _: () = assert!(slice::STEP <= slice::PLAIN_MAX);
 
 /// The pieces of `binary` in a list of their own, each a binary of its own or, when `shared`, all parts of
@@ -42,15 +45,14 @@ fn binary_slices<'a>(
     })
 }
 
-/// Reads the pieces to cut; says whether they are few enough for one call.
+/// Reads the pieces to cut; returns whether they are few enough for one call.
 fn read(plan: &mut Plan, size: usize, positions: Term) -> NifResult<bool> {
     let env = positions.get_env();
-    let integers = Integers::new(env);
     let (mut position, mut rest) = (ErlNifTerm::default(), positions.as_c_arg());
-    // One question per cell: only what is no cell is asked whether it is the end.
+    // One call of the VM for each cell. Whether the list is proper is asked once, after the last cell.
     // SAFETY: the terms live in `env`, and the VM writes to both places when it says that there is a cell.
     while unsafe { enif_get_list_cell(env.as_c_arg(), rest, &mut position, &mut rest) } == 1 {
-        if !plan.push(piece(env, size, position, integers)?) {
+        if !plan.push(piece(env, size, position)?) {
             return Ok(false);
         }
     }
@@ -63,7 +65,7 @@ fn read(plan: &mut Plan, size: usize, positions: Term) -> NifResult<bool> {
 }
 
 #[inline]
-fn piece(env: Env, size: usize, pair: ErlNifTerm, integers: Integers) -> NifResult<Piece> {
+fn piece(env: Env, size: usize, pair: ErlNifTerm) -> NifResult<Piece> {
     let mut arity = 0;
     let mut elements = ptr::null();
     // SAFETY: a tuple's elements are an array of `arity` terms that lives as long as its environment.
@@ -74,11 +76,11 @@ fn piece(env: Env, size: usize, pair: ErlNifTerm, integers: Integers) -> NifResu
         }
         (Term::new(env, *elements), Term::new(env, *elements.add(1)))
     };
-    Piece::of(size, integers.get(position)?, integers.get(length)?).ok_or(Error::BadArg)
+    Piece::of(size, position.decode()?, length.decode()?).ok_or(Error::BadArg)
 }
 
 fn cut<'a>(env: Env<'a>, bytes: &[u8], plan: &Plan) -> Term<'a> {
-    let mut copies = Few::new();
+    let mut copies = Cut::new();
     for piece in plan.pieces() {
         copies.push(copy(env, &bytes[piece.range()]));
     }
@@ -95,7 +97,7 @@ fn cut_shared<'a>(env: Env<'a>, bytes: &[u8], plan: &Plan, len: usize) -> Term<'
         std::slice::from_raw_parts_mut(start.cast::<MaybeUninit<u8>>(), len)
     };
     let mut written = 0;
-    let mut parts = Few::new();
+    let mut parts = Cut::new();
     for piece in plan.pieces() {
         let bytes = &bytes[piece.range()];
         if piece.len <= slice::HEAP_MAX {

@@ -4,7 +4,7 @@ use crate::arena::charged_binary;
 use crate::quota::registry;
 use crate::{atoms, timing};
 use bounded_core::arena::account::{Kind, Reservation};
-use bounded_core::external_term::{Allowed, Fault, Progress, Walk};
+use bounded_core::external_term::{Allowed, Fault, Progress, SizeScan};
 use rustler::schedule::consume_timeslice;
 use rustler::{Binary, Encoder, Env, Term};
 
@@ -13,7 +13,7 @@ const STEP: usize = 16 * 1024;
 
 type Position = (usize, u64, u64);
 
-/// Goes on with a walk over the external term in `binary` at `{position, pending, decoded}`, the latter
+/// Continues with a walk over the external term in `binary` at `{position, pending, decoded}`, the latter
 /// two in terms and bytes: `{:more, position}`, `{:ok, decoded}` or `{:error, {kind, {details, offset}}}`.
 #[rustler::nif]
 fn binary_walk_term<'a>(
@@ -25,7 +25,7 @@ fn binary_walk_term<'a>(
     (node, creation): (Binary<'a>, u32),
 ) -> Term<'a> {
     let _measuring = timing::measure();
-    let mut walk = Walk {
+    let mut scan = SizeScan {
         position,
         pending,
         decoded,
@@ -39,14 +39,14 @@ fn binary_walk_term<'a>(
         node: &node,
         creation,
     };
-    match walk.step(&binary, limit, &allowed, STEP) {
+    match scan.step(&binary, limit, &allowed, STEP) {
         Ok(Progress::More) => {
             consume_timeslice(env, 20);
-            let position: Position = (walk.position, walk.pending, walk.decoded);
+            let position: Position = (scan.position, scan.pending, scan.decoded);
             (atoms::more(), position).encode(env)
         }
-        Ok(Progress::Done) => (atoms::ok(), walk.decoded).encode(env),
-        Err(fault) => error(env, fault, walk.position),
+        Ok(Progress::Done) => (atoms::ok(), scan.decoded).encode(env),
+        Err(fault) => error(env, fault, scan.position),
     }
 }
 

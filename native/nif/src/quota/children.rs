@@ -1,173 +1,61 @@
-//! The processes that count towards a quota besides its own: which they are, which of them nobody watches yet, and what a
-//! process takes beside its heap.
-//!
-//! Kept by quota, so that asking for them costs by their number and not by that of all quotas, and in order, so that
-//! they can be asked for in pieces.
+//! NIFs of processes that count towards a quota besides its own, and what a process takes beside its heap.
 
-use crate::fault;
-use crate::quota::alarm::{self, Alarm};
-use crate::quota::handle::{Quota, attach};
-use crate::quota::registry;
+use crate::fault_injection;
+use crate::quota::handle::Quota;
+use crate::quota::lifecycle::process_died;
+use crate::quota::state::alarm;
+use crate::quota::{pid, registry};
 use crate::timing;
-use bounded_core::arena::account::{Account, Category};
+use bounded_core::arena::account::Account;
 use rustler::sys::ErlNifPid;
 use rustler::{Atom, Env, LocalPid, ResourceArc};
-use std::collections::BTreeSet;
-use std::ops::Bound::{Excluded, Unbounded};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 mod atoms {
     rustler::atoms! { spawned, too_many }
 }
 
-/// So many are given, looked for or monitored in one call.
+/// The number of processes that one call returns or looks up.
 const PIECE: usize = 256;
-/// With everything that stands beside it in tables of this library and of the VM, about as many bytes as words here.
+/// Words for each process in tables of this library and of the VM.
 const ENTRIES: usize = 64;
 
-/// Bytes of a process that has just been started, and of that what is not its heap.
+/// Bytes of a process that has just been started, and the part of them that is not its heap.
 static FRESH: AtomicU64 = AtomicU64::new(0);
 static BESIDE_HEAP: AtomicU64 = AtomicU64::new(0);
 
-/// The processes that count towards one quota, by the keys of their pids.
-pub struct Children {
-    lists: Mutex<Lists>,
-    /// The guard has been told that there are some to watch.
-    told: AtomicBool,
-    /// The guard has been told that there are more than may be.
-    told_too_many: AtomicBool,
-    /// How many there may be at once.
-    most: AtomicUsize,
-    /// When the guard wants to look at those that were started, and when the survey is due.
-    pub guard_alarm: Alarm,
-    pub survey_alarm: Alarm,
-}
-
-#[derive(Default)]
-struct Lists {
-    all: BTreeSet<usize>,
-    /// Those whose deaths nobody is told of.
-    unwatched: BTreeSet<usize>,
-    /// Those that the guard does not know yet.
-    fresh: BTreeSet<usize>,
-}
-
-impl Default for Children {
-    fn default() -> Children {
-        Children {
-            lists: Mutex::default(),
-            told: AtomicBool::new(false),
-            told_too_many: AtomicBool::new(false),
-            most: AtomicUsize::new(usize::MAX),
-            guard_alarm: Alarm::default(),
-            survey_alarm: Alarm::default(),
-        }
-    }
-}
-
-impl Children {
-    fn lists(&self) -> MutexGuard<'_, Lists> {
-        self.lists.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A process has been started that nobody watches yet. Says how many there are.
-    fn spawned(&self, key: usize) -> usize {
-        let mut lists = self.lists();
-        lists.all.insert(key);
-        lists.unwatched.insert(key);
-        lists.fresh.insert(key);
-        lists.all.len()
-    }
-
-    /// A process counts whose death is told.
-    pub fn watched(&self, key: usize) {
-        let mut lists = self.lists();
-        lists.all.insert(key);
-        lists.unwatched.remove(&key);
-    }
-
-    /// A process is dead, or has a quota of its own.
-    pub fn forget(&self, key: usize) {
-        let mut lists = self.lists();
-        lists.all.remove(&key);
-        lists.unwatched.remove(&key);
-        lists.fresh.remove(&key);
-    }
-
-    fn take_fresh(&self, most: usize) -> (Vec<usize>, bool) {
-        let mut lists = self.lists();
-        let taken: Vec<usize> = lists.fresh.iter().take(most).copied().collect();
-        for key in &taken {
-            lists.fresh.remove(key);
-        }
-        (taken, !lists.fresh.is_empty())
-    }
-
-    fn take_unwatched(&self, most: usize) -> Vec<usize> {
-        let mut lists = self.lists();
-        let taken: Vec<usize> = lists.unwatched.iter().take(most).copied().collect();
-        for key in &taken {
-            lists.unwatched.remove(key);
-        }
-        taken
-    }
-
-    /// Those behind `after`, so many of them as one call may look at.
-    fn piece(&self, after: usize) -> Vec<usize> {
-        let lists = self.lists();
-        let behind = lists.all.range((Excluded(after), Unbounded));
-        behind.take(PIECE).copied().collect()
-    }
-}
-
-/// Bytes that a process takes beside its heap, where the account is that of one that counts towards another.
+/// Bytes that a process takes beside its heap, for the account of one that counts towards a quota without being its own.
 pub fn beside_heap(quota: &Quota) -> u64 {
-    if quota.group.is_some() {
+    if quota.group().is_some() {
         BESIDE_HEAP.load(Ordering::Relaxed)
     } else {
         0
     }
 }
 
-/// `child` was started by a process that counts towards `group`, and so it does from here on; the guard will see to it.
-/// Called by the tracer: it must not wait.
-pub fn spawned(env: Env, group: &ResourceArc<Quota>, member: ResourceArc<Quota>, child: ErlNifPid) {
-    // As much as it takes at least, until somebody looks.
-    member.account.observe(FRESH.load(Ordering::Relaxed), 0);
-    registry::insert(child, member);
-    let children = group.children();
-    let count = children.spawned(registry::key(child));
-    let Some(guard) = group.guard.get() else {
+/// `process` was started by one that counts towards `group`, and counts from now on; the guard will watch it.
+/// The tracer calls this: it must not wait.
+pub fn spawned(env: Env, group: &ResourceArc<Quota>, process: ErlNifPid) {
+    let child = Quota::child(group);
+    // The least that it can take, until a watcher polls it.
+    child.account.observe(FRESH.load(Ordering::Relaxed), 0);
+    registry::insert(process, child);
+    let children = group.init_children();
+    let too_many = children.spawned(pid::key(process));
+    let Some(guard) = group.guard.pid() else {
         return;
     };
-    let guard = LocalPid::from_c_arg(*guard);
-    // Whether it is alive is not this process's concern.
-    if !children.told.swap(true, Ordering::AcqRel) {
+    // The guard may be dead: the message is lost, which does no harm.
+    if children.announce() {
         let _ = env.send(&guard, atoms::spawned());
     }
-    alarm::spawned(env, group);
-    if count > children.most.load(Ordering::Relaxed)
-        && !children.told_too_many.swap(true, Ordering::AcqRel)
-    {
+    children.ring_if_due(env, alarm::now_us());
+    if too_many && children.announce_too_many() {
         let _ = env.send(&guard, atoms::too_many());
     }
 }
 
-/// From now on the deaths are told of all processes that count towards `group`.
-pub fn watch_all(env: Env, group: &Quota) {
-    let Some(children) = group.children.get() else {
-        return;
-    };
-    for key in children.take_unwatched(usize::MAX) {
-        let pid = registry::pid(key);
-        if let Some(member) = registry::find(pid).filter(|it| it.counts_towards(group)) {
-            attach(env, member, LocalPid::from_c_arg(pid));
-        }
-    }
-}
-
-/// What a process that has just been started takes, `memory` bytes with `heap` bytes of heap among them.
+/// Sets the size of a process that has just been started: `memory` bytes, `heap` of them its heap.
 #[rustler::nif]
 fn process_bytes(memory: u64, heap: u64) {
     let _measuring = timing::measure();
@@ -177,18 +65,10 @@ fn process_bytes(memory: u64, heap: u64) {
     BESIDE_HEAP.store(fresh.saturating_sub(heap), Ordering::Relaxed);
 }
 
-/// How many processes may count towards the account besides its own, at once.
-#[rustler::nif]
-fn account_max_children(account: ResourceArc<Quota>, most: usize) {
-    let _measuring = timing::measure();
-    account.children().most.store(most, Ordering::Relaxed);
-}
-
 /// `{more, [{pid, account}]}` of processes that the account's work has started and that the guard does not know yet: `most` of
-/// them at most, those that are alive, and whether there may be more. From now on the guard is told of the next.
+/// them at most, those that are alive, and whether there may be more. From now on the guard is sent `spawned` for the next.
 ///
-/// Nobody is told of their deaths yet: for that they would have to be sent a signal, and could not be looked at until they
-/// have handled it.
+/// Their deaths are not reported yet: monitoring sends each a signal, and they could not be polled until they have handled it.
 #[rustler::nif]
 fn account_spawned(
     env: Env,
@@ -196,55 +76,53 @@ fn account_spawned(
     most: usize,
 ) -> (bool, Vec<(LocalPid, ResourceArc<Quota>)>) {
     let _measuring = timing::measure();
-    let Some(children) = account.children.get() else {
+    let Some(children) = account.children() else {
         return (false, Vec::new());
     };
-    // First: what is started meanwhile is told, or taken here.
-    children.told.store(false, Ordering::SeqCst);
     let (taken, more) = children.take_fresh(most.min(PIECE));
-    let members = taken.into_iter().filter_map(|key| {
-        let pid = LocalPid::from_c_arg(registry::pid(key));
-        let member = registry::find(registry::pid(key)).filter(|it| it.counts_towards(&account))?;
+    let children = taken.into_iter().filter_map(|key| {
+        let process = pid::pid(key);
+        let child = registry::find(process).filter(|it| it.counts_towards(&account))?;
+        let pid = LocalPid::from_c_arg(process);
         if pid.is_alive(env) {
-            return Some((pid, member));
+            return Some((pid, child));
         }
-        member.process_died(env, pid);
+        process_died(env, &child, process);
         None
     });
-    (more, members.collect())
+    (more, children.collect())
 }
 
-type Members = (Vec<(LocalPid, ResourceArc<Quota>)>, Option<usize>);
+type Page = (Vec<(LocalPid, ResourceArc<Quota>)>, Option<usize>);
 
 /// `{[{pid, account}], next}`: processes that count towards the account, but its own, from `after` on, which is 0 at first.
 /// The rest is behind `next`, unless that is nil.
 #[rustler::nif]
-fn account_members(account: ResourceArc<Quota>, after: usize) -> Members {
+fn account_children(account: ResourceArc<Quota>, after: usize) -> Page {
     let _measuring = timing::measure();
-    members(&account, after, |_| true)
+    page(&account, after, |_| true)
 }
 
-/// The same of those that can be looked at without waiting until they have had a turn.
+/// The same for those that can be polled without waiting until they are scheduled.
 #[rustler::nif]
-fn account_surveyable(account: ResourceArc<Quota>, after: usize) -> Members {
+fn account_pollable(account: ResourceArc<Quota>, after: usize) -> Page {
     let _measuring = timing::measure();
-    members(&account, after, |member| {
-        !member.asked.load(Ordering::Acquire)
+    page(&account, after, |child| {
+        !child.process.asked.load(Ordering::Acquire)
     })
 }
 
-fn members(account: &Quota, after: usize, wanted: impl Fn(&Quota) -> bool) -> Members {
-    let _measuring = timing::measure();
-    let Some(children) = account.children.get() else {
+fn page(account: &Quota, after: usize, wanted: impl Fn(&Quota) -> bool) -> Page {
+    let Some(children) = account.children() else {
         return (Vec::new(), None);
     };
-    let keys = children.piece(after);
+    let keys = children.piece(after, PIECE);
     let next = keys.last().copied().filter(|_| keys.len() == PIECE);
-    let members = keys.into_iter().filter_map(|key| {
-        let pid = registry::pid(key);
-        match registry::find(pid) {
-            Some(member) if member.counts_towards(account) => {
-                wanted(&member).then(|| (LocalPid::from_c_arg(pid), member))
+    let found = keys.into_iter().filter_map(|key| {
+        let process = pid::pid(key);
+        match registry::find(process) {
+            Some(child) if child.counts_towards(account) => {
+                wanted(&child).then(|| (LocalPid::from_c_arg(process), child))
             }
             _ => {
                 children.forget(key);
@@ -252,7 +130,7 @@ fn members(account: &Quota, after: usize, wanted: impl Fn(&Quota) -> bool) -> Me
             }
         }
     });
-    (members.collect(), next)
+    (found.collect(), next)
 }
 
 /// Forgets those that are dead among the processes behind `after` that count towards the account. The rest is behind what this
@@ -260,74 +138,58 @@ fn members(account: &Quota, after: usize, wanted: impl Fn(&Quota) -> bool) -> Me
 #[rustler::nif]
 fn account_prune(env: Env, account: ResourceArc<Quota>, after: usize) -> Option<usize> {
     let _measuring = timing::measure();
-    let children = account.children.get()?;
-    let keys = children.piece(after);
+    let children = account.children()?;
+    let keys = children.piece(after, PIECE);
     let next = keys.last().copied().filter(|_| keys.len() == PIECE);
     for key in keys {
-        let pid = LocalPid::from_c_arg(registry::pid(key));
-        if pid.is_alive(env) {
+        let process = pid::pid(key);
+        if LocalPid::from_c_arg(process).is_alive(env) {
             continue;
         }
-        match registry::find(registry::pid(key)) {
-            Some(member) if member.counts_towards(&account) => member.process_died(env, pid),
+        match registry::find(process) {
+            Some(child) if child.counts_towards(&account) => process_died(env, &child, process),
             _ => children.forget(key),
         }
     }
     next
 }
 
-/// Whether more processes count towards the account than may. If not, the guard is told again when there are.
+/// Whether more processes count towards the account than may. If not, the guard is sent `too_many` once there are.
 #[rustler::nif]
 fn account_too_many(account: ResourceArc<Quota>) -> bool {
     let _measuring = timing::measure();
-    let Some(children) = account.children.get() else {
-        return false;
-    };
-    let too_many = || children.lists().all.len() > children.most.load(Ordering::Relaxed);
-    if too_many() {
-        return true;
-    }
-    children.told_too_many.store(false, Ordering::SeqCst);
-    // One more may have come before it would have been told.
-    too_many() && !children.told_too_many.swap(true, Ordering::AcqRel)
+    account.children().is_some_and(|it| it.are_too_many())
 }
 
-/// Records that more processes were started than may be.
-#[rustler::nif]
-fn account_breach_children(account: ResourceArc<Quota>) -> bool {
-    let _measuring = timing::measure();
-    account.account.breach(Category::Children)
-}
-
-/// The process of this account is watched alone from now on. Says whether it was not.
+/// The process of this account has a watcher of its own from now on. Returns whether it had none.
 #[rustler::nif]
 fn account_watched(account: ResourceArc<Quota>) -> bool {
     let _measuring = timing::measure();
-    !account.watched.swap(true, Ordering::AcqRel)
+    !account.process.has_watcher.swap(true, Ordering::AcqRel)
 }
 
-/// The caller, the guard of this account, wants to look at the processes that were started in `wait_ms` milliseconds.
+/// The caller, the guard of this account, will poll the processes that were started in `wait_ms` milliseconds.
 #[rustler::nif]
 fn account_due(env: Env, account: ResourceArc<Quota>, wait_ms: u64) -> Atom {
     let _measuring = timing::measure();
-    account.children().guard_alarm.set(env, wait_ms);
+    account.init_children().guard_alarm.set(env, wait_ms);
     rustler::types::atom::ok()
 }
 
-/// The process of this account is about to be sent a signal: until it has handled that, nobody can look at it without waiting.
-/// That it was, the next `account_poll` says.
+/// The process of this account is about to be sent a signal: until it has handled that, no watcher can poll it without waiting.
+/// The next `account_poll` ends that.
 #[rustler::nif]
 fn account_asked(account: ResourceArc<Quota>) -> Atom {
     let _measuring = timing::measure();
-    account.asked.store(true, Ordering::Release);
+    account.process.asked.store(true, Ordering::Release);
     rustler::types::atom::ok()
 }
 
-/// The caller, which watches the process of this account, wants to look at it in `wait_ms` milliseconds.
+/// The caller, which watches the process of this account, will poll it in `wait_ms` milliseconds.
 #[rustler::nif]
 fn account_alarm(env: Env, account: ResourceArc<Quota>, wait_ms: u64) -> Atom {
     let _measuring = timing::measure();
-    account.alarm.set(env, wait_ms);
+    account.process.alarm.set(env, wait_ms);
     rustler::types::atom::ok()
 }
 
@@ -335,6 +197,6 @@ fn account_alarm(env: Env, account: ResourceArc<Quota>, wait_ms: u64) -> Atom {
 #[rustler::nif]
 fn account_dead(env: Env, account: ResourceArc<Quota>, pid: LocalPid) {
     let _measuring = timing::measure();
-    fault::point("account_dead");
-    account.process_died(env, pid);
+    fault_injection::point("account_dead");
+    process_died(env, &account, *pid.as_c_arg());
 }

@@ -1,12 +1,11 @@
-//! NIFs of `Quota.Pool`: the ledger as a resource that outlives the pool's process.
+//! NIFs of `Quota.Pool`. A pool is a resource, which outlives the pool's process.
 
 use crate::atoms::{error, ok};
 use crate::quota::handle::Quota;
-use crate::quota::registry;
+use crate::quota::pid;
 use crate::timing;
 use bounded_core::arena::account::Account;
 use bounded_core::arena::pool::{Admission, Pool, Reason, Refusal};
-use rustler::sys::ErlNifPid;
 use rustler::{Atom, Binary, Encoder, Env, LocalPid, OwnedBinary, Resource, ResourceArc, Term};
 use std::sync::Arc;
 
@@ -14,12 +13,12 @@ mod atoms {
     rustler::atoms! { too_large, full, queued, paused, room }
 }
 
-/// A label that is longer is not worth carrying through the ledger.
+/// Admissions with a longer label are counted without one.
 const LONGEST_LABEL: usize = 1024;
-/// So many labels are given in one call.
+/// The number of labels that one call returns.
 const HOLDERS: usize = 256;
 
-/// A pool's ledger.
+/// A pool.
 pub struct PoolHandle(Arc<Pool>);
 
 #[rustler::resource_impl]
@@ -32,43 +31,38 @@ fn pool_new(size: u64) -> ResourceArc<PoolHandle> {
     ResourceArc::new(PoolHandle(Pool::new(size)))
 }
 
-/// From now on the calling process keeps the queue: it is sent `room` when bytes go back while someone waits.
+/// From now on the calling process is the keeper of the queue: it is sent `room` when bytes are given back while the queue is
+/// not empty.
 #[rustler::nif]
 fn pool_keep(env: Env, pool: ResourceArc<PoolHandle>) {
     let _measuring = timing::measure();
-    pool.0
-        .set_keeper(registry::key(*env.pid().as_c_arg()) as u64);
+    pool.0.set_keeper(pid::key(*env.pid().as_c_arg()) as u64);
 }
 
-/// Admits a newcomer: from now on the account's bytes are promised. Otherwise `{:error, {reason, free, waiting}}`.
+/// Admits a newcomer, or the head of the queue where `queued`: from now on the account's bytes are reserved. Otherwise
+/// `{:error, {reason, free, waiting}}`.
 #[rustler::nif]
 fn pool_admit<'a>(
     env: Env<'a>,
     pool: ResourceArc<PoolHandle>,
     account: ResourceArc<Quota>,
     bytes: u64,
+    queued: bool,
 ) -> Term<'a> {
     let _measuring = timing::measure();
-    admit(env, &pool.0, &account, bytes, Pool::admit)
-}
-
-/// Admits the head of the queue, like `pool_admit`.
-#[rustler::nif]
-fn pool_admit_queued<'a>(
-    env: Env<'a>,
-    pool: ResourceArc<PoolHandle>,
-    account: ResourceArc<Quota>,
-    bytes: u64,
-) -> Term<'a> {
-    let _measuring = timing::measure();
-    admit(env, &pool.0, &account, bytes, Pool::admit_queued)
+    let grant = if queued {
+        Pool::admit_queued
+    } else {
+        Pool::admit
+    };
+    admit(env, &pool.0, &account, bytes, grant)
 }
 
 type Grant = fn(&Arc<Pool>, u64, Option<&[u8]>) -> Result<Admission, Refusal>;
 
 fn admit<'a>(env: Env<'a>, pool: &Arc<Pool>, handle: &Quota, bytes: u64, grant: Grant) -> Term<'a> {
     let account = &handle.account;
-    // Nested in a quota of this pool, or asked again because the answer was lost: promised already.
+    // Reserved already: nested in a quota of this pool, or asked again because the answer was lost.
     if account.is_admitted_by(pool) {
         return ok().encode(env);
     }
@@ -95,28 +89,28 @@ fn reason(reason: Reason) -> Atom {
     }
 }
 
-/// How many wait: newcomers queue unless it is nobody.
+/// Sets the length of the queue: newcomers queue unless it is 0.
 #[rustler::nif]
 fn pool_set_waiting(pool: ResourceArc<PoolHandle>, count: u64) {
     let _measuring = timing::measure();
     pool.0.set_waiting(count);
 }
 
-/// Whether nobody is admitted for now.
+/// Sets whether no request is admitted for now.
 #[rustler::nif]
 fn pool_set_paused(pool: ResourceArc<PoolHandle>, paused: bool) {
     let _measuring = timing::measure();
     pool.0.set_paused(paused);
 }
 
-/// From now on `size` bytes can be promised.
+/// From now on `size` bytes can be reserved.
 #[rustler::nif]
 fn pool_resize(pool: ResourceArc<PoolHandle>, size: u64) {
     let _measuring = timing::measure();
     pool.0.resize(size);
 }
 
-/// Someone was turned away.
+/// Counts a request that was refused.
 #[rustler::nif]
 fn pool_refused(pool: ResourceArc<PoolHandle>) {
     let _measuring = timing::measure();
@@ -174,13 +168,13 @@ fn pool_holders<'a>(
     (described, next)
 }
 
-/// Bytes of `account` may have gone back: tells whoever keeps the queue of its pools, if anyone waits there.
+/// Bytes of `account` may have been given back: notifies the keepers of its pools whose queues are not empty.
 pub fn wake(env: Env, account: &Account) {
     for pool in account.pools() {
         if pool.is_queued() && pool.keeper() != 0 {
-            // SAFETY: `pool_keep` stored the key of a pid, which is the pid's one word of plain data.
-            let keeper = unsafe { std::mem::transmute::<usize, ErlNifPid>(pool.keeper() as usize) };
-            // Nobody there is as good as told: whoever takes over looks first.
+            // `pool_keep` stored the key of a pid.
+            let keeper = pid::pid(pool.keeper() as usize);
+            // The keeper may be dead: the next one looks for room when it starts.
             let _ = env.send(&LocalPid::from_c_arg(keeper), atoms::room());
         }
     }

@@ -1,10 +1,10 @@
 //! Which account a process charges: its quota's, or the node's root account.
 //!
-//! Kept here rather than in the process dictionary, so that a tracer, a guard and code that never
-//! heard of quotas find the same answer. Sharded, because every charged call looks here.
+//! Stored here rather than in the process dictionary, so that a tracer, a guard and code that does not know quotas get the same
+//! answer. Sharded, because every charged call reads it.
 
-use crate::quota::handle::{Quota, UsageTuple, tuple};
-use crate::timing;
+use crate::quota::handle::Quota;
+use crate::quota::pid;
 use bounded_core::arena::account::Account;
 use rustler::sys::ErlNifPid;
 use rustler::{Env, ResourceArc};
@@ -13,9 +13,9 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
-/// So many that one of them can be looked at in one call, with hundreds of thousands of processes in all.
+/// The number of shards. With hundreds of thousands of processes, one shard is still small enough for one call.
 const SHARDS: usize = 1024;
-/// A call looks at shards until it has seen so many processes.
+/// A call reads shards until it has seen this many processes.
 const PIECE: usize = 256;
 
 type Shard = RwLock<HashMap<usize, ResourceArc<Quota>, BuildHasherDefault<PidHasher>>>;
@@ -45,17 +45,17 @@ pub fn find(pid: ErlNifPid) -> Option<ResourceArc<Quota>> {
     if ENTRIES.load(Ordering::Acquire) == 0 {
         return None;
     }
-    let key = key(pid);
+    let key = pid::key(pid);
     let shard = shard(key).read().unwrap_or_else(PoisonError::into_inner);
     shard.get(&key).cloned()
 }
 
-/// From now on `pid` charges the account of `quota`. Gives the quota whose account it charged before.
+/// From now on `pid` charges the account of `quota`. Returns the quota whose account it charged before.
 pub fn insert(pid: ErlNifPid, quota: ResourceArc<Quota>) -> Option<ResourceArc<Quota>> {
-    let key = key(pid);
+    let key = pid::key(pid);
     let mut shard = shard(key).write().unwrap_or_else(PoisonError::into_inner);
     let replaced = shard.insert(key, quota);
-    // Its destructor may do anything: not while the shard is locked.
+    // The destructor of the replaced quota may take other locks, so it must not run while the shard is locked.
     drop(shard);
     if replaced.is_none() {
         ENTRIES.fetch_add(1, Ordering::AcqRel);
@@ -63,7 +63,7 @@ pub fn insert(pid: ErlNifPid, quota: ResourceArc<Quota>) -> Option<ResourceArc<Q
     replaced
 }
 
-/// From now on `pid` charges the root account again. Says whether it charged another one.
+/// From now on `pid` charges the root account again. Returns whether it charged another one.
 pub fn remove(pid: ErlNifPid) -> bool {
     remove_if(pid, |_| true)
 }
@@ -74,21 +74,21 @@ pub fn remove_from(pid: ErlNifPid, quota: &Quota) -> bool {
 }
 
 fn remove_if(pid: ErlNifPid, condition: impl FnOnce(&ResourceArc<Quota>) -> bool) -> bool {
-    let key = key(pid);
+    let key = pid::key(pid);
     let mut shard = shard(key).write().unwrap_or_else(PoisonError::into_inner);
     if !shard.get(&key).is_some_and(condition) {
         return false;
     }
     let removed = shard.remove(&key);
-    // As above.
+    // Its destructor must not run while the shard is locked, as in `insert`.
     drop(shard);
     ENTRIES.fetch_sub(1, Ordering::AcqRel);
     drop(removed);
     true
 }
 
-/// Processes that run in a quota, of those that `wanted` accepts, from the shard `first` on. The rest is from the shard on
-/// that this gives, unless that is none.
+/// Processes in quotas that `wanted` accepts, from the shard `first` on, with the shard from which the next call continues, or
+/// `None` after the last one.
 pub fn piece(
     first: usize,
     wanted: impl Fn(&Quota) -> bool,
@@ -99,39 +99,23 @@ pub fn piece(
             return (found, Some(number));
         }
         let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+        // With few processes most shards are empty.
+        if shard.is_empty() {
+            continue;
+        }
         seen += shard.len();
         let quotas = shard.iter().filter(|(_, quota)| wanted(quota));
-        found.extend(quotas.map(|(key, quota)| (pid(*key), quota.clone())));
+        found.extend(quotas.map(|(key, quota)| (pid::pid(*key), quota.clone())));
     }
     (found, None)
 }
 
-/// How many processes have a quota's account.
+/// The number of processes that charge a quota's account.
 pub fn len() -> usize {
     ENTRIES.load(Ordering::Acquire)
 }
 
-/// `{usage, orphaned bytes, processes with an account}` of the node.
-#[rustler::nif]
-fn node_usage() -> (UsageTuple, u64, usize) {
-    let _measuring = timing::measure();
-    let root = root();
-    (tuple(root.usage()), root.orphaned(), len())
-}
-
-/// A local pid is an immediate term: equal pids are equal words.
-pub fn key(pid: ErlNifPid) -> usize {
-    // SAFETY: `ErlNifPid` is `repr(C)` around one term, which is one word of plain data.
-    unsafe { std::mem::transmute::<ErlNifPid, usize>(pid) }
-}
-
-/// The pid of that key.
-pub fn pid(key: usize) -> ErlNifPid {
-    // SAFETY: as above; `key` came from a pid.
-    unsafe { std::mem::transmute::<usize, ErlNifPid>(key) }
-}
-
-/// Pids are small numbers that nobody chooses: spreading their bits is enough.
+/// Pids are small numbers that an attacker cannot choose: spreading their bits is enough.
 #[derive(Default)]
 struct PidHasher(u64);
 

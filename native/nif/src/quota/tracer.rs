@@ -1,77 +1,46 @@
-//! A tracer module made of NIFs: the only way to learn, before its death is known, that the VM killed
-//! a process for its heap.
+//! A tracer module made of NIFs: the only way to learn that the VM killed a process for its heap before its death is reported.
 //!
-//! It discards every event but `gc_max_heap_size`, so it costs two calls of `enabled/3` per garbage collection, and being
-//! asked it learns that there was one. It has to discard those of collections: see `Quota.Tracer`. Where children count, it also
+//! It discards every event except `gc_max_heap_size`, so it costs two calls of `enabled/3` per garbage collection, and being
+//! asked it learns that there was one. It has to discard those of collections: see `Quota.Watch.Tracer`. Where children count, it also
 //! learns who they are. It runs inside the traced process: it must never raise (an exception that is not an atom takes the VM
 //! down) and never wait for what a process may hold.
 
-use crate::fault;
-use crate::quota::handle::{Quota, head, member};
-use crate::quota::{alarm, children, registry, segment_cache};
+use crate::fault_injection;
+use crate::quota::handle::{Quota, head};
+use crate::quota::state::alarm;
+use crate::quota::{children, registry, watchers};
 use crate::timing;
 use bounded_core::arena::account::Category;
 use rustler::{Atom, Encoder, Env, LocalPid, ResourceArc, Term};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 mod atoms {
     rustler::atoms! {
         ok, trace, discard, trace_status, gc_max_heap_size, gc_minor_end, gc_major_end, spawn, spawned, extra,
-        guard = "Elixir.Quota.Guard", member = "Elixir.Quota.Member", members = "Elixir.Quota.Members", survey = "Elixir.Quota.Survey", sweeper = "Elixir.Quota.Sweeper", tracer = "Elixir.Quota.Tracer",
         heap_block_size, old_heap_block_size, mbuf_size, bin_vheap_size, bin_old_vheap_size,
     }
 }
 
-/// A `max_heap_size` within this part of the quota's own is taken for it.
-const TOLERANCE: u64 = 16;
-
-/// The `max_heap_size` that a quota gave its process.
-#[derive(Default)]
-pub struct Flag {
-    /// 0 where it gave none.
-    bytes: AtomicU64,
-    counts_binaries: AtomicBool,
-    /// It only reports what collections need: `Quota.measure/1`.
-    measuring: AtomicBool,
-}
-
-impl Flag {
-    /// Whether the VM has reported this one, and not a lower one.
-    fn is_passed_by(&self, heap: u64, binaries: u64) -> bool {
-        let bytes = self.bytes.load(Ordering::Acquire);
-        let counted = match self.counts_binaries.load(Ordering::Acquire) {
-            true => heap.saturating_add(binaries),
-            false => heap,
-        };
-        // The VM's sum differs from this one by a few words, depending on what it is about to do.
-        bytes > 0 && counted >= bytes - bytes / TOLERANCE
-    }
-}
-
-/// The VM holds the account's process to `bytes`, by `max_heap_size`.
+/// The VM limits the account's process to `bytes`, by `max_heap_size`.
 #[rustler::nif]
 fn account_vm_limit(account: ResourceArc<Quota>, bytes: u64, counts_binaries: bool) {
     let _measuring = timing::measure();
-    let flag = &account.flag;
-    flag.counts_binaries
-        .store(counts_binaries, Ordering::Release);
-    flag.bytes.store(bytes, Ordering::Release);
+    account.process.vm_limit.set(bytes, counts_binaries);
 }
 
-/// From now on `max_heap_size` events of the account's process tell what its collections need, and nothing else.
+/// From now on `max_heap_size` events of the account's process report the memory that its collections need, and no breach.
 #[rustler::nif]
 fn account_measuring(account: ResourceArc<Quota>) {
     let _measuring = timing::measure();
-    account.flag.measuring.store(true, Ordering::Release);
+    account.process.vm_limit.measure();
 }
 
-/// Which events are wanted, and that this tracer is alive.
+/// Whether an event is wanted, and whether this tracer is alive.
 #[rustler::nif]
 fn enabled<'a>(tag: Term<'a>, _state: Term<'a>, tracee: Term<'a>) -> Atom {
     let _measuring = timing::measure();
     // A panic becomes an exception of the atom `nif_panicked`, which the VM takes for no.
-    fault::point("enabled");
+    fault_injection::point("enabled");
     let wanted = [
         atoms::gc_max_heap_size(),
         atoms::spawn(),
@@ -85,8 +54,7 @@ fn enabled<'a>(tag: Term<'a>, _state: Term<'a>, tracee: Term<'a>) -> Atom {
     if (major || tag == atoms::gc_minor_end().encode(env))
         && let Some(quota) = quota_of(tracee)
     {
-        segment_cache::collected(&quota, major);
-        alarm::collected(env, &quota);
+        collected(env, &quota, major);
     }
     atoms::discard()
 }
@@ -104,14 +72,27 @@ fn trace<'a>(
 ) -> Atom {
     let _measuring = timing::measure();
     let _ = catch_unwind(AssertUnwindSafe(|| {
-        fault::point("trace");
+        fault_injection::point("trace");
         if tag == atoms::gc_max_heap_size().encode(env) {
             record(tracee, info);
-        } else if tag == atoms::spawn().encode(env) && !is_ours(opts) {
+        } else if tag == atoms::spawn().encode(env) && !is_watcher(opts) {
             count(env, tracee, info);
         }
     }));
     atoms::ok()
+}
+
+/// The calling process, whose account `quota` is, was collected: it may have grown.
+fn collected(env: Env, quota: &ResourceArc<Quota>, major: bool) {
+    let head = head(quota);
+    let process = &quota.process;
+    let total = quota.account.usage().total;
+    process.segment_cache.collected(major, total, head.limit());
+    let now = alarm::now_us();
+    process.alarm.ring_if_due(env, now);
+    if let Some(children) = head.children() {
+        children.ring_if_due(env, now);
+    }
 }
 
 fn quota_of(process: Term) -> Option<ResourceArc<Quota>> {
@@ -119,21 +100,12 @@ fn quota_of(process: Term) -> Option<ResourceArc<Quota>> {
     registry::find(*pid.as_c_arg())
 }
 
-/// Whether a process of `Quota` itself was started: it watches, it is not watched.
-fn is_ours(opts: Term) -> bool {
+/// Whether a watcher was started: it watches, and never counts.
+fn is_watcher(opts: Term) -> bool {
     let function = opts.map_get(atoms::extra());
-    let Ok((module, _, _)) = function.and_then(|mfa| mfa.decode::<(Atom, Term, Term)>()) else {
-        return false;
-    };
-    [
-        atoms::guard(),
-        atoms::member(),
-        atoms::members(),
-        atoms::survey(),
-        atoms::sweeper(),
-        atoms::tracer(),
-    ]
-    .contains(&module)
+    function
+        .and_then(|mfa| mfa.decode::<(Atom, Term, Term)>())
+        .is_ok_and(|(module, _, _)| watchers::are(module))
 }
 
 /// The child counts towards the quota of its parent from here on; the guard will see to it.
@@ -141,8 +113,7 @@ fn count(env: Env, parent: Term, child: Term) {
     let (Some(quota), Ok(child)) = (quota_of(parent), child.decode::<LocalPid>()) else {
         return;
     };
-    let group = head(&quota);
-    children::spawned(env, group, member(group), *child.as_c_arg());
+    children::spawned(env, head(&quota), *child.as_c_arg());
 }
 
 /// A process has one `max_heap_size`, which it may set itself and which may be that of the node: only what exceeds the
@@ -152,11 +123,11 @@ fn record(tracee: Term, info: Term) {
         return;
     };
     let (heap, binaries) = sizes(info);
-    if quota.flag.measuring.load(Ordering::Acquire) {
+    if quota.process.vm_limit.is_measuring() {
         quota.account.observe(heap, binaries);
         return;
     }
-    if !quota.flag.is_passed_by(heap, binaries) {
+    if !quota.process.vm_limit.is_exceeded_by(heap, binaries) {
         return;
     }
     quota.account.observe(heap, binaries);

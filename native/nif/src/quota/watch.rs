@@ -1,90 +1,80 @@
-//! NIFs of `Quota.Guard`: what it has to hold the work to, when to look next, and why it killed.
+//! NIFs of `Quota.Watch.Guard`: when to poll next, breaches, and the cause of a kill.
 
-use crate::fault;
-use crate::quota::handle::{Quota, bytes, detailed, head};
-use crate::quota::{alarm, children, registry, segment_cache};
+use crate::fault_injection;
+use crate::quota::handle::{Quota, head};
+use crate::quota::lifecycle::leave;
+use crate::quota::state::alarm;
+use crate::quota::usage::{bytes, detailed};
+use crate::quota::{children, registry};
 use crate::timing;
-use bounded_core::arena::account::{Breach, Category, Crowd, Look, Pace, Survey};
-use rustler::{Atom, Binary, Encoder, Env, LocalPid, ResourceArc, Term};
-use std::sync::PoisonError;
+use bounded_core::arena::account::{Breach, Category, Look, PollInterval, PollLoad};
+use rustler::{Atom, Binary, Encoder, Env, Error, LocalPid, NifResult, ResourceArc, Term};
 use std::sync::atomic::Ordering;
 
 mod atoms {
-    rustler::atoms! { over, near, soft, heap, binaries, native, ets, queue, children, result, unknown }
+    rustler::atoms! { over, within, left, near, soft, heap, binaries, native, ets, queue, children, result, unknown, usage }
 }
 
-static CROWD: Crowd = Crowd::new();
+static POLL_LOAD: PollLoad = PollLoad::new();
 
-/// What the guard has to hold the work to.
-#[derive(Clone, Copy)]
-pub struct Terms {
-    /// Bytes. The account's own limit is larger where this one is only observed.
-    pub limit: u64,
-    /// Bytes at which there is one collection and one event.
-    pub soft_limit: u64,
-    /// Messages that may wait.
-    pub max_queue: u64,
-}
-
-impl Terms {
-    fn of(quota: &Quota) -> Terms {
-        quota.terms.get().copied().unwrap_or(Terms {
-            limit: quota.account.limit(),
-            soft_limit: u64::MAX,
-            max_queue: u64::MAX,
-        })
-    }
-}
-
-/// The terms of an account, before its work begins; nil where there are none.
-#[rustler::nif]
-fn account_terms(
-    account: ResourceArc<Quota>,
-    limit: u64,
-    soft_limit: Option<u64>,
-    max_queue: Option<u64>,
-) {
-    let _measuring = timing::measure();
-    let _ = account.terms.set(Terms {
-        limit,
-        soft_limit: soft_limit.unwrap_or(u64::MAX),
-        max_queue: max_queue.unwrap_or(u64::MAX),
-    });
-}
-
-/// Who watches the account's process, if anyone does yet.
+/// The guard of the account, or nil.
 #[rustler::nif]
 fn account_guard(account: ResourceArc<Quota>) -> Option<LocalPid> {
     let _measuring = timing::measure();
-    account.guard.get().copied().map(LocalPid::from_c_arg)
+    account.guard.pid()
 }
 
-/// Nothing will tell why the account's process dies.
+/// Another tracer is attached to the account's process: no event will say why it dies.
 #[rustler::nif]
 fn account_untraced(account: ResourceArc<Quota>) {
     let _measuring = timing::measure();
-    account.untraced.store(true, Ordering::Release);
+    account.enforcement.set_untraced();
 }
 
-/// The event of the account's breach is about to be sent: says whether it was not yet.
+/// The event of the account's breach is about to be sent: returns whether it was not sent before.
 #[rustler::nif]
 fn account_reported(account: ResourceArc<Quota>) -> bool {
     let _measuring = timing::measure();
-    !account.reported.swap(true, Ordering::AcqRel)
+    account.enforcement.report()
 }
 
-/// Reports what the account's work uses as it ends: says whether it was over its limit, now or before. Figures of processes
-/// that count besides it may be those of the dead, so they are left out where `alone` is false.
+/// Reports what the account's work, the calling process, uses as it ends: `over` if it was over its limit, now or before,
+/// otherwise `within`. Figures of processes that count besides it may be those of the dead, so they are left out where `alone`
+/// is false. `left` where it was within its limit, was asked to leave and has left the account, which is closed then.
 #[rustler::nif]
-fn account_ends_over(account: ResourceArc<Quota>, heap: u64, binaries: u64, alone: bool) -> bool {
+fn account_ends(
+    env: Env,
+    account: ResourceArc<Quota>,
+    heap: u64,
+    binaries: u64,
+    alone: bool,
+    leaves: bool,
+) -> Atom {
     let _measuring = timing::measure();
-    account.account.observe(heap, binaries);
+    let all = used(&account, heap, binaries);
     let total = if alone {
-        account.account.usage().total
+        all
     } else {
         heap.saturating_add(binaries)
     };
-    total > Terms::of(&account).limit || account.account.recorded().is_some()
+    if total > account.limit() || account.account.recorded().is_some() {
+        // A breach takes its figures from what was observed.
+        account.account.observe(heap, binaries);
+        atoms::over()
+    } else if leaves && leave(env, &account) {
+        atoms::left()
+    } else {
+        atoms::within()
+    }
+}
+
+/// Everything in use of an account whose process uses this much itself. An account without a watcher needs only the peaks.
+fn used(quota: &Quota, heap: u64, binaries: u64) -> u64 {
+    if quota.process.is_unmonitored() {
+        return quota.account.note(heap, binaries);
+    }
+    quota.account.observe(heap, binaries);
+    quota.account.usage().total
 }
 
 /// Reports what the VM uses for the account's process, and says when to look again: `milliseconds`; or
@@ -100,34 +90,38 @@ fn account_poll<'a>(
     queue: u64,
 ) -> Term<'a> {
     let _measuring = timing::measure();
-    fault::point("account_poll");
+    fault_injection::point("account_poll");
     let heap = heap.saturating_add(children::beside_heap(&account));
     account.account.observe(heap, binaries);
-    segment_cache::looked(&account);
     let judged = head(&account);
-    let terms = Terms::of(judged);
+    let terms = judged.terms();
+    let process = &account.process;
+    process
+        .segment_cache
+        .polled(account.account.usage().total, terms.limit);
     let total = judged.account.usage().total;
-    account.alarm.set(env, Pace::BUSY_MS);
-    account.asked.store(false, Ordering::Release);
+    process.alarm.set(env, PollInterval::BUSY_MS);
+    process.asked.store(false, Ordering::Release);
     if queue > terms.max_queue {
         return atoms::queue().encode(env);
     }
     let over = total > terms.limit;
-    judged.seen_over.store(over, Ordering::Release);
+    judged.enforcement.set_over(over);
     if over {
         return atoms::over().encode(env);
     }
-    // Messages fill what they may fill just as bytes do.
+    // The message queue counts towards its maximum as bytes do towards the limit.
     let filled = u128::from(queue) * u128::from(terms.limit) / u128::from(terms.max_queue).max(1);
     let filled = total.max(filled as u64);
     let look = look(filled, terms.limit, work);
-    let mut pace = account.pace.lock().unwrap_or_else(PoisonError::into_inner);
-    let pace = pace.get_or_insert_with(|| Pace::new(&CROWD));
-    // Asking for its stack takes a timeslice of the work, for which there has to be room.
-    let near = pace.passes(terms.limit / 2, filled) && has_room(total, terms.limit);
-    let wait_ms = pace.next(look);
-    account.alarm.set(env, pace.overdue_ms());
-    if softly_over(judged, total, terms.soft_limit) {
+    let (near, wait_ms) = process.with_interval(&POLL_LOAD, |interval| {
+        // Asking the process for its stack takes a timeslice of its work, for which there has to be room.
+        let near = interval.passes(terms.limit / 2, filled) && has_room(total, terms.limit);
+        let wait_ms = interval.next(look);
+        process.alarm.set(env, interval.overdue_ms());
+        (near, wait_ms)
+    });
+    if judged.enforcement.passes_softly(total, terms.soft_limit) {
         (atoms::soft(), wait_ms).encode(env)
     } else if near {
         (atoms::near(), wait_ms).encode(env)
@@ -150,18 +144,6 @@ fn has_room(total: u64, limit: u64) -> bool {
     total <= limit - limit / 8
 }
 
-/// Whether `total` has just passed the soft limit; armed again under half of it.
-fn softly_over(quota: &Quota, total: u64, soft_limit: u64) -> bool {
-    if total > soft_limit {
-        !quota.softly_over.swap(true, Ordering::AcqRel)
-    } else {
-        if total < soft_limit / 2 {
-            quota.softly_over.store(false, Ordering::Release);
-        }
-        false
-    }
-}
-
 /// Reports the tables that belong to the account's processes, in bytes; counts from the next poll on.
 #[rustler::nif]
 fn account_observe_ets(account: ResourceArc<Quota>, bytes: u64) {
@@ -176,58 +158,48 @@ fn account_counts(account: ResourceArc<Quota>, pid: LocalPid) -> bool {
     registry::find(*pid.as_c_arg()).is_some_and(|found| std::ptr::eq(&**head(&found), &*account))
 }
 
-/// The limit in bytes that the account's work is held to.
+/// The limit in bytes that is enforced on the account's work.
 #[rustler::nif]
 fn account_limit(account: ResourceArc<Quota>) -> u64 {
     let _measuring = timing::measure();
-    Terms::of(head(&account)).limit
+    head(&account).limit()
 }
 
-/// Records that the account's limit was exceeded by what it holds most of. Only the first breach counts.
+/// Records that the account's quota was exceeded, by `reason`: `queue`, `children`, `result`, or `usage` for the kind of memory
+/// of which there is most. Returns whether this is the first breach: only that one counts.
 #[rustler::nif]
-fn account_breach(account: ResourceArc<Quota>) -> bool {
+fn account_breach(account: ResourceArc<Quota>, reason: Atom) -> NifResult<bool> {
     let _measuring = timing::measure();
     let account = &head(&account).account;
-    account.breach(account.usage().largest())
+    let category = match reason {
+        reason if reason == atoms::usage() => account.usage().largest(),
+        reason if reason == atoms::queue() => Category::Queue,
+        reason if reason == atoms::children() => Category::Children,
+        reason if reason == atoms::result() => Category::Result,
+        _ => return Err(Error::BadArg),
+    };
+    Ok(account.breach(category))
 }
 
-/// Records that more messages waited than may.
-#[rustler::nif]
-fn account_breach_queue(account: ResourceArc<Quota>) -> bool {
-    let _measuring = timing::measure();
-    head(&account).account.breach(Category::Queue)
-}
-
-/// Records that the result was larger than the account's limit.
-#[rustler::nif]
-fn account_breach_result(account: ResourceArc<Quota>) -> bool {
-    let _measuring = timing::measure();
-    account.account.breach(Category::Result)
-}
-
-/// The stack of the account's process when it was last worth looking at, in the external term format.
+/// Stores the stack of the account's process, in the external term format.
 #[rustler::nif]
 fn account_stack(account: ResourceArc<Quota>, stack: Binary) {
     let _measuring = timing::measure();
-    let account = head(&account);
-    let mut kept = account.stack.lock().unwrap_or_else(PoisonError::into_inner);
-    *kept = stack.as_slice().to_vec();
+    head(&account).enforcement.set_stack(&stack);
 }
 
-/// Why the account's process was killed: `{category, usage, stack}`, or nil when it was not for its memory.
+/// The cause why the account's process was killed: `{category, usage, stack}`, or nil if that was not its memory.
 #[rustler::nif]
 fn account_cause<'a>(env: Env<'a>, account: ResourceArc<Quota>) -> Option<Term<'a>> {
     let _measuring = timing::measure();
-    let unknown =
-        account.untraced.load(Ordering::Acquire) && account.seen_over.load(Ordering::Acquire);
-    let unknown = unknown.then(|| Breach {
+    let unknown = account.enforcement.is_cause_unknown().then(|| Breach {
         category: Category::Unknown,
         usage: account.account.usage(),
     });
     let breach = account.account.recorded().or(unknown)?;
     let usage = detailed(breach.usage, account.account.peaks());
-    let stack = account.stack.lock().unwrap_or_else(PoisonError::into_inner);
-    Some((category(breach.category), usage, bytes(env, &stack)).encode(env))
+    let stack = account.enforcement.with_stack(|stack| bytes(env, stack));
+    Some((category(breach.category), usage, stack).encode(env))
 }
 
 fn category(category: Category) -> Atom {
@@ -243,29 +215,32 @@ fn category(category: Category) -> Atom {
     }
 }
 
-/// Reports what the VM uses for one of many. Says whether their sum is over the limit.
+/// Reports what the VM uses for one process of several. Returns whether their sum is over the limit.
 #[rustler::nif]
 fn account_observe(account: ResourceArc<Quota>, heap: u64, binaries: u64) -> bool {
     let _measuring = timing::measure();
     let heap = heap.saturating_add(children::beside_heap(&account));
     account.account.observe(heap, binaries);
     let judged = head(&account);
-    judged.account.usage().total > Terms::of(judged).limit
+    judged.account.usage().total > judged.limit()
 }
 
-/// `surveyed` processes that count towards the account have been looked at, which took `taken_us` microseconds:
-/// milliseconds until they should be again.
+/// `polled` processes that count towards the account were polled, which took `taken_us` microseconds. Returns the milliseconds
+/// until the next batch poll.
 #[rustler::nif]
-fn account_surveyed(env: Env, account: ResourceArc<Quota>, surveyed: usize, taken_us: u64) -> u64 {
+fn account_batch_polled(
+    env: Env,
+    account: ResourceArc<Quota>,
+    polled: usize,
+    taken_us: u64,
+) -> u64 {
     let _measuring = timing::measure();
     let begun_us = alarm::now_us().saturating_sub(account.started.elapsed().as_micros() as u64);
-    let look = look(account.account.usage().total, Terms::of(&account).limit, 0);
-    let mut survey = account
-        .survey
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
-    let survey = survey.get_or_insert_with(|| Survey::new(&CROWD, begun_us));
-    let wait_ms = survey.next(look, surveyed, taken_us);
-    account.children().survey_alarm.set(env, wait_ms);
+    let look = look(account.account.usage().total, account.limit(), 0);
+    let enforcement = &account.enforcement;
+    let wait_ms = enforcement.with_batch_poll(&POLL_LOAD, begun_us, |batch_poll| {
+        batch_poll.next(look, polled, taken_us)
+    });
+    account.init_children().batch_alarm.set(env, wait_ms);
     wait_ms
 }

@@ -1,24 +1,23 @@
-//! What one call makes: a bounded number of terms, turned into a list at its end.
+//! The events of one call: a bounded number of terms, which become a list when the call ends.
 
 use crate::xml::large::Wait;
 use crate::xml::terms::{RawTerm, Terms};
+use arrayvec::ArrayVec;
 use bounded_core::arena::account::Refusal;
-use std::mem::MaybeUninit;
 
 /// Events, attributes, and the parts of records of one call.
 const MAX_WORK: usize = 3072;
 
-/// As many bytes of strings are copied in the time that one of them takes.
+/// The number of bytes of strings that are copied in the time of one event.
 const WORK_BYTES: usize = 128;
 
 /// The events of one call, on the stack: nothing to allocate, nothing to charge.
 pub struct Batch {
-    events: [MaybeUninit<RawTerm>; MAX_WORK],
-    len: usize,
-    /// What the call may still do, in bytes copied.
+    events: ArrayVec<RawTerm, MAX_WORK>,
+    /// The work that the call may still do, in bytes copied.
     ///
-    /// One counter: two of them that lie side by side, the compiler would add up together, and load
-    /// together what was just stored apart, for which the processor waits.
+    /// One counter: with two that lie side by side, the compiler updates both with one wide load right after two narrow stores,
+    /// which is a store-forwarding stall.
     room: usize,
     refusal: Option<Refusal>,
 }
@@ -27,8 +26,7 @@ impl Batch {
     #[inline(always)]
     pub fn new() -> Batch {
         Batch {
-            events: [const { MaybeUninit::uninit() }; MAX_WORK],
-            len: 0,
+            events: ArrayVec::new_const(),
             room: MAX_WORK * WORK_BYTES,
             refusal: None,
         }
@@ -50,10 +48,7 @@ impl Batch {
     #[inline(always)]
     pub fn push(&mut self, event: RawTerm) {
         self.count(1, 0);
-        if let Some(slot) = self.events.get_mut(self.len) {
-            slot.write(event);
-            self.len += 1;
-        }
+        let _ = self.events.try_push(event);
     }
 
     /// Nothing more in this call.
@@ -66,7 +61,7 @@ impl Batch {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.events.is_empty()
     }
 
     pub fn refusal(&self) -> Option<Refusal> {
@@ -74,8 +69,6 @@ impl Batch {
     }
 
     pub fn list(&self, terms: &Terms) -> RawTerm {
-        // SAFETY: the first `len` slots are written, and `MaybeUninit` has the layout of what it holds.
-        let events = unsafe { self.events[..self.len].assume_init_ref() };
-        terms.list(events)
+        terms.list(&self.events)
     }
 }

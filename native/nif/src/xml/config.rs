@@ -1,45 +1,32 @@
-//! What `BoundedXml.Options.config/1` and `BoundedXml.Path.parse!/1` give, as the core takes it.
+//! Converts `BoundedXml.Options` for the core.
 
 use bounded_core::xml::{
-    DoctypePolicy, Emit, Limits, NamespaceTest, Options, Recover, Roots, Selector, Step, TextMode,
-    UNLIMITED,
+    DoctypePolicy, Emit, Limits, Options, Recover, Roots, TextMode, UNLIMITED,
 };
-use rustler::{Error, NifResult, NifTuple, Term};
+use rustler::{Atom, Decoder, Error, NifMap, NifResult, NifUnitEnum, Term};
 
-/// Options of a parser, in the order of `BoundedXml.Options.config/1`.
-#[derive(NifTuple)]
+mod words {
+    rustler::atoms! {
+        cdata, comments, processing_instructions, doctype,
+        entities, characters, ampersands, leading_whitespace,
+        infinity,
+    }
+}
+
+/// The fields of `BoundedXml.Options` that the parser needs, by name: their order does not matter.
+#[derive(NifMap)]
+#[rustler(decode)]
 pub struct Config {
     namespaces: bool,
-    reject_doctype: bool,
+    doctype: Doctype,
     encoding: Option<String>,
     skip_whitespace: bool,
-    joined: bool,
+    text: Text,
     positions: bool,
-    many_roots: bool,
+    roots: RootElements,
     recover: Recovering,
+    on_recover: Function,
     emit: Emitted,
-    limits: LimitValues,
-}
-
-#[derive(NifTuple)]
-struct Emitted {
-    cdata: bool,
-    comments: bool,
-    processing_instructions: bool,
-    doctype: bool,
-}
-
-#[derive(NifTuple)]
-struct Recovering {
-    entities: bool,
-    characters: bool,
-    ampersands: bool,
-    leading_whitespace: bool,
-    report: bool,
-}
-
-#[derive(NifTuple)]
-struct LimitValues {
     max_name_bytes: u64,
     max_attribute_bytes: u64,
     max_token_bytes: u64,
@@ -47,6 +34,8 @@ struct LimitValues {
     max_entity_bytes: u64,
     max_text_bytes: u64,
     max_record_bytes: u64,
+    max_record_elements: Total,
+    max_record_depth: Total,
     max_depth: u64,
     max_attributes: u64,
     max_namespaces: u64,
@@ -55,97 +44,174 @@ struct LimitValues {
     max_entity_depth: u64,
     max_amplification: u64,
     max_recoveries: u64,
-    max_bytes: Option<u64>,
-    max_elements: Option<u64>,
+    max_bytes: Total,
+    max_elements: Total,
 }
 
-/// A step of a path: whether any depth is allowed before it, its namespace (`nil` for any, empty for
-/// none) and its local name (`nil` for any).
-type PathStep = (bool, Option<String>, Option<String>);
+#[derive(NifUnitEnum)]
+#[rustler(decode)]
+enum Doctype {
+    Internal,
+    Reject,
+}
+
+#[derive(NifUnitEnum)]
+#[rustler(decode)]
+enum Text {
+    Pieces,
+    Joined,
+}
+
+#[derive(NifUnitEnum)]
+#[rustler(decode)]
+enum RootElements {
+    One,
+    Many,
+}
+
+/// What one record may be.
+#[derive(Clone, Copy)]
+pub struct RecordLimits {
+    pub bytes: u64,
+    pub elements: u64,
+    pub depth: u64,
+}
+
+struct Emitted(Emit);
+
+impl<'a> Decoder<'a> for Emitted {
+    fn decode(list: Term<'a>) -> NifResult<Emitted> {
+        let names = [
+            words::cdata(),
+            words::comments(),
+            words::processing_instructions(),
+            words::doctype(),
+        ];
+        let [cdata, comments, processing_instructions, doctype] = listed(list, names)?;
+        Ok(Emitted(Emit {
+            cdata,
+            comments,
+            processing_instructions,
+            doctype,
+        }))
+    }
+}
+
+struct Recovering(Recover);
+
+impl<'a> Decoder<'a> for Recovering {
+    fn decode(list: Term<'a>) -> NifResult<Recovering> {
+        let names = [
+            words::entities(),
+            words::characters(),
+            words::ampersands(),
+            words::leading_whitespace(),
+        ];
+        let [entities, characters, ampersands, leading_whitespace] = listed(list, names)?;
+        Ok(Recovering(Recover {
+            entities,
+            characters,
+            ampersands,
+            leading_whitespace,
+        }))
+    }
+}
+
+/// Which of `names` are in the list, in which each of them may be once.
+fn listed<const N: usize>(list: Term, names: [Atom; N]) -> NifResult<[bool; N]> {
+    let mut found = [false; N];
+    let mut rest = list;
+    // Rustler's own iterator panics at the end of an improper list.
+    while !rest.is_empty_list() {
+        let (name, tail) = rest.list_get_cell()?;
+        let name: Atom = name.decode()?;
+        match names.iter().position(|it| *it == name) {
+            Some(index) if !found[index] => found[index] = true,
+            _ => return Err(Error::BadArg),
+        }
+        rest = tail;
+    }
+    Ok(found)
+}
+
+/// Whether a function is given: Elixir calls it.
+struct Function {
+    given: bool,
+}
+
+impl<'a> Decoder<'a> for Function {
+    fn decode(term: Term<'a>) -> NifResult<Function> {
+        Ok(Function {
+            given: !term.is_atom(),
+        })
+    }
+}
+
+/// A limit that may be `:infinity`.
+struct Total(u64);
+
+impl<'a> Decoder<'a> for Total {
+    fn decode(term: Term<'a>) -> NifResult<Total> {
+        if term.is_atom() && term.decode::<Atom>()? == words::infinity() {
+            return Ok(Total(UNLIMITED));
+        }
+        term.decode().map(Total)
+    }
+}
 
 impl Config {
     pub fn namespaces(&self) -> bool {
         self.namespaces
     }
 
-    pub fn max_record_bytes(&self) -> u64 {
-        self.limits.max_record_bytes
+    pub fn record_limits(&self) -> RecordLimits {
+        RecordLimits {
+            bytes: self.max_record_bytes,
+            elements: self.max_record_elements.0,
+            depth: self.max_record_depth.0,
+        }
     }
 
-    pub fn into_options(self) -> Options {
-        let limits = self.limits;
+    pub fn options(&self) -> Options {
         Options {
             limits: Limits {
-                max_depth: limits.max_depth,
-                max_attributes: limits.max_attributes,
-                max_name_bytes: limits.max_name_bytes,
-                max_attribute_bytes: limits.max_attribute_bytes,
-                max_token_bytes: limits.max_token_bytes,
-                max_text_bytes: limits.max_text_bytes,
-                max_namespaces: limits.max_namespaces,
-                max_dtd_bytes: limits.max_dtd_bytes,
-                max_entities: limits.max_entities,
-                max_entity_expansions: limits.max_entity_expansions,
-                max_entity_depth: limits.max_entity_depth,
-                max_entity_bytes: limits.max_entity_bytes,
-                max_amplification: limits.max_amplification,
-                max_recoveries: limits.max_recoveries,
-                max_bytes: limits.max_bytes.unwrap_or(UNLIMITED),
-                max_elements: limits.max_elements.unwrap_or(UNLIMITED),
+                max_depth: self.max_depth,
+                max_attributes: self.max_attributes,
+                max_name_bytes: self.max_name_bytes,
+                max_attribute_bytes: self.max_attribute_bytes,
+                max_token_bytes: self.max_token_bytes,
+                max_text_bytes: self.max_text_bytes,
+                max_namespaces: self.max_namespaces,
+                max_dtd_bytes: self.max_dtd_bytes,
+                max_entities: self.max_entities,
+                max_entity_expansions: self.max_entity_expansions,
+                max_entity_depth: self.max_entity_depth,
+                max_entity_bytes: self.max_entity_bytes,
+                max_amplification: self.max_amplification,
+                max_recoveries: self.max_recoveries,
+                max_bytes: self.max_bytes.0,
+                max_elements: self.max_elements.0,
             },
-            doctype: match self.reject_doctype {
-                true => DoctypePolicy::Reject,
-                false => DoctypePolicy::Internal,
+            doctype: match self.doctype {
+                Doctype::Reject => DoctypePolicy::Reject,
+                Doctype::Internal => DoctypePolicy::Internal,
             },
             namespaces: self.namespaces,
-            emit: Emit {
-                cdata: self.emit.cdata,
-                comments: self.emit.comments,
-                processing_instructions: self.emit.processing_instructions,
-                doctype: self.emit.doctype,
-            },
-            encoding: self.encoding,
+            emit: self.emit.0,
+            encoding: self.encoding.clone(),
             skip_whitespace: self.skip_whitespace,
-            text: match self.joined {
-                true => TextMode::Joined,
-                false => TextMode::Pieces,
+            text: match self.text {
+                Text::Joined => TextMode::Joined,
+                Text::Pieces => TextMode::Pieces,
             },
             positions: self.positions,
-            roots: match self.many_roots {
-                true => Roots::Many,
-                false => Roots::One,
+            tag_positions: false,
+            roots: match self.roots {
+                RootElements::Many => Roots::Many,
+                RootElements::One => Roots::One,
             },
-            recover: Recover {
-                entities: self.recover.entities,
-                characters: self.recover.characters,
-                ampersands: self.recover.ampersands,
-                leading_whitespace: self.recover.leading_whitespace,
-            },
-            report_recovered: self.recover.report,
+            recover: self.recover.0,
+            report_recovered: self.on_recover.given,
         }
     }
-}
-
-/// Follows a path, a list of steps. `BoundedXml.Path` gives no other lengths.
-pub fn selector(path: Term) -> NifResult<Selector> {
-    let mut steps = Vec::new();
-    let mut rest = path;
-    // Rustler's own iterator panics at the end of an improper list.
-    while !rest.is_empty_list() {
-        let (step, tail) = rest.list_get_cell()?;
-        if steps.len() == Selector::MAX_STEPS {
-            return Err(Error::BadArg);
-        }
-        let (descendant, namespace, local): PathStep = step.decode()?;
-        steps.push(Step {
-            descendant,
-            local: local.map(Into::into),
-            namespace: match namespace {
-                Some(uri) => NamespaceTest::Uri(uri.into()),
-                None => NamespaceTest::Any,
-            },
-        });
-        rest = tail;
-    }
-    Selector::new(steps).ok_or(Error::BadArg)
 }

@@ -6,7 +6,7 @@ use crate::xml::values::Values;
 use bounded_core::xml::{Attributes, Doctype, Flow, Name, Position, Prolog, Recovered, Sink};
 use rustler::{Atom, Encoder};
 
-/// Turns what the parser tells in one call into terms.
+/// Turns the events of one call into terms.
 pub struct EventSink<'a, 'env> {
     pub values: Values<'a, 'env>,
     /// `{line, column}` of the next event, when places are asked for.
@@ -21,16 +21,16 @@ impl EventSink<'_, '_> {
             None => event,
         };
         self.values.batch.push(event);
-        Flow::Taken
+        Flow::Accepted
     }
 
     /// `{tag, text}`.
     fn tagged(&mut self, tag: Atom, text: &str) -> Flow {
         if self.values.batch.is_full() {
-            return Flow::Again;
+            return Flow::Retry;
         }
         let Some(text) = self.values.string(text) else {
-            return Flow::Again;
+            return Flow::Retry;
         };
         let event = self.values.terms.tuple([tag.as_c_arg(), text]);
         self.push(event)
@@ -73,13 +73,13 @@ impl Sink for EventSink<'_, '_> {
     #[inline(always)]
     fn start_element(&mut self, name: Name<'_>, attributes: &Attributes<'_>) -> Flow {
         if self.values.batch.is_full() {
-            return Flow::Again;
+            return Flow::Retry;
         }
         let event = if attributes.is_empty() {
             self.values.interner.start_event(&self.values.terms, name)
         } else {
             let Some(attributes) = self.values.attributes(attributes) else {
-                return Flow::Again;
+                return Flow::Retry;
             };
             let name = self.values.interner.name(&self.values.terms, name);
             let element = self.values.terms.tuple([name, attributes]);
@@ -93,7 +93,7 @@ impl Sink for EventSink<'_, '_> {
     #[inline(always)]
     fn end_element(&mut self, name: Name<'_>) -> Flow {
         if self.values.batch.is_full() {
-            return Flow::Again;
+            return Flow::Retry;
         }
         let event = self.values.interner.end_event(&self.values.terms, name);
         self.push(event)
@@ -102,11 +102,11 @@ impl Sink for EventSink<'_, '_> {
     #[inline(always)]
     fn characters(&mut self, text: &str) -> Flow {
         if self.values.batch.is_full() {
-            return Flow::Again;
+            return Flow::Retry;
         }
         let event = if text.len() > LARGE {
             let Some(text) = self.values.large_string(text) else {
-                return Flow::Again;
+                return Flow::Retry;
             };
             self.values
                 .terms
@@ -130,10 +130,10 @@ impl Sink for EventSink<'_, '_> {
 
     fn processing_instruction(&mut self, target: &str, data: &str) -> Flow {
         if self.values.batch.is_full() {
-            return Flow::Again;
+            return Flow::Retry;
         }
         let Some(data) = self.values.string(data) else {
-            return Flow::Again;
+            return Flow::Retry;
         };
         let target = self.values.terms.binary(target.as_bytes());
         let tag = terms::processing_instruction().as_c_arg();
@@ -146,13 +146,13 @@ impl Sink for EventSink<'_, '_> {
 
     fn doctype(&mut self, doctype: &Doctype<'_>) -> Flow {
         if self.values.batch.is_full() {
-            return Flow::Again;
+            return Flow::Retry;
         }
         let subset = match doctype
             .internal_subset
             .map(|subset| self.values.string(subset))
         {
-            Some(None) => return Flow::Again,
+            Some(None) => return Flow::Retry,
             Some(subset) => subset,
             None => None,
         };
@@ -179,7 +179,7 @@ impl Sink for EventSink<'_, '_> {
 
     fn end_document(&mut self) -> Flow {
         if self.values.batch.is_full() {
-            return Flow::Again;
+            return Flow::Retry;
         }
         let event = self.values.terms.tuple([
             terms::end_document().as_c_arg(),

@@ -4,7 +4,7 @@
 //! and a tuple, and heap words per event fall by nearly half. The parser numbers its names; terms are
 //! valid within their call only.
 
-use crate::xml::short::{Found, Luck, SPACE, ShortStrings};
+use crate::xml::string_cache::{HitScore, LookUp, SPACE, StringCache};
 use crate::xml::terms::{self, RawTerm, Terms};
 use bounded_core::arena::account::Account;
 use bounded_core::arena::charged_vec::ChargedVec;
@@ -19,7 +19,7 @@ const TEXT: u16 = SPACE - 1;
 /// URIs of the namespaces last seen, by the low bits of their ids.
 const URIS: usize = 16;
 
-/// What was made of one name.
+/// The terms of one name.
 #[derive(Clone, Copy)]
 struct Entry {
     /// The call that the terms belong to; none is the first.
@@ -30,7 +30,7 @@ struct Entry {
     end_event: Option<RawTerm>,
     /// Attributes of this name, as a kind of short strings, and whether their values repeat.
     kind: u16,
-    values: Luck,
+    values: HitScore,
 }
 
 #[derive(Clone, Copy)]
@@ -46,12 +46,12 @@ pub struct Interner {
     call: u64,
     /// By the names' numbers.
     entries: ChargedVec<Entry>,
-    short: ShortStrings,
+    short: StringCache,
     /// Of the entries made in this call.
     kinds: u16,
     /// Whether texts repeat, and those that begin with white space.
-    texts: Luck,
-    spaces: Luck,
+    texts: HitScore,
+    spaces: HitScore,
     uris: [Option<Uri>; URIS],
 }
 
@@ -61,10 +61,10 @@ impl Interner {
             namespaces,
             call: 0,
             entries: ChargedVec::new(account),
-            short: ShortStrings::new(account),
+            short: StringCache::new(account),
             kinds: 0,
-            texts: Luck::NEW,
-            spaces: Luck::NEW,
+            texts: HitScore::NEW,
+            spaces: HitScore::NEW,
             uris: [None; URIS],
         }
     }
@@ -101,9 +101,9 @@ impl Interner {
         };
         let entry = &mut self.entries[index];
         match self.short.get(call, entry.kind, value, &mut entry.values) {
-            Found::Term(pair) => pair,
-            Found::No => make(entry.name),
-            Found::NotYet(key) => {
+            LookUp::Term(pair) => pair,
+            LookUp::No => make(entry.name),
+            LookUp::NotYet(key) => {
                 let pair = make(entry.name);
                 self.short.put(key, pair);
                 pair
@@ -154,18 +154,39 @@ impl Interner {
         self.repeated(text, |text| terms.binary(text))
     }
 
-    /// What `make` makes of a text, or has made of the same one.
+    /// The value of a field, by its number. Whether the values of a field repeat says nothing about those of another.
+    #[inline(always)]
+    pub fn field(
+        &mut self,
+        terms: &Terms,
+        field: usize,
+        text: &[u8],
+        hit_score: &mut HitScore,
+    ) -> RawTerm {
+        let kind = TEXT - 1 - field as u16;
+        match self.short.get(self.call, kind, text, hit_score) {
+            LookUp::Term(made) => made,
+            LookUp::No => terms.binary(text),
+            LookUp::NotYet(key) => {
+                let made = terms.binary(text);
+                self.short.put(key, made);
+                made
+            }
+        }
+    }
+
+    /// The term that `make` makes of a text, or has made of the same text before.
     #[inline(always)]
     fn repeated(&mut self, text: &[u8], make: impl Fn(&[u8]) -> RawTerm) -> RawTerm {
         // Whether the white space between tags repeats says nothing about what is in them.
-        let (kind, luck) = match text {
+        let (kind, hit_score) = match text {
             [b' ' | b'\t' | b'\n' | b'\r', ..] => (SPACE, &mut self.spaces),
             _ => (TEXT, &mut self.texts),
         };
-        match self.short.get(self.call, kind, text, luck) {
-            Found::Term(made) => made,
-            Found::No => make(text),
-            Found::NotYet(key) => {
+        match self.short.get(self.call, kind, text, hit_score) {
+            LookUp::Term(made) => made,
+            LookUp::No => make(text),
+            LookUp::NotYet(key) => {
                 let made = make(text);
                 self.short.put(key, made);
                 made
@@ -203,13 +224,13 @@ impl Interner {
             values: self
                 .entries
                 .get(index)
-                .map_or(Luck::NEW, |it| it.values.another_call()),
+                .map_or(HitScore::NEW, |it| it.values.another_call()),
         };
         self.kinds = self.kinds.wrapping_add(1) % TEXT;
         while self.entries.len() <= index {
             let none = Entry {
                 call: 0,
-                values: Luck::NEW,
+                values: HitScore::NEW,
                 ..made
             };
             self.entries.push(none).ok()?;

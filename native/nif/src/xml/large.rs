@@ -9,7 +9,7 @@ use std::sync::Arc;
 /// Longer values are charged binaries; the VM's own binaries are not charged to the account.
 pub const LARGE: usize = 256 * 1024;
 
-/// Where the values of a tag are large only together, those longer than this count as large.
+/// If only the sum of the values of a tag is large, each value longer than this counts as large.
 pub const LARGE_TOGETHER: usize = 1024;
 
 /// Bytes written in one call.
@@ -28,15 +28,15 @@ impl From<Refusal> for Wait {
     }
 }
 
-struct Filling {
+struct PartialBinary {
     binary: ChargedBinary,
     written: usize,
 }
 
-/// The large values of the event that waits for them, in its order.
+/// The large values of one event, in its order. The event is delivered when all are complete.
 pub struct LargeValues {
     account: Arc<Account>,
-    values: ChargedVec<Filling>,
+    values: ChargedVec<PartialBinary>,
     budget: usize,
 }
 
@@ -58,8 +58,8 @@ impl LargeValues {
         self.budget = STEP;
     }
 
-    /// Works on those of an event's values that are longer than `threshold`. Told to wait, call it
-    /// again with the same values.
+    /// Copies those values of an event that are longer than `threshold`. After `Err(Wait)` call it again with the same
+    /// values.
     #[cold]
     pub fn prepare<'a>(
         &mut self,
@@ -75,7 +75,7 @@ impl LargeValues {
         Ok(())
     }
 
-    /// Works on the value at `index`, `len` bytes long, which `rest` gives from an offset on.
+    /// Copies the value at `index`, of `len` bytes. `rest` returns its slices from an offset on.
     pub fn fill<'a, I: Iterator<Item = &'a [u8]>>(
         &mut self,
         index: usize,
@@ -85,7 +85,7 @@ impl LargeValues {
         if index == self.values.len() {
             self.values.reserve(1)?;
             let binary = ChargedBinary::new(&self.account, len)?;
-            self.values.push(Filling { binary, written: 0 })?;
+            self.values.push(PartialBinary { binary, written: 0 })?;
         }
         let value = &mut self.values[index];
         for slice in rest(value.written) {
@@ -103,9 +103,9 @@ impl LargeValues {
         Ok(())
     }
 
-    /// The last prepared value as a term.
+    /// Removes the last prepared value and returns it as a term, or `None` if it is not complete.
     pub fn take(&mut self, terms: &Terms) -> Option<RawTerm> {
-        let Filling { binary, written } = self.values.pop()?;
+        let PartialBinary { binary, written } = self.values.pop()?;
         if written < binary.len() {
             return None;
         }

@@ -1,17 +1,17 @@
 //! Tags of more attributes than one call makes terms of.
 //!
-//! Their list is built from its last cell. What is built of it travels through the caller: the terms of
-//! one call cannot be kept for the next.
+//! Their list is built from its last cell. The part that is built travels through the caller, since the terms of one call
+//! cannot be kept for the next.
 
 use crate::xml::terms::RawTerm;
 
-/// Up to so many attributes are built in one call.
+/// The number of attributes that one call builds at most.
 pub const MANY: usize = 1024;
 
 /// The tag that is being built.
 #[derive(Default)]
 pub struct LongTag {
-    /// So many of its attributes are still to be built, the last one first. None of a tag that is not begun.
+    /// The number of its attributes that are still to be built, the last one first. 0 for a tag that is not begun.
     unbuilt: usize,
     /// A list of those that are. A term of this call.
     built: RawTerm,
@@ -22,7 +22,7 @@ impl LongTag {
         self.unbuilt
     }
 
-    /// What is built so far.
+    /// The list that is built so far.
     pub fn built(&self) -> RawTerm {
         self.built
     }

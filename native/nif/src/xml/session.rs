@@ -1,12 +1,14 @@
 //! One document being read: a parser, and what makes terms of its events.
 
 use crate::xml::batch::Batch;
-use crate::xml::config::{self, Config};
+use crate::xml::config::Config;
 use crate::xml::events::EventSink;
 use crate::xml::intern::Interner;
 use crate::xml::large::LargeValues;
 use crate::xml::long_tag::LongTag;
-use crate::xml::records::{RecordSink, Selection};
+use crate::xml::select::fields::{Fault, FieldSink, Fields};
+use crate::xml::select::plan::Plan;
+use crate::xml::select::records::{RecordSink, Selection};
 use crate::xml::terms::{RawTerm, Terms};
 use crate::xml::values::Values;
 use bounded_core::arena::account::{Account, Kind, Refusal, Reservation};
@@ -15,7 +17,7 @@ use rustler::{Env, NifResult, Term};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-/// What the session can do next.
+/// The state of the session after a call.
 pub enum Next {
     /// Read more input.
     Input,
@@ -25,7 +27,7 @@ pub enum Next {
     Done,
 }
 
-/// What one call came to.
+/// The result of one call.
 pub enum Outcome {
     /// A list of events, perhaps empty, and what is built of something unfinished, for the next call.
     Events {
@@ -45,51 +47,57 @@ pub struct Session {
     large: LargeValues,
     long_tag: LongTag,
     selection: Option<Box<Selection>>,
-    /// Charges the session itself, whatever it reads. Last, so that it is given back after the memory is.
+    /// What it makes of elements besides trees.
+    fields: Option<Box<Fields>>,
+    /// The charge of the session itself. The last field, so that it is refunded after the memory is freed.
     _fixed: Reservation,
 }
 
 /// Bytes that a session takes before it has read anything.
-fn fixed_bytes(selects: bool) -> u64 {
-    let selection = if selects {
-        allocated(size_of::<Selection>())
-    } else {
-        0
+fn fixed_bytes(plan: Option<&Plan>) -> u64 {
+    let selection = match plan {
+        None => 0,
+        Some(plan) if plan.is_trees() => allocated(size_of::<Selection>()) as u64,
+        Some(plan) => allocated(size_of::<Selection>()) as u64 + plan.bytes() + Fields::bytes(plan),
     };
-    (allocated(size_of::<Session>()) + selection) as u64
+    allocated(size_of::<Session>()) as u64 + selection
 }
 
-/// What mimalloc takes for `size` bytes: its size classes are four to a doubling.
+/// The bytes that mimalloc allocates for `size` bytes: it has four size classes for each doubling.
 fn allocated(size: usize) -> usize {
     size.next_multiple_of((size.next_power_of_two() / 8).max(8))
 }
 
 impl Session {
-    /// A session with a path unless that is nil, or the refusal of what it takes before it has read anything.
+    /// A session with paths unless they are nil, or the refusal of what it takes before it has read anything.
     pub fn new(
         config: Config,
-        path: Term,
+        paths: Term,
         account: &Arc<Account>,
     ) -> NifResult<Result<Session, Refusal>> {
-        let selects = !path.is_atom();
-        let fixed = match Reservation::new(account, Kind::Native, fixed_bytes(selects)) {
+        let plan = match paths.is_atom() {
+            true => None,
+            false => Some(Plan::new(paths)?),
+        };
+        let bytes = fixed_bytes(plan.as_ref());
+        let fixed = match Reservation::new(account, Kind::Native, bytes) {
             Ok(fixed) => fixed,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        let selection = match selects {
-            true => {
-                let selector = config::selector(path)?;
-                let limit = config.max_record_bytes();
-                Some(Box::new(Selection::new(selector, limit, account)))
-            }
-            false => None,
-        };
+        let limits = config.record_limits();
+        let mut options = config.options();
+        let fields = plan.as_ref().filter(|plan| !plan.is_trees()).map(|plan| {
+            options.tag_positions = plan.needs_positions();
+            Box::new(Fields::new(plan, limits, account))
+        });
+        let selection = plan.map(|plan| Box::new(Selection::new(plan, limits, account)));
         Ok(Ok(Session {
             interner: Interner::new(config.namespaces(), account),
             large: LargeValues::new(account),
             long_tag: LongTag::default(),
             selection,
-            parser: Parser::new(config.into_options(), account),
+            fields,
+            parser: Parser::new(options, account),
             _fixed: fixed,
         }))
     }
@@ -102,7 +110,13 @@ impl Session {
     pub fn progress(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         let records = self.selection.as_ref().map(|it| it.tree.progress());
-        let within = (self.large.written(), self.long_tag.unbuilt(), records);
+        let fields = self.fields.as_ref().map(|it| it.progress());
+        let within = (
+            self.large.written(),
+            self.long_tag.unbuilt(),
+            records,
+            fields,
+        );
         (self.parser.progress(), within).hash(&mut hasher);
         hasher.finish()
     }
@@ -154,12 +168,34 @@ impl Session {
             large: &mut self.large,
             long_tag: &mut self.long_tag,
         };
-        let status = match &mut self.selection {
-            None => self.parser.run(&mut EventSink {
+        let status = match (&mut self.selection, &mut self.fields) {
+            (None, _) => self.parser.run(&mut EventSink {
                 values,
                 place: None,
             }),
-            Some(selection) => {
+            (Some(selection), Some(fields)) => {
+                let (tree, making) = match fields.is_making() {
+                    true => (terms.empty_list, built),
+                    false => (built, terms.empty_list),
+                };
+                selection.tree.resume(&terms, tree);
+                fields.resume(&selection.plan, &terms, making);
+                let mut sink = FieldSink {
+                    records: RecordSink { values, selection },
+                    fields,
+                };
+                let status = self.parser.run(&mut sink);
+                if selection.tree.is_broken() || fields.is_broken() {
+                    return Err(rustler::Error::BadArg);
+                }
+                repeatable &= !selection.tree.is_touched() && !fields.is_touched();
+                built = match fields.is_making() {
+                    true => fields.suspend(&selection.plan, &terms),
+                    false => selection.tree.suspend(&terms),
+                };
+                status
+            }
+            (Some(selection), None) => {
                 selection.tree.resume(&terms, built);
                 let status = self.parser.run(&mut RecordSink { values, selection });
                 if selection.tree.is_broken() {
@@ -190,28 +226,52 @@ impl Session {
         })
     }
 
-    /// What a call without events ends with, unless it is worth going on.
+    /// The result of a call without events, unless it should continue.
     fn stopped(
         &mut self,
         status: &Result<Status, Error>,
         refusal: Option<Refusal>,
         repeatable: bool,
     ) -> Option<Outcome> {
-        let exceeded = self.selection.as_ref().and_then(|it| it.exceeded());
-        match (exceeded, status, refusal) {
-            (Some(exceeded), ..) => Some(Outcome::Failed(Box::new(DocumentError {
-                kind: ErrorKind::Limit,
-                reason: format!(
-                    "{} is {}, and a selected element has {} or more",
-                    exceeded.name, exceeded.value, exceeded.seen
-                ),
-                position: self.parser.position(),
-                limit: Some(exceeded),
-            }))),
+        match (self.fault(), status, refusal) {
+            (Some(fault), ..) => Some(Outcome::Failed(Box::new(fault))),
             (_, Err(Error::Document(error)), _) => Some(Outcome::Failed(error.clone())),
             (_, Err(Error::Refused(refusal)), _) if repeatable => Some(Outcome::Refused(*refusal)),
             (_, Ok(_), Some(refusal)) if repeatable => Some(Outcome::Refused(refusal)),
             _ => None,
         }
+    }
+
+    /// Why a record cannot be made.
+    fn fault(&self) -> Option<DocumentError> {
+        let selection = self.selection.as_ref()?;
+        let fields = self.fields.as_ref();
+        let exceeded = match fields.and_then(|it| it.fault()) {
+            Some(Fault::Missing(field)) => {
+                let position = fields.map(|it| it.position());
+                let required = selection.plan.fields.get(field);
+                let name = required.and_then(|field| field.required.as_deref());
+                return Some(DocumentError {
+                    kind: ErrorKind::Missing,
+                    reason: format!(
+                        "the selected element has no {}, which is required",
+                        name.unwrap_or_default()
+                    ),
+                    position: position.unwrap_or(self.parser.position()),
+                    limit: None,
+                });
+            }
+            Some(Fault::Exceeded(exceeded)) => exceeded,
+            None => selection.exceeded()?,
+        };
+        Some(DocumentError {
+            kind: ErrorKind::Limit,
+            reason: format!(
+                "{} is {}, and a selected element has {} or more",
+                exceeded.name, exceeded.value, exceeded.seen
+            ),
+            position: self.parser.position(),
+            limit: Some(exceeded),
+        })
     }
 }

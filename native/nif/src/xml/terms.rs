@@ -3,7 +3,7 @@
 use bounded_core::xml::Recovered;
 use rustler::sys::{
     ErlNifTerm, enif_get_list_cell, enif_get_tuple, enif_make_list_cell, enif_make_list_from_array,
-    enif_make_new_binary, enif_make_tuple_from_array, enif_make_uint64,
+    enif_make_map_from_arrays, enif_make_new_binary, enif_make_tuple_from_array, enif_make_uint64,
 };
 use rustler::{Encoder, Env, Term};
 use std::mem::MaybeUninit;
@@ -92,6 +92,26 @@ impl<'env> Terms<'env> {
         unsafe { enif_make_list_from_array(self.env.as_c_arg(), elements.as_ptr(), len) }
     }
 
+    /// A map of as many keys as values, no two of them the same. `None` otherwise.
+    #[inline]
+    pub fn map(&self, keys: &[RawTerm], values: &[RawTerm]) -> Option<RawTerm> {
+        if keys.len() != values.len() {
+            return None;
+        }
+        let mut term = MaybeUninit::uninit();
+        // SAFETY: the VM reads as many terms of both, all of this environment, and writes the map if it returns anything but 0.
+        unsafe {
+            let made = enif_make_map_from_arrays(
+                self.env.as_c_arg(),
+                keys.as_ptr(),
+                values.as_ptr(),
+                keys.len(),
+                term.as_mut_ptr(),
+            );
+            (made != 0).then(|| term.assume_init())
+        }
+    }
+
     /// The first element of a list and the rest, unless it is empty or no list.
     #[inline]
     pub fn uncons(&self, list: RawTerm) -> Option<(RawTerm, RawTerm)> {
@@ -102,7 +122,7 @@ impl<'env> Terms<'env> {
         (is_cell != 0).then_some((head, tail))
     }
 
-    /// The elements of a tuple of so many.
+    /// The elements of a tuple, if it has `N`.
     pub fn elements<const N: usize>(&self, tuple: RawTerm) -> Option<[RawTerm; N]> {
         let (mut arity, mut start) = (0, std::ptr::null());
         // SAFETY: the term is of this environment; a tuple's elements live as long as that.

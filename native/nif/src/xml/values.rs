@@ -5,10 +5,10 @@ use crate::xml::intern::Interner;
 use crate::xml::large::{LARGE, LARGE_TOGETHER, LargeValues, Wait};
 use crate::xml::long_tag::{LongTag, MANY};
 use crate::xml::terms::{RawTerm, Terms};
+use arrayvec::ArrayVec;
 use bounded_core::xml::{Attribute, Attributes};
-use std::mem::MaybeUninit;
 
-/// Lists of up to so many attributes are made in one go.
+/// Lists of up to this many attributes are made in one call of the VM.
 const FEW: usize = 16;
 
 /// Makes values in one call, and counts them.
@@ -46,17 +46,16 @@ impl Values<'_, '_> {
     #[inline(always)]
     pub fn attributes(&mut self, attributes: &Attributes<'_>) -> Option<RawTerm> {
         let (count, bytes) = (attributes.len(), attributes.value_bytes());
-        let mut pairs = [MaybeUninit::uninit(); FEW];
-        let Some(pairs) = pairs.get_mut(..count).filter(|_| bytes <= LARGE) else {
+        if count > FEW || bytes > LARGE || attributes.has_long_names() {
             return self.more_attributes(*attributes, bytes);
-        };
-        self.batch.count(count, bytes);
-        for (index, pair) in pairs.iter_mut().enumerate() {
-            pair.write(self.attribute(&attributes.get(index)?));
         }
-        // SAFETY: there are as many as there are attributes, and each was written.
-        let pairs = unsafe { pairs.assume_init_ref() };
-        Some(self.terms.list(pairs))
+        self.batch.count(count, bytes);
+        let mut pairs = ArrayVec::<RawTerm, FEW>::new();
+        for index in 0..count {
+            let pair = self.attribute(&attributes.get(index)?);
+            pairs.try_push(pair).ok()?;
+        }
+        Some(self.terms.list(&pairs))
     }
 
     /// `{name, value}`.
@@ -70,6 +69,7 @@ impl Values<'_, '_> {
     #[cold]
     fn more_attributes(&mut self, attributes: Attributes<'_>, bytes: usize) -> Option<RawTerm> {
         let count = attributes.len();
+        let names = attributes.bytes() - bytes;
         let mut threshold = LARGE;
         if bytes > LARGE {
             threshold = LARGE_TOGETHER;
@@ -82,7 +82,7 @@ impl Values<'_, '_> {
                 return None;
             }
         }
-        if count > MANY {
+        if count > MANY || names > LARGE {
             return self.many_attributes(attributes, threshold);
         }
         self.batch.count(count, bytes);
@@ -97,17 +97,18 @@ impl Values<'_, '_> {
     /// The same in as many calls as it takes.
     fn many_attributes(&mut self, attributes: Attributes<'_>, threshold: usize) -> Option<RawTerm> {
         let count = attributes.len();
-        let (mut unbuilt, mut list) = self.long_tag.begin(count, self.terms.empty_list);
-        for attribute in attributes.iter().rev().skip(count - unbuilt) {
+        let (unbuilt, mut list) = self.long_tag.begin(count, self.terms.empty_list);
+        for index in (0..unbuilt).rev() {
             if self.batch.is_full() {
-                self.long_tag.suspend(unbuilt, list);
+                self.long_tag.suspend(index + 1, list);
                 self.batch.wait(Wait::Paused);
                 return None;
             }
-            self.batch.count(1, attribute.value.len());
+            let attribute = attributes.get(index)?;
+            let bytes = attribute.name.local.len() + attribute.value.len();
+            self.batch.count(1, bytes);
             let pair = self.any_attribute(&attribute, threshold)?;
             list = self.terms.cell(pair, list);
-            unbuilt -= 1;
         }
         Some(list)
     }

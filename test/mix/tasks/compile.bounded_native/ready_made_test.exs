@@ -4,8 +4,8 @@ defmodule Mix.Tasks.Compile.BoundedNative.ReadyMadeTest do
 
   import Bounded.Test.Packages
 
-  alias Bounded.Build.{Release, Target}
   alias Bounded.Test.ReleaseServer
+  alias Mix.Tasks.Compile.BoundedNative.{Release, Target}
 
   @moduletag :build
   @moduletag :tmp_dir
@@ -95,7 +95,35 @@ defmodule Mix.Tasks.Compile.BoundedNative.ReadyMadeTest do
     assert mix!(app, @works, env) =~ "it_works"
     File.rm!(installed)
     assert {output, 1} = mix(app, ~w(compile), env)
-    assert output =~ ~s(BOUNDED_NIF was last set to "#{library}", and no file is there any more)
+    assert output =~ ~s(BOUNDED_NIF was last set to "#{library}", which no longer exists)
+  end
+
+  test "an umbrella's applications share one, and a project without code of its own has it too",
+       %{
+         tmp_dir: dir,
+         app: app,
+         env: env,
+         library: library
+       } do
+    umbrella = Path.join(dir, "umbrella")
+    project(umbrella, "Umbrella", apps_path: "apps")
+    dependency = [deps: [bounded: [path: app]]]
+
+    for name <- [:one, :two] do
+      shared = for(key <- [:build, :deps], do: {:"#{key}_path", "../../_#{key}"})
+      options = [app: name, lockfile: "../../mix.lock"] ++ shared ++ dependency
+      project(Path.join([umbrella, "apps", "#{name}"]), Macro.camelize("#{name}"), options)
+    end
+
+    given = env ++ [{"BOUNDED_NIF", library}]
+    output = mix!(umbrella, ~w(compile), given)
+    assert length(String.split(output, "Generated bounded app")) == 2
+    assert mix!(umbrella, @works, env) =~ "it_works"
+    assert mix!(Path.join(umbrella, "apps/two"), @works, env) =~ "it_works"
+
+    alone = Path.join(dir, "alone")
+    project(alone, "Alone", [app: :alone] ++ dependency)
+    assert mix!(alone, @works, given) =~ "it_works"
   end
 
   test "a released library is downloaded, checked and kept", %{
@@ -162,5 +190,16 @@ defmodule Mix.Tasks.Compile.BoundedNative.ReadyMadeTest do
     assert {output, 1} = mix(app, ~w(compile), env ++ nerves ++ [{"BOUNDED_NIF", library}])
     assert output =~ "it is for another processor than #{other}-unknown-linux-gnu"
     refute File.exists?(installed)
+  end
+
+  defp project(dir, module, options) do
+    File.mkdir_p!(dir)
+
+    File.write!(Path.join(dir, "mix.exs"), """
+    defmodule #{module}.MixProject do
+      use Mix.Project
+      def project, do: #{inspect([version: "1.0.0"] ++ options)}
+    end
+    """)
   end
 end

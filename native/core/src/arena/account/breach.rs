@@ -2,7 +2,7 @@
 
 use crate::arena::account::{Account, Usage};
 
-/// What went over the limit.
+/// The kind of memory, or the count, that went over its limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Category {
     Heap,
@@ -15,7 +15,7 @@ pub enum Category {
     /// Processes that count, by their number.
     Children,
     Result,
-    /// Killed where nothing could tell by whom.
+    /// Killed, with cause unknown: another tracer was attached to the process.
     Unknown,
 }
 
@@ -27,7 +27,7 @@ pub struct Breach {
 }
 
 impl Account {
-    /// Records a breach with the usage of this moment. The first one counts; says whether it was.
+    /// Records a breach with the usage of this moment. The first one counts; returns whether it was.
     pub fn breach(&self, category: Category) -> bool {
         let usage = self.usage();
         self.breach.set(Breach { category, usage }).is_ok()
@@ -40,7 +40,7 @@ impl Account {
 }
 
 impl Usage {
-    /// What takes the most: the category of a breach that the sum of all made.
+    /// The kind with the most bytes: the category of a breach by the sum of all kinds.
     pub fn largest(&self) -> Category {
         [
             (self.ets, Category::Ets),

@@ -1,11 +1,11 @@
 //! The end of a quota. Its own work may end before that of the quotas below it: those that its work has
 //! nested, and the processes that count towards it. As long as one of them runs there is memory that was
-//! promised to this quota, so it closes with the last of them.
+//! reserved for this quota, so it closes with the last of them.
 
 use crate::arena::account::{Account, CLOSED};
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
 
-/// What an account waits for before it closes.
+/// The conditions for an account to close.
 #[derive(Debug)]
 pub struct Closing {
     ended: AtomicBool,
@@ -57,7 +57,10 @@ impl Account {
         if used & CLOSED != 0 {
             return;
         }
-        if let Some(root) = self.parent_root() {
+        // Most leave nothing, and every run on the node shares the root's counter.
+        if used > 0
+            && let Some(root) = self.parent_root()
+        {
             root.orphaned.fetch_add(used, Ordering::AcqRel);
         }
         if let Some(admission) = self.admission.get() {

@@ -1,4 +1,4 @@
-//! What the VM was seen to use for an account: figures that replace each other, not reservations.
+//! The VM's own usage for an account, as last observed: each figure replaces the one before; none is a reservation.
 
 use crate::arena::account::{Account, MAX_BYTES};
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
@@ -29,7 +29,7 @@ impl Figure {
         self.sum.fetch_add(new.wrapping_sub(old), Ordering::AcqRel);
     }
 
-    /// What has to be added to every ancestor, with wrapping.
+    /// The difference to be added to every ancestor, with wrapping.
     fn pass_on(&self, new: u64) -> u64 {
         new.wrapping_sub(self.passed_on.swap(new, Ordering::AcqRel))
     }
@@ -86,7 +86,7 @@ impl Account {
     pub fn observe(&self, heap: u64, vm_binaries: u64) {
         let ets = self.observed.ets_seen.load(Ordering::Acquire);
         self.report(heap, vm_binaries, ets);
-        // Somebody may have looked before the end and tell only now. The end is marked, then nothing is
+        // A watcher may have polled before the end and report only now. The end is marked, then nothing is
         // reported: either that comes later and replaces this, or the mark is seen here.
         if self.observed.finished.load(Ordering::Acquire) {
             self.report(0, 0, 0);
@@ -97,7 +97,27 @@ impl Account {
     pub fn end_observing(&self) {
         self.observed.finished.store(true, Ordering::Release);
         self.observe_ets(0);
-        self.report(0, 0, 0);
+        // The usual run ends before anybody has observed it. Read by an instruction that also writes: a watcher that reports
+        // at this moment either is seen here, or comes later and sees the mark.
+        if self.observed.all.own.fetch_add(0, Ordering::AcqRel) > 0 {
+            self.report(0, 0, 0);
+        }
+    }
+
+    /// Counts in the peaks, here and above, what the VM uses at this moment for the process of an account without
+    /// a watcher. Returns everything in use here.
+    pub fn note(&self, heap: u64, vm_binaries: u64) -> u64 {
+        let heap = heap.min(MAX_BYTES);
+        let handed_out = self.binaries.load(Ordering::Acquire);
+        let binaries = vm_binaries.min(MAX_BYTES).saturating_sub(handed_out);
+        let total = self.total() + heap + binaries;
+        // More than the limit is this account's own fault, and not that of those above it.
+        if total <= self.limit {
+            for account in self.ancestors() {
+                account.note_peak_with(heap, binaries);
+            }
+        }
+        total
     }
 
     /// Reports the tables that belong to the account's processes, in bytes. Counts from the next

@@ -205,3 +205,31 @@ fn every_kind_has_its_own_peak_and_counts_in_the_outer_quota() {
         (5 * MIB, 2 * MIB, 5 * MIB, MIB)
     );
 }
+
+#[test]
+fn what_is_noted_counts_in_the_peaks_and_in_nothing_else() {
+    let outer = Account::child(&Account::root(), 100 * MIB);
+    let inner = Account::child(&outer, 4 * MIB);
+    let held = Reservation::new(&inner, Kind::Binary, MIB).unwrap();
+    // Binaries that the ledger has handed out are among those that the VM sees.
+    assert_eq!(inner.note(MIB, 2 * MIB), 3 * MIB);
+    for account in [&inner, &outer] {
+        let (usage, peaks) = (account.usage(), account.peaks());
+        assert_eq!((usage.total, usage.peak), (MIB, 3 * MIB));
+        assert_eq!((peaks.heap, peaks.binaries), (MIB, 2 * MIB));
+    }
+    // What is over the inner limit is not the outer account's.
+    assert_eq!(inner.note(9 * MIB, 0), 10 * MIB);
+    assert_eq!(outer.usage().peak, 3 * MIB);
+    drop(held);
+}
+
+#[test]
+fn an_account_that_nobody_has_observed_ends_and_refuses_later_observations() {
+    let outer = Account::child(&Account::root(), 100 * MIB);
+    let inner = Account::child(&outer, 4 * MIB);
+    inner.end_observing();
+    inner.observe(MIB, MIB);
+    inner.close();
+    assert_eq!((inner.usage().total, outer.usage().total), (0, 0));
+}

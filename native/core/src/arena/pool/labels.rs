@@ -1,4 +1,4 @@
-//! Who holds what of a pool, by label. Admissions without a label cost nothing here.
+//! The bytes that are held of a pool, by label. Admissions without a label cost nothing here.
 
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Unbounded};
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// A label, shared by the admissions that carry it.
 pub(super) type Label = Arc<[u8]>;
 
-/// What the admissions of one label hold.
+/// The admissions of one label.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
     pub label: Arc<[u8]>,

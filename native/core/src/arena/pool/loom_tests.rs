@@ -10,7 +10,7 @@ fn reserved(pool: &Pool) -> (u64, u64) {
 }
 
 #[test]
-fn two_newcomers_are_never_promised_the_same_bytes() {
+fn two_newcomers_never_reserve_the_same_bytes() {
     loom::model(|| {
         let pool = Pool::new(10);
         let other = {
@@ -26,7 +26,7 @@ fn two_newcomers_are_never_promised_the_same_bytes() {
     });
 }
 
-/// The lost wake-up: whoever waits finds no room, while whoever gives back sees nobody waiting.
+/// The lost wake-up: the thread that waits finds no room, while the thread that gives bytes back sees no one waiting.
 #[test]
 fn room_is_found_by_the_queue_or_announced_to_it() {
     loom::model(|| {
@@ -80,7 +80,7 @@ fn pausing_races_admission_and_neither_flag_nor_bytes_are_lost() {
     });
 }
 
-/// A quota ends while the last of its bytes are refunded elsewhere: never promised to others before
+/// A quota ends while the last of its bytes are refunded elsewhere: never reserved for others before
 /// they are gone, never forgotten.
 #[test]
 fn settling_races_the_refund_of_what_outlives_it() {
@@ -100,7 +100,7 @@ fn settling_races_the_refund_of_what_outlives_it() {
     });
 }
 
-/// Whoever waited gave up while the pool granted its request: the bytes go back all the same.
+/// The process that waited gave up while the pool granted its request: the bytes go back in this case too.
 #[test]
 fn an_admission_races_the_end_of_the_quota_it_is_for() {
     loom::model(|| {

@@ -1,4 +1,5 @@
 //! The attributes of one tag: spans of the buffers that hold them, nothing copied.
+#![allow(unsafe_code)]
 
 use crate::xml::api::sink::{Attribute, Name};
 use crate::xml::names::namespaces::Namespaces;
@@ -8,7 +9,7 @@ use crate::xml::syntax::utf8;
 /// Which buffer a span lies in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Source {
+pub(crate) enum SpanBuffer {
     /// The text being scanned: the input, or an entity's replacement text.
     Scanned = 0,
     /// Values that were normalised.
@@ -24,18 +25,18 @@ pub(crate) enum Source {
 pub(crate) struct Span {
     pub start: u32,
     pub end: u32,
-    pub source: Source,
+    pub source: SpanBuffer,
 }
 
 impl Span {
     pub const EMPTY: Span = Span {
         start: 0,
         end: 0,
-        source: Source::Scanned,
+        source: SpanBuffer::Scanned,
     };
 
     #[inline]
-    pub fn new(source: Source, start: usize, end: usize) -> Span {
+    pub fn new(source: SpanBuffer, start: usize, end: usize) -> Span {
         Span {
             start: start as u32,
             end: end as u32,
@@ -64,20 +65,23 @@ pub(crate) struct AttributeSpan {
 
 /// The buffers that spans refer to, in the order of [`Source`].
 #[derive(Clone, Copy)]
-pub(crate) struct Sources<'a>(pub [&'a [u8]; 4]);
+pub(crate) struct SpanBuffers<'a>(pub [&'a [u8]; 4]);
 
-impl<'a> Sources<'a> {
+impl<'a> SpanBuffers<'a> {
     #[inline(always)]
     pub fn bytes(&self, span: &Span) -> &'a [u8] {
         &self.0[span.source as usize][span.start as usize..span.end as usize]
     }
 }
 
+/// A longer name is taken for a long one; some that are longer than half of it are, too.
+const LONG_NAME: usize = 16 * 1024;
+
 /// The attributes of a start tag, in document order, defaulted ones last.
 #[derive(Clone, Copy)]
 pub struct Attributes<'a> {
     pub(crate) spans: &'a [AttributeSpan],
-    pub(crate) sources: Sources<'a>,
+    pub(crate) sources: SpanBuffers<'a>,
     pub(crate) namespaces: &'a Namespaces,
 }
 
@@ -108,6 +112,13 @@ impl<'a> Attributes<'a> {
         bytes.sum()
     }
 
+    /// Whether sixteen names such as one of them has are too much to be copied at once.
+    #[inline]
+    pub fn has_long_names(&self) -> bool {
+        let longest = |names, span: &AttributeSpan| names | span.name.len();
+        self.spans.iter().fold(0, longest) > LONG_NAME
+    }
+
     /// The attribute at `index`.
     #[inline(always)]
     pub fn get(&self, index: usize) -> Option<Attribute<'a>> {
@@ -116,6 +127,21 @@ impl<'a> Attributes<'a> {
             name: self.name(span),
             value: self.value(span),
         })
+    }
+
+    /// The value of the attribute with this name, in this namespace; in none if that is empty.
+    #[inline]
+    pub fn find(&self, uri: &str, local: &str) -> Option<&'a str> {
+        let is_named = |span: &&AttributeSpan| {
+            let prefix = span.prefix as usize;
+            span.name.len() - prefix == local.len()
+                && &self.sources.bytes(&span.name)[prefix..] == local.as_bytes()
+                && self.namespaces.get(span.namespace).map_or("", |it| it.uri) == uri
+        };
+        self.spans
+            .iter()
+            .find(is_named)
+            .map(|span| self.value(span))
     }
 
     /// The attributes, from either end.
@@ -127,7 +153,8 @@ impl<'a> Attributes<'a> {
 
     #[inline(always)]
     fn name(&self, span: &AttributeSpan) -> Name<'a> {
-        let qualified = utf8::text(self.sources.bytes(&span.name));
+        // SAFETY: names and values are parts of validated text, cut beside ASCII characters.
+        let qualified = unsafe { utf8::text(self.sources.bytes(&span.name)) };
         Name {
             qualified,
             local: &qualified[span.prefix as usize..],
@@ -138,6 +165,7 @@ impl<'a> Attributes<'a> {
 
     #[inline(always)]
     fn value(&self, span: &AttributeSpan) -> &'a str {
-        utf8::text(self.sources.bytes(&span.value))
+        // SAFETY: names and values are parts of validated text, cut beside ASCII characters.
+        unsafe { utf8::text(self.sources.bytes(&span.value)) }
     }
 }

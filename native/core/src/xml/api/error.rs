@@ -4,7 +4,7 @@ use crate::arena::account::Refusal;
 use crate::xml::input::position::Position;
 use std::fmt;
 
-/// What stops a parser.
+/// The reasons why a parser stops.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
     /// The account refused memory. Nothing was lost: the same call can be made again.
@@ -30,7 +30,7 @@ impl From<DocumentError> for Error {
 pub enum ErrorKind {
     /// Not well-formed.
     Malformed,
-    /// Cut short: what is there may be the beginning of a well-formed document.
+    /// Cut short: the input may be the beginning of a well-formed document.
     Truncated,
     /// Beyond a limit.
     Limit,
@@ -38,11 +38,13 @@ pub enum ErrorKind {
     Encoding,
     /// A fault of this library's: it could not get on with the document.
     Internal,
+    /// A selected element has not what is required of it.
+    Missing,
     /// XML, but of a kind that is not read: an unknown encoding, a DOCTYPE where none is allowed.
     Unsupported,
 }
 
-/// What is wrong with a document, and where.
+/// An error in a document, and its position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DocumentError {
     pub kind: ErrorKind,
@@ -59,7 +61,7 @@ pub struct ExceededLimit {
     /// The name of its option: `max_depth`.
     pub name: &'static str,
     pub value: u64,
-    /// What was seen when parsing stopped: at least one more than `value`.
+    /// The value seen when parsing stopped: at least one more than `value`.
     pub seen: u64,
 }
 

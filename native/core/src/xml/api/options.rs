@@ -1,4 +1,4 @@
-//! What a parser is asked to do.
+//! Options of a parser.
 
 use crate::xml::api::limits::Limits;
 
@@ -10,7 +10,7 @@ pub struct Options {
     /// Resolve prefixes: names come with the namespace they belong to.
     pub namespaces: bool,
     pub emit: Emit,
-    /// The encoding, whatever the document declares.
+    /// The encoding, which overrides the document's declaration.
     pub encoding: Option<String>,
     /// Drop text that is only white space, unless `xml:space` says to keep it. It is held until that is known, up
     /// to [`Limits::max_text_bytes`].
@@ -18,6 +18,8 @@ pub struct Options {
     pub text: TextMode,
     /// Tell the sink where each event begins.
     pub positions: bool,
+    /// Tell the sink where each tag begins that it is asked about.
+    pub tag_positions: bool,
     pub roots: Roots,
     pub recover: Recover,
     /// Tell the sink of everything that is recovered.
@@ -30,8 +32,7 @@ impl Options {
     }
 }
 
-/// What is let through although XML does not allow it. Not in the document type declaration, but for characters
-/// that stand there as themselves.
+/// Errors to recover from. In the document type declaration, only characters that stand there as themselves are recovered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Recover {
     /// References to entities that are not declared: the names that HTML knows are replaced; others are skipped,
@@ -49,7 +50,7 @@ pub struct Recover {
 /// The most characters before an XML declaration.
 pub(crate) const MAX_LEADING: usize = 4096;
 
-/// What was recovered: the option that lets it through.
+/// A recovered error, named after the option that allows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recovered {
     Entities,
@@ -58,7 +59,7 @@ pub enum Recovered {
     LeadingWhitespace,
 }
 
-/// What becomes of a document type declaration.
+/// How a document type declaration is treated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DoctypePolicy {
     /// The internal subset is read. Nothing outside the document is ever opened.

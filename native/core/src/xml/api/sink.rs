@@ -1,22 +1,22 @@
-//! What a parser tells, and to whom.
+//! The sink: the interface that receives a parser's events.
 
 use crate::xml::api::attributes::Attributes;
 use crate::xml::api::options::Recovered;
 use crate::xml::input::position::Position;
 use crate::xml::names::table::NameId;
 
-/// What a sink did with an event.
+/// The answer of a sink to an event.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flow {
-    /// It has it.
-    Taken,
-    /// Not yet: `run` returns [`crate::xml::Status::Full`], and the next `run` tells the same event again,
-    /// unchanged and without scanning it again. Large values are copied across several calls this way.
-    Again,
+    /// The sink has handled the event.
+    Accepted,
+    /// The sink could not handle the event yet: `run` returns [`crate::xml::Status::Full`], and the next `run` passes the
+    /// same event again, unchanged and without scanning it again. Sinks copy large values in several calls this way.
+    Retry,
 }
 
-/// What a sink wants to be told of an element. Whatever it is not told is checked all the same.
+/// The events of an element that a sink wants. All other content is validated, then discarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interest {
     /// Its tags and all that is in it.
@@ -25,21 +25,25 @@ pub enum Interest {
     Within(u64),
     /// Neither its tags nor anything in it.
     Nothing,
+    /// Its tags, and of the elements in it what it wants of each, in this context. As the answer about a name, the sink is asked
+    /// again with the attributes: see [`Sink::tag`].
+    Tags(u64),
 }
 
 /// Receives the events of a document, in document order.
 ///
 /// Everything borrowed is valid during the call only.
 pub trait Sink {
-    /// Whether it may want less than everything: only then it is asked for its interest.
+    /// Whether the sink may want less than everything: `interest` is called only then.
     const SELECTS: bool = false;
 
-    /// Where the next event begins. Called before each event, and only with `Options::positions`.
+    /// Where the next event begins. Called before each event with `Options::positions`, and before each `tag` with
+    /// `Options::tag_positions`.
     fn position(&mut self, _position: Position) {}
 
-    /// What it wants to be told of an element of this name. The context is what it answered about the element
-    /// around it, 0 for root elements: in the same one, of the same name, it always wants the same. Asked before
-    /// the start tag is told, perhaps more than once, or not again where it was asked before.
+    /// The interest in an element of this name. The context is the answer about the parent element, 0 for root elements. In the
+    /// same context, the answer for the same name must always be the same. Called before `start_element`, perhaps more than
+    /// once, or not again where it was called before.
     fn interest(&mut self, _name: &Name<'_>, _context: u64) -> Interest {
         Interest::All
     }
@@ -49,6 +53,26 @@ pub trait Sink {
     /// A start tag. An empty-element tag is a start and an end.
     fn start_element(&mut self, name: Name<'_>, attributes: &Attributes<'_>) -> Flow;
 
+    /// A start tag whose name was answered with [`Interest::Tags`] of this context. Returns the interest in the element: it is
+    /// told that it ends unless this is `Within` or `Nothing`. `None` is [`Flow::Retry`]. `start_element` is not called for it.
+    fn tag(
+        &mut self,
+        name: Name<'_>,
+        attributes: &Attributes<'_>,
+        _context: u64,
+    ) -> Option<Interest> {
+        match self.start_element(name, attributes) {
+            Flow::Accepted => Some(Interest::All),
+            Flow::Retry => None,
+        }
+    }
+
+    /// Some bits of every context, and what they are from now on, but in that of root elements. Asked for after each `tag` and
+    /// after the end of each element that is told.
+    fn marks(&self) -> (u64, u64) {
+        (0, 0)
+    }
+
     fn end_element(&mut self, name: Name<'_>) -> Flow;
 
     /// Text, never empty: at most [`crate::xml::TEXT_PIECE`] bytes unless texts are joined.
@@ -56,28 +80,28 @@ pub trait Sink {
 
     /// A CDATA section, in pieces unless texts are joined; an empty section is one empty piece.
     fn cdata(&mut self, _text: &str) -> Flow {
-        Flow::Taken
+        Flow::Accepted
     }
 
     fn comment(&mut self, _text: &str) -> Flow {
-        Flow::Taken
+        Flow::Accepted
     }
 
     fn processing_instruction(&mut self, _target: &str, _data: &str) -> Flow {
-        Flow::Taken
+        Flow::Accepted
     }
 
     fn doctype(&mut self, _doctype: &Doctype<'_>) -> Flow {
-        Flow::Taken
+        Flow::Accepted
     }
 
     /// A reference in content whose replacement text is not in the document.
     fn skipped_entity(&mut self, _name: &str) -> Flow {
-        Flow::Taken
+        Flow::Accepted
     }
 
-    /// Something that XML does not allow was let through: what was written, and in which line and column, from
-    /// 1. Told with `Options::report_recovered` only, and when the sink is not full.
+    /// An error was recovered: its kind, the text as written, and its line and column, from 1. Called with
+    /// `Options::report_recovered` only, and when the sink is not full.
     fn recovered(&mut self, _what: Recovered, _written: &str, _place: (u64, u64)) {}
 
     fn end_document(&mut self) -> Flow;
@@ -86,6 +110,32 @@ pub trait Sink {
     /// follow one that filled the sink: at most the end of an empty element.
     fn is_full(&self) -> bool {
         false
+    }
+}
+
+/// Takes events and keeps nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ignore;
+
+impl Sink for Ignore {
+    fn start_document(&mut self, _prolog: &Prolog<'_>) -> Flow {
+        Flow::Accepted
+    }
+
+    fn start_element(&mut self, _name: Name<'_>, _attributes: &Attributes<'_>) -> Flow {
+        Flow::Accepted
+    }
+
+    fn end_element(&mut self, _name: Name<'_>) -> Flow {
+        Flow::Accepted
+    }
+
+    fn characters(&mut self, _text: &str) -> Flow {
+        Flow::Accepted
+    }
+
+    fn end_document(&mut self) -> Flow {
+        Flow::Accepted
     }
 }
 
@@ -103,7 +153,7 @@ pub struct Doctype<'a> {
     pub name: &'a str,
     pub public_id: Option<&'a str>,
     pub system_id: Option<&'a str>,
-    /// What stands between the brackets, as written.
+    /// The text between the brackets, as written.
     pub internal_subset: Option<&'a str>,
 }
 
@@ -123,11 +173,11 @@ pub struct Name<'a> {
 impl<'a> Name<'a> {
     /// One of a document that is read without namespaces.
     #[inline(always)]
-    pub(crate) fn plain(qualified: &'a str, id: NameId) -> Name<'a> {
+    pub(crate) fn without_namespace(qualified: &'a str, id: Option<NameId>) -> Name<'a> {
         Name {
             qualified,
             local: qualified,
-            id: Some(id),
+            id,
             namespace: None,
         }
     }

@@ -1,15 +1,15 @@
-//! What entities and defaults may add to a document: the ledger against amplification.
+//! Limits the bytes that entities and default values add to a document (amplification).
 
 use crate::xml::api::error::ExceededLimit;
 use crate::xml::api::limits::Limits;
 
-/// The ledger of one document.
+/// The bytes that were added to one document, and their limits.
 ///
 /// Expanding fails when the bytes that came from entities, parameter entities and defaulted
 /// attributes exceed both `max_entity_bytes` and `max_amplification` times the input consumed up to
 /// the reference: small documents may use what they declare freely, large ones in proportion.
 #[derive(Clone, Debug)]
-pub struct Expansions {
+pub struct Amplification {
     max_entity_bytes: u64,
     max_amplification: u64,
     max_entity_expansions: u64,
@@ -17,10 +17,10 @@ pub struct Expansions {
     count: u64,
 }
 
-impl Expansions {
-    /// A ledger in which nothing has been expanded.
-    pub fn new(limits: &Limits) -> Expansions {
-        Expansions {
+impl Amplification {
+    /// For a document in which nothing was expanded yet.
+    pub fn new(limits: &Limits) -> Amplification {
+        Amplification {
             max_entity_bytes: limits.max_entity_bytes,
             max_amplification: limits.max_amplification,
             max_entity_expansions: limits.max_entity_expansions,
@@ -71,8 +71,8 @@ impl Expansions {
 mod tests {
     use super::*;
 
-    fn ledger(max_entity_expansions: u64) -> Expansions {
-        Expansions::new(&Limits {
+    fn amplification(max_entity_expansions: u64) -> Amplification {
+        Amplification::new(&Limits {
             max_entity_bytes: 1000,
             max_amplification: 10,
             max_entity_expansions,
@@ -82,10 +82,10 @@ mod tests {
 
     #[test]
     fn both_bounds_must_be_exceeded() {
-        let mut ledger = ledger(100);
-        assert_eq!(ledger.expand(1000, 1), Ok(()));
-        assert_eq!(ledger.expand(1, 101), Ok(()));
-        let hit = ledger.add(10, 101);
+        let mut amplification = amplification(100);
+        assert_eq!(amplification.expand(1000, 1), Ok(()));
+        assert_eq!(amplification.expand(1, 101), Ok(()));
+        let hit = amplification.add(10, 101);
         assert_eq!(
             hit,
             Err(ExceededLimit {
@@ -98,15 +98,15 @@ mod tests {
 
     #[test]
     fn references_are_counted_even_when_they_stand_for_nothing() {
-        let mut ledger = ledger(2);
-        assert_eq!(ledger.expand(0, 1), Ok(()));
-        assert_eq!(ledger.add(0, 1), Ok(()));
-        assert_eq!(ledger.expand(0, 1), Ok(()));
+        let mut amplification = amplification(2);
+        assert_eq!(amplification.expand(0, 1), Ok(()));
+        assert_eq!(amplification.add(0, 1), Ok(()));
+        assert_eq!(amplification.expand(0, 1), Ok(()));
         let hit = ExceededLimit {
             name: "max_entity_expansions",
             value: 2,
             seen: 3,
         };
-        assert_eq!(ledger.expand(0, 1), Err(hit));
+        assert_eq!(amplification.expand(0, 1), Err(hit));
     }
 }

@@ -34,7 +34,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// What is left of the declaration's room.
+    /// The rest of the text that the declaration may have.
     pub fn rest(&self) -> &'a [u8] {
         &self.text[self.at.min(self.end)..self.end]
     }
@@ -157,7 +157,7 @@ impl<'a> Cursor<'a> {
         Ok(name)
     }
 
-    /// What stands between two equal quotes.
+    /// The text between two equal quotes.
     pub fn quoted(&mut self, rule: &'static str) -> Result<Range<usize>, Fault> {
         let Some(quote @ (b'"' | b'\'')) = self.peek() else {
             return Err(self.unexpected(rule));
@@ -206,6 +206,10 @@ impl<'a> Cursor<'a> {
 
     /// The identifiers after SYSTEM or PUBLIC, if one of the two comes next. Only a notation may
     /// leave out the system identifier of a public one.
+    ///
+    /// ```text
+    /// ExternalID ::= 'SYSTEM' S SystemLiteral | 'PUBLIC' S PubidLiteral S SystemLiteral      (XML 1.0, 4.2.2)
+    /// ```
     pub fn external_id(&mut self, notation: bool) -> Result<Option<ExternalId>, Fault> {
         const SPACE: &str = "white space belongs before an identifier";
         const SYSTEM: &str = "a quoted system identifier belongs here";

@@ -12,6 +12,11 @@ const PARTICLE: &str = "an element name or a group in parentheses belongs here";
 const NONE_YET: u8 = 0;
 
 /// Reads what follows `<!ELEMENT`. `groups` is scratch memory.
+///
+/// ```text
+/// elementdecl ::= '<!ELEMENT' S Name S contentspec S? '>'      (XML 1.0, 3.2)
+/// contentspec ::= 'EMPTY' | 'ANY' | Mixed | children
+/// ```
 pub(super) fn declaration(cursor: &mut Cursor, groups: &mut ChargedVec<u8>) -> Result<(), Fault> {
     cursor.space("white space belongs before the name of the element")?;
     cursor.qname("the name of an element belongs here")?;
@@ -28,6 +33,9 @@ pub(super) fn declaration(cursor: &mut Cursor, groups: &mut ChargedVec<u8>) -> R
     cursor.close()
 }
 
+/// ```text
+/// Mixed ::= '(' S? '#PCDATA' (S? '|' S? Name)* S? ')*' | '(' S? '#PCDATA' S? ')'      (XML 1.0, 3.2.2)
+/// ```
 fn mixed(cursor: &mut Cursor) -> Result<(), Fault> {
     const NEXT: &str = "'|' or ')' belongs here in mixed content";
     let mut names = false;
@@ -51,6 +59,13 @@ fn mixed(cursor: &mut Cursor) -> Result<(), Fault> {
 
 /// Reads the rest of a group whose parenthesis is open, to any depth, with a stack of our own: one
 /// byte for each open group, the separator that it uses.
+///
+/// ```text
+/// children ::= (choice | seq) ('?' | '*' | '+')?      (XML 1.0, 3.2.1)
+/// cp       ::= (Name | choice | seq) ('?' | '*' | '+')?
+/// choice   ::= '(' S? cp ( S? '|' S? cp )+ S? ')'
+/// seq      ::= '(' S? cp ( S? ',' S? cp )* S? ')'
+/// ```
 fn children(cursor: &mut Cursor, groups: &mut ChargedVec<u8>) -> Result<(), Fault> {
     groups.clear();
     open(cursor, groups)?;

@@ -24,6 +24,11 @@ pub(super) enum Content {
 
 /// Reads what follows `<!ENTITY`. The replacement text of an internal entity is appended to `out`.
 /// `line_ends`: whether the text has line ends that are not yet normalised.
+///
+/// ```text
+/// GEDecl ::= '<!ENTITY' S Name S (EntityValue | (ExternalID NDataDecl?)) S? '>'      (XML 1.0, 4.2)
+/// PEDecl ::= '<!ENTITY' S '%' S Name S (EntityValue | ExternalID) S? '>'
+/// ```
 pub(super) fn declaration(
     cursor: &mut Cursor,
     line_ends: bool,
@@ -31,7 +36,7 @@ pub(super) fn declaration(
 ) -> Result<EntityDeclaration, Fault> {
     const NAME: &str = "the name of an entity belongs here";
     cursor.space("white space belongs before the name of the entity")?;
-    // A '%' that starts a reference is told apart by what follows it.
+    // The character after a '%' decides whether it starts a reference.
     let parameter = cursor.peek() == Some(b'%') && name_len(&cursor.rest()[1..]) == 0;
     if parameter {
         cursor.at += 1;
@@ -75,6 +80,10 @@ fn unparsed(cursor: &mut Cursor, parameter: bool) -> Result<bool, Fault> {
 
 /// Appends the replacement text of a literal: character references are replaced, references to
 /// general entities stay, and none to parameter entities may stand in the internal subset.
+///
+/// ```text
+/// EntityValue ::= '"' ([^%&"] | PEReference | Reference)* '"' | "'" ([^%&'] | PEReference | Reference)* "'"      (XML 1.0, 2.3)
+/// ```
 fn replacement_text(
     cursor: &Cursor,
     literal: Range<usize>,

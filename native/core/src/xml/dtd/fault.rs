@@ -1,4 +1,4 @@
-//! What can be wrong with a declaration, and where.
+//! Errors in declarations, with their offsets.
 
 use crate::arena::account::Refusal;
 use crate::xml::api::error::ExceededLimit;
@@ -8,7 +8,7 @@ use crate::xml::api::error::ExceededLimit;
 pub struct Fault {
     /// Offset in bytes into the text that was read.
     pub offset: usize,
-    /// What is wrong there.
+    /// The error.
     pub reason: Reason,
 }
 

@@ -1,4 +1,4 @@
-//! What a document type declaration says before its internal subset.
+//! The head of a document type declaration: the part before its internal subset.
 
 use crate::xml::dtd::Rules;
 use crate::xml::dtd::cursor::Cursor;

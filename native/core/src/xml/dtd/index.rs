@@ -1,4 +1,4 @@
-//! Finding declarations by name, whatever names an attacker chooses.
+//! Finds declarations by name, at a cost that does not depend on the names an attacker chooses.
 
 use crate::arena::account::{Account, Refusal};
 use crate::arena::charged_vec::ChargedVec;
@@ -14,7 +14,7 @@ struct Slot {
 }
 
 /// A hash table with random keys from names to the numbers of declarations. It does not hold the
-/// names: whoever asks compares.
+/// names: the caller compares.
 #[derive(Debug)]
 pub(super) struct NameIndex {
     slots: ChargedVec<Slot>,

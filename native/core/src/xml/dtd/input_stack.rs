@@ -9,24 +9,24 @@ use crate::xml::dtd::{Dtd, EntityId};
 
 /// A parameter entity whose replacement text is being read.
 #[derive(Clone, Copy, Debug)]
-struct Open {
+struct OpenEntity {
     entity: EntityId,
     at: usize,
 }
 
 /// The texts being read, one within the other.
 #[derive(Debug)]
-pub(super) struct Sources {
+pub(super) struct InputStack {
     /// Place in the subset.
     at: usize,
-    open: ChargedVec<Open>,
+    open: ChargedVec<OpenEntity>,
     /// Where the reference stands in the subset that the open entities come from.
     reference: usize,
 }
 
-impl Sources {
-    pub fn new(account: &Arc<Account>) -> Sources {
-        Sources {
+impl InputStack {
+    pub fn new(account: &Arc<Account>) -> InputStack {
+        InputStack {
             at: 0,
             open: ChargedVec::new(account),
             reference: 0,
@@ -67,7 +67,7 @@ impl Sources {
         self.open.reserve(1)
     }
 
-    /// Goes on with the replacement text of `entity`, referred to at `reference` in the current text.
+    /// Continues with the replacement text of `entity`, referred to at `reference` in the current text.
     pub fn enter(
         &mut self,
         entity: EntityId,
@@ -90,7 +90,7 @@ impl Sources {
             self.reference = reference;
         }
         self.open
-            .push(Open { entity, at: 0 })
+            .push(OpenEntity { entity, at: 0 })
             .map_err(|refusal| Reason::Refused(refusal).at(reference))
     }
 

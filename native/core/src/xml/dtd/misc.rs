@@ -73,7 +73,7 @@ pub(super) fn copy(
     Ok(start..out.len())
 }
 
-/// What is left of a public identifier: no space at its ends, one for any white space between.
+/// Normalises a public identifier: no space at its ends, one space for any white space between.
 pub(super) fn normalise_public_id(id: &mut [u8]) -> usize {
     for byte in id.iter_mut() {
         if matches!(byte, b'\n' | b'\r') {
@@ -83,7 +83,7 @@ pub(super) fn normalise_public_id(id: &mut [u8]) -> usize {
     crate::xml::dtd::value::tokenize(id)
 }
 
-/// What is wrong with a text that starts no declaration.
+/// The error of a text that starts no declaration.
 pub(super) fn misplaced(text: &[u8]) -> &'static str {
     if text.starts_with(b"<![") {
         "a conditional section is not allowed in the internal subset"

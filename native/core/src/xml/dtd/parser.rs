@@ -1,25 +1,28 @@
 //! Reading the internal subset, one bounded step at a time.
 
-use crate::arena::account::{Account, Refusal};
+mod attlist;
+mod attributes;
+
+use crate::arena::account::Account;
 use crate::arena::charged_vec::ChargedVec;
 use crate::sync::Arc;
 use crate::xml::api::error::ExceededLimit;
 use crate::xml::api::limits::Limits;
-use crate::xml::dtd::amplification::Expansions;
+use crate::xml::dtd::amplification::Amplification;
 use crate::xml::dtd::cursor::Cursor;
 use crate::xml::dtd::fault::{Fault, Reason, malformed};
-use crate::xml::dtd::input_stack::Sources;
+use crate::xml::dtd::input_stack::InputStack;
 use crate::xml::dtd::misc::{comment, copy, instruction, misplaced, normalise_public_id};
-use crate::xml::dtd::value::{AttributeValue, ValueContext, tokenize};
+use crate::xml::dtd::value::AttributeValue;
 use crate::xml::dtd::{Content, Dtd, DtdOptions, ElementId, EntityId, Rules};
-use crate::xml::dtd::{attlist, element, entity};
+use crate::xml::dtd::{element, entity};
 use crate::xml::syntax::chars::is_space;
 use std::ops::Range;
 
-/// White space and expanded bytes that one step looks at.
+/// The number of bytes of white space, or of expanded text, that one step reads.
 const STEP_BYTES: usize = 16 * 1024;
 
-/// What one step came to.
+/// The result of one step.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Step<'a> {
     /// There is more to do.
@@ -30,19 +33,19 @@ pub enum Step<'a> {
     Instruction {
         /// Its target.
         target: &'a [u8],
-        /// What follows the target and white space, line ends normalised.
+        /// The text after the target and white space, line ends normalised.
         data: &'a [u8],
     },
     /// The subset has been read up to the `]` that ends it.
     Done,
 }
 
-/// A step that has been made; texts are in the scratch memory.
+/// A step that was made. Its texts are in the scratch memory.
 #[derive(Clone, Copy, Debug)]
 enum Made {
     Nothing,
     Comment,
-    /// The first so many bytes are the target.
+    /// The number of bytes of the target, which come first.
     Instruction(usize),
     End,
 }
@@ -67,7 +70,7 @@ pub struct DtdParser {
     dtd: Dtd,
     rules: Rules,
     state: State,
-    sources: Sources,
+    input_stack: InputStack,
     entities: u64,
     work: u64,
     scratch: ChargedVec<u8>,
@@ -82,7 +85,7 @@ impl DtdParser {
             dtd: Dtd::empty(account, options.standalone, options.external_subset),
             rules: Rules { limits, options },
             state: State::Between,
-            sources: Sources::new(account),
+            input_stack: InputStack::new(account),
             entities: 0,
             work: 0,
             scratch: ChargedVec::new(account),
@@ -95,15 +98,19 @@ impl DtdParser {
     /// white space or of a default value.
     ///
     /// `subset` is what follows the `[`, the same text each time, known to be UTF-8, with the `]` that
-    /// [`crate::xml::dtd::Extent`] finds. Called with less, it reads what there is and then says that it is truncated.
+    /// [`crate::xml::dtd::SubsetEnd`] finds. Called with less, it reads what there is and then says that it is truncated.
     ///
     /// A fault's offset is one into the subset; what is wrong in a parameter entity is found at the
     /// reference that led there.
-    pub fn step(&mut self, subset: &[u8], expansions: &mut Expansions) -> Result<Step<'_>, Fault> {
+    pub fn step(
+        &mut self,
+        subset: &[u8],
+        amplification: &mut Amplification,
+    ) -> Result<Step<'_>, Fault> {
         let made = match self.state {
-            State::Between => self.between(subset, expansions),
+            State::Between => self.between(subset, amplification),
             State::AttributeList { start, element } => self.definition(subset, start, element),
-            State::Default { .. } => self.default_value(subset, expansions),
+            State::Default { .. } => self.default_value(subset, amplification),
         };
         match made {
             Ok(Made::Nothing) => Ok(Step::More),
@@ -113,9 +120,9 @@ impl DtdParser {
                 Ok(Step::Instruction { target, data })
             }
             Ok(Made::End) => Ok(Step::Done),
-            Err(fault) if self.sources.in_subset() => Err(fault),
+            Err(fault) if self.input_stack.in_subset() => Err(fault),
             Err(fault) => Err(Fault {
-                offset: self.sources.offset(),
+                offset: self.input_stack.offset(),
                 reason: match fault.reason {
                     Reason::Truncated => Reason::Malformed(
                         "the replacement text of a parameter entity ends inside a declaration",
@@ -133,23 +140,23 @@ impl DtdParser {
 
     /// How much of the subset has been read: after [`Step::Done`], the offset of the `]`.
     pub fn offset(&self) -> usize {
-        self.sources.offset()
+        self.input_stack.offset()
     }
 
-    /// What has been declared; complete after [`Step::Done`].
+    /// The declarations that were read; complete after [`Step::Done`].
     pub fn into_dtd(self) -> Dtd {
         self.dtd
     }
 
-    fn between(&mut self, subset: &[u8], expansions: &mut Expansions) -> Result<Made, Fault> {
-        let (text, at) = self.sources.current(&self.dtd, subset);
+    fn between(&mut self, subset: &[u8], amplification: &mut Amplification) -> Result<Made, Fault> {
+        let (text, at) = self.input_stack.current(&self.dtd, subset);
         let Some(&first) = text.get(at) else {
-            if self.sources.leave() {
+            if self.input_stack.leave() {
                 return Ok(Made::Nothing);
             }
             return Err(Reason::Truncated.at(at));
         };
-        if first == b']' && self.sources.in_subset() {
+        if first == b']' && self.input_stack.in_subset() {
             return Ok(Made::End);
         }
         if is_space(first) {
@@ -161,16 +168,16 @@ impl DtdParser {
         let mut cursor = Cursor::new(text, at, at, &self.rules);
         self.scratch.clear();
         if cursor.eat(b"%")? {
-            return self.parameter_reference(subset, expansions);
+            return self.parameter_reference(subset, amplification);
         }
         let made = if cursor.eat(b"<?")? {
             Made::Instruction(instruction(
                 &mut cursor,
-                self.sources.in_subset(),
+                self.input_stack.in_subset(),
                 &mut self.scratch,
             )?)
         } else if cursor.eat(b"<!--")? {
-            comment(&mut cursor, self.sources.in_subset(), &mut self.scratch)?;
+            comment(&mut cursor, self.input_stack.in_subset(), &mut self.scratch)?;
             Made::Comment
         } else if cursor.eat(b"<!ELEMENT")? {
             element::declaration(&mut cursor, &mut self.scratch)?;
@@ -188,31 +195,34 @@ impl DtdParser {
         Ok(self.made(at, end, made))
     }
 
-    /// Goes on at `end` in the current text.
+    /// Moves to `end` in the current text.
     fn made(&mut self, start: usize, end: usize, made: Made) -> Made {
         self.work += (end - start) as u64;
-        self.sources.move_to(end);
+        self.input_stack.move_to(end);
         made
     }
 
+    /// ```text
+    /// PEReference ::= '%' Name ';'      (XML 1.0, 4.1)
+    /// ```
     fn parameter_reference(
         &mut self,
         subset: &[u8],
-        expansions: &mut Expansions,
+        amplification: &mut Amplification,
     ) -> Result<Made, Fault> {
-        let (text, at) = self.sources.current(&self.dtd, subset);
+        let (text, at) = self.input_stack.current(&self.dtd, subset);
         let mut cursor = Cursor::new(text, at, at + 1, &self.rules);
         let name = cursor.ncname("the name of a parameter entity belongs here")?;
         cursor.expect(b";", "a parameter entity reference ends with ';'")?;
         let end = cursor.at;
         let found = self.dtd.find_entity(&self.dtd.parameter, &text[name]);
-        self.sources
+        self.input_stack
             .reserve()
             .map_err(|refusal| Reason::Refused(refusal).at(at))?;
         self.made(at, end, Made::Nothing);
         self.dtd.open_ended = true;
         let standalone = self.rules.options.standalone;
-        let must_be_declared = standalone && self.sources.in_subset();
+        let must_be_declared = standalone && self.input_stack.in_subset();
         let Some(id) = found else {
             if must_be_declared {
                 return Err(malformed(
@@ -232,10 +242,10 @@ impl DtdParser {
         }
         match entity.content {
             Content::Internal(text) => {
-                let consumed = self.rules.options.consumed + self.sources.offset() as u64;
-                self.sources
+                let consumed = self.rules.options.consumed + self.input_stack.offset() as u64;
+                self.input_stack
                     .enter(EntityId(id), at, self.rules.limits.max_entity_depth)?;
-                expansions
+                amplification
                     .expand((text.end - text.start) as u64, consumed)
                     .map_err(|hit| Reason::Limit(hit).at(at))?;
             }
@@ -245,7 +255,7 @@ impl DtdParser {
     }
 
     fn entity(&mut self, subset: &[u8]) -> Result<Made, Fault> {
-        let (text, at) = self.sources.current(&self.dtd, subset);
+        let (text, at) = self.input_stack.current(&self.dtd, subset);
         let refused = |refusal| Reason::Refused(refusal).at(at);
         // Counted once it is declared: refused, this declaration is read again.
         let seen = self.entities + 1;
@@ -259,7 +269,7 @@ impl DtdParser {
             return Err(Reason::Limit(hit).at(at));
         }
         let mut cursor = Cursor::new(text, at, at + b"<!ENTITY".len(), &self.rules);
-        let in_subset = self.sources.in_subset();
+        let in_subset = self.input_stack.in_subset();
         self.value.clear();
         let declaration = entity::declaration(&mut cursor, in_subset, &mut self.value)?;
         let end = cursor.at;
@@ -277,10 +287,13 @@ impl DtdParser {
         Ok(self.made(at, end, Made::Nothing))
     }
 
+    /// ```text
+    /// NotationDecl ::= '<!NOTATION' S Name S (ExternalID | PublicID) S? '>'      (XML 1.0, 4.7)
+    /// ```
     fn notation(&mut self, subset: &[u8]) -> Result<Made, Fault> {
         const SPACE: &str = "white space belongs after the name of the notation";
         const IDENTIFIER: &str = "SYSTEM or PUBLIC belongs here";
-        let (text, at) = self.sources.current(&self.dtd, subset);
+        let (text, at) = self.input_stack.current(&self.dtd, subset);
         let refused = |refusal| Reason::Refused(refusal).at(at);
         let mut cursor = Cursor::new(text, at, at + b"<!NOTATION".len(), &self.rules);
         cursor.space("white space belongs before the name of the notation")?;
@@ -291,7 +304,7 @@ impl DtdParser {
         };
         cursor.close()?;
         let end = cursor.at;
-        let line_ends = self.sources.in_subset();
+        let line_ends = self.input_stack.in_subset();
         let out = &mut self.scratch;
         let mut keep = |range: Range<usize>| copy(text, range, line_ends, out);
         let name = keep(name)?;
@@ -306,111 +319,5 @@ impl DtdParser {
             .declare_notation(part(name), public.map(part), system.map(part))
             .map_err(refused)?;
         Ok(self.made(at, end, Made::Nothing))
-    }
-
-    fn attribute_list(&mut self, subset: &[u8]) -> Result<Made, Fault> {
-        let (text, at) = self.sources.current(&self.dtd, subset);
-        let refused = |refusal| Reason::Refused(refusal).at(at);
-        let mut cursor = Cursor::new(text, at, at + b"<!ATTLIST".len(), &self.rules);
-        let name = attlist::element(&mut cursor)?;
-        let end = cursor.at;
-        self.scratch
-            .extend_from_slice(&text[name])
-            .map_err(refused)?;
-        let element = self.dtd.declare_element(&self.scratch).map_err(refused)?;
-        self.state = State::AttributeList { start: at, element };
-        Ok(self.made(at, end, Made::Nothing))
-    }
-
-    fn definition(
-        &mut self,
-        subset: &[u8],
-        start: usize,
-        element: ElementId,
-    ) -> Result<Made, Fault> {
-        let (text, at) = self.sources.current(&self.dtd, subset);
-        let refused = |refusal| Reason::Refused(refusal).at(at);
-        let mut cursor = Cursor::new(text, start, at, &self.rules);
-        let definition = attlist::definition(&mut cursor)?;
-        let end = cursor.at;
-        let Some(definition) = definition else {
-            self.state = State::Between;
-            return Ok(self.made(at, end, Made::Nothing));
-        };
-        self.scratch.clear();
-        self.scratch
-            .extend_from_slice(&text[definition.name])
-            .map_err(refused)?;
-        let tokenized = definition.tokenized;
-        match definition.default {
-            Some(literal) => {
-                self.value.clear();
-                self.default.start(literal);
-                self.state = State::Default {
-                    start,
-                    element,
-                    tokenized,
-                };
-            }
-            None => self.declare(element, tokenized, false).map_err(refused)?,
-        }
-        Ok(self.made(at, end, Made::Nothing))
-    }
-
-    fn default_value(&mut self, subset: &[u8], expansions: &mut Expansions) -> Result<Made, Fault> {
-        let State::Default {
-            start,
-            element,
-            tokenized,
-        } = self.state
-        else {
-            return Ok(Made::Nothing);
-        };
-        let (text, at) = self.sources.current(&self.dtd, subset);
-        let options = &self.rules.options;
-        let in_subset = self.sources.in_subset();
-        let context = ValueContext {
-            text,
-            line_ends: in_subset,
-            consumed: options.consumed + self.sources.offset() as u64,
-            namespaces: options.namespaces,
-            must_be_declared: in_subset && (options.standalone || !self.dtd.open_ended),
-            check_only: self.dtd.ignoring,
-            limits: &self.rules.limits,
-        };
-        let mut budget = STEP_BYTES;
-        let complete = self.default.advance(
-            &context,
-            &self.dtd,
-            expansions,
-            &mut self.value,
-            &mut budget,
-        )?;
-        self.work += (STEP_BYTES - budget) as u64;
-        if complete {
-            if tokenized {
-                let len = tokenize(&mut self.value);
-                self.value.truncate(len);
-            }
-            self.declare(element, tokenized, true)
-                .map_err(|refusal| Reason::Refused(refusal).at(at))?;
-            self.state = State::AttributeList { start, element };
-        }
-        Ok(Made::Nothing)
-    }
-
-    /// Declares the attribute whose name, and default value if there is one, have been read.
-    fn declare(
-        &mut self,
-        element: ElementId,
-        tokenized: bool,
-        default: bool,
-    ) -> Result<(), Refusal> {
-        if self.dtd.ignoring {
-            return Ok(());
-        }
-        let value = default.then_some(&self.value[..]);
-        self.dtd
-            .declare_attribute(element, &self.scratch, tokenized, value)
     }
 }

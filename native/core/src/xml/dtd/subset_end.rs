@@ -6,7 +6,7 @@
 /// Where they are not, it may stop early, late or never; the parser then finds the fault before the
 /// place where this search went wrong.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Extent {
+pub struct SubsetEnd {
     at: usize,
     within: Within,
 }
@@ -21,9 +21,9 @@ enum Within {
     Instruction,
 }
 
-impl Extent {
-    /// The offset of the `]`, or `None` if it has not arrived. `subset` is what follows the `[`: at each
-    /// call the same text, continued.
+impl SubsetEnd {
+    /// The offset of the `]`, or `None` if it has not arrived. `subset` is the text from the `[` on, of
+    /// which each call has more.
     pub fn scan(&mut self, subset: &[u8]) -> Option<usize> {
         loop {
             let rest = subset.get(self.at..)?;
@@ -89,10 +89,10 @@ mod tests {
             let text = format!("{subset}><a b=']'/>");
             let end = Some(subset.len() - 1);
             for step in 1..text.len() {
-                let mut extent = Extent::default();
+                let mut subset_end = SubsetEnd::default();
                 let found = (1..=text.len())
                     .filter(|cut| cut % step == 0 || *cut == text.len())
-                    .find_map(|cut| extent.scan(&text.as_bytes()[..cut]));
+                    .find_map(|cut| subset_end.scan(&text.as_bytes()[..cut]));
                 assert_eq!(found, end, "{text} in steps of {step}");
             }
         }
@@ -110,7 +110,11 @@ mod tests {
             "<!-",
             "<!ENTITY a ]",
         ] {
-            assert_eq!(Extent::default().scan(subset.as_bytes()), None, "{subset}");
+            assert_eq!(
+                SubsetEnd::default().scan(subset.as_bytes()),
+                None,
+                "{subset}"
+            );
         }
     }
 }

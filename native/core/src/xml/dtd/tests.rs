@@ -5,7 +5,7 @@ mod limits;
 mod references;
 
 use crate::xml::api::error::ExceededLimit;
-use crate::xml::dtd::amplification::Expansions;
+use crate::xml::dtd::amplification::Amplification;
 use crate::xml::dtd::*;
 
 const OPTIONS: DtdOptions = DtdOptions {
@@ -18,9 +18,9 @@ const OPTIONS: DtdOptions = DtdOptions {
 fn parse_with(limits: &Limits, options: DtdOptions, subset: &str) -> Result<Dtd, Fault> {
     let account = Account::root();
     let mut parser = DtdParser::new(&account, limits.clone(), options);
-    let mut expansions = Expansions::new(limits);
+    let mut amplification = Amplification::new(limits);
     let text = format!("{subset}]");
-    while parser.step(text.as_bytes(), &mut expansions)? != Step::Done {}
+    while parser.step(text.as_bytes(), &mut amplification)? != Step::Done {}
     assert_eq!(parser.offset(), subset.len());
     Ok(parser.into_dtd())
 }

@@ -5,13 +5,13 @@ use crate::arena::charged_vec::ChargedVec;
 use crate::sync::Arc;
 use crate::xml::api::error::ExceededLimit;
 use crate::xml::api::limits::Limits;
-use crate::xml::dtd::amplification::Expansions;
+use crate::xml::dtd::amplification::Amplification;
 use crate::xml::dtd::entity::{append, character_reference, entity_reference};
 use crate::xml::dtd::fault::{Fault, Reason, malformed};
 use crate::xml::dtd::{Dtd, EntityId, Lookup};
 use std::ops::Range;
 
-/// What is the same for every piece of one value.
+/// The settings that all pieces of one value share.
 #[derive(Debug)]
 pub(super) struct ValueContext<'a> {
     /// The text in which the literal stands.
@@ -30,7 +30,7 @@ pub(super) struct ValueContext<'a> {
 
 /// An entity whose replacement text is being read.
 #[derive(Clone, Copy, Debug)]
-struct Open {
+struct OpenEntity {
     entity: EntityId,
     at: usize,
 }
@@ -38,7 +38,7 @@ struct Open {
 /// An attribute value in the making.
 #[derive(Debug)]
 pub(super) struct AttributeValue {
-    open: ChargedVec<Open>,
+    open: ChargedVec<OpenEntity>,
     literal: Range<usize>,
     /// Where the reference stands in the literal that the open entities come from.
     reference: usize,
@@ -63,7 +63,7 @@ impl AttributeValue {
         &mut self,
         context: &ValueContext,
         dtd: &Dtd,
-        expansions: &mut Expansions,
+        amplification: &mut Amplification,
         out: &mut ChargedVec<u8>,
         budget: &mut usize,
     ) -> Result<bool, Fault> {
@@ -96,11 +96,11 @@ impl AttributeValue {
             let next = match text.get(at) {
                 None => at,
                 Some(b'&') if *budget > 0 => {
-                    // Costs more than a byte, whatever it stands for.
+                    // A reference costs more than a byte, even if its text is shorter.
                     *budget = budget.saturating_sub(64);
                     self.reference = fault_at;
                     self.set_place(at);
-                    self.refer(context, dtd, expansions, out, at)
+                    self.refer(context, dtd, amplification, out, at)
                         .map_err(|fault| Fault {
                             offset: fault_at,
                             ..fault
@@ -139,7 +139,7 @@ impl AttributeValue {
         &mut self,
         context: &ValueContext,
         dtd: &Dtd,
-        expansions: &mut Expansions,
+        amplification: &mut Amplification,
         out: &mut ChargedVec<u8>,
         at: usize,
     ) -> Result<(), Fault> {
@@ -214,12 +214,12 @@ impl AttributeValue {
         self.open
             .reserve(1)
             .map_err(|refusal| refused(refusal.into()))?;
-        expansions
+        amplification
             .expand(len, context.consumed)
             .map_err(|hit| refused(hit.into()))?;
         self.set_place(end);
         self.open
-            .push(Open { entity, at: 0 })
+            .push(OpenEntity { entity, at: 0 })
             .map_err(|refusal: Refusal| refused(refusal.into()))
     }
 
@@ -256,7 +256,7 @@ fn predefined(name: &[u8]) -> Option<u8> {
     }
 }
 
-/// What is left of `value` as a tokenized attribute: no space at its ends, one between two tokens.
+/// Normalises `value` as that of a tokenized attribute: no space at its ends, one space between two tokens.
 /// Only spaces count: other white space has become spaces, or came by reference and stays.
 pub(super) fn tokenize(value: &mut [u8]) -> usize {
     let mut len = 0;

@@ -3,7 +3,8 @@
 use crate::xml::encoding::EncodingError;
 use crate::xml::encoding::names::{self, CodePage};
 use encoding_rs::{
-    Encoding, ISO_2022_JP, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_874, WINDOWS_1252, WINDOWS_1254,
+    Encoding, ISO_2022_JP, KOI8_U, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_874, WINDOWS_1252,
+    WINDOWS_1254,
 };
 
 /// Longest part of an unknown name that an error repeats, in characters.
@@ -37,11 +38,11 @@ pub(super) enum Repertoire {
     CodePage(CodePage),
 }
 
-/// What bytes from 0x80 mean. The web reads ISO-8859-1, -9, -11 and US-ASCII as the Windows code
+/// The meaning of bytes from 0x80 on. The web reads ISO-8859-1, -9, -11 and US-ASCII as the Windows code
 /// pages that extend them, and so does `encoding_rs`; XML means what it says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Upper {
-    /// What the encoding's table says.
+    /// The encoding's own table.
     AsIs,
     /// 0x80 to 0x9F are control characters, the rest is as the table says.
     Controls,
@@ -101,6 +102,8 @@ impl Repertoire {
         match self {
             Repertoire::CodePage(page) => page.name(),
             Repertoire::Web { encoding, upper } => match upper {
+                // What the web calls KOI8-U has two letters of KOI8-RU: see `bin/xml-tables`.
+                Upper::AsIs if encoding == KOI8_U => "KOI8-RU",
                 Upper::AsIs => encoding.name(),
                 Upper::Nothing => "US-ASCII",
                 Upper::Controls if encoding == WINDOWS_1252 => "ISO-8859-1",
@@ -110,7 +113,7 @@ impl Repertoire {
         }
     }
 
-    /// What `byte` means, if the encoding assigns it.
+    /// The character of `byte`, if the encoding assigns one.
     pub(super) fn character(self, byte: u8) -> Option<char> {
         match self {
             _ if byte.is_ascii() => Some(char::from(byte)),

@@ -6,7 +6,7 @@ use crate::xml::encoding::charset::{ByteOrder, Charset};
 use crate::xml::encoding::declaration::{self, Declared, declared};
 use std::ops::Range;
 
-/// As many bytes as it can take to tell: a mark, and a declaration in UTF-16.
+/// The number of bytes that detection needs at most: a mark, and a declaration in UTF-16.
 pub(super) const PREFIX: usize = 4 + 2 * declaration::LIMIT;
 
 /// The first byte of the header of gzip (RFC 1952, section 2.3.1).
@@ -31,7 +31,7 @@ pub(super) enum Detection {
     },
 }
 
-/// What the first bytes alone give away.
+/// The findings from the first bytes alone.
 enum Signature {
     Marked(Charset, usize),
     /// A character of ASCII in UTF-16, without a mark.
@@ -40,8 +40,8 @@ enum Signature {
     Unremarkable,
 }
 
-/// Looks at the first bytes of a document, which are all of it when `complete`. `told` is the
-/// encoding that the caller named.
+/// Detects the encoding from the first bytes of a document, which are all of it if `complete`. `told` is the encoding that the
+/// caller named.
 /// `skips_leading`: white space may stand before the declaration.
 pub(super) fn detect(
     prefix: &[u8],
@@ -217,7 +217,7 @@ fn width(shown: Charset) -> usize {
     }
 }
 
-/// The first characters, one byte each; whatever is not ASCII becomes 0xFF.
+/// The first characters, one byte each; those that are not ASCII become 0xFF.
 fn narrow<'text>(
     raw: &'text [u8],
     shown: Charset,

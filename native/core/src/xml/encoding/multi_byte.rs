@@ -7,8 +7,8 @@
 //! raw, kept  |=======================================================|
 //! ```
 //!
-//! Pieces start between two characters, so that one of them decoded once more, byte by byte, tells
-//! where any of its text stood. That happens for positions only, which few documents are asked for.
+//! Pieces start between two characters, so that decoding one of them again, byte by byte, shows where any of its text
+//! stood. That happens for positions only, which few documents are asked for.
 
 use crate::arena::account::{Account, Refusal};
 use crate::arena::charged_vec::ChargedVec;
@@ -40,7 +40,7 @@ pub(super) struct MultiByte {
     start: u64,
     /// Bytes of the first piece's text that were discarded.
     discarded: usize,
-    /// What is in force where the next piece starts; `None` while a piece is open.
+    /// The escape sequence in force where the next piece starts; `None` while a piece is open.
     next: Option<Shift>,
 }
 
@@ -202,7 +202,7 @@ impl MultiByte {
     }
 }
 
-/// What is in force behind `raw`, given what was in force before; `None` inside a character.
+/// The escape sequence in force behind `raw`, given the one before; `None` inside a character.
 fn shift_at_end(before: Shift, raw: &[u8]) -> Option<Shift> {
     let (shift, since) = match memchr::memrchr(ESCAPE, raw) {
         Some(position) => match raw[position..] {

@@ -54,7 +54,7 @@ impl CodePage {
         self.name
     }
 
-    /// What a byte from 0x80 on means, if it is assigned.
+    /// The character of a byte from 0x80 on, if one is assigned.
     pub(super) fn character(self, byte: u8) -> Option<char> {
         let start = 4 * usize::from(byte.checked_sub(0x80)?);
         let digits = self.upper.get(start..start + 4)?;
@@ -126,6 +126,8 @@ mod tests {
             ("ISO_646.irv:1991", "US-ASCII"),
             ("cp367", "US-ASCII"),
             ("cp1252", "windows-1252"),
+            ("koi8_u", "KOI8-U"),
+            ("KOI8-RU", "KOI8-RU"),
             ("ISO-8859-9", "ISO-8859-9"),
             ("windows-1254", "windows-1254"),
             ("TIS-620", "ISO-8859-11"),
@@ -156,6 +158,9 @@ mod tests {
             ("IBM862", 0x80, Some('א')),
             ("IBM865", 0x9B, Some('ø')),
             ("IBM869", 0xA4, Some('Α')),
+            ("KOI8-U", 0xAE, Some('╝')),
+            ("KOI8-U", 0xBE, Some('╬')),
+            ("KOI8-U", 0xB4, Some('Є')),
             ("cp1125", 0xF2, Some('Ґ')),
             ("MacCyrillic", 0xFF, Some('€')),
             ("MacGreek", 0x81, Some('¹')),

@@ -123,7 +123,7 @@ fn encode(label: &str, text: &str) -> Option<Vec<u8>> {
         _ => {
             let encoding = Encoding::for_label(label.as_bytes()).unwrap();
             let (bytes, _, unmappable) = encoding.encode(text);
-            // What the code page of the web adds to the standard, and what it writes as a look-alike.
+            // Characters that the web's code page adds to the standard, and those that it replaces by a look-alike.
             let added = ["ISO-8859-9", "ISO-8859-11"].contains(&label)
                 && bytes.iter().any(|byte| (0x80..=0x9F).contains(byte));
             let (back, _) = encoding.decode_without_bom_handling(&bytes);

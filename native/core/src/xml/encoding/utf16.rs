@@ -54,7 +54,7 @@ pub(super) fn widest(decoder: &Decoder, bytes: usize) -> usize {
         .unwrap_or(usize::MAX)
 }
 
-/// Appends what `raw` means to `text`; says how many bytes were read, also on failure.
+/// Appends what `raw` means to `text`; returns how many bytes were read, also on failure.
 pub(super) fn convert(
     decoder: &mut Decoder,
     raw: &[u8],

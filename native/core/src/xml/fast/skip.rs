@@ -1,17 +1,17 @@
-//! The fast path over what the sink does not want: the same checks as everywhere, and nothing made of it.
+//! The fast path over content that the sink does not want: it is validated, then discarded.
 //!
-//! As in [`crate::xml::fast::tokens`], whatever is not plain is left to the scanner proper, from the start of its token.
+//! As in [`crate::xml::fast::tokens`], a token that is not plain is left to the scanner, from its start.
 
 use crate::xml::api::options::TextMode;
 use crate::xml::api::sink::{Interest, Sink};
 use crate::xml::fast::skip_loop::Stop;
 use crate::xml::scanner::Scanner;
-use crate::xml::scanner::interrupt::Halt;
+use crate::xml::scanner::interrupt::Interrupt;
 use crate::xml::simd::byte_search::text_end;
 use crate::xml::syntax::reference::{self, predefined};
 
-/// What a token costs that is not told, and each attribute and reference in it, in units of credit.
-pub(crate) const SKIM_COST: usize = 10;
+/// The cost of a skipped token, and of each attribute and reference in it, in units of credit.
+pub(crate) const SKIP_COST: usize = 10;
 
 impl<S: Sink> Scanner<'_, S> {
     /// Whether text is dropped as soon as it is checked. Joined it has a limit: then it is gathered.
@@ -22,49 +22,50 @@ impl<S: Sink> Scanner<'_, S> {
 
     /// Reads over plain tokens up to one that is not, or that is wanted.
     #[inline(never)]
-    pub fn skim_tokens(&mut self) -> Result<(), Halt> {
+    pub fn skip_tokens(&mut self) -> Result<(), Interrupt> {
         loop {
-            let asks = self.core.attention.asks();
+            let asks = self.core.interest_stack.asks();
             if self.core.credit == 0 || asks && self.sink.is_full() {
-                return Err(Halt::Full);
+                return Err(Interrupt::Full);
             }
-            let (at, stop) = crate::xml::fast::skip_loop::skim(self.text, self.at, self.core);
+            let (at, stop) = crate::xml::fast::skip_loop::skip_loop(self.text, self.at, self.core);
             self.at = at;
-            self.skimmed(1);
+            self.charge_skipped(1);
             if !self.stopped(&stop)? {
                 return Ok(());
             }
         }
     }
 
-    /// Goes on where reading over tokens stopped. False: what is there is not plain, or wanted.
+    /// Continues where skipping stopped. Returns false if the next token is not plain, or is wanted.
     ///
-    /// By reference: copied, it would be loaded wider than it was just stored, for which the processor waits.
+    /// By reference: a copy would be loaded wider than it was just stored, which is a store-forwarding stall.
     #[inline]
-    fn stopped(&mut self, stop: &Stop) -> Result<bool, Halt> {
+    fn stopped(&mut self, stop: &Stop) -> Result<bool, Interrupt> {
         match *stop {
             Stop::Asks(ref name) => {
-                let attention = &mut self.core.attention;
-                let answer = attention.wanted(self.sink, &name.of(self.text));
-                attention.answered(name.id, answer)?;
+                let interest_stack = &mut self.core.interest_stack;
+                let answer = interest_stack.wanted(self.sink, &name.of(self.text));
+                interest_stack.answered(name.id, answer)?;
                 Ok(true)
             }
-            Stop::Wanted => self.plain_wanted(),
-            Stop::Ends => self.plain_end_tag(),
-            Stop::NotPlain => Ok(false),
+            Stop::Wanted => self.fast_wanted(),
+            Stop::Tag(context) => self.fast_tag(context),
+            Stop::Ends => self.fast_end_tag(),
+            Stop::LeftToScanner => Ok(false),
             Stop::Refused(refusal) => Err(refusal.into()),
         }
     }
 
-    /// Pays for what was read over.
+    /// Charges skipped tokens.
     #[inline(always)]
-    pub fn skimmed(&mut self, count: usize) {
-        self.core.credit = self.core.credit.saturating_sub(count * SKIM_COST);
+    pub fn charge_skipped(&mut self, count: usize) {
+        self.core.credit = self.core.credit.saturating_sub(count * SKIP_COST);
     }
 
     /// Drops text up to markup. False: something else comes before that, or the text ends.
     #[inline]
-    pub fn skim_text(&mut self) -> Result<bool, Halt> {
+    pub fn skip_text(&mut self) -> Result<bool, Interrupt> {
         let text = self.text;
         let max_name = self.core.limits.max_name_bytes as usize;
         loop {
@@ -82,21 +83,23 @@ impl<S: Sink> Scanner<'_, S> {
                 _ => return Ok(false),
             };
             if self.core.credit == 0 {
-                return Err(Halt::Full);
+                return Err(Interrupt::Full);
             }
-            self.skimmed(1);
+            self.charge_skipped(1);
             self.at = next;
         }
     }
 
     /// The start tag at `at` is that of an element which is wanted. True: all of the element was read.
-    fn plain_wanted(&mut self) -> Result<bool, Halt> {
-        let floor = self.core.open.depth();
-        self.core.attention.decide(Interest::All, floor);
-        let read = self.plain_start_tag();
+    fn fast_wanted(&mut self) -> Result<bool, Interrupt> {
+        let floor = self.core.element_stack.depth();
+        self.core.interest_stack.decide(Interest::All, floor);
+        let read = self.fast_start_tag();
         // It was not plain, or not taken.
         if self.wants_all() {
-            self.core.attention.close(self.core.open.depth());
+            self.core
+                .interest_stack
+                .close(self.core.element_stack.depth());
         }
         Ok(read? && !self.wants_all())
     }

@@ -1,17 +1,17 @@
 //! The fast path: runs of plain tokens, each of them complete in the text at hand.
 //!
 //! Plain are tags without white space or references to normalise, with ASCII names and within every
-//! limit, and text without references to entities other than the predefined ones. That is most of most
-//! documents. Whatever else comes is left to the scanner proper, from the start of its token: nothing here
+//! limit, and text without references to entities other than the predefined ones. They are the
+//! larger part of most documents. The scanner proper reads every other token from its start: nothing here
 //! reports an error or waits for input.
+#![allow(unsafe_code)]
 
-use crate::xml::api::attributes::{AttributeSpan, Attributes, Source, Sources, Span};
-use crate::xml::api::limits::Limits;
+use crate::xml::api::attributes::{AttributeSpan, Attributes, Span, SpanBuffer, SpanBuffers};
 use crate::xml::api::sink::{Flow, Name, Sink};
-use crate::xml::names::element_stack::Open;
+use crate::xml::names::element_stack::OpenElement;
 use crate::xml::names::namespaces::Namespaces;
-use crate::xml::names::table::{KnownNames, NameId, Role};
-use crate::xml::scanner::interrupt::Halt;
+use crate::xml::names::table::{NameId, NameTable, Role};
+use crate::xml::scanner::interrupt::Interrupt;
 use crate::xml::scanner::markup::{CDATA, find};
 use crate::xml::scanner::state::State;
 use crate::xml::scanner::{ATTRIBUTE_COST, Scanner};
@@ -19,52 +19,24 @@ use crate::xml::simd::byte_search::{name_end, text_end, value_end};
 use crate::xml::syntax::byte_class::{self, SPACE, START};
 use crate::xml::syntax::utf8;
 
-/// With more attributes, duplicates are found by hashing.
-const MAX_ATTRIBUTES: u64 = 16;
-
-/// A longer tag is left to the scanner: one that the sink wants told again is read again from here.
-const MAX_TAG: u64 = 16 * 1024;
-
-/// What a plain tag may have.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct PlainLimits {
-    pub tag_bytes: usize,
-    pub name_bytes: usize,
-    pub value_bytes: usize,
-    attributes: usize,
-    pub all_attributes: usize,
-}
-
-impl PlainLimits {
-    pub fn new(limits: &Limits) -> PlainLimits {
-        PlainLimits {
-            tag_bytes: limits.max_token_bytes.min(MAX_TAG) as usize,
-            name_bytes: limits.max_name_bytes as usize,
-            value_bytes: limits.max_attribute_bytes as usize,
-            attributes: limits.max_attributes.min(MAX_ATTRIBUTES) as usize,
-            all_attributes: limits.max_attributes as usize,
-        }
-    }
-}
-
 /// A start tag that was read.
-struct StartTag {
-    id: Option<NameId>,
-    name_end: usize,
-    end: usize,
-    empty: bool,
+pub(super) struct StartTag {
+    pub id: Option<NameId>,
+    pub name_end: usize,
+    pub end: usize,
+    pub empty: bool,
 }
 
 impl<S: Sink> Scanner<'_, S> {
     /// Whether tokens may be read here: inside the root element, with nothing to look up or to place.
     #[inline]
-    fn may_be_plain(&self) -> bool {
+    fn allows_fast_path(&self) -> bool {
         let core = &*self.core;
         let options = &core.options;
         self.level == 0
             && core.run.text.is_empty()
             && core.run.only_space
-            && core.open.depth() > 0
+            && core.element_stack.depth() > 0
             && self.dtd.is_none()
             && !options.positions
             && !options.namespaces
@@ -72,12 +44,12 @@ impl<S: Sink> Scanner<'_, S> {
 
     /// Reads tokens up to one that is not plain, or outside of the root element.
     #[inline]
-    pub fn plain(&mut self) -> Result<(), Halt> {
-        while self.may_be_plain() {
+    pub fn fast_tokens(&mut self) -> Result<(), Interrupt> {
+        while self.allows_fast_path() {
             let wants_all = self.wants_all();
             match wants_all {
-                true => self.plain_tokens()?,
-                false if self.drops_text() => self.skim_tokens()?,
+                true => self.fast_token_loop()?,
+                false if self.drops_text() => self.skip_tokens()?,
                 false => {}
             }
             if self.wants_all() == wants_all {
@@ -89,18 +61,18 @@ impl<S: Sink> Scanner<'_, S> {
 
     /// The same as long as everything is wanted.
     #[inline(never)]
-    fn plain_tokens(&mut self) -> Result<(), Halt> {
+    fn fast_token_loop(&mut self) -> Result<(), Interrupt> {
         let text = self.text;
         loop {
             if self.core.credit == 0 || self.sink.is_full() {
-                return Err(Halt::Full);
+                return Err(Interrupt::Full);
             }
             let read = match text[self.at..] {
-                [b'<', b'/', ..] => self.plain_end_tag()? && self.wants_all(),
-                [b'<', b'!', ..] => self.plain_cdata()?,
+                [b'<', b'/', ..] => self.fast_end_tag()? && self.wants_all(),
+                [b'<', b'!', ..] => self.fast_cdata()?,
                 [b'<', b'?', ..] | [b'<'] | [] => false,
-                [b'<', ..] => self.plain_start_tag()?,
-                _ => self.plain_text()?,
+                [b'<', ..] => self.fast_start_tag()?,
+                _ => self.fast_text()?,
             };
             if !read {
                 return Ok(());
@@ -109,7 +81,7 @@ impl<S: Sink> Scanner<'_, S> {
     }
 
     #[inline]
-    fn plain_text(&mut self) -> Result<bool, Halt> {
+    fn fast_text(&mut self) -> Result<bool, Interrupt> {
         let end = text_end(self.text, self.at);
         match self.text[end..] {
             [b'<', next, ..] if !matches!(next, b'!' | b'?') => {}
@@ -121,15 +93,16 @@ impl<S: Sink> Scanner<'_, S> {
             return Ok(false);
         }
         if !(self.core.skips_space() && byte_class::are(text, SPACE)) {
-            let flow = self.sink.characters(utf8::text(text));
-            self.told(flow)?;
+            // SAFETY: a part of validated text, cut beside ASCII characters.
+            let flow = self.sink.characters(unsafe { utf8::text(text) });
+            self.charge_event(flow)?;
         }
         self.at = end;
         Ok(true)
     }
 
     /// A CDATA section that is all of a run.
-    fn plain_cdata(&mut self) -> Result<bool, Halt> {
+    fn fast_cdata(&mut self) -> Result<bool, Interrupt> {
         let start = self.at + CDATA.len();
         if self.core.options.emit.cdata || !self.text[self.at..].starts_with(CDATA) {
             return Ok(false);
@@ -139,18 +112,21 @@ impl<S: Sink> Scanner<'_, S> {
             return Ok(false);
         }
         if stop > start {
-            let flow = self.sink.characters(utf8::text(&self.text[start..stop]));
-            self.told(flow)?;
+            // SAFETY: a part of validated text, cut beside ASCII characters.
+            let flow = self
+                .sink
+                .characters(unsafe { utf8::text(&self.text[start..stop]) });
+            self.charge_event(flow)?;
         }
         self.at = stop + 3;
         Ok(true)
     }
 
     #[inline]
-    pub fn plain_end_tag(&mut self) -> Result<bool, Halt> {
+    pub fn fast_end_tag(&mut self) -> Result<bool, Interrupt> {
         let from = self.at + 2;
-        let end = match self.core.open.innermost_id() {
-            Some(id) => self.core.known.end(self.text, from, id),
+        let end = match self.core.element_stack.innermost_id() {
+            Some(id) => self.core.name_table.end(self.text, from, id),
             None => {
                 let name = self.core.innermost();
                 self.text[from..]
@@ -163,13 +139,13 @@ impl<S: Sink> Scanner<'_, S> {
         };
         self.core.token = None;
         self.close(end + 1)?;
-        Ok(self.core.open.depth() > 0)
+        Ok(self.core.element_stack.depth() > 0)
     }
 
     #[inline]
-    pub fn plain_start_tag(&mut self) -> Result<bool, Halt> {
+    pub fn fast_start_tag(&mut self) -> Result<bool, Interrupt> {
         let (text, at) = (self.text, self.at);
-        let depth = self.core.open.depth() as u64;
+        let depth = self.core.element_stack.depth() as u64;
         let limits = &self.core.limits;
         if depth >= limits.max_depth || self.core.elements >= limits.max_elements {
             return Ok(false);
@@ -178,31 +154,28 @@ impl<S: Sink> Scanner<'_, S> {
             return Ok(false);
         };
         let qualified = &text[at + 1..tag.name_end];
-        self.core.open.push(qualified, Open::new(tag.id))?;
-        let name = utf8::text(qualified);
-        let name = Name {
-            qualified: name,
-            local: name,
-            id: tag.id,
-            namespace: None,
-        };
+        self.core
+            .element_stack
+            .push(qualified, OpenElement::new(tag.id))?;
+        // SAFETY: a part of validated text, cut beside ASCII characters.
+        let name = Name::without_namespace(unsafe { utf8::text(qualified) }, tag.id);
         let attributes = Attributes {
             spans: &self.core.tag.attributes,
-            sources: Sources([text, &[], &[], &[]]),
+            sources: SpanBuffers([text, &[], &[], &[]]),
             namespaces: &self.core.namespaces,
         };
         let cost = attributes.len() * ATTRIBUTE_COST;
         let watches_space = self.core.options.skip_whitespace && !attributes.is_empty();
         if watches_space && let Err(refusal) = self.core.space.reserve() {
-            self.core.open.pop();
+            self.core.element_stack.pop();
             return Err(refusal.into());
         }
-        if self.sink.start_element(name, &attributes) == Flow::Again {
-            self.core.open.pop();
-            return Err(Halt::Full);
+        if self.sink.start_element(name, &attributes) == Flow::Retry {
+            self.core.element_stack.pop();
+            return Err(Interrupt::Full);
         }
         self.core.credit = self.core.credit.saturating_sub(cost);
-        self.told(Flow::Taken)?;
+        self.charge_event(Flow::Accepted)?;
         self.core.elements += 1;
         if watches_space {
             self.note_space()?;
@@ -218,15 +191,16 @@ impl<S: Sink> Scanner<'_, S> {
 
     /// Reads the start tag at `at`, its attributes into the scanner's own; `None` if it is not plain.
     #[inline(always)]
-    fn read_start_tag(&mut self) -> Result<Option<StartTag>, Halt> {
-        let limits = self.core.plain_limits;
+    pub(super) fn read_start_tag(&mut self) -> Result<Option<StartTag>, Interrupt> {
+        let limits = self.core.fast_limits;
         let text = &self.text[..self.text.len().min(self.at + limits.tag_bytes)];
         let max_name = limits.name_bytes;
-        let known = &mut self.core.known;
+        let name_table = &mut self.core.name_table;
         let attributes = &mut self.core.tag.attributes;
-        known.begin_tag();
+        name_table.begin_tag();
         attributes.clear();
-        let Some((id, name_end)) = plain_name(known, text, self.at + 1, max_name, Role::Element)
+        let Some((id, name_end)) =
+            fast_name(name_table, text, self.at + 1, max_name, Role::Element)
         else {
             return Ok(None);
         };
@@ -236,7 +210,7 @@ impl<S: Sink> Scanner<'_, S> {
                 [b'>', ..] => (at + 1, false),
                 [b'/', b'>', ..] => (at + 2, true),
                 _ => {
-                    let Some(start) = plain_attribute(known, text, at, max_name) else {
+                    let Some(start) = fast_attribute(name_table, text, at, max_name) else {
                         match space_before_end(text, at) {
                             Some(end) => at = end,
                             None => return Ok(None),
@@ -246,7 +220,7 @@ impl<S: Sink> Scanner<'_, S> {
                     let name = &text[start.name..start.name_end];
                     let value_end = value_end(text, start.value, start.quote);
                     let is_new = match start.id {
-                        Some(id) => !known.is_repeated(id),
+                        Some(id) => !name_table.is_repeated(id),
                         None => !attributes.iter().any(|it| is_named(it, text, name)),
                     };
                     let is_plain = text.get(value_end) == Some(&start.quote)
@@ -257,8 +231,8 @@ impl<S: Sink> Scanner<'_, S> {
                         return Ok(None);
                     }
                     attributes.push(AttributeSpan {
-                        name: Span::new(Source::Scanned, start.name, start.name_end),
-                        value: Span::new(Source::Scanned, start.value, value_end),
+                        name: Span::new(SpanBuffer::Scanned, start.name, start.name_end),
+                        value: Span::new(SpanBuffer::Scanned, start.value, value_end),
                         id: start.id,
                         prefix: 0,
                         namespace: Namespaces::NONE,
@@ -288,13 +262,13 @@ pub(crate) struct AttributeStart {
 
 /// Reads an attribute behind `from` up to its value, white space before it included.
 #[inline(always)]
-pub(crate) fn plain_attribute(
-    known: &mut KnownNames,
+pub(crate) fn fast_attribute(
+    name_table: &mut NameTable,
     text: &[u8],
     from: usize,
     max_name: usize,
 ) -> Option<AttributeStart> {
-    if let Some((id, value)) = known.introduced(text, from) {
+    if let Some((id, value)) = name_table.match_prefix(text, from) {
         return Some(AttributeStart {
             id: Some(id),
             name: from + 1,
@@ -307,7 +281,7 @@ pub(crate) fn plain_attribute(
     if name == from {
         return None;
     }
-    let (id, name_end) = plain_name(known, text, name, max_name, Role::Attribute)?;
+    let (id, name_end) = fast_name(name_table, text, name, max_name, Role::Attribute)?;
     match text[name_end..] {
         [b'=', quote @ (b'"' | b'\''), ..] => Some(AttributeStart {
             id,
@@ -329,23 +303,23 @@ pub(crate) fn space_before_end(text: &[u8], from: usize) -> Option<usize> {
 
 /// Where the name at `from` ends, within the text: one that is known, or an ASCII name within its limit.
 #[inline(always)]
-pub(crate) fn plain_name(
-    known: &mut KnownNames,
+pub(crate) fn fast_name(
+    name_table: &mut NameTable,
     text: &[u8],
     from: usize,
     max: usize,
     role: Role,
 ) -> Option<(Option<NameId>, usize)> {
-    if let Some((id, end)) = known.expected(text, from, role) {
+    if let Some((id, end)) = name_table.expected(text, from, role) {
         return Some((Some(id), end));
     }
-    unexpected_name(known, text, from, max, role)
+    unexpected_name(name_table, text, from, max, role)
 }
 
 /// The same of one that is known not to be expected.
 #[inline(always)]
 pub(crate) fn unexpected_name(
-    known: &mut KnownNames,
+    name_table: &mut NameTable,
     text: &[u8],
     from: usize,
     max: usize,
@@ -359,7 +333,7 @@ pub(crate) fn unexpected_name(
     if end - from > max || *text.get(end)? >= 0x80 {
         return None;
     }
-    Some((known.learn(&text[from..end], role), end))
+    Some((name_table.learn(&text[from..end], role), end))
 }
 
 #[inline(always)]

@@ -6,7 +6,7 @@ use crate::sync::Arc;
 use crate::xml::api::error::{ErrorKind, ExceededLimit};
 use crate::xml::api::limits::UNLIMITED;
 use crate::xml::encoding::{EncodingError, Failure};
-use crate::xml::input::line_counter::Places;
+use crate::xml::input::line_counter::LineCounter;
 use crate::xml::scanner::interrupt::limit_reason;
 use crate::xml::simd::utf8_scan::{self, ScanResult};
 use crate::xml::syntax::byte_class;
@@ -42,13 +42,13 @@ pub(crate) struct Input {
     finished: bool,
 }
 
-/// What the valid text ends with.
+/// The reason why the valid text ends.
 #[derive(Clone, Debug)]
 pub(crate) struct End {
     pub kind: ErrorKind,
     pub reason: String,
     pub limit: Option<ExceededLimit>,
-    /// Offset in the original, where the text does not tell it.
+    /// Offset in the original, if it cannot be computed from the text.
     pub offset: Option<u64>,
 }
 
@@ -64,7 +64,7 @@ impl From<EncodingError> for End {
 }
 
 impl End {
-    /// What comes is beyond a limit.
+    /// The next bytes exceed a limit.
     fn limit(name: &'static str, value: u64) -> End {
         let seen = value.saturating_add(1);
         debug_assert!(value != UNLIMITED);
@@ -118,25 +118,25 @@ impl Input {
         self.fed
     }
 
-    /// What is not yet scanned.
+    /// The text that is not scanned yet.
     pub fn rest(&self) -> &[u8] {
         &self.text[self.at..self.valid]
     }
 
     /// Adds a chunk. Refused, it takes nothing of it.
-    pub fn feed(&mut self, chunk: &[u8], places: &mut Places) -> Result<(), Refusal> {
+    pub fn feed(&mut self, chunk: &[u8], line_counter: &mut LineCounter) -> Result<(), Refusal> {
         if self.finished || self.end.is_some() {
             return Ok(());
         }
-        self.repair(places)?;
-        self.discard(places);
+        self.repair(line_counter)?;
+        self.discard(line_counter);
         let room = usize::try_from(self.max_bytes - self.fed).unwrap_or(usize::MAX);
         let taken = &chunk[..chunk.len().min(room)];
-        if places.decoder.is_utf8() {
-            self.copy(taken, places.repairs.is_some())?;
+        if line_counter.decoder.is_utf8() {
+            self.copy(taken, line_counter.repairs.is_some())?;
         } else {
-            let result = places.decoder.feed(taken, &mut self.text);
-            self.add(result, places)?;
+            let result = line_counter.decoder.feed(taken, &mut self.text);
+            self.add(result, line_counter)?;
         }
         self.fed += taken.len() as u64;
         if taken.len() < chunk.len() && self.end.is_none() {
@@ -146,14 +146,14 @@ impl Input {
     }
 
     /// No more will come. Refused, it can be said again.
-    pub fn finish(&mut self, places: &mut Places) -> Result<(), Refusal> {
+    pub fn finish(&mut self, line_counter: &mut LineCounter) -> Result<(), Refusal> {
         if self.finished {
             return Ok(());
         }
-        self.repair(places)?;
+        self.repair(line_counter)?;
         if self.end.is_none() {
-            let result = places.decoder.finish(&mut self.text);
-            self.add(result, places)?;
+            let result = line_counter.decoder.finish(&mut self.text);
+            self.add(result, line_counter)?;
         }
         self.finished = true;
         let valid = self.unrepaired.unwrap_or(self.valid);
@@ -185,13 +185,21 @@ impl Input {
     }
 
     /// Takes what was decoded.
-    fn add(&mut self, result: Result<(), Failure>, places: &Places) -> Result<(), Refusal> {
+    fn add(
+        &mut self,
+        result: Result<(), Failure>,
+        line_counter: &LineCounter,
+    ) -> Result<(), Refusal> {
         let failed = match result {
             Err(Failure::Refused(refusal)) => return Err(refusal),
             Err(Failure::Encoding(error)) => Some(error),
             Ok(()) => None,
         };
-        self.validate(places.decoder.is_utf8(), places.repairs.is_some(), None);
+        self.validate(
+            line_counter.decoder.is_utf8(),
+            line_counter.repairs.is_some(),
+            None,
+        );
         if let (Some(error), None) = (failed, &self.end) {
             self.end = Some(End::from(error));
         }
@@ -210,10 +218,10 @@ impl Input {
 
     /// Replaces the characters that no document may hold, where they are recovered. Refused, it can be called again.
     #[inline]
-    pub fn repair(&mut self, places: &mut Places) -> Result<(), Refusal> {
+    pub fn repair(&mut self, line_counter: &mut LineCounter) -> Result<(), Refusal> {
         match self.unrepaired {
             None => Ok(()),
-            Some(end) => self.repair_to(end, places),
+            Some(end) => self.repair_to(end, line_counter),
         }
     }
 
@@ -224,8 +232,8 @@ impl Input {
     }
 
     #[cold]
-    fn repair_to(&mut self, end: usize, places: &mut Places) -> Result<(), Refusal> {
-        if let Some(repairs) = &mut places.repairs {
+    fn repair_to(&mut self, end: usize, line_counter: &mut LineCounter) -> Result<(), Refusal> {
+        if let Some(repairs) = &mut line_counter.repairs {
             let (valid, is_beyond) = repairs.repair(&mut self.text, self.valid, end)?;
             self.valid = valid;
             if is_beyond {
@@ -236,11 +244,11 @@ impl Input {
         Ok(())
     }
 
-    fn discard(&mut self, places: &mut Places) {
+    fn discard(&mut self, line_counter: &mut LineCounter) {
         if self.at > 0 {
-            // What is left is short.
+            // The rest is short.
             let left = memchr_iter(b'\n', &self.text[self.at..self.valid]).count();
-            places.discard(&self.text[..self.at], self.line_feeds - left, self.has_cr);
+            line_counter.discard(&self.text[..self.at], self.line_feeds - left, self.has_cr);
             self.line_feeds = left;
             self.text.drain_front(self.at);
             self.valid -= self.at;
@@ -264,7 +272,7 @@ impl Input {
         let mut valid = new.len();
         let mut all = ScanResult::default();
         let mut checked = 0;
-        // What was decoded is UTF-8.
+        // Decoded text is UTF-8.
         if is_original {
             if let Some((seen, found)) = seen
                 && let before = &new[..seen.start - self.valid]

@@ -1,4 +1,4 @@
-//! Lines, columns and offsets, counted only as far as somebody asks.
+//! Lines, columns and offsets, counted only when a position is asked for.
 
 use crate::xml::api::options::Recovered;
 use crate::xml::api::sink::Sink;
@@ -8,20 +8,20 @@ use crate::xml::input::repairs::Repairs;
 use crate::xml::syntax::utf8::is_continuation;
 use memchr::{memchr, memchr_iter, memchr2_iter, memrchr};
 
-/// What telling of a replaced character costs, in units of credit.
+/// The cost of reporting a replaced character, in units of credit.
 const REPAIR_COST: usize = 100;
 
 /// Line and column of a place, moved forward over text.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Counter {
+pub(crate) struct LineCount {
     line: u64,
     column: u64,
     /// The character before was a CR: an LF now is part of the same line end.
     after_cr: bool,
 }
 
-impl Counter {
-    pub const START: Counter = Counter {
+impl LineCount {
+    pub const START: LineCount = LineCount {
         line: 1,
         column: 1,
         after_cr: false,
@@ -36,7 +36,7 @@ impl Counter {
         self.advance_over_lines(text, memchr_iter(b'\n', text).count());
     }
 
-    /// The same over text without CRs that has so many LFs.
+    /// The same over text without CRs that has this number of LFs.
     fn advance_over_lines(&mut self, text: &[u8], line_feeds: usize) {
         self.line += line_feeds as u64;
         match memrchr(b'\n', text) {
@@ -78,27 +78,27 @@ fn characters(text: &[u8]) -> u64 {
 
 /// Where in the document the input buffer's text lies.
 #[derive(Debug)]
-pub(crate) struct Places {
+pub(crate) struct LineCounter {
     /// Line and column of `mark`.
-    counter: Counter,
+    counter: LineCount,
     /// Index in the buffer up to which lines were counted.
     mark: usize,
     /// Knows the offset in the original of `mark`, and of what follows it.
     pub decoder: Decoder,
     /// Characters that were replaced, where they are recovered.
     pub repairs: Option<Repairs>,
-    /// Line and column of the last one that was told, and its index in the buffer.
-    told: (Counter, usize),
+    /// Line and column of the last one that was reported, and its index in the buffer.
+    told: (LineCount, usize),
 }
 
-impl Places {
-    pub fn new(decoder: Decoder) -> Places {
-        Places {
-            counter: Counter::START,
+impl LineCounter {
+    pub fn new(decoder: Decoder) -> LineCounter {
+        LineCounter {
+            counter: LineCount::START,
             mark: 0,
             decoder,
             repairs: None,
-            told: (Counter::START, 0),
+            told: (LineCount::START, 0),
         }
     }
 
@@ -136,8 +136,8 @@ impl Places {
         }
     }
 
-    /// `text`, the front of the buffer, goes away; nothing in it is asked for again. It has so many LFs,
-    /// and may have CRs, or it is known that there are none.
+    /// Discards `text`, the front of the buffer: no position in it is asked for again. It has this number of LFs, and no CRs
+    /// unless `may_have_cr`.
     pub fn discard(&mut self, text: &[u8], line_feeds: usize, may_have_cr: bool) {
         if self.mark < text.len() {
             let passed = &text[self.mark..];
@@ -159,7 +159,7 @@ impl Places {
 
     /// Tells the sink which characters of `text` before `end` were replaced, for as much credit as there is. False:
     /// not yet of all of them.
-    pub fn tell_repairs<S: Sink>(
+    pub fn emit_repairs<S: Sink>(
         &mut self,
         text: &[u8],
         end: usize,
@@ -169,7 +169,7 @@ impl Places {
         let Some(repairs) = &mut self.repairs else {
             return true;
         };
-        while let Some(repair) = repairs.untold(end) {
+        while let Some(repair) = repairs.unsent(end) {
             if *credit == 0 || sink.is_full() {
                 return false;
             }
@@ -195,8 +195,8 @@ mod tests {
     use super::*;
     use crate::arena::account::Account;
 
-    fn places() -> Places {
-        Places::new(Decoder::detecting(&Account::root()))
+    fn line_counter() -> LineCounter {
+        LineCounter::new(Decoder::detecting(&Account::root()))
     }
 
     /// Line and column the slow way.
@@ -224,10 +224,10 @@ mod tests {
             .collect();
         for &first in &boundaries {
             for &second in boundaries.iter().filter(|&&second| second >= first) {
-                let mut places = places();
-                places.move_to(text.as_bytes(), first);
-                let position = places.position(text.as_bytes(), second);
-                assert_eq!(position, places.move_to(text.as_bytes(), second));
+                let mut line_counter = line_counter();
+                line_counter.move_to(text.as_bytes(), first);
+                let position = line_counter.position(text.as_bytes(), second);
+                assert_eq!(position, line_counter.move_to(text.as_bytes(), second));
                 assert_eq!(
                     (position.line, position.column),
                     reference(&text[..second]),
@@ -241,9 +241,9 @@ mod tests {
     #[test]
     fn discarding_text_keeps_the_place() {
         let text = b"one\ntwo\nthree";
-        let mut places = places();
-        places.discard(&text[..5], 1, false);
-        let position = places.position(&text[5..], 4);
+        let mut line_counter = line_counter();
+        line_counter.discard(&text[..5], 1, false);
+        let position = line_counter.position(&text[5..], 4);
         assert_eq!((position.line, position.column), (3, 2));
         assert_eq!(position.byte_offset, 9);
     }

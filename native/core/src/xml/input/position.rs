@@ -1,4 +1,4 @@
-//! Places in a document.
+//! LineCounter in a document.
 
 use std::fmt;
 

@@ -17,7 +17,7 @@ const GROWTH: usize = REPLACEMENT.len() - 1;
 pub(crate) struct Repairs {
     /// In the text that is there, in its order.
     all: ChargedVec<Repair>,
-    /// How many of them were told.
+    /// The number of those that were reported.
     told: usize,
     /// How many there may be, and how many more.
     most: u64,
@@ -37,7 +37,7 @@ impl Repair {
         self.at as usize
     }
 
-    /// What stood there.
+    /// The character that stood there.
     pub fn char(self) -> char {
         char::from_u32(self.code.into()).unwrap_or(char::REPLACEMENT_CHARACTER)
     }
@@ -47,6 +47,14 @@ impl Repair {
             0..=0x7F => GROWTH,
             _ => 0,
         }
+    }
+
+    /// How much of that lies from `from` up to `to`, which may be within the replacement: a limit may be reached there. The
+    /// replacement's first byte stands for the original's.
+    fn growth_within(self, from: usize, to: usize) -> usize {
+        let behind = self.at() + REPLACEMENT.len();
+        let begin = from.max(behind - self.growth());
+        to.min(behind).saturating_sub(begin)
     }
 }
 
@@ -138,11 +146,12 @@ impl Repairs {
         if self.all.is_empty() {
             return 0;
         }
-        let first = self.all.partition_point(|repair| repair.at() < from);
+        let is_before = |repair: &Repair| repair.at() + REPLACEMENT.len() <= from;
+        let first = self.all.partition_point(is_before);
         let within = self.all[first..]
             .iter()
             .take_while(|repair| repair.at() < to);
-        within.map(|repair| repair.growth()).sum()
+        within.map(|repair| repair.growth_within(from, to)).sum()
     }
 
     /// The first bytes of the text go away.
@@ -158,13 +167,13 @@ impl Repairs {
         }
     }
 
-    /// The first one before `end` that was not told.
-    pub fn untold(&self, end: usize) -> Option<Repair> {
+    /// The first one before `end` that was not reported.
+    pub fn unsent(&self, end: usize) -> Option<Repair> {
         let next = self.all.get(self.told).copied();
         next.filter(|repair| repair.at() < end)
     }
 
-    /// That one was told.
+    /// That one was reported.
     pub fn tell(&mut self) {
         self.told += 1;
     }
@@ -230,7 +239,7 @@ mod tests {
                 let growth = found.len() - before.len() - text.len();
                 assert_eq!(repairs.growth(0, found.len()), growth);
                 let mut told = String::new();
-                while let Some(repair) = repairs.untold(found.len()) {
+                while let Some(repair) = repairs.unsent(found.len()) {
                     assert_eq!(&found[repair.at()..repair.at() + 3], REPLACEMENT);
                     told.push(repair.char());
                     repairs.tell();
@@ -250,16 +259,27 @@ mod tests {
     }
 
     #[test]
+    fn growth_is_of_the_part_that_was_passed() {
+        let (found, repairs, _) = repaired("", "a\u{1}b\u{FFFE}", b"", 9);
+        let growths: Vec<usize> = (0..=found.len()).map(|to| repairs.growth(0, to)).collect();
+        assert_eq!(growths, [0, 0, 0, 1, 2, 2, 2, 2, 2]);
+        for middle in 0..=found.len() {
+            let parts = repairs.growth(0, middle) + repairs.growth(middle, found.len());
+            assert_eq!(parts, 2, "{middle}");
+        }
+    }
+
+    #[test]
     fn what_is_discarded_no_longer_counts() {
         let (found, mut repairs, _) = repaired("", "a\u{1}b\u{2}c\u{FFFE}", b"", 9);
         assert_eq!(repairs.growth(0, 4), 2);
         repairs.discard(5);
         assert_eq!(repairs.growth(0, found.len() - 5), 2);
         assert_eq!(
-            repairs.untold(1).map(|repair| (repair.at(), repair.char())),
+            repairs.unsent(1).map(|repair| (repair.at(), repair.char())),
             Some((0, '\u{2}'))
         );
         repairs.discard(found.len() - 5);
-        assert!(repairs.untold(100).is_none());
+        assert!(repairs.unsent(100).is_none());
     }
 }

@@ -3,7 +3,7 @@
 use crate::arena::account::{Account, Refusal};
 use crate::arena::charged_vec::ChargedVec;
 use crate::sync::Arc;
-use crate::xml::api::attributes::{AttributeSpan, Sources};
+use crate::xml::api::attributes::{AttributeSpan, SpanBuffers};
 use std::hash::{BuildHasher, Hash, RandomState};
 
 /// Up to this many attributes are compared one by one: faster than hashing.
@@ -41,30 +41,38 @@ impl Duplicates {
         self.hashes.clear();
     }
 
-    /// Whether one of `attributes` has this name.
+    /// Whether one of `attributes` has this name; `None` when the `credit` does not suffice, and the call has to
+    /// end before it is known.
     #[inline]
     pub fn contains(
         &mut self,
         name: &[u8],
         attributes: &[AttributeSpan],
-        sources: Sources<'_>,
-    ) -> Result<bool, Refusal> {
+        sources: SpanBuffers<'_>,
+        credit: &mut usize,
+    ) -> Result<Option<bool>, Refusal> {
         if attributes.len() <= FEW {
-            return Ok(attributes.iter().any(|attribute| {
+            return Ok(Some(attributes.iter().any(|attribute| {
                 attribute.name.len() == name.len() && sources.bytes(&attribute.name) == name
-            }));
+            })));
         }
-        self.find(name, attributes, sources)
+        self.find(name, attributes, sources, credit)
     }
 
     fn find(
         &mut self,
         name: &[u8],
         attributes: &[AttributeSpan],
-        sources: Sources<'_>,
-    ) -> Result<bool, Refusal> {
+        sources: SpanBuffers<'_>,
+        credit: &mut usize,
+    ) -> Result<Option<bool>, Refusal> {
         self.make_room(attributes.len())?;
         while let Some(new) = attributes.get(self.hashes.len()) {
+            // A unit a byte. Sixteen long names are hashed when there is a seventeenth.
+            if *credit == 0 {
+                return Ok(None);
+            }
+            *credit = credit.saturating_sub(new.name.len());
             let hash = self.keys.hash_one(sources.bytes(&new.name)) as u32;
             self.hashes.push(hash)?;
             self.insert(self.hashes.len() - 1);
@@ -74,11 +82,11 @@ impl Duplicates {
         while let Some(attribute) = attributes.get(self.slots[place] as usize) {
             let same_hash = self.hashes[self.slots[place] as usize] == hash;
             if same_hash && sources.bytes(&attribute.name) == name {
-                return Ok(true);
+                return Ok(Some(true));
             }
             place = (place + 1) & (self.used - 1);
         }
-        Ok(false)
+        Ok(Some(false))
     }
 
     /// At least half of the slots stay free.
@@ -162,7 +170,7 @@ impl Expanded {
         Ok(None)
     }
 
-    /// Frees so many slots.
+    /// Frees this number of slots.
     fn prepare(&mut self, size: usize) -> Result<(), Refusal> {
         self.slots.clear();
         self.slots.reserve(size)?;
@@ -177,7 +185,7 @@ impl Expanded {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::xml::api::attributes::{Source, Span};
+    use crate::xml::api::attributes::{Span, SpanBuffer};
     use crate::xml::names::namespaces::Namespaces;
 
     #[test]
@@ -185,15 +193,22 @@ mod tests {
         let text: Vec<u8> = (0..999)
             .flat_map(|n: u32| format!("{n:03}").into_bytes())
             .collect();
-        let sources = Sources([&text, &[], &[], &[]]);
+        let sources = SpanBuffers([&text, &[], &[], &[]]);
         let mut duplicates = Duplicates::new(&Account::root());
+        let contains = |duplicates: &mut Duplicates, name, attributes: &Vec<_>| {
+            // An answer that is not known yet needs further calls.
+            (0..20).find_map(|_call| {
+                let found = duplicates.contains(name, attributes, sources, &mut 1);
+                found.unwrap()
+            })
+        };
         for _tag in 0..2 {
             duplicates.clear();
             let mut attributes = Vec::new();
             for n in 0..999 {
-                let span = Span::new(Source::Scanned, n * 3, n * 3 + 3);
+                let span = Span::new(SpanBuffer::Scanned, n * 3, n * 3 + 3);
                 let name = sources.bytes(&span);
-                assert!(!duplicates.contains(name, &attributes, sources).unwrap());
+                assert_eq!(contains(&mut duplicates, name, &attributes), Some(false));
                 attributes.push(AttributeSpan {
                     name: span,
                     value: Span::EMPTY,
@@ -202,7 +217,8 @@ mod tests {
                     namespace: Namespaces::NONE,
                 });
                 let earlier = sources.bytes(&attributes[n / 2].name);
-                assert!(duplicates.contains(earlier, &attributes, sources).unwrap());
+                let found = contains(&mut duplicates, earlier, &attributes);
+                assert_eq!(found, Some(true));
             }
         }
     }
@@ -210,7 +226,7 @@ mod tests {
     #[test]
     fn finds_equal_keys_among_few_and_many() {
         let attribute = |n: usize| AttributeSpan {
-            name: Span::new(Source::Scanned, n, n),
+            name: Span::new(SpanBuffer::Scanned, n, n),
             value: Span::EMPTY,
             id: None,
             prefix: 0,

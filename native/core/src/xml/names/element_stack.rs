@@ -1,16 +1,18 @@
-//! The elements that are open: those whose names have no number have them on one byte stack.
+//! The stack of open elements. Names without a number are on a byte stack of their own.
+#![allow(unsafe_code)]
 
 use crate::arena::account::{Account, Refusal};
 use crate::arena::charged_vec::ChargedVec;
+use crate::arena::incremental_buf::IncrementalBuf;
 use crate::sync::Arc;
 use crate::xml::api::sink::Name;
 use crate::xml::names::namespaces::Namespaces;
-use crate::xml::names::table::{KnownNames, NameId};
+use crate::xml::names::table::{NameId, NameTable};
 use crate::xml::syntax::utf8;
 
 /// An open element.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Open {
+pub(crate) struct OpenElement {
     /// The number of its name, if it has one.
     pub id: Option<NameId>,
     /// Bytes of its prefix and the colon.
@@ -25,11 +27,11 @@ pub(crate) struct Open {
     pub start: u32,
 }
 
-impl Open {
+impl OpenElement {
     /// An element as it is without namespaces.
     #[inline(always)]
-    pub fn new(id: Option<NameId>) -> Open {
-        Open {
+    pub fn new(id: Option<NameId>) -> OpenElement {
+        OpenElement {
             id,
             prefix: 0,
             namespace: Namespaces::NONE,
@@ -41,15 +43,16 @@ impl Open {
 }
 
 #[derive(Debug)]
-pub(crate) struct OpenElements {
-    names: ChargedVec<u8>,
-    stack: ChargedVec<Open>,
+pub(crate) struct ElementStack {
+    /// Long names in many elements are hundreds of megabytes: too much to move at once.
+    names: IncrementalBuf,
+    stack: ChargedVec<OpenElement>,
 }
 
-impl OpenElements {
-    pub fn new(account: &Arc<Account>) -> OpenElements {
-        OpenElements {
-            names: ChargedVec::new(account),
+impl ElementStack {
+    pub fn new(account: &Arc<Account>) -> ElementStack {
+        ElementStack {
+            names: IncrementalBuf::new(account, usize::MAX),
             stack: ChargedVec::new(account),
         }
     }
@@ -68,10 +71,10 @@ impl OpenElements {
     /// Opens an element whose name has a number, and which declares no namespaces.
     #[inline(always)]
     pub fn push_known(&mut self, id: NameId) -> Result<(), Refusal> {
-        self.push(b"", Open::new(Some(id)))
+        self.push(b"", OpenElement::new(Some(id)))
     }
 
-    /// Closes all elements but so many, if they are such.
+    /// Closes all elements below `depth`. Their names have numbers.
     #[inline(always)]
     pub fn close_known(&mut self, depth: usize) {
         self.stack.truncate(depth);
@@ -79,10 +82,10 @@ impl OpenElements {
 
     /// The name of the innermost open element.
     #[inline(always)]
-    pub fn innermost<'a>(&'a self, known: &'a KnownNames) -> Option<&'a [u8]> {
+    pub fn innermost<'a>(&'a self, name_table: &'a NameTable) -> Option<&'a [u8]> {
         let open = self.stack.last()?;
         Some(match open.id {
-            Some(id) => known.bytes(id),
+            Some(id) => name_table.bytes(id),
             None => &self.names[open.start as usize..],
         })
     }
@@ -91,11 +94,12 @@ impl OpenElements {
     #[inline(always)]
     pub fn innermost_name<'a>(
         &'a self,
-        known: &'a KnownNames,
+        name_table: &'a NameTable,
         namespaces: &'a Namespaces,
     ) -> Option<Name<'a>> {
         let open = self.stack.last()?;
-        let qualified = utf8::text(self.innermost(known)?);
+        // SAFETY: names are parts of validated text, cut beside ASCII characters.
+        let qualified = unsafe { utf8::text(self.innermost(name_table)?) };
         Some(Name {
             qualified,
             local: &qualified[open.prefix as usize..],
@@ -112,7 +116,7 @@ impl OpenElements {
 
     /// Opens an element of this name.
     #[inline(always)]
-    pub fn push(&mut self, name: &[u8], mut open: Open) -> Result<(), Refusal> {
+    pub fn push(&mut self, name: &[u8], mut open: OpenElement) -> Result<(), Refusal> {
         open.start = self.names.len() as u32;
         if open.id.is_none() {
             self.stack.reserve(1)?;
@@ -126,7 +130,9 @@ impl OpenElements {
     pub fn pop(&mut self) -> usize {
         match self.stack.pop() {
             Some(open) => {
-                self.names.truncate(open.start as usize);
+                if open.id.is_none() {
+                    self.names.truncate(open.start as usize);
+                }
                 open.outside as usize
             }
             None => 0,
@@ -143,19 +149,19 @@ mod tests {
     #[test]
     fn closes_in_the_reverse_order() {
         let root = Account::root();
-        let mut known = KnownNames::new(&root);
-        let mut open = OpenElements::new(&root);
+        let mut names = NameTable::new(&root);
+        let mut stack = ElementStack::new(&root);
         for name in ["a", "bcd", "e:f"] {
-            let id = known.learn(name.as_bytes(), Role::Element);
+            let id = names.learn(name.as_bytes(), Role::Element);
             let id = id.filter(|_| name != "bcd");
-            open.push(name.as_bytes(), Open::new(id)).unwrap();
+            stack.push(name.as_bytes(), OpenElement::new(id)).unwrap();
         }
-        assert_eq!(open.depth(), 3);
+        assert_eq!(stack.depth(), 3);
         for name in ["e:f", "bcd", "a"] {
-            assert_eq!(open.innermost(&known), Some(name.as_bytes()));
-            assert_eq!(open.innermost_id().is_none(), name == "bcd");
-            open.pop();
+            assert_eq!(stack.innermost(&names), Some(name.as_bytes()));
+            assert_eq!(stack.innermost_id().is_none(), name == "bcd");
+            stack.pop();
         }
-        assert_eq!(open.innermost(&known), None);
+        assert_eq!(stack.innermost(&names), None);
     }
 }

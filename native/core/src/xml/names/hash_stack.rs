@@ -1,4 +1,4 @@
-//! A stack found by hash: of what has the same hash, the last one pushed comes first.
+//! A stack with look-up by hash: among equal keys, the last one pushed is found.
 
 use crate::arena::account::{Account, Refusal};
 use crate::arena::charged_vec::ChargedVec;
@@ -7,18 +7,18 @@ use crate::sync::Arc;
 const NONE: u32 = u32::MAX;
 const FEWEST_HEADS: usize = 16;
 
-/// Numbers from 0 on, in chains by their hashes. It does not hold what was hashed: whoever asks compares.
+/// Numbers from 0 on, in chains by their hashes. It does not store the keys: the caller compares them.
 #[derive(Debug)]
-pub(super) struct Chains {
+pub(super) struct HashStack {
     /// The last number of each chain; a power of two of them, at least one for each number.
     heads: ChargedVec<u32>,
     /// Of each number, the one before it in its chain.
     before: ChargedVec<u32>,
 }
 
-impl Chains {
-    pub fn new(account: &Arc<Account>) -> Chains {
-        Chains {
+impl HashStack {
+    pub fn new(account: &Arc<Account>) -> HashStack {
+        HashStack {
             heads: ChargedVec::new(account),
             before: ChargedVec::new(account),
         }
@@ -88,23 +88,23 @@ mod tests {
 
     #[test]
     fn the_last_of_a_kind_is_found_until_it_is_gone() {
-        let mut chains = Chains::new(&Account::root());
-        assert_eq!(chains.find(3, |_| true), None);
+        let mut stack = HashStack::new(&Account::root());
+        assert_eq!(stack.find(3, |_| true), None);
         // Hashes come again after ten numbers, in other chains as the table grows.
         let hash = |number: usize| (number % 10) as u64 * 7;
         for number in 0..1000 {
-            chains.reserve(hash).unwrap();
-            chains.push(hash(number)).unwrap();
-            assert_eq!(chains.find(hash(number), |_| true), Some(number));
+            stack.reserve(hash).unwrap();
+            stack.push(hash(number)).unwrap();
+            assert_eq!(stack.find(hash(number), |_| true), Some(number));
             let same = |at: usize| hash(at) == hash(number / 2);
             let last = (0..=number).rev().find(|&at| same(at));
-            assert_eq!(chains.find(hash(number / 2), same), last);
+            assert_eq!(stack.find(hash(number / 2), same), last);
         }
         for number in (0..1000).rev() {
             let same = |at: usize| hash(at) == hash(number);
-            assert_eq!(chains.find(hash(number), same), Some(number));
-            chains.pop(hash(number));
+            assert_eq!(stack.find(hash(number), same), Some(number));
+            stack.pop(hash(number));
         }
-        assert_eq!(chains.find(0, |_| true), None);
+        assert_eq!(stack.find(0, |_| true), None);
     }
 }

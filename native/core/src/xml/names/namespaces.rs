@@ -1,11 +1,12 @@
 //! Namespaces in XML 1.0: which URI a prefix stands for, element by element.
+#![allow(unsafe_code)]
 
 use crate::arena::account::{Account, Refusal};
 use crate::arena::charged_vec::ChargedVec;
-use crate::arena::incremental_buf::Growing;
+use crate::arena::incremental_buf::IncrementalBuf;
 use crate::sync::Arc;
 use crate::xml::api::sink::Namespace;
-use crate::xml::names::hash_stack::Chains;
+use crate::xml::names::hash_stack::HashStack;
 use crate::xml::syntax::utf8;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -17,7 +18,7 @@ pub(crate) const XMLNS_URI: &[u8] = b"http://www.w3.org/2000/xmlns/";
 const XML_ID: u32 = 0;
 const XMLNS_ID: u32 = 1;
 
-/// Among up to so many declarations, a prefix is looked for one by one: faster than hashing.
+/// Up to this number of declarations, a linear search for a prefix is faster than hashing.
 const FEW: usize = 8;
 
 /// A declaration in scope.
@@ -28,7 +29,7 @@ struct Binding {
     uri: u32,
     end: u32,
     id: u32,
-    /// What was the default namespace before.
+    /// The default namespace before.
     previous_default: u32,
     prefix_hash: u64,
     uri_hash: u64,
@@ -41,13 +42,13 @@ struct Binding {
 pub(crate) struct Namespaces {
     bindings: ChargedVec<Binding>,
     /// Prefixes and URIs.
-    texts: Growing,
+    texts: IncrementalBuf,
     /// Index of the default namespace.
     default: u32,
     next_id: u32,
     keys: RandomState,
-    by_prefix: Chains,
-    by_uri: Chains,
+    by_prefix: HashStack,
+    by_uri: HashStack,
 }
 
 impl Namespaces {
@@ -62,12 +63,12 @@ impl Namespaces {
     pub fn new(account: &Arc<Account>, most: usize) -> Namespaces {
         Namespaces {
             bindings: ChargedVec::new(account),
-            texts: Growing::new(account, most),
+            texts: IncrementalBuf::new(account, most),
             default: Namespaces::NONE,
             next_id: XMLNS_ID + 1,
             keys: RandomState::new(),
-            by_prefix: Chains::new(account),
-            by_uri: Chains::new(account),
+            by_prefix: HashStack::new(account),
+            by_uri: HashStack::new(account),
         }
     }
 
@@ -197,7 +198,8 @@ impl Namespaces {
             // is copied then.
             index => Some(Namespace {
                 id: self.known_id(index),
-                uri: utf8::text(self.known_uri(index)),
+                // SAFETY: a URI is the whole value of an attribute, of validated text.
+                uri: unsafe { utf8::text(self.known_uri(index)) },
             }),
         }
     }

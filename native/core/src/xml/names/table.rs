@@ -1,14 +1,14 @@
 //! The names of a document, each known by a number.
 //!
-//! A document is made of a few names that come in the same order again and again. Behind one of them,
-//! those few are expected which came there last: comparing sixteen bytes then tells that it is
-//! a name, which one, and where it ends. Whoever makes something of names can keep it by the number.
+//! A document repeats a few names in the same order. So the names that came after a name before are predicted to come
+//! after it again: one comparison of sixteen bytes then shows that the text is a name, which one, and where it ends. A sink can
+//! store its own data about names by their numbers.
 
 pub mod entry;
 pub mod prediction;
-use crate::xml::names::table::entry::{Candidates, Known, NO_CANDIDATES};
+use crate::xml::names::table::entry::{Candidates, NO_CANDIDATES, NameEntry};
 
-pub(crate) use crate::xml::names::table::prediction::{ExpectedNames, ends_name};
+pub(crate) use crate::xml::names::table::prediction::{Prediction, ends_name};
 
 use crate::arena::account::Account;
 use crate::arena::charged_vec::ChargedVec;
@@ -46,7 +46,7 @@ impl NameId {
     }
 }
 
-/// What a name is the name of. What follows is expected for each apart.
+/// The use of a name. Each role has predictions of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     Element,
@@ -54,8 +54,8 @@ pub(crate) enum Role {
 }
 
 #[derive(Debug)]
-pub(crate) struct KnownNames {
-    names: ChargedVec<Known>,
+pub(crate) struct NameTable {
+    names: ChargedVec<NameEntry>,
     /// The names that are longer than a block.
     bytes: ChargedVec<u8>,
     /// A power of two of them.
@@ -66,9 +66,9 @@ pub(crate) struct KnownNames {
     tag: u32,
 }
 
-impl KnownNames {
-    pub fn new(account: &Arc<Account>) -> KnownNames {
-        KnownNames {
+impl NameTable {
+    pub fn new(account: &Arc<Account>) -> NameTable {
+        NameTable {
             names: ChargedVec::new(account),
             bytes: ChargedVec::new(account),
             slots: ChargedVec::new(account),
@@ -83,7 +83,7 @@ impl KnownNames {
         self.names[id.index()].name(&self.bytes)
     }
 
-    /// Reads the name at `from` if it is an expected one and more follows it; says where it ends.
+    /// Reads the name at `from` if it is an expected one and more follows it; returns where it ends.
     #[inline(always)]
     pub fn expected(&mut self, text: &[u8], from: usize, role: Role) -> Option<(NameId, usize)> {
         let first = self.next[role as usize][0]?;
@@ -97,17 +97,19 @@ impl KnownNames {
     /// The same of the candidates behind the first. Not in line, so that the first is read fast.
     #[inline(never)]
     fn less_expected(&mut self, text: &[u8], from: usize, role: Role) -> Option<(NameId, usize)> {
-        let candidates = self.next[role as usize];
-        for (index, id) in candidates.iter().enumerate().skip(1) {
-            let id = (*id)?;
-            if let Some(end) = self.whole(text, from, id) {
-                let last = self.last?;
-                self.names[last.index()].put_first(role, index, id);
-                self.move_to(Some(id));
-                return Some((id, end));
+        let [_, second, third] = self.next[role as usize];
+        let second = second?;
+        let (index, id, end) = match self.whole(text, from, second) {
+            Some(end) => (1, second, end),
+            None => {
+                let third = third?;
+                (2, third, self.whole(text, from, third)?)
             }
-        }
-        None
+        };
+        let last = self.last?;
+        self.names[last.index()].put_first(role, index, id);
+        self.move_to(Some(id));
+        Some((id, end))
     }
 
     /// Where the name ends if it is what is at `from`, and something else follows it.
@@ -120,16 +122,16 @@ impl KnownNames {
     /// Where the value begins if what is at `from` introduces the expected attribute: one space, its name,
     /// an equals sign and a double quote.
     #[inline(always)]
-    pub fn introduced(&mut self, text: &[u8], from: usize) -> Option<(NameId, usize)> {
+    pub fn match_prefix(&mut self, text: &[u8], from: usize) -> Option<(NameId, usize)> {
         let id = self.next[Role::Attribute as usize][0]?;
-        let known = &self.names[id.index()];
-        let len = known.introduced(text.get(from..)?.first_chunk()?)?;
+        let entry = &self.names[id.index()];
+        let len = entry.match_prefix(text.get(from..)?.first_chunk()?)?;
         self.last = Some(id);
-        self.next = known.next;
+        self.next = entry.next;
         Some((id, from + len))
     }
 
-    /// Where the name ends if it is what is at `from`, whatever comes behind it.
+    /// Where the name ends, if it stands at `from`. Any byte may follow.
     #[inline(always)]
     pub fn end(&self, text: &[u8], from: usize, id: NameId) -> Option<usize> {
         self.names[id.index()].end(text, from, &self.bytes)
@@ -140,10 +142,10 @@ impl KnownNames {
     pub fn learn(&mut self, name: &[u8], role: Role) -> Option<NameId> {
         let id = self.find(name);
         if let (Some(id), Some(last)) = (id, self.last) {
-            let known = &mut self.names[last.index()];
-            let candidates = &known.next[role as usize];
+            let entry = &mut self.names[last.index()];
+            let candidates = &entry.next[role as usize];
             let index = candidates.iter().position(|&it| it == Some(id));
-            known.put_first(role, index.unwrap_or(candidates.len()), id);
+            entry.put_first(role, index.unwrap_or(candidates.len()), id);
         }
         self.move_to(id);
         id
@@ -155,7 +157,7 @@ impl KnownNames {
         self.next = id.map_or(NO_CANDIDATES, |id| self.names[id.index()].next);
     }
 
-    /// What came last, to go back to.
+    /// The name that came last, for `go_back`.
     #[inline(always)]
     pub fn place(&self) -> Option<NameId> {
         self.last
@@ -176,8 +178,8 @@ impl KnownNames {
     /// Whether the tag may have an attribute of this name already; from now on it has.
     #[inline]
     pub fn is_repeated(&mut self, id: NameId) -> bool {
-        let known = &mut self.names[id.index()];
-        std::mem::replace(&mut known.tag, self.tag) == self.tag
+        let entry = &mut self.names[id.index()];
+        std::mem::replace(&mut entry.tag, self.tag) == self.tag
     }
 
     fn find(&mut self, name: &[u8]) -> Option<NameId> {
@@ -202,7 +204,7 @@ impl KnownNames {
         }
         if self.names.is_empty() {
             self.names.reserve(FIRST_NAMES).ok()?;
-            self.names.push(Known::NONE).ok()?;
+            self.names.push(NameEntry::NONE).ok()?;
         }
         let count = self.names.len();
         // Knowing names is a convenience: refused the memory, the document is read without.
@@ -218,7 +220,7 @@ impl KnownNames {
             self.bytes.extend_from_slice(name).ok()?;
         }
         let tag = self.tag.wrapping_sub(1);
-        self.names.push(Known::new(name, start, tag)).ok()?;
+        self.names.push(NameEntry::new(name, start, tag)).ok()?;
         self.slots[free] = NameId::of(count);
         self.slots[free]
     }
@@ -266,69 +268,69 @@ fn hash(name: &[u8]) -> u32 {
 mod tests {
     use super::*;
 
-    fn known() -> KnownNames {
-        KnownNames::new(&Account::root())
+    fn table() -> NameTable {
+        NameTable::new(&Account::root())
     }
 
     #[test]
     fn a_name_has_one_number_and_every_number_its_name() {
-        let mut known = known();
+        let mut table = table();
         let names: Vec<String> = (0..MAX_NAMES)
             .map(|n| format!("{}{n}", "x".repeat(n % 120)))
             .collect();
         let ids: Vec<_> = names
             .iter()
-            .map(|name| known.learn(name.as_bytes(), Role::Element))
+            .map(|name| table.learn(name.as_bytes(), Role::Element))
             .collect();
         // Up to those whose slots were all taken.
         assert!(ids.iter().flatten().count() > MAX_NAMES - 16);
         for (name, id) in names.iter().zip(&ids) {
             if let Some(id) = id {
-                assert_eq!(known.bytes(*id), name.as_bytes());
-                assert_eq!(known.learn(name.as_bytes(), Role::Attribute), Some(*id));
+                assert_eq!(table.bytes(*id), name.as_bytes());
+                assert_eq!(table.learn(name.as_bytes(), Role::Attribute), Some(*id));
             }
         }
     }
 
     #[test]
     fn there_is_no_number_for_names_that_are_too_many_or_too_long() {
-        let mut known = known();
+        let mut table = table();
         assert_eq!(
-            known.learn(&[b'x'; MAX_NAME_BYTES + 1], Role::Element),
+            table.learn(&[b'x'; MAX_NAME_BYTES + 1], Role::Element),
             None
         );
         for n in 0..2 * MAX_NAMES {
-            known.learn(n.to_string().as_bytes(), Role::Element);
+            table.learn(n.to_string().as_bytes(), Role::Element);
         }
         // And the place of none.
-        assert!(known.names.len() <= MAX_NAMES + 1);
-        assert_eq!(known.learn(b"another", Role::Element), None);
+        assert!(table.names.len() <= MAX_NAMES + 1);
+        assert_eq!(table.learn(b"another", Role::Element), None);
     }
 
     #[test]
     fn what_came_next_is_expected_next() {
-        let mut known = known();
+        let mut table = table();
         for name in ["row", "c", "row"] {
-            known.learn(name.as_bytes(), Role::Element);
+            table.learn(name.as_bytes(), Role::Element);
         }
-        let (c, end) = known.expected(b"<c r='1'>", 1, Role::Element).unwrap();
-        assert_eq!((known.bytes(c), end), (&b"c"[..], 2));
+        let (c, end) = table.expected(b"<c r='1'>", 1, Role::Element).unwrap();
+        assert_eq!((table.bytes(c), end), (&b"c"[..], 2));
         // Behind "c" it is "row".
-        assert_eq!(known.expected(b"c>", 0, Role::Element), None);
-        assert!(known.expected(b"row>", 0, Role::Element).is_some());
+        assert_eq!(table.expected(b"c>", 0, Role::Element), None);
+        assert!(table.expected(b"row>", 0, Role::Element).is_some());
         // Of attributes nothing is known.
-        assert_eq!(known.expected(b"c='1'", 0, Role::Attribute), None);
+        assert_eq!(table.expected(b"c='1'", 0, Role::Attribute), None);
     }
 
     #[test]
     fn a_longer_name_is_another_one_and_a_cut_one_is_not_read() {
         for name in ["c", "a-name-of-sixteen", "a-much-longer-name-than-a-block"] {
-            let mut known = known();
-            known.learn(name.as_bytes(), Role::Element);
-            known.learn(name.as_bytes(), Role::Element);
+            let mut table = table();
+            table.learn(name.as_bytes(), Role::Element);
+            table.learn(name.as_bytes(), Role::Element);
             let mut read = |tail: &str| {
                 let text = format!("{name}{tail}");
-                known
+                table
                     .expected(text.as_bytes(), 0, Role::Element)
                     .map(|(_, end)| end)
             };
@@ -343,19 +345,19 @@ mod tests {
 
     #[test]
     fn an_attribute_repeats_within_its_tag_only() {
-        let mut known = known();
-        known.begin_tag();
-        let id = known.learn(b"r", Role::Attribute).unwrap();
-        assert!(!known.is_repeated(id));
-        assert!(known.is_repeated(id));
-        known.begin_tag();
-        assert!(!known.is_repeated(id));
+        let mut table = table();
+        table.begin_tag();
+        let id = table.learn(b"r", Role::Attribute).unwrap();
+        assert!(!table.is_repeated(id));
+        assert!(table.is_repeated(id));
+        table.begin_tag();
+        assert!(!table.is_repeated(id));
     }
 
     #[test]
     fn refused_memory_means_no_numbers() {
-        let mut known = KnownNames::new(&Account::child(&Account::root(), 10));
-        assert_eq!(known.learn(b"name", Role::Element), None);
-        assert_eq!(known.learn(b"name", Role::Attribute), None);
+        let mut table = NameTable::new(&Account::child(&Account::root(), 10));
+        assert_eq!(table.learn(b"name", Role::Element), None);
+        assert_eq!(table.learn(b"name", Role::Attribute), None);
     }
 }

@@ -1,14 +1,18 @@
 //! Attribute values that are not what they say: references, white space, entities.
 
 use crate::xml::api::sink::Sink;
-use crate::xml::scanner::interrupt::{Halt, exceeded, malformed};
+use crate::xml::scanner::interrupt::{Interrupt, exceeded, malformed};
 use crate::xml::scanner::{REFERENCE_COST, Scanner};
 use crate::xml::syntax::byte_class::{self, VALUE};
 use crate::xml::syntax::reference::Target;
 
 impl<S: Sink> Scanner<'_, S> {
     /// Writes on with a value up to its closing quote, where it leaves `at`.
-    pub fn normalise_value(&mut self, text: &[u8]) -> Result<(), Halt> {
+    ///
+    /// ```text
+    /// AttValue ::= '"' ([^<&"] | Reference)* '"' | "'" ([^<&'] | Reference)* "'"      (XML 1.0, 2.3; normalised as in 3.3.3)
+    /// ```
+    pub fn normalise_value(&mut self, text: &[u8]) -> Result<(), Interrupt> {
         // Within an entity's text a quote is a quote.
         let in_entity = self.level > self.core.tag.level;
         loop {
@@ -22,7 +26,7 @@ impl<S: Sink> Scanner<'_, S> {
                 self.at = stop;
             }
             let next = match text.get(stop) {
-                None => return Err(Halt::Starved),
+                None => return Err(Interrupt::NeedInput),
                 Some(&quote) if quote == self.core.tag.quote && !in_entity => {
                     self.end_value();
                     return Ok(());
@@ -32,7 +36,7 @@ impl<S: Sink> Scanner<'_, S> {
                 }
                 Some(b'&') => self.value_reference(text, stop)?,
                 Some(b'\r') if self.level == 0 => match text.get(stop + 1) {
-                    None => return Err(Halt::Starved),
+                    None => return Err(Interrupt::NeedInput),
                     Some(b'\n') => self.append_value(b" ", stop).map(|()| stop + 2)?,
                     Some(_) => self.append_value(b" ", stop).map(|()| stop + 1)?,
                 },
@@ -51,7 +55,7 @@ impl<S: Sink> Scanner<'_, S> {
     }
 
     /// Expands the reference at `at`; returns where to go on.
-    fn value_reference(&mut self, text: &[u8], at: usize) -> Result<usize, Halt> {
+    fn value_reference(&mut self, text: &[u8], at: usize) -> Result<usize, Interrupt> {
         self.spend(REFERENCE_COST)?;
         let reference = self.reference(text, at)?;
         match reference.target {
@@ -68,7 +72,7 @@ impl<S: Sink> Scanner<'_, S> {
     }
 
     /// Adds `bytes`, which stand at `at`, to the value: all of them or, refused, none.
-    fn append_plain(&mut self, bytes: &[u8], at: usize) -> Result<(), Halt> {
+    fn append_plain(&mut self, bytes: &[u8], at: usize) -> Result<(), Interrupt> {
         let room = self.core.limits.max_attribute_bytes as usize - self.value_len();
         if !self.core.tag.collapse && bytes.len() > room {
             return self.value_too_long(at + room);
@@ -77,7 +81,7 @@ impl<S: Sink> Scanner<'_, S> {
     }
 
     /// Adds what `at` stands for.
-    pub fn append_value(&mut self, bytes: &[u8], at: usize) -> Result<(), Halt> {
+    pub fn append_value(&mut self, bytes: &[u8], at: usize) -> Result<(), Interrupt> {
         if self.core.tag.collapse {
             return self.append_collapsed(bytes, at);
         }
@@ -89,7 +93,7 @@ impl<S: Sink> Scanner<'_, S> {
     }
 
     /// The same for a value of a tokenised type, where runs of spaces count as one.
-    fn append_collapsed(&mut self, bytes: &[u8], at: usize) -> Result<(), Halt> {
+    fn append_collapsed(&mut self, bytes: &[u8], at: usize) -> Result<(), Interrupt> {
         let max = self.core.limits.max_attribute_bytes as usize;
         self.core.tag.normalised.reserve(bytes.len())?;
         for (index, &byte) in bytes.iter().enumerate() {
@@ -120,7 +124,7 @@ impl<S: Sink> Scanner<'_, S> {
     }
 
     #[cold]
-    pub fn value_too_long<T>(&self, at: usize) -> Result<T, Halt> {
+    pub fn value_too_long<T>(&self, at: usize) -> Result<T, Interrupt> {
         let max = self.core.limits.max_attribute_bytes;
         exceeded(at, "max_attribute_bytes", max, max + 1)
     }

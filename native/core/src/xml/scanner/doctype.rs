@@ -1,4 +1,4 @@
-//! The document type declaration, held back until all of it is there.
+//! The document type declaration, held back until it is complete.
 //!
 //! ```text
 //! <!DOCTYPE name PUBLIC "..." "..." [ declarations ] >
@@ -7,107 +7,33 @@
 //!
 //! Its parts are found byte by byte as it arrives, then read in bounded steps. Where it is cut short, by
 //! the end of the input or by a limit, what is there is read the same way: what is wrong with it comes first.
+#![allow(unsafe_code)]
 
 use crate::xml::api::error::ErrorKind;
 use crate::xml::api::options::DoctypePolicy;
 use crate::xml::api::sink::{Doctype, Sink};
-use crate::xml::dtd::{
-    Dtd, DtdOptions, DtdParser, Extent, Fault as DtdFault, Head, Reason, Step, head,
-};
+use crate::xml::dtd::{Dtd, DtdOptions, DtdParser, Fault as DtdFault, Reason, Step, head};
 use crate::xml::scanner::Scanner;
-use crate::xml::scanner::interrupt::{Halt, beyond, exceeded, fault, malformed};
+use crate::xml::scanner::interrupt::{Interrupt, beyond, exceeded, fault, malformed};
+use crate::xml::scanner::state::doctype::{Aside, Declaration, OPEN, Part};
 use crate::xml::scanner::state::{Region, State};
 use crate::xml::syntax::byte_class::{self, SPACE};
 use crate::xml::syntax::reference::forbidden;
 use crate::xml::syntax::utf8;
 use std::ops::Range;
 
-const OPEN: &[u8] = b"<!DOCTYPE";
-
 /// How much work of the scanner one byte of declarations stands for.
 const BYTE_COST: u64 = 8;
 
-/// How far a document type declaration was read. Offsets count from its '<'.
-#[derive(Debug)]
-pub(crate) struct Declaration {
-    part: Part,
-    /// Up to where it was searched for the end of its head.
-    searched: usize,
-    /// The quote that the search is within.
-    quote: Option<u8>,
-    head: Option<Head>,
-    /// Behind the '['.
-    subset: usize,
-    extent: Extent,
-    /// Where the ']' is, or where the text ends that has none.
-    close: usize,
-    is_cut: bool,
-    parser: Option<DtdParser>,
-    /// Something in the subset that is in `Core::aside`, and not yet told.
-    untold: Option<Aside>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
-    Head,
-    Subset,
-    Told,
-    Declarations,
-    Tail,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Aside {
-    Comment,
-    Instruction,
-}
-
-impl Declaration {
-    pub fn new() -> Declaration {
-        Declaration {
-            part: Part::Head,
-            searched: OPEN.len(),
-            quote: None,
-            head: None,
-            subset: 0,
-            extent: Extent::default(),
-            close: 0,
-            is_cut: false,
-            parser: None,
-            untold: None,
-        }
-    }
-
-    /// A number that grows as the declaration is read.
-    pub fn work(&self) -> u64 {
-        let read = self.parser.as_ref().map_or(0, DtdParser::work);
-        (self.part as u64) + read
-    }
-
-    /// Where the head ends: at a '[' or '>' outside of quotes.
-    fn find_head(&mut self, text: &[u8]) -> Option<usize> {
-        for (index, &byte) in text.iter().enumerate().skip(self.searched) {
-            match (self.quote, byte) {
-                (None, b'[' | b'>') => {
-                    self.searched = index;
-                    return Some(index);
-                }
-                (None, b'"' | b'\'') => self.quote = Some(byte),
-                (Some(quote), _) if quote == byte => self.quote = None,
-                _ => {}
-            }
-        }
-        self.searched = text.len();
-        None
-    }
-}
-
 impl<S: Sink> Scanner<'_, S> {
-    pub fn begin_doctype(&mut self) -> Result<(), Halt> {
+    /// ```text
+    /// doctypedecl ::= '<!DOCTYPE' S Name (S ExternalID)? S? ('[' intSubset ']' S?)? '>'      (XML 1.0, 2.8)
+    /// ```
+    pub fn begin_doctype(&mut self) -> Result<(), Interrupt> {
         if self.is_behind_root() {
             return self.end_root();
         }
-        if self.core.region != Region::Prolog || self.core.open.depth() > 0 {
+        if self.core.region != Region::Prolog || self.core.element_stack.depth() > 0 {
             return malformed(
                 self.at,
                 "a DOCTYPE belongs before the root element, once at most",
@@ -117,15 +43,15 @@ impl<S: Sink> Scanner<'_, S> {
             return fault(
                 ErrorKind::Unsupported,
                 self.at,
-                "doctype: :reject, which limits: :strict implies, refuses any DOCTYPE; doctype: :internal reads it",
+                "the document has a DOCTYPE, which doctype: :reject refuses; doctype: :internal reads it",
             );
         }
         self.begin_token(State::Doctype);
         self.doctype()
     }
 
-    /// Goes on with the declaration, of which everything is still in the text.
-    pub fn doctype(&mut self) -> Result<(), Halt> {
+    /// Continues with the declaration, of which everything is still in the text.
+    pub fn doctype(&mut self) -> Result<(), Interrupt> {
         let rest = &self.text[self.at..];
         let max = self.core.limits.max_dtd_bytes as usize;
         let text = &rest[..rest.len().min(max)];
@@ -133,16 +59,16 @@ impl<S: Sink> Scanner<'_, S> {
         match self.core.doctype.part {
             Part::Head => self.doctype_head(text, is_cut),
             Part::Subset => self.doctype_subset(text, is_cut),
-            Part::Told => self.tell_doctype(text),
+            Part::Event => self.emit_doctype(text),
             Part::Declarations => self.doctype_declarations(text),
             Part::Tail => self.doctype_tail(text),
         }
     }
 
-    fn doctype_head(&mut self, text: &[u8], is_cut: bool) -> Result<(), Halt> {
+    fn doctype_head(&mut self, text: &[u8], is_cut: bool) -> Result<(), Interrupt> {
         let declaration = &mut self.core.doctype;
         let end = match declaration.find_head(text) {
-            None if !is_cut => return Err(Halt::Starved),
+            None if !is_cut => return Err(Interrupt::NeedInput),
             None => text.len(),
             Some(end) => end + 1,
         };
@@ -155,16 +81,16 @@ impl<S: Sink> Scanner<'_, S> {
         declaration.close = end - 1;
         declaration.part = match text[end - 1] {
             b'[' => Part::Subset,
-            _ => Part::Told,
+            _ => Part::Event,
         };
         Ok(())
     }
 
-    fn doctype_subset(&mut self, text: &[u8], is_cut: bool) -> Result<(), Halt> {
+    fn doctype_subset(&mut self, text: &[u8], is_cut: bool) -> Result<(), Interrupt> {
         let declaration = &mut self.core.doctype;
         let subset = &text[declaration.subset..];
-        match declaration.extent.scan(subset) {
-            None if !is_cut => return Err(Halt::Starved),
+        match declaration.subset_end.scan(subset) {
+            None if !is_cut => return Err(Interrupt::NeedInput),
             None => {
                 declaration.is_cut = true;
                 declaration.close = text.len();
@@ -172,7 +98,7 @@ impl<S: Sink> Scanner<'_, S> {
             }
             Some(close) => {
                 declaration.close = declaration.subset + close;
-                declaration.part = Part::Told;
+                declaration.part = Part::Event;
             }
         }
         let offset = declaration.subset;
@@ -193,29 +119,34 @@ impl<S: Sink> Scanner<'_, S> {
             standalone: self.core.standalone,
             external_subset,
             consumed: self
-                .places
+                .line_counter
                 .position(self.text, self.at + offset)
                 .byte_offset
                 - self.core.document_start,
         }
     }
 
-    fn tell_doctype(&mut self, text: &[u8]) -> Result<(), Halt> {
+    fn emit_doctype(&mut self, text: &[u8]) -> Result<(), Interrupt> {
         let declaration = &self.core.doctype;
         if let (true, Some(head)) = (self.core.options.emit.doctype, &declaration.head) {
             let piece = |range: &Range<usize>| {
-                utf8::text(&text[OPEN.len() + range.start..OPEN.len() + range.end])
+                // SAFETY: parts of validated text, cut beside ASCII characters, and whole.
+                unsafe { utf8::text(&text[OPEN.len() + range.start..OPEN.len() + range.end]) }
             };
             let subset = &text[declaration.subset..declaration.close.max(declaration.subset)];
             let doctype = Doctype {
                 name: piece(&head.name),
                 public_id: head.public.as_ref().map(piece),
                 system_id: head.system.as_ref().map(piece),
-                internal_subset: declaration.parser.is_some().then(|| utf8::text(subset)),
+                // SAFETY: parts of validated text, cut beside ASCII characters, and whole.
+                internal_subset: declaration
+                    .parser
+                    .is_some()
+                    .then(|| unsafe { utf8::text(subset) }),
             };
-            self.tell_position();
+            self.emit_position();
             let flow = self.sink.doctype(&doctype);
-            self.told(flow)?;
+            self.charge_event(flow)?;
         }
         self.core.doctype.part = match self.core.doctype.parser {
             Some(_) => Part::Declarations,
@@ -224,8 +155,8 @@ impl<S: Sink> Scanner<'_, S> {
         Ok(())
     }
 
-    fn doctype_declarations(&mut self, text: &[u8]) -> Result<(), Halt> {
-        self.tell_declared()?;
+    fn doctype_declarations(&mut self, text: &[u8]) -> Result<(), Interrupt> {
+        self.emit_declared()?;
         let declaration = &mut self.core.doctype;
         let Some(parser) = &mut declaration.parser else {
             declaration.part = Part::Tail;
@@ -236,11 +167,11 @@ impl<S: Sink> Scanner<'_, S> {
         let (start, work) = (begin + parser.offset(), parser.work());
         let emit = self.core.options.emit;
         if emit.comments || emit.processing_instructions {
-            // What a step reads cannot be asked for again.
+            // The result of a step cannot be asked for again.
             self.core.aside.clear();
             self.core.aside.reserve(subset.len())?;
         }
-        let untold = match parser.step(subset, &mut self.core.expansions) {
+        let unsent = match parser.step(subset, &mut self.core.amplification) {
             Ok(Step::More) => None,
             Ok(Step::Comment(comment)) if emit.comments && !declaration.is_cut => {
                 self.core.aside.extend_from_slice(comment)?;
@@ -267,34 +198,36 @@ impl<S: Sink> Scanner<'_, S> {
             Err(fault) => return self.dtd_fault(begin, fault),
         };
         let work = (parser.work() - work).saturating_mul(BYTE_COST) as usize;
-        declaration.untold = untold;
-        if untold.is_some() && self.core.options.positions {
-            let position = self.places.position(self.text, self.at + start);
+        declaration.unsent = unsent;
+        if unsent.is_some() && self.core.options.positions {
+            let position = self.line_counter.position(self.text, self.at + start);
             self.core.token = Some(position);
         }
         self.core.credit = self.core.credit.saturating_sub(work.max(1));
         Ok(())
     }
 
-    /// Tells the comment or instruction that the last step read.
-    fn tell_declared(&mut self) -> Result<(), Halt> {
-        let Some(aside) = self.core.doctype.untold else {
+    /// Emits the comment or instruction that the last step read.
+    fn emit_declared(&mut self) -> Result<(), Interrupt> {
+        let Some(aside) = self.core.doctype.unsent else {
             return Ok(());
         };
-        self.tell_position();
+        self.emit_position();
         let (target, data) = self.core.aside.split_at(self.core.target);
         let flow = match aside {
-            Aside::Comment => self.sink.comment(utf8::text(&self.core.aside)),
+            // SAFETY: parts of validated text, cut beside ASCII characters, and whole.
+            Aside::Comment => self.sink.comment(unsafe { utf8::text(&self.core.aside) }),
+            // SAFETY: parts of validated text, cut beside ASCII characters, and whole.
             Aside::Instruction => self
                 .sink
-                .processing_instruction(utf8::text(target), utf8::text(data)),
+                .processing_instruction(unsafe { utf8::text(target) }, unsafe { utf8::text(data) }),
         };
-        self.told(flow)?;
-        self.core.doctype.untold = None;
+        self.charge_event(flow)?;
+        self.core.doctype.unsent = None;
         Ok(())
     }
 
-    fn doctype_tail(&mut self, text: &[u8]) -> Result<(), Halt> {
+    fn doctype_tail(&mut self, text: &[u8]) -> Result<(), Interrupt> {
         let declaration = &mut self.core.doctype;
         let mut end = declaration.close;
         if declaration.parser.is_some() {
@@ -322,20 +255,20 @@ impl<S: Sink> Scanner<'_, S> {
         self.core.state = State::Between;
         self.core.region = Region::AfterDoctype;
         self.at += end + 1;
-        Err(Halt::Entered)
+        Err(Interrupt::InputChanged)
     }
 
     /// The declaration goes on beyond `text`, which is all that there is or all that is allowed.
-    fn doctype_cut<T>(&self, text: &[u8]) -> Result<T, Halt> {
+    fn doctype_cut<T>(&self, text: &[u8]) -> Result<T, Interrupt> {
         let max = self.core.limits.max_dtd_bytes;
         if self.at + text.len() < self.text.len() {
             return exceeded(self.at + text.len(), "max_dtd_bytes", max, max + 1);
         }
-        Err(Halt::Starved)
+        Err(Interrupt::NeedInput)
     }
 
-    /// What was found wrong at an offset that counts from `begin`.
-    fn dtd_fault<T>(&self, begin: usize, found: DtdFault) -> Result<T, Halt> {
+    /// Converts an error whose offset counts from `begin`.
+    fn dtd_fault<T>(&self, begin: usize, found: DtdFault) -> Result<T, Interrupt> {
         let at = self.at + begin + found.offset;
         match found.reason {
             Reason::Malformed(reason) => malformed(at, reason),
@@ -346,7 +279,7 @@ impl<S: Sink> Scanner<'_, S> {
                     format!("this reference is to {character}, which XML does not allow"),
                 )
             }
-            Reason::Refused(refusal) => Err(Halt::Refused(refusal)),
+            Reason::Refused(refusal) => Err(Interrupt::Refused(refusal)),
             Reason::Limit(limit) => beyond(at, limit),
             Reason::Truncated => {
                 let max = self.core.limits.max_dtd_bytes as usize;

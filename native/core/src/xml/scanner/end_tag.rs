@@ -2,15 +2,19 @@
 
 use crate::xml::api::sink::Sink;
 use crate::xml::scanner::Scanner;
-use crate::xml::scanner::interrupt::{Halt, SHOWN, malformed, shown};
+use crate::xml::scanner::interrupt::{Interrupt, SHOWN, malformed, shown};
 use crate::xml::scanner::state::{Core, Region, State};
 use crate::xml::syntax::byte_class::{self, NAME, SPACE};
 
 impl<S: Sink> Scanner<'_, S> {
     /// Scans an end tag: its name, mostly the one expected, and mostly all of it.
-    pub fn begin_end_tag(&mut self) -> Result<(), Halt> {
+    ///
+    /// ```text
+    /// ETag ::= '</' Name S? '>'      (XML 1.0, 3.1)
+    /// ```
+    pub fn begin_end_tag(&mut self) -> Result<(), Interrupt> {
         self.end_run()?;
-        if self.core.open.depth() <= self.core.entities.floor() {
+        if self.core.element_stack.depth() <= self.core.entities.floor() {
             return malformed(self.at, "this end tag has no start tag here");
         }
         let from = self.at + 2;
@@ -23,7 +27,7 @@ impl<S: Sink> Scanner<'_, S> {
             Some(&next) if rest.starts_with(&name[held..]) && !byte_class::is(next, NAME) => {}
             None if name[held..].starts_with(rest) => {
                 self.core.held = held + rest.len();
-                return Err(Halt::Starved);
+                return Err(Interrupt::NeedInput);
             }
             _ => return self.mismatch(from),
         }
@@ -37,12 +41,12 @@ impl<S: Sink> Scanner<'_, S> {
     }
 
     /// Behind the name.
-    pub fn end_tag(&mut self) -> Result<(), Halt> {
+    pub fn end_tag(&mut self) -> Result<(), Interrupt> {
         self.within_token(|scanner, end| {
             let text = &scanner.text[..end];
             scanner.at = byte_class::skip(text, scanner.at, SPACE);
             match text.get(scanner.at) {
-                None => Err(Halt::Starved),
+                None => Err(Interrupt::NeedInput),
                 Some(b'>') => scanner.close(scanner.at + 1),
                 Some(_) => malformed(scanner.at, "'>' belongs behind the name of an end tag"),
             }
@@ -51,57 +55,72 @@ impl<S: Sink> Scanner<'_, S> {
 
     /// Tells that the innermost element ends; scanning goes on at `end`.
     #[inline(always)]
-    pub fn close(&mut self, end: usize) -> Result<(), Halt> {
+    pub fn close(&mut self, end: usize) -> Result<(), Interrupt> {
         if self.wants_all() {
-            self.tell_end()?;
+            self.emit_end()?;
+        } else if S::SELECTS {
+            let depth = self.core.element_stack.depth().saturating_sub(1);
+            if self.core.interest_stack.tells_end(depth) {
+                self.emit_end()?;
+            }
         }
-        let outside = self.core.open.pop();
+        let outside = self.core.element_stack.pop();
         self.core.namespaces.truncate(outside);
         self.core.state = State::Between;
-        let depth = self.core.open.depth();
+        let depth = self.core.element_stack.depth();
         if S::SELECTS {
-            self.core.attention.close(depth);
+            self.core.interest_stack.close(depth);
         }
         if depth < self.core.space.floor {
-            self.core.space.close();
-        }
-        if depth == 0 {
-            self.core.region = Region::Epilog;
+            self.close_root_or_space(depth);
         }
         self.at = end;
         Ok(())
     }
 
+    /// The element that closed was the root element, or had an `xml:space` attribute.
+    #[cold]
+    fn close_root_or_space(&mut self, depth: usize) {
+        self.core.space.close(depth);
+        if depth == 0 {
+            self.core.region = Region::Epilog;
+        }
+    }
+
     #[inline(always)]
-    fn tell_end(&mut self) -> Result<(), Halt> {
-        self.tell_position();
+    fn emit_end(&mut self) -> Result<(), Interrupt> {
+        self.emit_position();
         let Core {
-            open,
-            known,
+            element_stack,
+            name_table,
             namespaces,
             ..
         } = &*self.core;
-        match open.innermost_name(known, namespaces) {
+        match element_stack.innermost_name(name_table, namespaces) {
             Some(name) => {
                 let flow = self.sink.end_element(name);
-                self.told(flow)
+                self.charge_event(flow)?;
             }
-            None => Ok(()),
+            None => return Ok(()),
         }
+        if S::SELECTS {
+            self.core.interest_stack.mark(self.sink.marks());
+        }
+        Ok(())
     }
 
     /// The end tag, whose name is at `from`, is not that of the innermost element.
     ///
     /// As much of the name is read as is shown, or there is.
     #[cold]
-    fn mismatch(&mut self, from: usize) -> Result<(), Halt> {
+    fn mismatch(&mut self, from: usize) -> Result<(), Interrupt> {
         let text = &self.text[..self.text.len().min(from + SHOWN + 1)];
         let end = match self.name(text, from) {
             Ok((_, end)) => end,
-            Err(Halt::Starved) if text.len() > from + SHOWN => text.len(),
-            Err(halt) => {
+            Err(Interrupt::NeedInput) if text.len() > from + SHOWN => text.len(),
+            Err(interrupt) => {
                 self.core.held = 0;
-                return Err(halt);
+                return Err(interrupt);
             }
         };
         let found = shown(&text[from..end]);

@@ -5,57 +5,24 @@
 //! text of a          ... &b; ...      each goes on behind its reference
 //! text of b                  ...      when the one above it is used up
 //! ```
+#![allow(unsafe_code)]
 
-use crate::arena::account::Account;
-use crate::arena::charged_vec::ChargedVec;
-use crate::sync::Arc;
 use crate::xml::api::sink::Sink;
 use crate::xml::dtd::{Dtd, EntityId, Lookup};
-use crate::xml::input::position::Position;
 use crate::xml::scanner::Scanner;
-use crate::xml::scanner::interrupt::{Halt, beyond, exceeded, malformed, shown};
+use crate::xml::scanner::interrupt::{Interrupt, beyond, exceeded, malformed, shown};
+use crate::xml::scanner::state::entities::Reader;
 use crate::xml::syntax::utf8;
 
-/// What finding an entity and coming back from it costs, in units of credit.
+/// The cost of finding an entity and of returning from it, in units of credit.
 const ENTITY_COST: usize = 250;
 
 /// How many bytes of replacement text cost a unit of credit.
 const BYTES_PER_CREDIT: usize = 2;
 
-/// An entity whose text is being scanned.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Reader {
-    pub entity: EntityId,
-    pub at: usize,
-    /// Elements that were open before it.
-    floor: usize,
-}
-
-#[derive(Debug)]
-pub(crate) struct Entities {
-    pub readers: ChargedVec<Reader>,
-    /// Where the outermost reference being expanded is.
-    pub position: Position,
-}
-
-impl Entities {
-    pub fn new(account: &Arc<Account>) -> Entities {
-        Entities {
-            readers: ChargedVec::new(account),
-            position: Position::START,
-        }
-    }
-
-    /// Elements that were open before the innermost entity: it must not close them.
-    #[inline]
-    pub fn floor(&self) -> usize {
-        self.readers.last().map_or(0, |reader| reader.floor)
-    }
-}
-
 impl<S: Sink> Scanner<'_, S> {
     /// A reference in content that ends at `end`.
-    pub fn enter_in_content(&mut self, name: &[u8], end: usize) -> Result<(), Halt> {
+    pub fn enter_in_content(&mut self, name: &[u8], end: usize) -> Result<(), Interrupt> {
         match self.lookup(name) {
             Lookup::Internal(entity) => self.enter(entity, self.at, end),
             found @ (Lookup::Skipped | Lookup::Undeclared)
@@ -68,23 +35,24 @@ impl<S: Sink> Scanner<'_, S> {
         }
     }
 
-    /// Tells of a reference in content whose text is not there.
-    pub fn skip_entity(&mut self, name: &[u8], end: usize) -> Result<(), Halt> {
+    /// Emits a reference in content whose text is not available.
+    pub fn skip_entity(&mut self, name: &[u8], end: usize) -> Result<(), Interrupt> {
         self.end_run()?;
-        if self.is_told() {
+        if self.is_emitted() {
             if self.core.options.positions {
                 let position = self.position_here();
                 self.sink.position(position);
             }
-            let flow = self.sink.skipped_entity(utf8::text(name));
-            self.told(flow)?;
+            // SAFETY: a name is a part of validated text, cut beside ASCII characters.
+            let flow = self.sink.skipped_entity(unsafe { utf8::text(name) });
+            self.charge_event(flow)?;
         }
         self.at = end;
         Ok(())
     }
 
     /// A reference in an attribute's value, at `at`.
-    pub fn enter_in_value(&mut self, name: &[u8], at: usize, end: usize) -> Result<(), Halt> {
+    pub fn enter_in_value(&mut self, name: &[u8], at: usize, end: usize) -> Result<(), Interrupt> {
         match self.lookup(name) {
             Lookup::Internal(entity) => {
                 self.fix_token();
@@ -109,8 +77,8 @@ impl<S: Sink> Scanner<'_, S> {
         self.dtd.map_or(Lookup::Undeclared, |dtd| dtd.entity(name))
     }
 
-    /// Goes on with the text of `entity`, then at `end`.
-    fn enter(&mut self, entity: EntityId, at: usize, end: usize) -> Result<(), Halt> {
+    /// Continues with the text of `entity`, then at `end`.
+    fn enter(&mut self, entity: EntityId, at: usize, end: usize) -> Result<(), Interrupt> {
         let readers = &mut self.core.entities.readers;
         let depth = readers.len() as u64;
         if readers.iter().any(|reader| reader.entity == entity) {
@@ -124,11 +92,11 @@ impl<S: Sink> Scanner<'_, S> {
         readers.reserve(1)?;
         self.report_repairs(at)?;
         if self.level == 0 {
-            self.core.entities.position = self.places.move_to(self.text, at);
+            self.core.entities.position = self.line_counter.move_to(self.text, at);
         }
         let len = self.dtd.map_or(0, |dtd| dtd.replacement_text(entity).len());
         let consumed = self.core.entities.position.byte_offset - self.core.document_start;
-        if let Err(limit) = self.core.expansions.expand(len as u64, consumed) {
+        if let Err(limit) = self.core.amplification.expand(len as u64, consumed) {
             return beyond(at, limit);
         }
         let cost = ENTITY_COST + len / BYTES_PER_CREDIT;
@@ -136,20 +104,20 @@ impl<S: Sink> Scanner<'_, S> {
         self.core.entities.readers.push(Reader {
             entity,
             at: 0,
-            floor: self.core.open.depth(),
+            floor: self.core.element_stack.depth(),
         })?;
         self.at = end;
-        Err(Halt::Entered)
+        Err(Interrupt::InputChanged)
     }
 
     /// The text of the innermost entity is used up, or does not suffice for what was begun in it.
-    pub fn leave(&mut self, dtd: &Dtd) -> Result<(), Halt> {
+    pub fn leave(&mut self, dtd: &Dtd) -> Result<(), Interrupt> {
         let Some(reader) = self.core.entities.readers.last() else {
             return Ok(());
         };
         let in_value = self.core.in_tag() && self.level > self.core.tag.level;
         let whole = in_value || self.core.is_between();
-        let balanced = in_value || self.core.open.depth() == reader.floor;
+        let balanced = in_value || self.core.element_stack.depth() == reader.floor;
         if self.at == self.text.len() && whole && balanced {
             self.core.entities.readers.pop();
             return Ok(());
@@ -167,7 +135,7 @@ impl<S: Sink> Scanner<'_, S> {
 }
 
 #[cold]
-fn refuse<T>(lookup: Lookup, name: &[u8], at: usize) -> Result<T, Halt> {
+fn refuse<T>(lookup: Lookup, name: &[u8], at: usize) -> Result<T, Interrupt> {
     let name = shown(name);
     let reason = match lookup {
         Lookup::Unparsed => format!("the entity {name} is data, not text"),

@@ -5,26 +5,26 @@ use crate::xml::api::error::{ErrorKind, ExceededLimit};
 use crate::xml::input::position::Position;
 use std::borrow::Cow;
 
-/// What ends a stretch of scanning. The scanner has kept everything needed to go on from there.
+/// Why scanning stopped. The scanner has stored everything that it needs to resume there.
 #[derive(Debug)]
-pub(crate) enum Halt {
-    /// The rest of the text does not suffice to go on.
-    Starved,
-    /// The sink is full, or the call has done its share.
+pub(crate) enum Interrupt {
+    /// The text ends before the token does.
+    NeedInput,
+    /// The sink is full, or the call has used up its credit.
     Full,
-    /// Something changed beneath: another text is to be scanned, or there are declarations.
-    Entered,
+    /// Another text is to be scanned (an entity begins or ends), or declarations came into force.
+    InputChanged,
     Refused(Refusal),
     Fault(Box<Fault>),
 }
 
-impl From<Refusal> for Halt {
-    fn from(refusal: Refusal) -> Halt {
-        Halt::Refused(refusal)
+impl From<Refusal> for Interrupt {
+    fn from(refusal: Refusal) -> Interrupt {
+        Interrupt::Refused(refusal)
     }
 }
 
-/// What is wrong with the document.
+/// An error in the document.
 #[derive(Debug)]
 pub(crate) struct Fault {
     pub kind: ErrorKind,
@@ -38,7 +38,10 @@ pub(crate) struct Fault {
 
 /// The document is not well-formed at `at`.
 #[cold]
-pub(crate) fn malformed<T>(at: usize, reason: impl Into<Cow<'static, str>>) -> Result<T, Halt> {
+pub(crate) fn malformed<T>(
+    at: usize,
+    reason: impl Into<Cow<'static, str>>,
+) -> Result<T, Interrupt> {
     fault(ErrorKind::Malformed, at, reason)
 }
 
@@ -47,8 +50,8 @@ pub(crate) fn fault<T>(
     kind: ErrorKind,
     at: usize,
     reason: impl Into<Cow<'static, str>>,
-) -> Result<T, Halt> {
-    Err(Halt::Fault(Box::new(Fault {
+) -> Result<T, Interrupt> {
+    Err(Interrupt::Fault(Box::new(Fault {
         kind,
         reason: reason.into(),
         at,
@@ -62,8 +65,8 @@ pub(crate) fn fault<T>(
 pub(crate) fn malformed_at<T>(
     position: Option<Position>,
     reason: impl Into<Cow<'static, str>>,
-) -> Result<T, Halt> {
-    Err(Halt::Fault(Box::new(Fault {
+) -> Result<T, Interrupt> {
+    Err(Interrupt::Fault(Box::new(Fault {
         kind: ErrorKind::Malformed,
         reason: reason.into(),
         at: 0,
@@ -74,13 +77,18 @@ pub(crate) fn malformed_at<T>(
 
 /// A limit was exceeded at `at`: it allows `value`, and at least `seen` was there.
 #[cold]
-pub(crate) fn exceeded<T>(at: usize, name: &'static str, value: u64, seen: u64) -> Result<T, Halt> {
+pub(crate) fn exceeded<T>(
+    at: usize,
+    name: &'static str,
+    value: u64,
+    seen: u64,
+) -> Result<T, Interrupt> {
     beyond(at, ExceededLimit { name, value, seen })
 }
 
 #[cold]
-pub(crate) fn beyond<T>(at: usize, limit: ExceededLimit) -> Result<T, Halt> {
-    Err(Halt::Fault(Box::new(Fault {
+pub(crate) fn beyond<T>(at: usize, limit: ExceededLimit) -> Result<T, Interrupt> {
+    Err(Interrupt::Fault(Box::new(Fault {
         kind: ErrorKind::Limit,
         reason: limit_reason(limit.name, limit.value, limit.seen).into(),
         at,

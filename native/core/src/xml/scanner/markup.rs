@@ -1,7 +1,8 @@
 //! Comments, processing instructions and CDATA sections.
+#![allow(unsafe_code)]
 
 use crate::xml::api::sink::Sink;
-use crate::xml::scanner::interrupt::{Halt, malformed};
+use crate::xml::scanner::interrupt::{Interrupt, malformed};
 use crate::xml::scanner::prolog::OPEN;
 use crate::xml::scanner::state::State;
 use crate::xml::scanner::{LINE_END_COST, Scanner};
@@ -15,8 +16,8 @@ pub(crate) const CDATA: &[u8] = b"<![CDATA[";
 const DOCTYPE: &[u8] = b"<!DOCTYPE";
 
 impl<S: Sink> Scanner<'_, S> {
-    /// What starts with '<!'.
-    pub fn declaration(&mut self) -> Result<(), Halt> {
+    /// Scans a token that starts with '<!'.
+    pub fn declaration(&mut self) -> Result<(), Interrupt> {
         let rest = &self.text[self.at..];
         if rest.starts_with(COMMENT) {
             return self.begin_comment();
@@ -31,7 +32,7 @@ impl<S: Sink> Scanner<'_, S> {
             .iter()
             .any(|begin| begin.starts_with(rest))
         {
-            return Err(Halt::Starved);
+            return Err(Interrupt::NeedInput);
         }
         malformed(
             self.at,
@@ -39,7 +40,7 @@ impl<S: Sink> Scanner<'_, S> {
         )
     }
 
-    fn begin_comment(&mut self) -> Result<(), Halt> {
+    fn begin_comment(&mut self) -> Result<(), Interrupt> {
         if self.core.options.emit.comments {
             self.end_run()?;
         }
@@ -56,24 +57,31 @@ impl<S: Sink> Scanner<'_, S> {
         self.at += taken;
     }
 
-    /// Goes on with a comment.
-    pub fn comment(&mut self) -> Result<(), Halt> {
+    /// Continues with a comment.
+    ///
+    /// ```text
+    /// Comment ::= '<!--' ((Char - '-') | ('-' (Char - '-')))* '-->'      (XML 1.0, 2.5)
+    /// ```
+    pub fn comment(&mut self) -> Result<(), Interrupt> {
         self.within_token(|scanner, end| {
             let (stop, found) = find(&scanner.text[..end], scanner.at, b"--");
-            let is_told = scanner.core.options.emit.comments && scanner.is_told();
-            if is_told {
+            let is_emitted = scanner.core.options.emit.comments && scanner.is_emitted();
+            if is_emitted {
                 scanner.add_aside(stop)?;
             }
             scanner.at = stop;
             match (found, scanner.text[..end].get(stop + 2)) {
                 (true, Some(b'>')) => {}
                 (true, Some(_)) => return malformed(stop, "no '--' is allowed in a comment"),
-                _ => return Err(Halt::Starved),
+                _ => return Err(Interrupt::NeedInput),
             }
-            if is_told {
-                scanner.tell_position();
-                let flow = scanner.sink.comment(utf8::text(&scanner.core.aside));
-                scanner.told(flow)?;
+            if is_emitted {
+                scanner.emit_position();
+                // SAFETY: parts of validated text, cut beside ASCII characters, and whole.
+                let flow = scanner
+                    .sink
+                    .comment(unsafe { utf8::text(&scanner.core.aside) });
+                scanner.charge_event(flow)?;
             }
             scanner.at = stop + 3;
             scanner.core.state = State::Between;
@@ -81,8 +89,13 @@ impl<S: Sink> Scanner<'_, S> {
         })
     }
 
-    /// What starts with '<?'.
-    pub fn begin_instruction(&mut self) -> Result<(), Halt> {
+    /// Begins a processing instruction.
+    ///
+    /// ```text
+    /// PI       ::= '<?' PITarget (S (Char* - (Char* '?>' Char*)))? '?>'      (XML 1.0, 2.6)
+    /// PITarget ::= Name - (('X' | 'x') ('M' | 'm') ('L' | 'l'))
+    /// ```
+    pub fn begin_instruction(&mut self) -> Result<(), Interrupt> {
         if self.core.options.emit.processing_instructions {
             self.end_run()?;
         }
@@ -91,8 +104,8 @@ impl<S: Sink> Scanner<'_, S> {
             let rest = &self.text[self.at..];
             match rest.strip_prefix(OPEN) {
                 Some([next, ..]) if byte_class::is(*next, SPACE) => return self.end_root(),
-                Some([]) if !self.last => return Err(Halt::Starved),
-                None if OPEN.starts_with(rest) && !self.last => return Err(Halt::Starved),
+                Some([]) if !self.last => return Err(Interrupt::NeedInput),
+                None if OPEN.starts_with(rest) && !self.last => return Err(Interrupt::NeedInput),
                 _ => {}
             }
         }
@@ -100,7 +113,7 @@ impl<S: Sink> Scanner<'_, S> {
         self.instruction_target()
     }
 
-    pub fn instruction_target(&mut self) -> Result<(), Halt> {
+    pub fn instruction_target(&mut self) -> Result<(), Interrupt> {
         self.within_token(|scanner, end| {
             let text = &scanner.text[..end];
             let (start, stop) = scanner.name(text, scanner.at + 2)?;
@@ -118,7 +131,7 @@ impl<S: Sink> Scanner<'_, S> {
             scanner.core.target = scanner.core.aside.len();
             match text[stop..] {
                 [b'?', b'>', ..] => return scanner.finish_instruction(stop + 2),
-                [b'?'] => return Err(Halt::Starved),
+                [b'?'] => return Err(Interrupt::NeedInput),
                 [byte, ..] if byte_class::is(byte, SPACE) => {}
                 _ => return malformed(stop, "white space belongs behind a target"),
             }
@@ -128,18 +141,18 @@ impl<S: Sink> Scanner<'_, S> {
         })
     }
 
-    pub fn instruction_space(&mut self) -> Result<(), Halt> {
+    pub fn instruction_space(&mut self) -> Result<(), Interrupt> {
         self.within_token(|scanner, end| {
             scanner.at = byte_class::skip(&scanner.text[..end], scanner.at, SPACE);
             if scanner.at == end {
-                return Err(Halt::Starved);
+                return Err(Interrupt::NeedInput);
             }
             scanner.core.state = State::InstructionData;
             Ok(())
         })
     }
 
-    pub fn instruction_data(&mut self) -> Result<(), Halt> {
+    pub fn instruction_data(&mut self) -> Result<(), Interrupt> {
         self.within_token(|scanner, end| {
             let (stop, found) = find(&scanner.text[..end], scanner.at, b"?>");
             if scanner.tells_instructions() {
@@ -148,23 +161,24 @@ impl<S: Sink> Scanner<'_, S> {
             scanner.at = stop;
             match found {
                 true => scanner.finish_instruction(stop + 2),
-                false => Err(Halt::Starved),
+                false => Err(Interrupt::NeedInput),
             }
         })
     }
 
     fn tells_instructions(&self) -> bool {
-        self.core.options.emit.processing_instructions && self.is_told()
+        self.core.options.emit.processing_instructions && self.is_emitted()
     }
 
-    fn finish_instruction(&mut self, end: usize) -> Result<(), Halt> {
+    fn finish_instruction(&mut self, end: usize) -> Result<(), Interrupt> {
         if self.tells_instructions() {
-            self.tell_position();
+            self.emit_position();
             let (target, data) = self.core.aside.split_at(self.core.target);
+            // SAFETY: parts of validated text, cut beside ASCII characters, and whole.
             let flow = self
                 .sink
-                .processing_instruction(utf8::text(target), utf8::text(data));
-            self.told(flow)?;
+                .processing_instruction(unsafe { utf8::text(target) }, unsafe { utf8::text(data) });
+            self.charge_event(flow)?;
         }
         self.at = end;
         self.core.state = State::Between;
@@ -172,8 +186,8 @@ impl<S: Sink> Scanner<'_, S> {
         Ok(())
     }
 
-    /// Adds the text up to `end` to what is to be told, its line ends normalised.
-    fn add_aside(&mut self, end: usize) -> Result<(), Halt> {
+    /// Adds the text up to `end` to the event, its line ends normalised.
+    fn add_aside(&mut self, end: usize) -> Result<(), Interrupt> {
         let normalise = self.level == 0 && self.has_cr;
         while self.at < end {
             let rest = &self.text[self.at..end];
@@ -188,7 +202,7 @@ impl<S: Sink> Scanner<'_, S> {
             }
             self.spend(LINE_END_COST)?;
             let skip = match self.text.get(self.at + 1) {
-                None => return Err(Halt::Starved),
+                None => return Err(Interrupt::NeedInput),
                 Some(b'\n') => 2,
                 Some(_) => 1,
             };
@@ -198,8 +212,8 @@ impl<S: Sink> Scanner<'_, S> {
         Ok(())
     }
 
-    fn begin_cdata(&mut self) -> Result<(), Halt> {
-        if self.core.open.depth() == 0 {
+    fn begin_cdata(&mut self) -> Result<(), Interrupt> {
+        if self.core.element_stack.depth() == 0 {
             return malformed(self.at, "no text is allowed outside of the root element");
         }
         if self.core.options.emit.cdata {
@@ -213,23 +227,27 @@ impl<S: Sink> Scanner<'_, S> {
         self.cdata()
     }
 
-    /// Goes on with a CDATA section.
-    pub fn cdata(&mut self) -> Result<(), Halt> {
+    /// Continues with a CDATA section.
+    ///
+    /// ```text
+    /// CDSect ::= '<![CDATA[' (Char* - (Char* ']]>' Char*)) ']]>'      (XML 1.0, 2.7)
+    /// ```
+    pub fn cdata(&mut self) -> Result<(), Interrupt> {
         let (stop, found) = find(self.text, self.at, b"]]>");
         if found && !self.core.options.emit.cdata && self.is_rest_of_run(self.at, stop) {
             let text = &self.text[self.at..stop];
             if !text.is_empty() {
-                self.tell_text_as_it_is(text)?;
+                self.emit_text_unchanged(text)?;
             }
             self.at = stop;
         }
         self.add_text(stop)?;
         if !found {
-            return Err(Halt::Starved);
+            return Err(Interrupt::NeedInput);
         }
         if self.core.options.emit.cdata {
             if !self.core.run.text.is_empty() || !self.core.run.told {
-                self.tell_piece()?;
+                self.emit_piece()?;
             }
             self.core.run.only_space = true;
         }
@@ -238,7 +256,7 @@ impl<S: Sink> Scanner<'_, S> {
         Ok(())
     }
 
-    /// Whether the section from `start` to `stop` can be told as it is, as all that is left of its run.
+    /// Whether the section from `start` to `stop` can be passed unchanged, as all that is left of its run.
     pub fn is_rest_of_run(&self, start: usize, stop: usize) -> bool {
         let text = &self.text[start..stop];
         let ends_run =

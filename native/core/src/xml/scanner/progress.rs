@@ -1,12 +1,12 @@
-//! Whether calls get on.
+//! Detects a parser that makes no progress.
 //!
-//! A call that is to be made again without input must have moved something: else it would be made for ever.
+//! A call that asks to be repeated without input must have changed something. Otherwise its caller would repeat it for ever.
 
-use crate::xml::scanner::finish_tag::Stage;
+use crate::xml::scanner::state::tag::Stage;
 use crate::xml::scanner::state::{Core, State};
 
-/// So many calls in a row may leave everything here where it was: the sink may have to work on one event in
-/// several calls, on a record of a gigabyte for one.
+/// The number of calls in a row that may change nothing in [`Place`]: a sink may need many calls for one event, such as a
+/// record of a gigabyte.
 const PATIENCE: usize = 200_000;
 
 /// Where the scanner stands.
@@ -27,7 +27,7 @@ pub(crate) struct Place {
     text: usize,
     /// In entities: how many are open, and how far the innermost was read.
     entities: (usize, usize),
-    expansions: u64,
+    amplification: u64,
     declarations: u64,
 }
 
@@ -39,7 +39,7 @@ impl Place {
             stretch_end,
             held: core.held(),
             state: core.state,
-            depth: core.open.depth(),
+            depth: core.element_stack.depth(),
             taken: core.taken,
             attributes: core.tag.attributes.len(),
             normalised: core.tag.normalised.len(),
@@ -47,7 +47,7 @@ impl Place {
             stage: core.tag.stage,
             text: core.run.text.len(),
             entities: (readers.len(), readers.last().map_or(0, |reader| reader.at)),
-            expansions: core.expansions.count(),
+            amplification: core.amplification.count(),
             declarations: core.doctype.work(),
         }
     }

@@ -1,9 +1,10 @@
 //! The very beginning: an XML declaration, or none.
+#![allow(unsafe_code)]
 
 use crate::xml::api::error::ErrorKind;
 use crate::xml::api::sink::{Prolog, Sink};
 use crate::xml::scanner::Scanner;
-use crate::xml::scanner::interrupt::{Halt, exceeded, fault, malformed};
+use crate::xml::scanner::interrupt::{Interrupt, exceeded, fault, malformed};
 use crate::xml::scanner::state::{Region, State};
 use crate::xml::syntax::byte_class::{self, SPACE};
 use crate::xml::syntax::utf8;
@@ -11,26 +12,32 @@ use memchr::memmem;
 
 pub(crate) const OPEN: &[u8] = b"<?xml";
 
-/// Bytes of the XML declaration: it is read, and told, in one call.
+/// The maximum length of the XML declaration in bytes: one call reads it and passes its event.
 const MAX_DECLARATION: u64 = 256 * 1024;
 const TOO_LONG: &str = "an XML declaration has at most 262144 bytes, whatever max_token_bytes is, and this one has more";
 
 impl<S: Sink> Scanner<'_, S> {
-    pub fn beginning(&mut self) -> Result<(), Halt> {
+    pub fn beginning(&mut self) -> Result<(), Interrupt> {
         if self.core.options.recover.leading_whitespace {
             self.skip_leading()?;
         }
         let rest = &self.text[self.at..];
         match rest.strip_prefix(OPEN) {
             Some([next, ..]) if byte_class::is(*next, SPACE) => return self.xml_declaration(),
-            Some([]) if !self.last => return Err(Halt::Starved),
-            None if OPEN.starts_with(rest) && !self.last => return Err(Halt::Starved),
+            Some([]) if !self.last => return Err(Interrupt::NeedInput),
+            None if OPEN.starts_with(rest) && !self.last => return Err(Interrupt::NeedInput),
             _ => {}
         }
         self.start_document(Prolog::default(), self.at)
     }
 
-    fn xml_declaration(&mut self) -> Result<(), Halt> {
+    /// ```text
+    /// XMLDecl      ::= '<?xml' VersionInfo EncodingDecl? SDDecl? S? '?>'      (XML 1.0, 2.8)
+    /// VersionInfo  ::= S 'version' Eq ("'" VersionNum "'" | '"' VersionNum '"')
+    /// EncodingDecl ::= S 'encoding' Eq ('"' EncName '"' | "'" EncName "'")      (4.3.3)
+    /// SDDecl       ::= S 'standalone' Eq (("'" ('yes' | 'no') "'") | ('"' ('yes' | 'no') '"'))      (2.9)
+    /// ```
+    fn xml_declaration(&mut self) -> Result<(), Interrupt> {
         let max = self.core.limits.max_token_bytes.min(MAX_DECLARATION);
         let end = self.text.len().min(self.at + max as usize);
         let held = std::mem::take(&mut self.core.held).max(OPEN.len());
@@ -44,7 +51,7 @@ impl<S: Sink> Scanner<'_, S> {
             }
             // The last byte may be the first of the two.
             self.core.held = (end - self.at).saturating_sub(1);
-            return Err(Halt::Starved);
+            return Err(Interrupt::NeedInput);
         };
         let mut reader = Reader {
             text: &self.text[..from + len],
@@ -58,23 +65,23 @@ impl<S: Sink> Scanner<'_, S> {
     /// Whether what comes is behind a root element, and another may follow.
     pub fn is_behind_root(&self) -> bool {
         self.core.region == Region::Epilog
-            && self.core.open.depth() == 0
+            && self.core.element_stack.depth() == 0
             && self.core.options.has_many_roots()
     }
 
     /// The document of a root element ends, since another one begins here.
-    pub fn end_root(&mut self) -> Result<(), Halt> {
+    pub fn end_root<T>(&mut self) -> Result<T, Interrupt> {
         if self.core.options.positions {
             let position = self.position_here();
             self.sink.position(position);
         }
         let flow = self.sink.end_document();
-        self.told(flow)?;
+        self.charge_event(flow)?;
         self.core.begin_document();
-        Err(Halt::Entered)
+        Err(Interrupt::InputChanged)
     }
 
-    fn start_document(&mut self, prolog: Prolog<'_>, end: usize) -> Result<(), Halt> {
+    fn start_document(&mut self, prolog: Prolog<'_>, end: usize) -> Result<(), Interrupt> {
         if self.core.options.positions {
             let position = self.position_here();
             self.sink.position(position);
@@ -82,7 +89,7 @@ impl<S: Sink> Scanner<'_, S> {
         if self.core.options.has_many_roots() {
             self.core.document_start = self.position_here().byte_offset;
             if let (1.., Some(encoding)) = (self.core.documents, prolog.encoding)
-                && let Some(read) = self.places.decoder.contradicted_by(encoding)
+                && let Some(read) = self.line_counter.decoder.contradicted_by(encoding)
             {
                 return fault(
                     ErrorKind::Unsupported,
@@ -95,7 +102,7 @@ impl<S: Sink> Scanner<'_, S> {
         }
         self.core.standalone = prolog.standalone == Some(true);
         let flow = self.sink.start_document(&prolog);
-        self.told(flow)?;
+        self.charge_event(flow)?;
         self.at = end;
         self.core.state = State::Between;
         Ok(())
@@ -109,7 +116,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn prolog(&mut self) -> Result<Prolog<'a>, Halt> {
+    fn prolog(&mut self) -> Result<Prolog<'a>, Interrupt> {
         const ORDER: &str =
             "an XML declaration has a version, then perhaps an encoding, then perhaps standalone";
         let mut prolog = Prolog::default();
@@ -123,13 +130,15 @@ impl<'a> Reader<'a> {
                 "the version of XML is 1.0, or 1 and another minor number",
             );
         }
-        prolog.version = Some(utf8::text(version));
+        // SAFETY: a part of validated text between quotes.
+        prolog.version = Some(unsafe { utf8::text(version) });
         let mut spaced = self.skip_space();
         if let Some((at, encoding)) = self.spaced_attribute(spaced, b"encoding")? {
             if !is_encoding_name(encoding) {
                 return malformed(at, "this is no name of an encoding");
             }
-            prolog.encoding = Some(utf8::text(encoding));
+            // SAFETY: a part of validated text between quotes.
+            prolog.encoding = Some(unsafe { utf8::text(encoding) });
             spaced = self.skip_space();
         }
         if let Some((at, standalone)) = self.spaced_attribute(spaced, b"standalone")? {
@@ -156,7 +165,7 @@ impl<'a> Reader<'a> {
         &mut self,
         spaced: bool,
         name: &[u8],
-    ) -> Result<Option<(usize, &'a [u8])>, Halt> {
+    ) -> Result<Option<(usize, &'a [u8])>, Interrupt> {
         match spaced {
             true => self.pseudo_attribute(name),
             false => Ok(None),
@@ -164,7 +173,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The value of the pseudo attribute `name` and its place, if that comes next.
-    fn pseudo_attribute(&mut self, name: &[u8]) -> Result<Option<(usize, &'a [u8])>, Halt> {
+    fn pseudo_attribute(&mut self, name: &[u8]) -> Result<Option<(usize, &'a [u8])>, Interrupt> {
         if !self.text[self.at..].starts_with(name) {
             return Ok(None);
         }
@@ -190,6 +199,9 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// ```text
+/// VersionNum ::= '1.' [0-9]+      (XML 1.0, 2.8)
+/// ```
 fn is_version(version: &[u8]) -> bool {
     match version.strip_prefix(b"1.") {
         Some(minor) => !minor.is_empty() && minor.iter().all(u8::is_ascii_digit),
@@ -197,6 +209,9 @@ fn is_version(version: &[u8]) -> bool {
     }
 }
 
+/// ```text
+/// EncName ::= [A-Za-z] ([A-Za-z0-9._] | '-')*      (XML 1.0, 4.3.3)
+/// ```
 fn is_encoding_name(name: &[u8]) -> bool {
     let is_inner = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     name.first().is_some_and(u8::is_ascii_alphabetic) && name.iter().all(is_inner)

@@ -1,12 +1,13 @@
-//! What is let through although XML does not allow it, where `Options::recover` asks for it.
+//! Recovers from errors in documents, as far as `Options::recover` asks for it.
 //!
 //! All of it lies where the document would be refused otherwise: nothing here costs a document that keeps to the
 //! rules. Raw characters are replaced as they arrive, in [`crate::xml::input::repairs`].
+#![allow(unsafe_code)]
 
 use crate::xml::api::options::{MAX_LEADING, Recovered};
 use crate::xml::api::sink::Sink;
 use crate::xml::dtd::Lookup;
-use crate::xml::scanner::interrupt::{Halt, exceeded, malformed, shown};
+use crate::xml::scanner::interrupt::{Interrupt, exceeded, malformed, shown};
 use crate::xml::scanner::prolog::OPEN;
 use crate::xml::scanner::state::Region;
 use crate::xml::scanner::{EVENT_COST, Scanner};
@@ -22,13 +23,13 @@ static ENTITIES: &str = include_str!("recover/entities.txt");
 /// The byte order mark in UTF-8.
 const MARK: &[u8] = b"\xEF\xBB\xBF";
 
-/// What looking for a name of HTML costs, in units of credit.
+/// The cost of looking up a name of HTML, in units of credit.
 const LOOKUP_COST: usize = 800;
 
 /// As much of what was written is reported, in bytes.
 const MAX_REPORTED: usize = 16 * 1024;
 
-/// What stands in the place of something.
+/// A replacement.
 struct Replacement {
     what: Recovered,
     text: Short,
@@ -38,7 +39,7 @@ struct Replacement {
 
 /// One or two characters.
 #[derive(Clone, Copy, Default)]
-struct Short {
+pub(crate) struct Short {
     bytes: [u8; 8],
     len: usize,
 }
@@ -52,13 +53,13 @@ impl Short {
         short
     }
 
-    fn bytes(&self) -> &[u8] {
+    pub fn bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
 }
 
-/// What HTML means by this name.
-fn html_entity(name: &[u8]) -> Option<Short> {
+/// The character that HTML gives this name.
+pub(crate) fn html_entity(name: &[u8]) -> Option<Short> {
     let codes = line_table::find(ENTITIES, name)?.split(' ');
     let chars = codes.filter_map(|code| char::from_u32(u32::from_str_radix(code, 16).ok()?));
     Some(Short::of(chars))
@@ -67,38 +68,42 @@ fn html_entity(name: &[u8]) -> Option<Short> {
 impl<S: Sink> Scanner<'_, S> {
     /// Reads the reference at `at`.
     #[inline]
-    pub fn reference<'t>(&mut self, text: &'t [u8], at: usize) -> Result<Reference<'t>, Halt> {
+    pub fn reference<'t>(&mut self, text: &'t [u8], at: usize) -> Result<Reference<'t>, Interrupt> {
         let max = self.core.limits.max_name_bytes as usize;
         let options = &self.core.options;
         let namespaces = options.namespaces && !options.recover.entities;
         match reference::read(text, at, max, namespaces, &mut self.core.reference) {
-            Err(halt) => self.no_reference(halt, at),
+            Err(interrupt) => self.no_reference(interrupt, at),
             read => read,
         }
     }
 
-    /// What goes on beyond the text of an entity, or beyond its limit, is not a reference at all where such may be.
+    /// A reference that continues beyond the text of an entity, or beyond its limit, is none where such text is allowed.
     #[cold]
-    fn no_reference<'t>(&mut self, halt: Halt, at: usize) -> Result<Reference<'t>, Halt> {
-        let is_none = match &halt {
-            Halt::Starved => self.level > 0,
-            Halt::Fault(fault) => fault.limit.is_some(),
+    fn no_reference<'t>(
+        &mut self,
+        interrupt: Interrupt,
+        at: usize,
+    ) -> Result<Reference<'t>, Interrupt> {
+        let is_none = match &interrupt {
+            Interrupt::NeedInput => self.level > 0,
+            Interrupt::Fault(fault) => fault.limit.is_some(),
             _ => false,
         };
         if !(is_none && self.core.options.recover.ampersands) {
-            return Err(halt);
+            return Err(interrupt);
         }
         self.core.reference = Begun::default();
         Ok(Reference::none(at, ""))
     }
 
-    /// What the reference at `at`, which is none or one to a character that is not allowed, is replaced by.
+    /// The replacement for the reference at `at`, which is none, or one to a character that is not allowed.
     fn replacement(
         &self,
         text: &[u8],
         at: usize,
         reference: &Reference<'_>,
-    ) -> Result<Replacement, Halt> {
+    ) -> Result<Replacement, Interrupt> {
         let recover = self.core.options.recover;
         let (what, char, end) = match reference.target {
             Target::None(_) if recover.ampersands => (Recovered::Ampersands, '&', at + 1),
@@ -127,7 +132,7 @@ impl<S: Sink> Scanner<'_, S> {
 
     /// The character of a reference to `code` that ends at `end`: that of a pair, if `code` is a high surrogate and
     /// a reference to a low one follows.
-    fn surrogates(&self, text: &[u8], end: usize, code: u32) -> Result<(char, usize), Halt> {
+    fn surrogates(&self, text: &[u8], end: usize, code: u32) -> Result<(char, usize), Interrupt> {
         let alone = (char::REPLACEMENT_CHARACTER, end);
         if !(0xD800..0xDC00).contains(&code) {
             return Ok(alone);
@@ -140,12 +145,12 @@ impl<S: Sink> Scanner<'_, S> {
             Ok(None) => Ok(alone),
             // Nothing follows this text.
             Err(_) if self.level > 0 || self.last => Ok(alone),
-            Err(halt) => Err(halt),
+            Err(interrupt) => Err(interrupt),
         }
     }
 
     #[cold]
-    pub fn recover_in_content(&mut self, reference: &Reference<'_>) -> Result<(), Halt> {
+    pub fn recover_in_content(&mut self, reference: &Reference<'_>) -> Result<(), Interrupt> {
         let (text, at) = (self.text, self.at);
         let replacement = self.replacement(text, at, reference)?;
         self.begin_recovery(replacement.what, &text[at..replacement.end], at)?;
@@ -162,7 +167,7 @@ impl<S: Sink> Scanner<'_, S> {
         text: &[u8],
         at: usize,
         reference: &Reference<'_>,
-    ) -> Result<usize, Halt> {
+    ) -> Result<usize, Interrupt> {
         let replacement = self.replacement(text, at, reference)?;
         self.begin_recovery(replacement.what, &text[at..replacement.end], at)?;
         self.append_value(replacement.text.bytes(), at)?;
@@ -177,7 +182,7 @@ impl<S: Sink> Scanner<'_, S> {
         name: &[u8],
         end: usize,
         found: Lookup,
-    ) -> Result<(), Halt> {
+    ) -> Result<(), Interrupt> {
         let (text, at) = (self.text, self.at);
         self.spend(LOOKUP_COST)?;
         let html = html_entity(name);
@@ -201,7 +206,7 @@ impl<S: Sink> Scanner<'_, S> {
         name: &[u8],
         at: usize,
         end: usize,
-    ) -> Result<(), Halt> {
+    ) -> Result<(), Interrupt> {
         let written = &self.text[at..end];
         self.spend(LOOKUP_COST)?;
         self.begin_recovery(Recovered::Entities, written, at)?;
@@ -215,7 +220,7 @@ impl<S: Sink> Scanner<'_, S> {
 
     /// Skips what may stand before an XML declaration: only if there is one, or marks.
     #[cold]
-    pub fn skip_leading(&mut self) -> Result<(), Halt> {
+    pub fn skip_leading(&mut self) -> Result<(), Interrupt> {
         let (at, rest) = (self.at, &self.text[self.at..]);
         let (mut len, mut has_mark) = (0, false);
         for _ in 0..MAX_LEADING {
@@ -225,15 +230,15 @@ impl<S: Sink> Scanner<'_, S> {
                     len += MARK.len();
                     has_mark = true;
                 }
-                [] if !self.last => return Err(Halt::Starved),
+                [] if !self.last => return Err(Interrupt::NeedInput),
                 _ => break,
             }
         }
         let behind = &rest[len..];
         let is_declaration = match behind.strip_prefix(OPEN) {
             Some([next, ..]) => byte_class::is(*next, SPACE),
-            Some([]) if !self.last => return Err(Halt::Starved),
-            None if OPEN.starts_with(behind) && !self.last => return Err(Halt::Starved),
+            Some([]) if !self.last => return Err(Interrupt::NeedInput),
+            None if OPEN.starts_with(behind) && !self.last => return Err(Interrupt::NeedInput),
             _ => false,
         };
         if len == 0 || !(is_declaration || has_mark) {
@@ -245,9 +250,9 @@ impl<S: Sink> Scanner<'_, S> {
         Ok(())
     }
 
-    /// What looks like an XML declaration, and stands where none may.
+    /// The error of an XML declaration that stands where none may.
     #[cold]
-    pub fn misplaced_declaration<T>(&mut self, is_lower_case: bool) -> Result<T, Halt> {
+    pub fn misplaced_declaration<T>(&mut self, is_lower_case: bool) -> Result<T, Interrupt> {
         let reason = "an XML declaration belongs at the very beginning, in lower case";
         let position = self.position_here();
         let is_behind_space = (position.line, position.column) != (1, 1);
@@ -262,8 +267,11 @@ impl<S: Sink> Scanner<'_, S> {
 
     /// Text before, between or behind root elements.
     #[cold]
-    pub fn text_outside<T>(&mut self) -> Result<T, Halt> {
+    pub fn text_outside<T>(&mut self) -> Result<T, Interrupt> {
         let reason = "no text is allowed outside of the root element";
+        if self.is_behind_root() && self.text[self.at..].starts_with(MARK) {
+            return self.marked_root();
+        }
         match self.text[self.at..].starts_with(MARK) && self.is_leading() {
             true => malformed(
                 self.at,
@@ -273,18 +281,31 @@ impl<S: Sink> Scanner<'_, S> {
         }
     }
 
+    /// Where there are many roots, a byte order mark begins another document: files that begin with one were joined.
+    fn marked_root<T>(&mut self) -> Result<T, Interrupt> {
+        let ended = self.end_root();
+        if matches!(ended, Err(Interrupt::InputChanged)) {
+            self.at += MARK.len();
+        }
+        ended
+    }
+
     /// Whether only white space came so far, and might be skipped.
     fn is_leading(&self) -> bool {
         let core = &*self.core;
         core.region == Region::Prolog
-            && core.open.depth() == 0
+            && core.element_stack.depth() == 0
             && !core.has_begun
             && !core.options.recover.leading_whitespace
     }
 
-    /// What was written at `at` is about to be recovered: counts and reports it, once, however often that has to be
-    /// tried.
-    fn begin_recovery(&mut self, what: Recovered, written: &[u8], at: usize) -> Result<(), Halt> {
+    /// Counts and reports an error at `at` that is about to be recovered: once, even if this is called again for it.
+    fn begin_recovery(
+        &mut self,
+        what: Recovered,
+        written: &[u8],
+        at: usize,
+    ) -> Result<(), Interrupt> {
         if self.core.recovering {
             return Ok(());
         }
@@ -301,36 +322,38 @@ impl<S: Sink> Scanner<'_, S> {
         Ok(())
     }
 
-    fn report(&mut self, what: Recovered, written: &[u8], at: usize) -> Result<(), Halt> {
+    fn report(&mut self, what: Recovered, written: &[u8], at: usize) -> Result<(), Interrupt> {
         if self.sink.is_full() {
-            return Err(Halt::Full);
+            return Err(Interrupt::Full);
         }
         let position = match self.level {
             0 => {
                 if self.core.in_tag() {
                     self.fix_token();
                 }
-                self.places.move_to(self.text, at)
+                self.line_counter.move_to(self.text, at)
             }
             _ => self.core.entities.position,
         };
         let written = &written[..utf8::floor(written, MAX_REPORTED)];
         let place = (position.line, position.column);
-        self.sink.recovered(what, utf8::text(written), place);
+        // SAFETY: a part of validated text, cut at `utf8::floor`.
+        self.sink
+            .recovered(what, unsafe { utf8::text(written) }, place);
         self.core.credit = self.core.credit.saturating_sub(EVENT_COST);
         Ok(())
     }
 
     /// Reports the characters that were replaced in the input before `at`: what is reported next is behind them.
-    pub fn report_repairs(&mut self, at: usize) -> Result<(), Halt> {
+    pub fn report_repairs(&mut self, at: usize) -> Result<(), Interrupt> {
         let is_done = self.level > 0
             || !self.core.options.report_recovered
             || self
-                .places
-                .tell_repairs(self.text, at, &mut self.core.credit, self.sink);
+                .line_counter
+                .emit_repairs(self.text, at, &mut self.core.credit, self.sink);
         match is_done {
             true => Ok(()),
-            false => Err(Halt::Full),
+            false => Err(Interrupt::Full),
         }
     }
 }

@@ -1,27 +1,26 @@
 //! Namespaces of a start tag that was scanned: declared, found, and no two attributes the same.
 
-use crate::xml::api::attributes::{AttributeSpan, Sources};
+use crate::xml::api::attributes::{AttributeSpan, SpanBuffers};
 use crate::xml::api::sink::Sink;
 use crate::xml::names::namespaces::{Namespaces, XML_URI, XMLNS_URI};
 use crate::xml::scanner::Scanner;
-use crate::xml::scanner::finish_tag::Stage;
-use crate::xml::scanner::interrupt::{Halt, exceeded, malformed_at, shown};
-use crate::xml::scanner::start_tag::Tag;
+use crate::xml::scanner::interrupt::{Interrupt, exceeded, malformed_at, shown};
+use crate::xml::scanner::state::tag::{Stage, Tag};
 
-/// What is wrong with namespaces.
+/// Errors in namespaces.
 const RESERVED_XMLNS: &str = "the prefix xmlns and its namespace cannot be declared";
 const RESERVED_XML: &str = "the prefix xml and its namespace belong to each other alone";
 const UNDECLARED: &str = "a prefix cannot be undeclared in Namespaces 1.0";
 
-/// What finding a namespace, or one name among others, costs, in units of credit.
+/// The cost of finding a namespace, or one name among others, in units of credit, besides a unit for each of its bytes.
 const LOOKUP_COST: usize = 60;
 
-/// What declaring a namespace costs, besides a unit for each of its bytes.
+/// The cost of declaring a namespace, besides a unit for each of its bytes.
 const DECLARATION_COST: usize = 200;
 
 impl<S: Sink> Scanner<'_, S> {
     /// Declares what the tag's `xmlns` attributes say.
-    pub fn declare_namespaces(&mut self, first: usize) -> Result<Stage, Halt> {
+    pub fn declare_namespaces(&mut self, first: usize) -> Result<Stage, Interrupt> {
         for index in first..self.core.tag.attributes.len() {
             self.core.tag.stage = Stage::Declarations(index);
             self.spend(1)?;
@@ -57,7 +56,7 @@ impl<S: Sink> Scanner<'_, S> {
     }
 
     /// Finds the namespaces of the tag's names.
-    pub fn resolve_prefixes(&mut self, first: usize) -> Result<Stage, Halt> {
+    pub fn resolve_prefixes(&mut self, first: usize) -> Result<Stage, Interrupt> {
         if first == 0 {
             let Tag { name, prefix, .. } = self.core.tag;
             self.core.tag.namespace = match prefix {
@@ -79,7 +78,7 @@ impl<S: Sink> Scanner<'_, S> {
                 continue;
             }
             self.core.tag.stage = Stage::Prefixes(index);
-            self.spend(LOOKUP_COST)?;
+            self.spend(LOOKUP_COST + attribute.prefix as usize)?;
             prefixed += 1;
             let sources = self.core.tag.sources(self.text, self.dtd);
             let prefix = &sources.bytes(&attribute.name)[..attribute.prefix as usize - 1];
@@ -89,19 +88,19 @@ impl<S: Sink> Scanner<'_, S> {
             }
         }
         Ok(match first > 0 || prefixed > 1 {
-            true => Stage::Twins(0),
+            true => Stage::Duplicates(0),
             false => Stage::Complete,
         })
     }
 
     /// Two attributes must not come to the same name.
-    pub fn look_for_twins(&mut self, first: usize) -> Result<Stage, Halt> {
+    pub fn find_duplicates(&mut self, first: usize) -> Result<Stage, Interrupt> {
         for index in first..self.core.tag.attributes.len() {
-            self.core.tag.stage = Stage::Twins(index);
-            self.spend(LOOKUP_COST)?;
+            self.core.tag.stage = Stage::Duplicates(index);
+            self.spend(LOOKUP_COST + self.core.tag.attributes[index].name.len())?;
             let declared = self.dtd.map_or(&[][..], |dtd| dtd.text());
             let tag = &mut self.core.tag;
-            let sources = Sources([self.text, &tag.normalised, &tag.kept, declared]);
+            let sources = SpanBuffers([self.text, &tag.normalised, &tag.kept, declared]);
             let namespaces = &self.core.namespaces;
             let key = |attribute: &AttributeSpan| {
                 let name = &sources.bytes(&attribute.name)[attribute.prefix as usize..];
@@ -119,14 +118,14 @@ impl<S: Sink> Scanner<'_, S> {
     }
 
     #[cold]
-    fn undeclared<T>(&mut self, prefix: String) -> Result<T, Halt> {
+    fn undeclared<T>(&mut self, prefix: String) -> Result<T, Interrupt> {
         self.fix_token();
         let reason = format!("the prefix {prefix} is not declared");
         malformed_at(self.core.token, reason)
     }
 }
 
-/// What is wrong with declaring that `prefix` stands for `uri`.
+/// The error of declaring that `prefix` stands for `uri`.
 fn forbidden(prefix: &[u8], uri: &[u8]) -> Option<&'static str> {
     match (prefix, uri) {
         (b"xmlns", _) => Some(RESERVED_XMLNS),

@@ -1,25 +1,29 @@
-//! What the scanner knows between two calls.
+//! The scanner's state between two calls.
 
+pub mod doctype;
+pub mod entities;
+pub mod limits;
 pub mod preserved_space;
+pub mod tag;
 pub mod text_run;
 use crate::arena::account::Account;
-use crate::arena::incremental_buf::Growing;
+use crate::arena::incremental_buf::IncrementalBuf;
 use crate::sync::Arc;
 use crate::xml::api::limits::Limits;
 use crate::xml::api::options::Options;
 use crate::xml::dtd::Dtd;
-use crate::xml::dtd::amplification::Expansions;
-use crate::xml::fast::tokens::PlainLimits;
+use crate::xml::dtd::amplification::Amplification;
 use crate::xml::input::position::Position;
-use crate::xml::names::element_stack::OpenElements;
+use crate::xml::names::element_stack::ElementStack;
 use crate::xml::names::namespaces::Namespaces;
-use crate::xml::names::table::KnownNames;
-use crate::xml::scanner::doctype::Declaration;
-use crate::xml::scanner::entities::Entities;
-use crate::xml::scanner::start_tag::Tag;
+use crate::xml::names::table::NameTable;
+use crate::xml::scanner::state::doctype::Declaration;
+use crate::xml::scanner::state::entities::Entities;
+use crate::xml::scanner::state::limits::FastLimits;
 use crate::xml::scanner::state::preserved_space::PreservedSpace;
-use crate::xml::scanner::state::text_run::Run;
-use crate::xml::select::interest_stack::Attention;
+use crate::xml::scanner::state::tag::Tag;
+use crate::xml::scanner::state::text_run::TextRun;
+use crate::xml::select::interest_stack::InterestStack;
 use crate::xml::simd::structural_index::StructuralIndex;
 use crate::xml::syntax::reference::Begun;
 
@@ -31,7 +35,7 @@ pub(crate) enum State {
     /// Before a token, or in text.
     Between,
     StartTag,
-    /// Behind an empty-element tag whose start was told, and not yet its end.
+    /// Behind an empty-element tag, between its start event and its end event.
     EmptyElement,
     /// Behind the name of an end tag.
     EndTag,
@@ -41,7 +45,7 @@ pub(crate) enum State {
     InstructionData,
     Cdata,
     Doctype,
-    /// `end_document` was told.
+    /// After the event `end_document`.
     Done,
 }
 
@@ -61,7 +65,7 @@ pub(crate) struct Core {
     pub options: Options,
     /// The options' limits, narrowed to what the scanner's offsets can hold.
     pub limits: Limits,
-    pub plain_limits: PlainLimits,
+    pub fast_limits: FastLimits,
     pub state: State,
     pub region: Region,
     /// Bytes of the token being scanned that were left behind, and what its references added.
@@ -73,15 +77,15 @@ pub(crate) struct Core {
     pub reference: Begun,
     /// Where the token being scanned began, once its first byte is gone or when positions are asked for.
     pub token: Option<Position>,
-    /// What the call may still do, in arbitrary units of about a nanosecond.
+    /// The credit that the call has left, in units of about a nanosecond.
     pub credit: usize,
     /// Elements seen so far.
     pub elements: u64,
-    /// What was recovered so far, but for characters that stood as themselves.
+    /// The number of recovered errors so far, except characters that stood as themselves.
     pub recoveries: u64,
-    /// What is scanned is being recovered, and was reported.
+    /// The current error is being recovered, and was reported.
     pub recovering: bool,
-    /// Before the root element, something else than white space came.
+    /// Something other than white space came before the root element.
     pub has_begun: bool,
     /// Documents that ended before this one, and where this one begins: where there are many roots.
     pub documents: u64,
@@ -89,21 +93,21 @@ pub(crate) struct Core {
     /// The declarations in force were those of a document that ended.
     pub has_ended: bool,
     pub standalone: bool,
-    pub run: Run,
+    pub run: TextRun,
     pub tag: Tag,
-    pub known: KnownNames,
-    pub open: OpenElements,
+    pub name_table: NameTable,
+    pub element_stack: ElementStack,
     pub space: PreservedSpace,
-    pub attention: Attention,
+    pub interest_stack: InterestStack,
     pub structural_index: StructuralIndex,
     pub namespaces: Namespaces,
     pub entities: Entities,
-    pub expansions: Expansions,
+    pub amplification: Amplification,
     pub doctype: Declaration,
     /// Declarations that were read and are not yet in force.
     pub declared: Option<Dtd>,
-    /// A comment or processing instruction that is to be told, as far as it goes.
-    pub aside: Growing,
+    /// The text so far of a comment or processing instruction that becomes an event.
+    pub aside: IncrementalBuf,
     /// Bytes at the front of `aside` that are a target.
     pub target: usize,
 }
@@ -127,21 +131,21 @@ impl Core {
             document_start: 0,
             has_ended: false,
             standalone: false,
-            run: Run::new(account, limits.max_text_bytes as usize),
+            run: TextRun::new(account, limits.max_text_bytes as usize),
             tag: Tag::new(account, limits.max_token_bytes as usize),
-            known: KnownNames::new(account),
-            open: OpenElements::new(account),
+            name_table: NameTable::new(account),
+            element_stack: ElementStack::new(account),
             space: PreservedSpace::new(account),
-            attention: Attention::new(account),
+            interest_stack: InterestStack::new(account),
             structural_index: StructuralIndex::new(),
             namespaces: Namespaces::new(account, limits.namespace_bytes() as usize),
             entities: Entities::new(account),
-            expansions: Expansions::new(&limits),
+            amplification: Amplification::new(&limits),
             doctype: Declaration::new(),
             declared: None,
-            aside: Growing::new(account, limits.max_token_bytes as usize),
+            aside: IncrementalBuf::new(account, limits.max_token_bytes as usize),
             target: 0,
-            plain_limits: PlainLimits::new(&limits),
+            fast_limits: FastLimits::new(&limits),
             limits,
             options,
         }
@@ -153,7 +157,7 @@ impl Core {
         self.options.skip_whitespace && !self.space.preserve
     }
 
-    /// Another document begins, of which nothing is known yet.
+    /// Resets the state for the next document.
     pub fn begin_document(&mut self) {
         self.state = State::Beginning;
         self.region = Region::Prolog;
@@ -161,7 +165,7 @@ impl Core {
         self.recoveries = 0;
         self.has_begun = false;
         self.standalone = false;
-        self.expansions = Expansions::new(&self.limits);
+        self.amplification = Amplification::new(&self.limits);
         self.documents += 1;
         self.has_ended = true;
     }
@@ -169,7 +173,9 @@ impl Core {
     /// The name of the innermost open element; empty without one.
     #[inline]
     pub fn innermost(&self) -> &[u8] {
-        self.open.innermost(&self.known).unwrap_or_default()
+        self.element_stack
+            .innermost(&self.name_table)
+            .unwrap_or_default()
     }
 
     /// Bytes from the place where scanning goes on that need not be looked at again.

@@ -1,4 +1,4 @@
-//! What of the document the sink is told: what it wants of the elements that are open.
+//! The sink's interest in the elements that are open, which decides what events it receives.
 
 use crate::arena::account::{Account, Refusal};
 use crate::arena::charged_vec::ChargedVec;
@@ -6,30 +6,43 @@ use crate::sync::Arc;
 use crate::xml::api::sink::{Interest, Name, Sink};
 use crate::xml::names::table::NameId;
 
-/// A context, and until how few elements are open it lasts.
-type Context = (u64, usize);
-
-/// What is told of what comes next. Whatever is not is checked all the same, and made nothing of.
-#[derive(Debug)]
-pub(crate) struct Attention {
-    /// In which the sink is asked what it wants of an element that opens, unless that is decided.
-    context: Context,
-    /// Those around it, the outermost first.
-    around: ChargedVec<Context>,
-    /// All or nothing, and until how few elements are open.
-    decided: Option<(Interest, usize)>,
-    /// What the sink answered when it was asked last about elements of a name, and in which context, by the
-    /// name's number.
-    answers: ChargedVec<Option<(u64, Interest)>>,
+/// The context of an open element.
+#[derive(Clone, Copy, Debug)]
+struct Context {
+    context: u64,
+    /// The depth at which it ends.
+    floor: usize,
+    /// The sink receives the element's end tag.
+    told: bool,
 }
 
-impl Attention {
-    pub fn new(account: &Arc<Account>) -> Attention {
-        Attention {
-            context: (0, 0),
+/// The interest in what comes next. Content that is not wanted is validated, then discarded.
+#[derive(Debug)]
+pub(crate) struct InterestStack {
+    /// The context in which the sink is asked for its interest in an element that opens, unless that is decided.
+    context: Context,
+    /// The contexts around it, the outermost first.
+    around: ChargedVec<Context>,
+    /// All or nothing, and the depth at which this decision ends.
+    decided: Option<(Interest, usize)>,
+    /// The sink's last answer about elements of a name, and its context, by the name's number.
+    answers: ChargedVec<Option<(u64, Interest)>>,
+    /// The bits of every context that the sink sets, and what they are.
+    marks: (u64, u64),
+}
+
+impl InterestStack {
+    pub fn new(account: &Arc<Account>) -> InterestStack {
+        InterestStack {
+            context: Context {
+                context: 0,
+                floor: 0,
+                told: false,
+            },
             around: ChargedVec::new(account),
             decided: None,
             answers: ChargedVec::new(account),
+            marks: (0, 0),
         }
     }
 
@@ -38,32 +51,32 @@ impl Attention {
         matches!(self.decided, Some((Interest::All, _)))
     }
 
-    /// Whether the sink is asked what it wants of an element that opens.
+    /// Whether the sink is asked for its interest in an element that opens.
     #[inline(always)]
     pub fn asks(&self) -> bool {
         self.decided.is_none()
     }
 
-    /// Until how few elements are open that lasts.
+    /// The depth at which this decision ends.
     #[inline(always)]
     pub fn floor(&self) -> usize {
-        self.decided.map_or(self.context.1, |(_, floor)| floor)
+        self.decided.map_or(self.context.floor, |(_, floor)| floor)
     }
 
-    /// What is wanted of an element that opens.
+    /// The interest in an element that opens.
     #[inline]
     pub fn wanted<S: Sink>(&self, sink: &mut S, name: &Name<'_>) -> Interest {
         match self.decided {
             Some((decided, _)) => decided,
-            None => sink.interest(name, self.context.0),
+            None => sink.interest(name, self.context.context),
         }
     }
 
-    /// What the sink answered about elements of this name in this context, if it was the last one.
+    /// The sink's answer about elements of this name, if it was given in this context.
     #[inline(always)]
     pub fn answer(&self, id: NameId) -> Option<Interest> {
         let (context, answer) = (*self.answers.get(id.index())?)?;
-        (context == self.context.0).then_some(answer)
+        (context == self.context.context).then_some(answer)
     }
 
     /// The sink was asked about elements of this name.
@@ -71,32 +84,71 @@ impl Attention {
         while self.answers.len() <= id.index() {
             self.answers.push(None)?;
         }
-        self.answers[id.index()] = Some((self.context.0, answer));
+        self.answers[id.index()] = Some((self.context.context, answer));
         Ok(())
     }
 
-    /// An element opens with so many around it, of which this is wanted.
+    /// An element opens at this depth, in which the sink has this interest.
     #[inline]
     pub fn open(&mut self, wanted: Interest, depth: usize) -> Result<(), Refusal> {
         match wanted {
             _ if !self.asks() => {}
             Interest::Within(context) => self.step(context, depth)?,
+            Interest::Tags(context) => self.push(context, depth, true)?,
             Interest::All | Interest::Nothing => self.decide(wanted, depth),
         }
         Ok(())
     }
 
-    /// Of the elements in one that opens with so many around it, the sink is asked in this context.
+    /// Makes room for an element that opens.
+    #[inline]
+    pub fn reserve(&mut self) -> Result<(), Refusal> {
+        self.around.reserve(1)
+    }
+
+    /// The sink is asked in this context about the children of an element that opens at this depth.
     #[inline]
     pub fn step(&mut self, context: u64, depth: usize) -> Result<(), Refusal> {
-        if context != self.context.0 {
-            self.around.push(self.context)?;
-            self.context = (context, depth);
+        match context == self.context.context {
+            true => Ok(()),
+            false => self.push(context, depth, false),
         }
+    }
+
+    #[inline]
+    fn push(&mut self, context: u64, floor: usize, told: bool) -> Result<(), Refusal> {
+        self.around.push(self.context)?;
+        self.context = Context {
+            context,
+            floor,
+            told,
+        };
         Ok(())
     }
 
-    /// The sink is not asked until as few elements are open as this.
+    /// Some bits of every context are these from now on.
+    #[inline(always)]
+    pub fn mark(&mut self, marks: (u64, u64)) {
+        self.marks = marks;
+        let (bits, set) = marks;
+        if self.context.context != 0 {
+            self.context.context = self.context.context & !bits | set;
+        }
+    }
+
+    /// Whether the sink receives the end tag of the element whose children it is asked about.
+    #[inline(always)]
+    pub fn is_told(&self) -> bool {
+        self.context.told
+    }
+
+    /// Whether that is the element which closes at this depth.
+    #[inline(always)]
+    pub fn tells_end(&self, depth: usize) -> bool {
+        self.context.told && self.context.floor == depth && self.decided.is_none()
+    }
+
+    /// The sink is not asked again until the depth falls to `floor`.
     #[inline(always)]
     pub fn decide(&mut self, decided: Interest, floor: usize) {
         self.decided = Some((decided, floor));
@@ -108,7 +160,7 @@ impl Attention {
         self.decided = None;
     }
 
-    /// An element closes, or was not opened after all, with so many around it.
+    /// An element closes at this depth, or was not opened after all.
     #[inline]
     pub fn close(&mut self, depth: usize) {
         if depth <= self.floor()
@@ -116,6 +168,7 @@ impl Attention {
             && let Some(context) = self.around.pop()
         {
             self.context = context;
+            self.mark(self.marks);
         }
     }
 }

@@ -1,206 +1,185 @@
-//! Which elements a path such as `rss/channel/item` or `//item` selects.
+//! Which elements the paths of a selection lead to.
 //!
-//! A path is a small automaton: the steps that are reached in an element, one bit a step, are the context in
-//! which is decided about the elements in it.
+//! The paths are a tree of steps: two that begin alike share their first steps. Below a step are the steps that may follow it,
+//! as children of its element and at any depth; each of the two is a place, which has a number. The places that are reached in
+//! an element, one bit a place, are the context in which is decided about the elements in it.
+//!
+//! ```text
+//! r/item, r/item/@id, r//note        places: {root: r} {r: item} {r: //note}
+//! ```
+//!
+//! The remaining bits are marks. In a context that has a mark, the selector does not look for the elements that it stands for.
 
+mod builder;
+
+use crate::xml::api::attributes::Attributes;
 use crate::xml::api::sink::{Interest, Name};
 use crate::xml::names::table::NameId;
+use crate::xml::select::path::Step;
+pub use builder::{SelectorBuilder, StepId};
+use std::ops::Range;
 
-/// One step of a path.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
-    /// Any number of elements may stand between the step before and this one.
-    pub descendant: bool,
-    /// The local name; `None` for any.
-    pub local: Option<Box<str>>,
-    pub namespace: NamespaceTest,
-}
+/// Set in every context inside an element whose end the sink must see, whatever else is selected.
+pub const INSIDE: u64 = 1 << 63;
 
-/// Which namespaces a step accepts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NamespaceTest {
-    Any,
-    /// This URI; empty for names in no namespace.
-    Uri(Box<str>),
-}
-
-impl Step {
-    fn accepts(&self, name: &Name<'_>) -> bool {
-        let local = self
-            .local
-            .as_deref()
-            .is_none_or(|local| local == name.local);
-        local
-            && match &self.namespace {
-                NamespaceTest::Any => true,
-                NamespaceTest::Uri(uri) => name.namespace.map_or("", |it| it.uri) == &**uri,
-            }
-    }
-}
-
-/// Says which elements are selected.
+/// Returns which elements are selected.
 #[derive(Debug)]
 pub struct Selector {
-    steps: Box<[Step]>,
-    /// The numbers of the names that steps were seen to accept.
-    ids: [Option<NameId>; Selector::MAX_STEPS],
+    places: Box<[Place]>,
+    edges: Box<[Edge]>,
+    hits: Box<[u32]>,
+    /// The places before the root element, and those of all contexts.
+    root: u64,
+    mask: u64,
+    /// By the number of a hit, its mark; 0 without one.
+    marks: Box<[u64]>,
+    /// The hits of the last element that was entered.
+    entered: Vec<u32>,
+    /// The elements that are hit are wanted as a whole.
+    whole: bool,
+}
+
+/// The steps that may follow another one: those of its children, or those at any depth.
+#[derive(Debug)]
+struct Place {
+    edges: Range<usize>,
+    deep: bool,
+    /// With all these marks it is done with.
+    done: u64,
+}
+
+#[derive(Debug)]
+struct Edge {
+    step: Step,
+    /// The number of the name that it was seen to accept, if that is the only one.
+    id: Option<NameId>,
+    /// The places that it leads to.
+    to: u64,
+    hits: Range<usize>,
+    done: u64,
+}
+
+/// Whether a context has all of some marks.
+#[inline(always)]
+fn has(context: u64, done: u64) -> bool {
+    done != 0 && context & done == done
 }
 
 impl Selector {
-    /// The most steps of a path.
-    pub const MAX_STEPS: usize = 63;
-
-    /// `None` when there are no steps, or too many.
-    pub fn new(steps: Vec<Step>) -> Option<Selector> {
-        (1..=Selector::MAX_STEPS)
-            .contains(&steps.len())
-            .then(|| Selector {
-                steps: steps.into(),
-                ids: [None; Selector::MAX_STEPS],
-            })
-    }
-
-    /// What is wanted of an element: all of it when it is selected. Bit `n` of the context says that `n` steps are
-    /// matched around it.
+    /// The interest in an element whose parent has this context, 0 around root elements.
     #[inline]
     pub fn interest(&mut self, name: &Name<'_>, context: u64) -> Interest {
-        // Around a root element no step is.
-        let reached = self.advance(context.max(1), name);
-        match reached {
+        let (mut to, mut asks, mut all) = (0, false, false);
+        let whole = self.whole;
+        let stay = self.each_edge(name, context, |edge, _hits| {
+            let needs_attributes = !edge.step.predicates.is_empty();
+            all = whole && !needs_attributes && !edge.hits.is_empty();
+            asks |= needs_attributes || !edge.hits.is_empty();
+            to |= edge.to;
+            !all
+        });
+        to |= stay;
+        match to {
+            _ if all => Interest::All,
+            _ if asks => Interest::Tags(context),
             0 => Interest::Nothing,
-            _ if reached >> self.steps.len() & 1 == 1 => Interest::All,
-            _ => Interest::Within(reached),
+            _ => Interest::Within(to | context & !self.mask),
         }
     }
 
-    fn accepts(&mut self, step: usize, name: &Name<'_>) -> bool {
-        let known = self.ids[step];
-        if known.is_some() && name.id.is_some() && name.namespace.is_none() {
-            return known == name.id;
-        }
-        let accepts = self.steps[step].accepts(name);
-        let is_only = self.steps[step].local.is_some() && name.namespace.is_none();
-        if accepts && is_only && name.local.len() == name.qualified.len() {
-            self.ids[step] = name.id;
-        }
-        accepts
-    }
-
-    fn advance(&mut self, mut from: u64, name: &Name<'_>) -> u64 {
+    /// The context in an element of this tag, without the marks of the context around it. [`Selector::hits`] are its hits.
+    pub fn enter(&mut self, name: &Name<'_>, attributes: &Attributes<'_>, context: u64) -> u64 {
+        let mut entered = std::mem::take(&mut self.entered);
+        entered.clear();
         let mut to = 0;
+        let stay = self.each_edge(name, context, |edge, hits| {
+            if edge.step.accepts_attributes(attributes) {
+                entered.extend_from_slice(&hits[edge.hits.clone()]);
+                to |= edge.to;
+            }
+            true
+        });
+        if entered.len() > 1 {
+            entered.sort_unstable();
+        }
+        self.entered = entered;
+        to | stay
+    }
+
+    /// Calls `visit` with each edge that an element of this name takes from the context, and with all hits, until it answers false.
+    /// Returns the places at any depth, which are not left.
+    #[inline(always)]
+    fn each_edge(
+        &mut self,
+        name: &Name<'_>,
+        context: u64,
+        mut visit: impl FnMut(&Edge, &[u32]) -> bool,
+    ) -> u64 {
+        let mut stay = 0;
+        let mut from = self.reached(context);
         while from != 0 {
-            let step = from.trailing_zeros() as usize;
+            let place = &self.places[from.trailing_zeros() as usize];
+            if place.deep && !has(context, place.done) {
+                stay |= from & from.wrapping_neg();
+            }
             from &= from - 1;
-            if self.steps[step].descendant {
-                to |= 1 << step;
-            }
-            if self.accepts(step, name) {
-                to |= 1 << (step + 1);
-            }
-        }
-        to
-    }
-}
-
-#[cfg(all(test, not(loom)))]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use crate::xml::api::sink::Namespace;
-
-    fn step(descendant: bool, local: &str) -> Step {
-        Step {
-            descendant,
-            local: (local != "*").then(|| local.into()),
-            namespace: NamespaceTest::Any,
-        }
-    }
-
-    fn name(local: &str) -> Name<'_> {
-        Name {
-            qualified: local,
-            local,
-            id: None,
-            namespace: None,
-        }
-    }
-
-    /// Walks `document`, such as `a( b() )`, and says which elements are selected, in order.
-    fn selected(steps: Vec<Step>, document: &str) -> String {
-        let mut selector = Selector::new(steps).unwrap();
-        let mut found = String::new();
-        let mut inside = 0;
-        let mut contexts = vec![0];
-        for token in document.chars() {
-            match token {
-                ')' if inside > 0 => inside -= 1,
-                ')' => assert!(contexts.pop().is_some()),
-                _ if inside > 0 => inside += 1,
-                local => {
-                    let mut buffer = [0; 4];
-                    let name = name(local.encode_utf8(&mut buffer));
-                    match selector.interest(&name, contexts[contexts.len() - 1]) {
-                        Interest::Within(context) => contexts.push(context),
-                        Interest::Nothing => inside = 1,
-                        Interest::All => {
-                            found.push(local);
-                            inside = 1;
-                        }
-                    }
+            for edge in &mut self.edges[place.edges.clone()] {
+                if has(context, edge.done) || !accepts(edge, name) {
+                    continue;
+                }
+                if !visit(edge, &self.hits) {
+                    return stay;
                 }
             }
         }
-        assert_eq!(contexts, [0]);
-        found
+        stay
     }
 
-    #[test]
-    fn a_path_of_names_selects_children_of_children() {
-        let path = || vec![step(false, "r"), step(false, "i")];
-        assert_eq!(selected(path(), "ri)xi))i))"), "ii");
-        assert_eq!(selected(path(), "xi))"), "");
-        assert_eq!(selected(path(), "i)"), "");
+    /// The hits of the element that was entered last, in the order of the paths.
+    #[inline]
+    pub fn hits(&self) -> &[u32] {
+        &self.entered
     }
 
-    #[test]
-    fn descendants_select_the_outermost_match_only() {
-        assert_eq!(selected(vec![step(true, "i")], "rai)))i)bcii))))"), "iii");
-        assert_eq!(selected(vec![step(true, "r")], "rr))"), "r");
+    /// The mark of a hit, 0 if it has none.
+    #[inline]
+    pub fn mark(&self, hit: u32) -> u64 {
+        self.marks.get(hit as usize).copied().unwrap_or(0)
     }
 
-    #[test]
-    fn a_star_stands_for_any_one_element() {
-        let path = || vec![step(false, "*"), step(false, "i")];
-        assert_eq!(selected(path(), "ri)ai))i))"), "ii");
-        assert_eq!(selected(vec![step(false, "*")], "r)"), "r");
+    /// The bits of contexts that are marks.
+    #[inline]
+    pub fn mark_bits(&self) -> u64 {
+        !self.mask & !INSIDE
     }
 
-    #[test]
-    fn descendants_may_stand_anywhere_in_a_path() {
-        let path = || vec![step(false, "r"), step(true, "a"), step(false, "i")];
-        assert_eq!(selected(path(), "raai)))xai))))"), "ii");
-        assert_eq!(selected(path(), "ri)ax)))"), "");
+    /// Whether anything is looked for in this context.
+    #[inline]
+    pub fn looks(&self, context: u64) -> bool {
+        self.reached(context) != 0
     }
 
-    #[test]
-    fn namespaces_are_told_apart() {
-        let mut wanted = step(false, "i");
-        wanted.namespace = NamespaceTest::Uri("u".into());
-        let mut none = step(false, "i");
-        none.namespace = NamespaceTest::Uri("".into());
-        let mut inside = name("i");
-        assert!(!wanted.accepts(&inside));
-        assert!(none.accepts(&inside));
-        inside.namespace = Some(Namespace { id: 1, uri: "u" });
-        assert!(wanted.accepts(&inside));
-        assert!(!none.accepts(&inside));
-        assert!(step(false, "i").accepts(&inside));
-    }
-
-    #[test]
-    fn a_path_has_some_steps_and_not_too_many() {
-        assert!(Selector::new(vec![]).is_none());
-        assert!(Selector::new(vec![step(false, "a"); 63]).is_some());
-        assert!(Selector::new(vec![step(false, "a"); 64]).is_none());
+    #[inline]
+    fn reached(&self, context: u64) -> u64 {
+        match context {
+            // Around root elements.
+            0 => self.root,
+            _ => context & self.mask,
+        }
     }
 }
+
+fn accepts(edge: &mut Edge, name: &Name<'_>) -> bool {
+    if edge.id.is_some() && name.id.is_some() && name.namespace.is_none() {
+        return edge.id == name.id;
+    }
+    let accepts = edge.step.accepts(name);
+    let is_only = edge.step.local.is_some() && name.namespace.is_none();
+    if accepts && is_only && name.local.len() == name.qualified.len() {
+        edge.id = name.id;
+    }
+    accepts
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests;

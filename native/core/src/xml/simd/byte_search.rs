@@ -60,7 +60,8 @@ pub(super) unsafe fn common_with<V: BaselineVector>(a: &[u8; BLOCK], b: &[u8; BL
             a.same(V::load(b.as_ptr().add(at)))
         };
         at += same;
-        if same < V::BYTES || at == BLOCK {
+        // Known beforehand where a vector is a block: one comparison less.
+        if V::BYTES == BLOCK || same < V::BYTES || at == BLOCK {
             return at;
         }
     }
@@ -110,7 +111,7 @@ pub(super) unsafe fn name_end_with<V: Vector>(bytes: &[u8], from: usize) -> usiz
     unsafe { find::<V>(bytes, from, end, plain) }
 }
 
-/// The first byte that `end` finds; the last ones, less than a vector, are told by `plain`.
+/// The first byte that `end` finds; `plain` decides for the last ones, which are less than a vector.
 #[inline(always)]
 unsafe fn find<V: Vector>(
     bytes: &[u8],

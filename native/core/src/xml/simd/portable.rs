@@ -1,6 +1,6 @@
 //! Eight bytes in a word: for processors without vectors of ours, and to compare the others with.
 //!
-//! No intrinsics: what is unsafe is the read, by the contract of [`Vector::load`].
+//! No intrinsics: only the read is unsafe, by the contract of [`Vector::load`].
 #![allow(unsafe_code)]
 
 use crate::arena::account::Refusal;

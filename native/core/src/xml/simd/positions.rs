@@ -1,23 +1,23 @@
-//! An index of marks: where they stand rather than one bit a byte.
+//! A structural index as a list of positions, rather than as a bitmap with one bit a byte.
 //!
-//! How many bits a word has no processor guesses, and each time it is wrong it waits.
+//! A loop over the bits of a word mispredicts its end, because the number of bits varies.
 #![allow(unsafe_code)]
 
 use crate::xml::simd::vector::{BLOCK, Vector};
 
-/// So many blocks are gone through at once, one bit of a word for each.
+/// The number of blocks that are indexed at once, one for each bit of a word.
 pub(super) const GROUP: usize = 64;
 
-/// So many places, and those of one block more, have room.
+/// The number of positions after which indexing stops: those of one more block still have room.
 const ROOM: usize = 1_024;
 
-/// More than that, and a power of two: a number modulo this is within.
+/// Larger than [`ROOM`], and a power of two, so that an index modulo this is in bounds without a check.
 const PLACES: usize = 2_048;
 
-/// Behind the last place.
+/// Follows the last position.
 const NONE: u16 = u16::MAX;
 
-/// Where the marks of one block go; what is beyond them is overwritten by those of the next.
+/// The slots for the positions of one block; the next block overwrites the slots beyond them.
 pub(super) type Slots = [u16; BLOCK];
 
 /// The places of a window's marks in ascending order, counted from where it starts.
@@ -99,7 +99,7 @@ impl Positions {
 
 /// Writes the places of the bits of a block at `at`.
 ///
-/// Some at once, whether there are so many or not: that there are few the processor guesses.
+/// Several at once, even if there are fewer: branch prediction handles small counts.
 #[inline(always)]
 pub(super) fn write(slots: &mut Slots, bits: u64, at: usize) {
     const AT_ONCE: usize = 4;

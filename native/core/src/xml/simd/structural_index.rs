@@ -11,12 +11,12 @@ use crate::xml::simd::positions::Positions;
 use crate::xml::simd::vector::BLOCK;
 use std::fmt;
 
-/// The marks of one window.
+/// The positions of one window.
 pub(crate) struct StructuralIndex {
     /// The window: of the text that it was filled from last.
     start: usize,
     end: usize,
-    /// `<`, `&`, and the `>` of `]>`: whoever reads that looks for one bracket more.
+    /// `<`, `&`, and the `>` of `]>`: the reader checks for one more bracket.
     markup: Positions,
     /// The number of the one that was come to, up to date between one [`Lookahead`] and the next.
     next: usize,
@@ -62,9 +62,9 @@ impl StructuralIndex {
         (self.start..self.end).contains(&at)
     }
 
-    /// Where the mark of this number stands.
+    /// Where the position of this number stands.
     #[inline(always)]
-    fn mark(&self, number: usize) -> Option<usize> {
+    fn position(&self, number: usize) -> Option<usize> {
         Some(self.start + self.markup.get(number)?)
     }
 
@@ -102,31 +102,31 @@ impl Cursor {
     }
 }
 
-/// The marks of a text from a place on, wherever the window is.
+/// The positions of a text from a place on, wherever the window is.
 pub(crate) struct Lookahead<'a> {
     text: &'a [u8],
-    marks: &'a mut StructuralIndex,
-    /// The number of the next mark.
+    index: &'a mut StructuralIndex,
+    /// The number of the next position.
     next: usize,
 }
 
 impl<'a> Lookahead<'a> {
     #[inline(always)]
-    pub fn new(text: &'a [u8], marks: &'a mut StructuralIndex, at: usize) -> Lookahead<'a> {
-        let next = marks.next;
-        let mut ahead = Lookahead { text, marks, next };
+    pub fn new(text: &'a [u8], index: &'a mut StructuralIndex, at: usize) -> Lookahead<'a> {
+        let next = index.next;
+        let mut ahead = Lookahead { text, index, next };
         ahead.move_to(at);
         ahead
     }
 
-    /// Where the next mark stands, which it stays before; up to `from` the text was read.
+    /// Where the next position stands, which it stays before; up to `from` the text was read.
     #[inline(always)]
     pub fn next(&mut self, from: usize) -> Option<usize> {
         loop {
-            if let Some(mark) = self.marks.mark(self.next) {
-                return Some(mark);
+            if let Some(position) = self.index.position(self.next) {
+                return Some(position);
             }
-            let from = from.max(self.marks.end);
+            let from = from.max(self.index.end);
             if from >= self.text.len() {
                 return None;
             }
@@ -134,28 +134,28 @@ impl<'a> Lookahead<'a> {
         }
     }
 
-    /// Moves over the next mark.
+    /// Moves over the next position.
     #[inline(always)]
     pub fn pass(&mut self) {
         self.next += 1;
     }
 
-    /// Goes on at `at`.
+    /// Continues at `at`.
     #[inline(always)]
     pub fn move_to(&mut self, at: usize) {
-        if !self.marks.has(at) {
+        if !self.index.has(at) {
             self.fill(at);
         }
-        self.next = self.marks.markup.number(at - self.marks.start, self.next);
+        self.next = self.index.markup.number(at - self.index.start, self.next);
     }
 
-    /// Moves over the marks before `at` of which `may_stand` says so, given where they stand. False: one may not.
+    /// Moves over the positions before `at` of which `may_stand` says so, given where they stand. False: one may not.
     #[inline(always)]
     pub fn pass_until(&mut self, at: usize, may_stand: impl Fn(usize) -> bool) -> bool {
-        while let Some(mark) = self.marks.mark(self.next)
-            && mark < at
+        while let Some(position) = self.index.position(self.next)
+            && position < at
         {
-            if !may_stand(mark) {
+            if !may_stand(position) {
                 return false;
             }
             self.pass();
@@ -166,9 +166,9 @@ impl<'a> Lookahead<'a> {
     /// The quotes from `at` on, within the window.
     #[inline(always)]
     pub fn quotes(&self, at: usize) -> Option<Quotes<'_>> {
-        let cursor = self.marks.quotes(at)?;
+        let cursor = self.index.quotes(at)?;
         Some(Quotes {
-            marks: self.marks,
+            index: self.index,
             cursor,
         })
     }
@@ -176,7 +176,7 @@ impl<'a> Lookahead<'a> {
     /// Moves the window so that it begins at `start`, if it does not, and goes on at `at`. False: it did.
     #[inline(always)]
     pub fn begin_window(&mut self, start: usize, at: usize) -> bool {
-        if self.marks.start == start {
+        if self.index.start == start {
             return false;
         }
         self.fill(start);
@@ -186,28 +186,28 @@ impl<'a> Lookahead<'a> {
 
     #[inline(always)]
     fn fill(&mut self, start: usize) {
-        self.marks.fill(self.text, start);
+        self.index.fill(self.text, start);
         self.next = 0;
     }
 }
 
 impl Drop for Lookahead<'_> {
     fn drop(&mut self) {
-        self.marks.next = self.next;
+        self.index.next = self.next;
     }
 }
 
 /// The quotes of a window from a place on.
 pub(crate) struct Quotes<'a> {
-    marks: &'a StructuralIndex,
+    index: &'a StructuralIndex,
     cursor: Cursor,
 }
 
 impl Quotes<'_> {
-    /// Moves over the next one; says where it stands.
+    /// Moves over the next one; returns where it stands.
     #[inline(always)]
     pub fn pass(&mut self) -> Option<usize> {
-        let at = self.marks.next_quote(&mut self.cursor)?;
+        let at = self.index.next_quote(&mut self.cursor)?;
         self.cursor.pass();
         Some(at)
     }
@@ -225,13 +225,13 @@ mod tests {
     use super::build::BLOCKS;
     use super::*;
 
-    /// All marks of a text.
+    /// All positions of a text.
     fn markup(text: &[u8]) -> Vec<usize> {
-        let mut marks = StructuralIndex::new();
-        let mut ahead = Lookahead::new(text, &mut marks, 0);
+        let mut index = StructuralIndex::new();
+        let mut ahead = Lookahead::new(text, &mut index, 0);
         let mut places = Vec::new();
-        while let Some(mark) = ahead.next(0) {
-            places.push(mark);
+        while let Some(position) = ahead.next(0) {
+            places.push(position);
             ahead.pass();
         }
         places
@@ -257,8 +257,8 @@ mod tests {
     #[test]
     fn finds_the_quotes_of_a_window() {
         let text = b"a \"quoted\" text' ".repeat(1_200);
-        let mut marks = StructuralIndex::new();
-        let mut ahead = Lookahead::new(&text, &mut marks, 0);
+        let mut index = StructuralIndex::new();
+        let mut ahead = Lookahead::new(&text, &mut index, 0);
         for start in [0, 1, 5_000] {
             ahead.begin_window(start, start);
             let mut quotes = ahead.quotes(start).unwrap();
@@ -273,11 +273,11 @@ mod tests {
     #[test]
     fn a_window_ends_early_where_there_are_many_marks() {
         let text = b"<\"".repeat(2_000);
-        let mut marks = StructuralIndex::new();
-        let ahead = Lookahead::new(&text, &mut marks, 0);
+        let mut index = StructuralIndex::new();
+        let ahead = Lookahead::new(&text, &mut index, 0);
         let mut quotes = ahead.quotes(0).unwrap();
         let quoted: Vec<usize> = std::iter::from_fn(|| quotes.pass()).collect();
-        let end = ahead.marks.end;
+        let end = ahead.index.end;
         assert!(end < text.len());
         assert_eq!(quoted, (1..end).step_by(2).collect::<Vec<_>>());
         assert!(ahead.quotes(end).is_none());
@@ -290,9 +290,9 @@ mod tests {
     #[test]
     fn begins_anywhere_and_goes_on_anywhere() {
         let text = b"<".repeat(10_000);
-        let mut marks = StructuralIndex::new();
+        let mut index = StructuralIndex::new();
         for at in [0, 1, 63, 64, 100, 4_000, 4_095, 4_096, 9_999, 5] {
-            let mut ahead = Lookahead::new(&text, &mut marks, at);
+            let mut ahead = Lookahead::new(&text, &mut index, at);
             assert_eq!(ahead.next(at), Some(at));
             ahead.move_to(9_000);
             assert_eq!(ahead.next(9_000), Some(9_000));
@@ -301,19 +301,19 @@ mod tests {
             assert!(ahead.begin_window(9_900, 9_950));
             assert_eq!(ahead.next(9_950), Some(9_950));
             assert!(!ahead.begin_window(9_900, 9_950));
-            assert!(!ahead.pass_until(9_960, |mark| mark < 9_955));
+            assert!(!ahead.pass_until(9_960, |position| position < 9_955));
             assert_eq!(ahead.next(9_950), Some(9_955));
         }
-        marks.forget();
-        assert!(!marks.has(100));
+        index.forget();
+        assert!(!index.has(100));
     }
 
     #[test]
     fn what_was_read_beyond_the_window_has_no_marks() {
         let plain = BLOCK * BLOCKS + 900;
         let text = [b"x".repeat(plain), b"<<<".to_vec()].concat();
-        let mut marks = StructuralIndex::new();
-        let mut ahead = Lookahead::new(&text, &mut marks, 0);
+        let mut index = StructuralIndex::new();
+        let mut ahead = Lookahead::new(&text, &mut index, 0);
         assert_eq!(ahead.next(plain + 1), Some(plain + 1));
     }
 }

@@ -200,7 +200,7 @@ fn check_index(kernels: &Kernels, text: &[u8], start: usize) {
     );
 }
 
-/// What is copied is all there, and what is told of it is right.
+/// The copy is complete, and the findings are right.
 fn check_copy(kernels: &Kernels, text: &[u8]) {
     let mut copy = ChargedVec::new(&Account::root());
     let found = (kernels.copy_and_scan)(text, &mut copy).unwrap();

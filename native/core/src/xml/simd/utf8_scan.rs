@@ -1,4 +1,4 @@
-//! One look at all of a text.
+//! Scans all of a text in one pass.
 #![allow(unsafe_code)]
 
 use crate::arena::account::Refusal;
@@ -7,7 +7,7 @@ use crate::xml::simd::kernels;
 use crate::xml::simd::vector::{BLOCK, Mask, Vector};
 use std::ops::AddAssign;
 
-/// What is somewhere in a text.
+/// The findings of a scan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ScanResult {
     /// A control character that no document may hold.
@@ -20,13 +20,13 @@ pub(crate) struct ScanResult {
     pub line_feeds: usize,
 }
 
-/// What is in `text`.
+/// Scans `text`.
 pub(crate) fn scan(text: &[u8]) -> ScanResult {
     kernels::scan(text)
 }
 
-/// The same, if `bytes` are UTF-8, of which a copy is added to `text` on the way. `None`: they are not, or
-/// this processor cannot tell on the way.
+/// The same, and appends a copy of `bytes` to `text` in the same pass. `None`: they are not UTF-8, or this processor has no
+/// kernel that checks that in the same pass.
 ///
 /// Refused, `text` has a part of them: make room for all beforehand.
 pub(crate) fn copy_and_scan(
@@ -53,7 +53,7 @@ pub(super) unsafe fn scan_with<V: Vector>(text: &[u8]) -> ScanResult {
     let (blocks, rest) = text.as_chunks::<BLOCK>();
     // SAFETY: by this function's contract.
     unsafe {
-        let mut found = Found::<V>::new();
+        let mut found = Findings::<V>::new();
         for block in blocks {
             found.look(block);
         }
@@ -67,23 +67,23 @@ pub(super) unsafe fn scan_with<V: Vector>(text: &[u8]) -> ScanResult {
     }
 }
 
-/// What was found so far.
-struct Found<V: Vector> {
+/// The findings so far.
+struct Findings<V: Vector> {
     control: V::Mask,
     noncharacter: V::Mask,
     returns: V::Mask,
     line_feeds: usize,
 }
 
-impl<V: Vector> Found<V> {
+impl<V: Vector> Findings<V> {
     /// # Safety
     ///
     /// The processor has the instructions of `V`; so for all below.
     #[inline(always)]
-    unsafe fn new() -> Found<V> {
+    unsafe fn new() -> Findings<V> {
         // SAFETY: by this function's contract.
         let none = unsafe { V::Mask::none() };
-        Found {
+        Findings {
             control: none,
             noncharacter: none,
             returns: none,
@@ -131,7 +131,7 @@ mod tests {
     use super::*;
     use crate::arena::account::Account;
 
-    /// What is found while `bytes` are copied, which they are in any case.
+    /// The findings while `bytes` are copied, which happens in any case.
     fn copied(bytes: &[u8]) -> Option<ScanResult> {
         let mut text = ChargedVec::new(&Account::root());
         text.extend_from_slice(b"before").unwrap();
@@ -185,6 +185,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(emulated, ignore = "takes minutes under emulation")]
     fn knows_what_is_utf8_as_the_standard_library_does() {
         // Everything that begins a character, before everything that may follow it.
         for first in (0x70..=0xFF).step_by(1) {

@@ -1,4 +1,4 @@
-//! What a byte can be, looked up in one table, and the search for characters that no document may hold.
+//! Classes of bytes, in one table, and the search for characters that no document may contain.
 
 use super::super::simd::utf8_scan::ScanResult;
 
@@ -59,8 +59,8 @@ pub(crate) fn skip(bytes: &[u8], from: usize, mask: u8) -> usize {
     at
 }
 
-/// Where the first character stands that no document may contain, in text known to be UTF-8, of whose
-/// bytes `found` tells: where it tells of none that could be one, nothing is looked at.
+/// The offset of the first character that no document may contain, in text known to be UTF-8. `found` is the scan of that
+/// text: if it found no byte of such a character, the text is not read.
 pub(crate) fn first_illegal(text: &[u8], found: ScanResult) -> Option<usize> {
     let control = match found.control {
         true => text.iter().position(|&byte| is_control(byte)),

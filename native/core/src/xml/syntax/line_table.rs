@@ -1,6 +1,6 @@
 //! Tables that are text: a line for each entry, sorted, its key and what it stands for with a space between.
 
-/// What `key` stands for in `table`.
+/// The value of `key` in `table`.
 pub(crate) fn find(table: &'static str, key: &[u8]) -> Option<&'static str> {
     let (mut low, mut high) = (0, table.len());
     while low < high {

@@ -1,6 +1,6 @@
 //! Character and entity references.
 
-use crate::xml::scanner::interrupt::{Halt, exceeded, malformed};
+use crate::xml::scanner::interrupt::{Interrupt, exceeded, malformed};
 use crate::xml::syntax::byte_class::{self, START};
 use crate::xml::syntax::chars::is_char;
 use crate::xml::syntax::names::{NameEnd, find_name_end, is_ncname};
@@ -13,7 +13,7 @@ pub(crate) struct Reference<'a> {
     pub end: usize,
 }
 
-/// What a reference stands for.
+/// The meaning of a reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Target<'a> {
     Char(char),
@@ -45,8 +45,8 @@ pub(crate) struct Begun {
     code: u32,
 }
 
-/// Reads the reference whose '&' is at `at`, of which `begun` was read before. [`Halt::Starved`]: it goes on
-/// beyond `text`, and `begun` tells how much of it was read.
+/// Reads the reference whose '&' is at `at`, of which `begun` was read before. [`Interrupt::NeedInput`]: it continues
+/// beyond `text`, and `begun` stores how much of it was read.
 ///
 /// `max` bytes may stand between '&' and ';'.
 #[inline]
@@ -56,7 +56,7 @@ pub(crate) fn read<'t>(
     max: usize,
     namespaces: bool,
     begun: &mut Begun,
-) -> Result<Reference<'t>, Halt> {
+) -> Result<Reference<'t>, Interrupt> {
     if let Some((byte, len)) = predefined(&text[at..]) {
         *begun = Begun::default();
         return Ok(Reference {
@@ -66,7 +66,7 @@ pub(crate) fn read<'t>(
     }
     let rest = &text[at + 1..];
     match rest {
-        [] => Err(Halt::Starved),
+        [] => Err(Interrupt::NeedInput),
         [b'#', ..] => character(text, at, max, begun),
         _ => entity(text, at, max, namespaces, begun),
     }
@@ -88,7 +88,7 @@ pub(crate) fn short_character(text: &[u8], at: usize, max: usize) -> Option<(cha
             target: Target::Char(char),
             end,
         }) => Some((char, end)),
-        // Whatever it is, it is read again.
+        // In any case it is read again.
         _ => None,
     }
 }
@@ -159,17 +159,18 @@ pub(crate) fn predefined(text: &[u8]) -> Option<(u8, usize)> {
 }
 
 #[cold]
-fn too_long<T>(at: usize, max: usize) -> Result<T, Halt> {
+fn too_long<T>(at: usize, max: usize) -> Result<T, Interrupt> {
     exceeded(at + 1 + max, "max_name_bytes", max as u64, max as u64 + 1)
 }
 
+/// `EntityRef ::= '&' Name ';'` (XML 1.0, 4.1)
 fn entity<'t>(
     text: &'t [u8],
     at: usize,
     max: usize,
     namespaces: bool,
     begun: &mut Begun,
-) -> Result<Reference<'t>, Halt> {
+) -> Result<Reference<'t>, Interrupt> {
     let start = at + 1;
     let held = std::mem::take(begun).held.saturating_sub(1);
     let found = match text.get(start) {
@@ -187,7 +188,7 @@ fn entity<'t>(
         NameEnd::TooLong => return too_long(at, max),
         NameEnd::Open(held) => {
             begun.held = held + 1;
-            return Err(Halt::Starved);
+            return Err(Interrupt::NeedInput);
         }
     };
     let name = &text[start..end];
@@ -200,15 +201,16 @@ fn entity<'t>(
     })
 }
 
+/// `CharRef ::= '&#' [0-9]+ ';' | '&#x' [0-9a-fA-F]+ ';'` (XML 1.0, 4.1)
 fn character<'t>(
     text: &'t [u8],
     at: usize,
     max: usize,
     begun: &mut Begun,
-) -> Result<Reference<'t>, Halt> {
+) -> Result<Reference<'t>, Interrupt> {
     let Begun { held, mut code } = std::mem::take(begun);
     let (radix, start) = match text.get(at + 2) {
-        None => return Err(Halt::Starved),
+        None => return Err(Interrupt::NeedInput),
         Some(b'x') => (16, at + 3),
         Some(_) => (10, at + 2),
     };
@@ -225,7 +227,7 @@ fn character<'t>(
         None => {
             let held = end - at;
             *begun = Begun { held, code };
-            return Err(Halt::Starved);
+            return Err(Interrupt::NeedInput);
         }
         Some(b';') if end > start => {}
         Some(_) => {
@@ -248,18 +250,18 @@ fn character<'t>(
 }
 
 /// The low surrogate that the reference at `at` stands for, and where it ends, if it is one to a low surrogate and
-/// short. [`Halt::Starved`]: what follows `text` decides that.
-pub(crate) fn low_surrogate(text: &[u8], at: usize) -> Result<Option<(u32, usize)>, Halt> {
+/// short. [`Interrupt::NeedInput`]: what follows `text` decides that.
+pub(crate) fn low_surrogate(text: &[u8], at: usize) -> Result<Option<(u32, usize)>, Interrupt> {
     let rest = &text[at..];
     let short = &text[..text.len().min(at + SHORT)];
     match rest {
-        [] | [b'&'] => Err(Halt::Starved),
+        [] | [b'&'] => Err(Interrupt::NeedInput),
         [b'&', b'#', ..] => match character(short, at, SHORT, &mut Begun::default()) {
             Ok(Reference {
                 target: Target::Forbidden(low @ 0xDC00..=0xDFFF),
                 end,
             }) => Ok(Some((low, end))),
-            Err(Halt::Starved) if rest.len() < SHORT => Err(Halt::Starved),
+            Err(Interrupt::NeedInput) if rest.len() < SHORT => Err(Interrupt::NeedInput),
             _ => Ok(None),
         },
         _ => Ok(None),
@@ -278,7 +280,12 @@ pub(crate) fn forbidden(code: u32) -> String {
 mod tests {
     use super::*;
 
-    fn read(text: &[u8], at: usize, max: usize, namespaces: bool) -> Result<Reference<'_>, Halt> {
+    fn read(
+        text: &[u8],
+        at: usize,
+        max: usize,
+        namespaces: bool,
+    ) -> Result<Reference<'_>, Interrupt> {
         super::read(text, at, max, namespaces, &mut Begun::default())
     }
 
@@ -331,7 +338,7 @@ mod tests {
             assert!(
                 matches!(
                     read,
-                    Err(Halt::Fault(_))
+                    Err(Interrupt::Fault(_))
                         | Ok(Reference {
                             target: Target::None(_) | Target::Forbidden(_),
                             ..
@@ -346,8 +353,11 @@ mod tests {
     fn every_cut_asks_for_more() {
         for text in ["&lt;", "&amp;", "&#65;", "&#x41;", "&entity;"] {
             for cut in 1..text.len() {
-                let halt = read(&text.as_bytes()[..cut], 0, 20, true);
-                assert!(matches!(halt, Err(Halt::Starved)), "{text} {cut}: {halt:?}");
+                let interrupt = read(&text.as_bytes()[..cut], 0, 20, true);
+                assert!(
+                    matches!(interrupt, Err(Interrupt::NeedInput)),
+                    "{text} {cut}: {interrupt:?}"
+                );
             }
         }
     }
@@ -367,12 +377,12 @@ mod tests {
             for size in 1..text.len() {
                 let mut begun = Begun::default();
                 let mut ends = (1..=text.len()).filter(|end| end % size == 0 || *end == text.len());
-                let halt = ends.find_map(|end| {
+                let interrupt = ends.find_map(|end| {
                     let read = super::read(&text.as_bytes()[..end], 0, 20, true, &mut begun);
-                    (!matches!(read, Err(Halt::Starved))).then_some(read)
+                    (!matches!(read, Err(Interrupt::NeedInput))).then_some(read)
                 });
-                let halt = format!("{halt:?}");
-                assert_eq!(halt, format!("{:?}", Some(&whole)), "{text} by {size}");
+                let interrupt = format!("{interrupt:?}");
+                assert_eq!(interrupt, format!("{:?}", Some(&whole)), "{text} by {size}");
             }
         }
     }
@@ -381,7 +391,7 @@ mod tests {
     fn length_is_limited_whether_the_end_is_there_or_not() {
         for text in ["&abcdef;", "&abcdef", "&#00065;", "&#00065"] {
             match read(text.as_bytes(), 0, 5, true) {
-                Err(Halt::Fault(fault)) => assert_eq!(fault.at, 6, "{text}"),
+                Err(Interrupt::Fault(fault)) => assert_eq!(fault.at, 6, "{text}"),
                 other => panic!("{text}: {other:?}"),
             }
         }

@@ -1,16 +1,20 @@
 //! Text without a second validation.
 //!
-//! The only unsafe code of the parser. What a document holds is validated once, in bulk, when it
+//! The only unsafe function of the parser outside of `simd`. What a document holds is validated once, in bulk, when it
 //! arrives ([`crate::xml::input::buffer`]); names, values and text are slices of that, cut beside ASCII characters
 //! or at [`floor`]. Validating each of them again would cost a third of the parser's speed.
 #![allow(unsafe_code)]
 
-/// `bytes`, which are a part of validated text cut at character boundaries, as a string.
+/// `bytes` as a string.
+///
+/// # Safety
+///
+/// They are UTF-8: a part of validated text that is cut at character boundaries. Debug builds, which the tests and the
+/// fuzzers run, check it.
 #[inline]
-pub(crate) fn text(bytes: &[u8]) -> &str {
+pub(crate) unsafe fn text(bytes: &[u8]) -> &str {
     debug_assert!(std::str::from_utf8(bytes).is_ok());
-    // SAFETY: by this function's contract, kept by the scanner and checked above in every debug build,
-    // which is what the tests and the fuzzers run.
+    // SAFETY: by this function's contract.
     unsafe { std::str::from_utf8_unchecked(bytes) }
 }
 

@@ -1,4 +1,4 @@
-//! What each kind of declaration may say.
+//! The syntax of each kind of declaration.
 
 use crate::xml::dtd::tests::*;
 
@@ -176,12 +176,12 @@ fn notations() {
 fn comments_and_instructions_are_told() {
     let account = Account::root();
     let limits = Limits::default();
-    let mut expansions = Expansions::new(&limits);
+    let mut amplification = Amplification::new(&limits);
     let mut parser = DtdParser::new(&account, limits, OPTIONS);
     let subset = b"<!-- a\r\n - b --><?p?><?q  \rx?y?>]";
     let mut told = Vec::new();
     loop {
-        match parser.step(subset, &mut expansions).unwrap() {
+        match parser.step(subset, &mut amplification).unwrap() {
             Step::More => {}
             Step::Comment(text) => told.push((Vec::new(), text.to_vec())),
             Step::Instruction { target, data } => told.push((target.to_vec(), data.to_vec())),

@@ -10,10 +10,10 @@ fn a_text_cut_short_is_truncated_where_it_is_cut() {
     let limits = Limits::default();
     for cut in 0..=subset.len() {
         let account = Account::root();
-        let mut expansions = Expansions::new(&limits);
+        let mut amplification = Amplification::new(&limits);
         let mut parser = DtdParser::new(&account, limits.clone(), OPTIONS);
         let fault = loop {
-            match parser.step(&subset.as_bytes()[..cut], &mut expansions) {
+            match parser.step(&subset.as_bytes()[..cut], &mut amplification) {
                 Ok(step) => assert_ne!(step, Step::Done),
                 Err(fault) => break fault,
             }
@@ -155,10 +155,10 @@ fn everything_is_charged_and_refunded() {
     let mut refused = 0;
     for room in (0..10_000).step_by(50) {
         let account = Account::child(&Account::root(), room);
-        let mut expansions = Expansions::new(&limits);
+        let mut amplification = Amplification::new(&limits);
         let mut parser = DtdParser::new(&account, limits.clone(), OPTIONS);
         let outcome = loop {
-            match parser.step(subset.as_bytes(), &mut expansions) {
+            match parser.step(subset.as_bytes(), &mut amplification) {
                 Ok(Step::Done) => break Ok(()),
                 Ok(_) => {}
                 Err(fault) => break Err(fault.reason),
@@ -187,10 +187,10 @@ fn long_work_is_done_in_steps() {
     );
     let limits = Limits::default();
     let account = Account::root();
-    let mut expansions = Expansions::new(&limits);
+    let mut amplification = Amplification::new(&limits);
     let mut parser = DtdParser::new(&account, limits, OPTIONS);
     let mut before = 0;
-    while parser.step(subset.as_bytes(), &mut expansions).unwrap() != Step::Done {
+    while parser.step(subset.as_bytes(), &mut amplification).unwrap() != Step::Done {
         assert!(parser.work() - before <= 20_000);
         before = parser.work();
     }

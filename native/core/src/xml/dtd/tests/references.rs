@@ -62,7 +62,7 @@ fn references_in_default_values() {
         "<!ENTITY e '&#38;'><!ATTLIST r a CDATA '^&e;'>",
         "'&' starts a reference",
     );
-    // What may be declared where it was not read is left out.
+    // References that may be declared in text that was not read are skipped.
     assert_eq!(
         default("<!ENTITY % p ''>%p;<!ATTLIST r a CDATA '-&e;-'>"),
         "--"

@@ -1,9 +1,9 @@
-//! Places in the text and where they stood in the original.
+//! LineCounter in the text and where they stood in the original.
 
 use crate::xml::encoding::tests::*;
 use proptest::prelude::*;
 
-/// What the first bytes of a document mean, by `encoding_rs` alone.
+/// Decodes the first bytes of a document with `encoding_rs` alone.
 fn meaning(label: &str, raw: &[u8]) -> Option<String> {
     match label {
         "ISO-8859-1" => Some(raw.iter().map(|&byte| char::from(byte)).collect()),

@@ -1,4 +1,4 @@
-//! What is known of one name: how it is written, and which came behind it.
+//! The entry of one name: its spelling, and the names that came after it.
 
 use crate::xml::names::table::{NameId, Role};
 use crate::xml::simd::byte_search::{BLOCK, common};
@@ -11,10 +11,10 @@ pub(super) type Candidates = [Option<NameId>; 3];
 
 pub(super) const NO_CANDIDATES: [Candidates; 2] = [[None; _]; 2];
 
-/// As much as the processor loads at once.
+/// One cache line.
 #[derive(Clone, Copy, Debug)]
 #[repr(align(64))]
-pub(super) struct Known {
+pub(super) struct NameEntry {
     /// Its first bytes, and zeros.
     head: [u8; BLOCK],
     /// How an attribute of this name is mostly written, up to its value, and zeros: see [`introduction`].
@@ -28,11 +28,11 @@ pub(super) struct Known {
     pub tag: u32,
 }
 
-const _: () = assert!(size_of::<Known>() == 64);
+const _: () = assert!(size_of::<NameEntry>() == 64);
 
-impl Known {
+impl NameEntry {
     /// Stands where no name has its number.
-    pub const NONE: Known = Known {
+    pub const NONE: NameEntry = NameEntry {
         head: [0; BLOCK],
         introduction: [0; BLOCK],
         len: 0,
@@ -41,19 +41,18 @@ impl Known {
         tag: 0,
     };
 
-    /// What is known of a name that was not, which lies at `start` if it is longer than its head, and was in
-    /// no tag since `tag`.
-    pub fn new(name: &[u8], start: u32, tag: u32) -> Known {
+    /// The entry of a new name, which lies at `start` if it is longer than its head, and was in no tag since `tag`.
+    pub fn new(name: &[u8], start: u32, tag: u32) -> NameEntry {
         let len = name.len().min(BLOCK);
         let mut head = [0; BLOCK];
         head[..len].copy_from_slice(&name[..len]);
-        Known {
+        NameEntry {
             head,
             introduction: introduction(name),
             len: name.len() as u16,
             start,
             tag,
-            ..Known::NONE
+            ..NameEntry::NONE
         }
     }
 
@@ -93,7 +92,7 @@ impl Known {
 
     /// How many bytes introduce the value of this attribute, if they are what `block` begins with.
     #[inline(always)]
-    pub fn introduced(&self, block: &[u8; BLOCK]) -> Option<usize> {
+    pub fn match_prefix(&self, block: &[u8; BLOCK]) -> Option<usize> {
         let len = usize::from(self.len) + AROUND_ATTRIBUTE;
         (common(block, &self.introduction) >= len).then_some(len)
     }

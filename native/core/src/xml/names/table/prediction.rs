@@ -1,22 +1,22 @@
-//! Reading on from name to name, as long as each is one that is expected.
+//! Prediction: reads names as long as each one is among those that came next before.
 
-use crate::xml::names::table::{Known, KnownNames, NameId, Role};
+use crate::xml::names::table::{NameEntry, NameId, NameTable, Role};
 use crate::xml::simd::byte_search::BLOCK;
 
-/// Borrowed from the known names for one stretch: nothing is learned meanwhile.
-pub(crate) struct ExpectedNames<'k> {
-    names: &'k mut [Known],
+/// Borrows the name table for one stretch of text: nothing is learned meanwhile.
+pub(crate) struct Prediction<'k> {
+    names: &'k mut [NameEntry],
     bytes: &'k [u8],
     /// The number of the name read last, or 0.
     last: usize,
     tag: u32,
 }
 
-impl KnownNames {
+impl NameTable {
     /// The names that are expected behind the one read last.
     #[inline(always)]
-    pub fn expected_names(&mut self) -> ExpectedNames<'_> {
-        ExpectedNames {
+    pub fn prediction(&mut self) -> Prediction<'_> {
+        Prediction {
             last: self.last.map_or(0, NameId::index),
             tag: self.tag,
             names: &mut self.names,
@@ -24,7 +24,7 @@ impl KnownNames {
         }
     }
 
-    /// Goes on behind what was read of them: their [`ExpectedNames::place`].
+    /// Continues behind what was read of them: their [`Prediction::place`].
     #[inline(always)]
     pub fn go_on(&mut self, (last, tag): (Option<NameId>, u32)) {
         self.tag = tag;
@@ -32,8 +32,8 @@ impl KnownNames {
     }
 }
 
-impl ExpectedNames<'_> {
-    /// What to go on with.
+impl Prediction<'_> {
+    /// The state to continue with.
     #[inline(always)]
     pub fn place(&self) -> (Option<NameId>, u32) {
         (NameId::of(self.last), self.tag)
@@ -44,7 +44,7 @@ impl ExpectedNames<'_> {
         self.last = place.map_or(0, NameId::index);
     }
 
-    /// Reads the element's name at `from`, behind which the tag ends or goes on; says where it ends.
+    /// Reads the element's name at `from`, behind which the tag ends or goes on; returns where it ends.
     #[inline(always)]
     pub fn element(&mut self, text: &[u8], from: usize) -> Option<(NameId, usize)> {
         let last = self.last;
@@ -53,8 +53,8 @@ impl ExpectedNames<'_> {
             let id = (*id)?;
             if let Some(end) = self.whole(text, from, id) {
                 if index > 0 {
-                    let known = self.names.get_mut(last)?;
-                    known.put_first(Role::Element, index, id);
+                    let entry = self.names.get_mut(last)?;
+                    entry.put_first(Role::Element, index, id);
                 }
                 self.last = id.index();
                 return Some((id, end));
@@ -81,7 +81,7 @@ impl ExpectedNames<'_> {
         self.tag = self.tag.wrapping_add(1);
     }
 
-    /// Reads what introduces the value of an attribute the tag has not yet; says where that begins.
+    /// Reads what introduces the value of an attribute the tag has not yet; returns where that begins.
     #[inline(always)]
     pub fn attribute(&mut self, text: &[u8], from: usize) -> Option<usize> {
         let last = self.last;
@@ -89,10 +89,10 @@ impl ExpectedNames<'_> {
         let candidates = self.names.get(last)?.next[Role::Attribute as usize];
         for (index, id) in candidates.iter().enumerate() {
             let id = (*id)?;
-            if let Some(value) = self.introduced(block, from, id) {
+            if let Some(value) = self.match_prefix(block, from, id) {
                 if index > 0 {
-                    let known = self.names.get_mut(last)?;
-                    known.put_first(Role::Attribute, index, id);
+                    let entry = self.names.get_mut(last)?;
+                    entry.put_first(Role::Attribute, index, id);
                 }
                 return Some(value);
             }
@@ -105,13 +105,13 @@ impl ExpectedNames<'_> {
     }
 
     #[inline(always)]
-    fn introduced(&mut self, block: &[u8; BLOCK], from: usize, id: NameId) -> Option<usize> {
-        let known = self.names.get_mut(id.index())?;
-        let len = known.introduced(block)?;
-        if known.tag == self.tag {
+    fn match_prefix(&mut self, block: &[u8; BLOCK], from: usize, id: NameId) -> Option<usize> {
+        let entry = self.names.get_mut(id.index())?;
+        let len = entry.match_prefix(block)?;
+        if entry.tag == self.tag {
             return None;
         }
-        known.tag = self.tag;
+        entry.tag = self.tag;
         self.last = id.index();
         Some(from + len)
     }

@@ -4,6 +4,9 @@ use crate::arena::account::{Account, Refusal};
 use crate::arena::charged_vec::ChargedVec;
 use crate::sync::Arc;
 
+/// The number of open elements while the root element is open, at least.
+const OUTSIDE: usize = 1;
+
 /// An `xml:space` attribute in force.
 #[derive(Clone, Copy, Debug)]
 struct Declared {
@@ -16,9 +19,10 @@ struct Declared {
 #[derive(Debug)]
 pub(crate) struct PreservedSpace {
     declared: ChargedVec<Declared>,
-    /// What the innermost one says.
+    /// The value of the innermost one.
     pub preserve: bool,
-    /// Elements open while the innermost one is in force, at least. 0 without one.
+    /// When fewer elements are open, the innermost one is no longer in force; 1 without one. So one comparison
+    /// finds the end tags that close an element with such an attribute, or the root element.
     pub floor: usize,
 }
 
@@ -27,7 +31,7 @@ impl PreservedSpace {
         PreservedSpace {
             declared: ChargedVec::new(account),
             preserve: false,
-            floor: 0,
+            floor: OUTSIDE,
         }
     }
 
@@ -49,16 +53,18 @@ impl PreservedSpace {
         Ok(())
     }
 
-    /// An element closed that had one of these.
+    /// An element closed, fewer than `floor` are open.
     #[cold]
-    pub fn close(&mut self) {
-        self.declared.pop();
-        self.settle();
+    pub fn close(&mut self, depth: usize) {
+        if self.declared.last().is_some_and(|it| it.depth > depth) {
+            self.declared.pop();
+            self.settle();
+        }
     }
 
     fn settle(&mut self) {
         let innermost = self.declared.last();
         self.preserve = innermost.is_some_and(|it| it.preserve);
-        self.floor = innermost.map_or(0, |it| it.depth);
+        self.floor = innermost.map_or(OUTSIDE, |it| it.depth);
     }
 }

@@ -11,8 +11,8 @@ pub(in crate::xml::simd) type Words = [u64; BLOCKS];
 
 type Block = [u8; BLOCK];
 
-/// What is found in a block.
-struct Found {
+/// The findings of one block.
+struct BlockMasks {
     /// `<`, `&`, and the `>` of `]>`.
     markup: u64,
     quotes: u64,
@@ -24,18 +24,18 @@ struct Found {
 ///
 /// The processor has the instructions of `V`.
 #[inline(always)]
-unsafe fn find<V: Vector>(block: &Block, behind: &Block) -> Found {
+unsafe fn find<V: Vector>(block: &Block, behind: &Block) -> BlockMasks {
     // SAFETY: a block has a whole number of vectors; and by this function's contract.
     unsafe {
         let load = |block: &Block, at: usize| V::load(block.as_ptr().add(at));
-        Found {
+        BlockMasks {
             markup: V::word(|at| load(block, at).is_markup(load(behind, at))),
             quotes: V::word(|at| load(block, at).is(b'"')),
         }
     }
 }
 
-/// Indexes the window of `text` that begins at `start`. Says where it ends: the index has room for so much.
+/// Indexes the window of `text` that begins at `start`. Returns where the window ends, which the room of the index decides.
 ///
 /// # Safety
 ///

@@ -1,4 +1,4 @@
-//! What the kernels are compared with: plain loops, the same on every processor.
+//! The reference for the kernels: plain loops, the same on every processor.
 
 use crate::xml::simd::utf8_scan::ScanResult;
 
@@ -33,7 +33,7 @@ pub fn name_end(bytes: &[u8], from: usize) -> usize {
     })
 }
 
-/// Where `<`, `&` and the `>` of `]>` stand.
+/// Whether `<`, `&` or the `>` of `]>` is at `at`.
 pub fn markup(text: &[u8], at: usize) -> bool {
     match text[at] {
         b'<' | b'&' => true,

@@ -27,7 +27,7 @@ pub(in crate::xml::simd) unsafe fn copy_and_scan(
     text: &mut ChargedVec<u8>,
 ) -> Result<Option<ScanResult>, Refusal> {
     let mut utf8 = Utf8::new();
-    let mut found = Found::new();
+    let mut found = Findings::new();
     let (groups, rest) = bytes.as_chunks::<{ GROUP * BLOCK }>();
     for group in groups {
         for block in 0..GROUP {
@@ -74,8 +74,8 @@ fn load(block: &[u8; BLOCK]) -> __m512i {
     unsafe { _mm512_loadu_si512(block.as_ptr().cast()) }
 }
 
-/// What was found so far. Vectors have a smallest byte that tells: bits would have to leave them every time.
-struct Found {
+/// The findings so far, as vectors of the smallest bytes: masks would have to leave the vectors for each block.
+struct Findings {
     /// Less than a space where a control character stands that is no white space.
     control: __m512i,
     /// Zero where a CR stands.
@@ -92,11 +92,11 @@ const SPACES: [u8; BLOCK] = {
     table
 };
 
-impl Found {
+impl Findings {
     #[target_feature(enable = "avx512bw")]
-    fn new() -> Found {
+    fn new() -> Findings {
         let largest = _mm512_set1_epi8(-1);
-        Found {
+        Findings {
             control: largest,
             returns: largest,
             line_feeds: 0,
@@ -127,7 +127,7 @@ impl Found {
 }
 
 /// Which second bytes a character may not have, by its first one without the highest bit; ASCII characters, which
-/// have none, are not told from those. One bit each for 0x80, 0x90, 0xA0 and 0xB0, one for what may be a noncharacter.
+/// have none, are not distinguished from those. One bit each for 0x80, 0x90, 0xA0 and 0xB0, one for what may be a noncharacter.
 const FORBIDDEN: [[u8; BLOCK]; 2] = {
     let mut table = [0; BLOCK];
     // Overlong.

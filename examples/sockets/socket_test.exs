@@ -1,0 +1,81 @@
+Code.require_file("socket.ex", __DIR__)
+
+defmodule Examples.Sockets.SocketTest do
+  # On a real server the handler runs in Quota.PlugServersTest; here a process calls it as a server would.
+  use ExUnit.Case, async: true
+
+  alias Examples.Sockets.{Channel, Echo}
+
+  @moduletag :capture_log
+
+  # The process of a socket: it tells the client what is pushed, and how it ended.
+  defp socket do
+    client = self()
+
+    spawn_monitor(fn ->
+      {:ok, state} = Echo.init([])
+      serve(client, state)
+    end)
+  end
+
+  defp serve(client, state) do
+    receive do
+      {:frame, text} ->
+        {:push, {:text, reply}, state} = Echo.handle_in({text, opcode: :text}, state)
+        send(client, {:reply, reply})
+        serve(client, state)
+    end
+  end
+
+  test "what is computed over its limit is answered, and the socket stays" do
+    {pid, _} = socket()
+    send(pid, {:frame, "report 1000"})
+    assert_receive {:reply, "1000 rows"}, 5_000
+    send(pid, {:frame, "report 3000000"})
+    assert_receive {:reply, "too large"}, 5_000
+    send(pid, {:frame, "keep 10"})
+    assert_receive {:reply, "10 kept"}, 5_000
+    Process.exit(pid, :kill)
+  end
+
+  test "a socket that keeps more than its limit ends, and the next one begins anew" do
+    {pid, ref} = socket()
+    send(pid, {:frame, "keep 100"})
+    assert_receive {:reply, "100 kept"}, 5_000
+    send(pid, {:frame, "keep 3000000"})
+    assert_receive {:DOWN, ^ref, _, _, :killed}, 5_000
+    {pid, _} = socket()
+    send(pid, {:frame, "keep 100"})
+    assert_receive {:reply, "100 kept"}, 5_000
+    Process.exit(pid, :kill)
+  end
+
+  test "a channel ends by itself: the transport tells the client, and other topics stay" do
+    transport = self()
+
+    join = fn topic ->
+      spawn_monitor(fn ->
+        {:ok, socket} = Channel.join(topic, %{}, %{topic: topic})
+        channel(transport, socket)
+      end)
+    end
+
+    {one, ref} = join.("rows:1")
+    {other, _} = join.("rows:2")
+    send(one, {:event, "keep", %{"count" => 3_000_000}})
+    # From this, Phoenix's transport makes `phx_error`.
+    assert_receive {:DOWN, ^ref, _, ^one, :killed}, 5_000
+    send(other, {:event, "keep", %{"count" => 10}})
+    assert_receive {:reply, "rows:2", {:ok, 10}}, 5_000
+    Process.exit(other, :kill)
+  end
+
+  defp channel(transport, socket) do
+    receive do
+      {:event, event, params} ->
+        {:reply, reply, socket} = Channel.handle_in(event, params, socket)
+        send(transport, {:reply, socket.topic, reply})
+        channel(transport, socket)
+    end
+  end
+end

@@ -1,0 +1,67 @@
+defmodule Bounded.Facts.Quotas do
+  @moduledoc false
+  # What runs of this library on a node: quotas by usage, pools, the watchdog.
+
+  alias Bounded.Facts.{Probe, Top}
+  alias Bounded.Native
+  alias Quota.Pool.Ledger
+
+  @listed 20
+
+  @doc """
+  `{microseconds, figures}`, nil if the node does not run this library. The quotas are read in pieces until that has cost `budget`
+  microseconds; `complete` says whether all were.
+  """
+  def gather(probe, budget) do
+    {spent, {{_, _, native, _, _}, orphaned, _}} = Probe.timed(probe, Native, :node_usage, [])
+    top = {0, Top.new(@listed)}
+    {of_quotas, {count, largest}, complete} = quotas(probe, 0, budget, 0, top)
+    {of_pools, pools} = Probe.timed(probe, Ledger, :all_figures, [])
+
+    {spent + of_quotas + of_pools,
+     %{
+       charged: native,
+       orphaned: orphaned,
+       count: count,
+       complete: complete,
+       largest: Top.to_list(largest),
+       pools: Enum.sort(pools)
+     }}
+  rescue
+    # `:undef`, or a version whose functions answer differently.
+    error in [ErlangError, UndefinedFunctionError, MatchError] ->
+      if match?(%{original: {:erpc, _}}, error),
+        do: reraise(error, __STACKTRACE__),
+        else: {0, nil}
+  end
+
+  defp quotas(probe, piece, budget, spent, acc) do
+    {microseconds, {quotas, next}} = Probe.timed(probe, Native, :quotas, [piece])
+    acc = Enum.reduce(quotas, acc, &add/2)
+    spent = spent + microseconds
+
+    cond do
+      next == nil -> {spent, acc, true}
+      spent > budget -> {spent, acc, false}
+      true -> quotas(probe, next, budget, spent, acc)
+    end
+  end
+
+  defp add({pid, _caller, limit, age_ms, {usage, _peaks}, label}, {count, top}) do
+    {heap, binaries, native, ets, total, _peak} = usage
+    label = label && :erlang.binary_to_term(label)
+
+    quota = %{
+      pid: pid,
+      label: label,
+      limit: limit,
+      age_ms: age_ms,
+      heap: heap,
+      binaries: binaries,
+      native: native,
+      ets: ets
+    }
+
+    {count + 1, Top.add(top, total, quota)}
+  end
+end

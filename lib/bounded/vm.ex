@@ -1,0 +1,105 @@
+defmodule Bounded.Vm do
+  @moduledoc false
+  # Differences between OTP releases and nodes.
+
+  @word :erlang.system_info(:wordsize)
+
+  # Multiples of the limit for `max_heap_size`, on releases that count binaries and on releases that count only heaps.
+  @times 6
+  @times_of_heap 4
+  # The largest small integer of the VM. A larger `max_heap_size` sets no limit.
+  @most_words Bitwise.bsl(1, 58)
+  @smallest_reported 8 * 1024
+
+  @doc "The OTP release, such as 27."
+  def release do
+    case :persistent_term.get(__MODULE__, nil) do
+      nil ->
+        release = List.to_integer(:erlang.system_info(:otp_release))
+        :persistent_term.put(__MODULE__, release)
+        release
+
+      release ->
+        release
+    end
+  end
+
+  @doc "Converts words to bytes."
+  def bytes(words), do: words * @word
+
+  @doc "Returns the minimum heap of a process of this node, in bytes."
+  def min_heap_bytes do
+    {:min_heap_size, words} = :erlang.system_info(:min_heap_size)
+    bytes(words)
+  end
+
+  @doc """
+  Whether a process can be suspended and resumed safely. On OTP 29 a process that waits for a message or a timeout may then wait
+  for ever: of 20 processes that slept a millisecond at a time, each suspended and resumed 20 times, one to five never woke
+  again, and none on OTP 25 and 27. OTP 28 was not tested.
+  """
+  def resumes?, do: release() < 28
+
+  @doc """
+  Suspends a process asynchronously. (The synchronous call raises `:internal_error` for a process on a dirty scheduler, though it
+  suspends it, and sometimes `:exited` for one that is alive.) The next request to the process is answered after one timeslice.
+  The VM resumes the process if the caller dies. Returns `false` if the process is dead.
+  """
+  def suspend(pid) do
+    :erlang.suspend_process(pid, [:asynchronous])
+  rescue
+    _ -> false
+  end
+
+  @doc "Resumes a process. Does nothing if the caller has not suspended it or if it is dead."
+  def resume(pid) do
+    :erlang.resume_process(pid)
+  rescue
+    _ -> false
+  end
+
+  @doc """
+  Returns the multiple of a limit at which the VM kills the process, see `guides/design_notes.md`. The VM counts the collected heap
+  with its copy, garbage, and from OTP 26 on each reference to a binary in full. None of these is a breach: only the guard
+  decides that. The VM's limit stops code that does not yield and so cannot be stopped by a guard.
+  """
+  def times, do: if(counts_binaries?(), do: @times, else: @times_of_heap)
+
+  @doc "Whether the VM's limit can count binaries."
+  def counts_binaries?, do: release() >= 26
+
+  @doc """
+  Returns the flag `max_heap_size` for a limit of `limit` bytes, and its size in bytes. Without `kill` the VM only reports.
+  `binaries`: whether binaries count, on releases that can count them.
+  """
+  def max_heap_size(limit, kill, binaries) do
+    counts = counts_binaries?()
+    times = if counts, do: @times, else: @times_of_heap
+    words = min(div(limit * times, @word), @most_words)
+    {flag(counts, words, kill, binaries), bytes(words)}
+  end
+
+  @doc "Returns the flag `max_heap_size` for a helper process with at most `bytes` of heap. Binaries do not count."
+  def heap_alone(bytes),
+    do: flag(counts_binaries?(), div(bytes, @word), true, false)
+
+  @doc "Returns the flag `max_heap_size` with which the VM reports every collection of a process and does not kill it."
+  def reporting do
+    size = div(max(min_heap_bytes(), @smallest_reported), @word)
+    flag(counts_binaries?(), size, false, true)
+  end
+
+  defp flag(true, words, kill, binaries),
+    do: %{size: words, kill: kill, error_logger: false, include_shared_binaries: binaries}
+
+  defp flag(false, words, kill, _), do: %{size: words, kill: kill, error_logger: false}
+
+  @doc "Returns the system default of `max_heap_size`."
+  def default_max_heap_size do
+    # The manual documents a tuple, but releases 25 to 29 return the map.
+    case :erlang.system_info(:max_heap_size) do
+      {:max_heap_size, flags} -> flags
+      flags -> flags
+    end
+  end
+end

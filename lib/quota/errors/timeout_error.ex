@@ -1,0 +1,22 @@
+defmodule Quota.TimeoutError do
+  @moduledoc """
+  `Quota.run/3` raises this error in the caller when the work took longer than its `:timeout`, in milliseconds. The work has
+  been killed. `plug_status` is 504, with which Plug responds. `node` is the node that ran the work (`node:`), or nil if it was
+  this one.
+  """
+
+  @type t :: %__MODULE__{
+          timeout: non_neg_integer,
+          limit: pos_integer,
+          label: term,
+          node: node | nil,
+          plug_status: 400..599
+        }
+
+  defexception [:timeout, :limit, :label, :node, plug_status: 504]
+
+  @impl true
+  def message(error) do
+    "#{Bounded.Format.subject(error.label, error.node)} took longer than its timeout of #{error.timeout} ms and was killed"
+  end
+end

@@ -1,0 +1,81 @@
+defmodule Quota.Run.Captures do
+  @moduledoc false
+  # Measures the terms with which a process starts: the environment of its function, Logger metadata, inherited keys of the
+  # process dictionary and its label. A spawn copies each of them, and a copy loses sharing: 640 bytes can become 16 TiB. So
+  # the caller measures them before it starts anything, as results are measured.
+
+  # Bytes of a label that every error can carry.
+  @short 1024
+
+  # Bytes of the largest label.
+  @label 64 * 1024
+
+  alias Quota.{ExceededError, Telemetry}
+  alias Quota.Run.{Context, FlatSize}
+
+  @doc """
+  Raises `Quota.ExceededError` in the caller unless the copies of `fun`, `context` and the label take at most `limit` bytes. Returns
+  whether the process starts with nothing that users can make large. With `mode: :observe` it reports a breach instead, unless the copy is so large that the node would fail.
+  """
+  def check!(fun, context, limit, options) do
+    captured = captured(fun, context)
+
+    unless captured == [] and options.label == nil,
+      do: check!([options.label | captured], limit, options)
+
+    captured == []
+  end
+
+  @doc "Does the same for a process that limits itself, of which only the label is copied."
+  def check_label!(limit, %{label: label} = options),
+    do: if(label == nil, do: :ok, else: check!([label], limit, options))
+
+  defp check!([label | _] = captured, limit, options) do
+    cond do
+      # The label is stored natively, with any limit.
+      not fits?(label, label, min(limit, @label)) ->
+        exceeded!(min(limit, @label), label)
+
+      fits?(captured, label, limit) ->
+        :ok
+
+      options.mode == :observe and fits?(captured, label, FlatSize.deliverable()) ->
+        observed(limit, label)
+
+      true ->
+        exceeded!(limit, label)
+    end
+  end
+
+  # The terms to measure: none for the usual function, which captures nothing.
+  defp captured(fun, context) do
+    case :erlang.fun_info(fun, :env) do
+      {:env, []} -> Context.captured(context)
+      {:env, env} -> [env | Context.captured(context)]
+    end
+  end
+
+  # The label is stored in the external term format, which includes the bytes of binaries. `external_size/1` is called only after
+  # the size of the term was bounded.
+  defp fits?(captured, label, limit),
+    do:
+      FlatSize.at_most?(captured, limit) and
+        (label == nil or :erlang.external_size(label) <= limit)
+
+  @doc "Raises for captured terms whose copies take more than `limit` bytes, and reports that."
+  @spec exceeded!(pos_integer, term) :: no_return
+  def exceeded!(limit, label) do
+    error = ExceededError.captures(limit, short(label))
+    Telemetry.breach(error, self(), self(), true)
+    raise error
+  end
+
+  defp observed(limit, label) do
+    limit
+    |> ExceededError.captures(short(label))
+    |> Telemetry.breach(self(), self(), false)
+  end
+
+  # The label itself may be too large for the error.
+  defp short(label), do: if(fits?(label, label, @short), do: label)
+end

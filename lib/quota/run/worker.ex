@@ -1,0 +1,70 @@
+defmodule Quota.Run.Worker do
+  @moduledoc false
+  # The process of `Quota.run/3`, which runs the function and replies once.
+
+  alias Bounded.Native
+  alias Quota.Run.{Context, FlatSize, LastLook}
+  alias Quota.Watch.{ProcessStats, Tracer}
+
+  # Milliseconds to wait for the monitor's alias. The caller sends it at once, unless it has just died.
+  @handover_ms 1_000
+
+  @doc "Runs `fun` in the calling process. It `holds` its `max_heap_size` already, or is given it here."
+  def start(account, limit, fun, context, policy, holds) do
+    Context.restore(context)
+    ref = handover(Context.caller(context))
+    # The account belongs to this process only from here on.
+    Tracer.trace_self(account, limit, policy, holds)
+    send(ref, {ref, answer(account, limit, fun, policy)})
+  end
+
+  defp handover(caller) do
+    receive do
+      {__MODULE__, ref} -> ref
+    after
+      @handover_ms -> if Process.alive?(caller), do: handover(caller), else: exit(:normal)
+    end
+  end
+
+  # A message loses sharing, so the result is measured before it is sent.
+  defp answer(account, limit, fun, policy) do
+    way = ProcessStats.way()
+    reply = work(fun)
+    # A term of a word or two needs no measuring: the process can leave its account at once.
+    copied = copied?(reply)
+
+    case LastLook.look(account, policy, way, not copied) do
+      :left -> {:left, elem(reply, 1)}
+      :over -> breach(reply, policy)
+      :within -> measured(reply, account, limit, policy)
+    end
+  end
+
+  defp copied?({:ok, value}) when is_atom(value) or value == [] or value == {}, do: false
+  defp copied?({:ok, value}) when is_float(value) or is_pid(value), do: false
+  defp copied?({:ok, value}) when value in -0xFFFF_FFFF..0xFFFF_FFFF, do: false
+  defp copied?(_), do: true
+
+  defp measured(reply, account, limit, policy) do
+    if FlatSize.at_most?(reply, limit) do
+      reply
+    else
+      Native.account_breach(account, :result)
+      breach(reply, policy)
+    end
+  end
+
+  defp breach(_reply, %{enforce: true}), do: :breach
+
+  defp breach(reply, _observed) do
+    if FlatSize.at_most?(reply, FlatSize.deliverable()),
+      do: {:observed_breach, reply},
+      else: :breach
+  end
+
+  defp work(fun) do
+    {:ok, fun.()}
+  catch
+    kind, reason -> {:raise, kind, reason, __STACKTRACE__}
+  end
+end

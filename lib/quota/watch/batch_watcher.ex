@@ -1,0 +1,101 @@
+defmodule Quota.Watch.BatchWatcher do
+  @moduledoc false
+  # Polls all children of a quota together, where there are many: see `native/core/src/arena/account/survey.rs`.
+  #
+  # It sends no signals, since among many runnable processes an answer takes long. So a child that runs at the time of a poll
+  # gets a watcher of its own, and children are not monitored: the poll finds the dead ones.
+
+  alias Bounded.Native
+  alias Quota.Account.Breach
+  alias Quota.Watch.{Children, ProcessStats}
+
+  defstruct [:account, :guard, :enforce, :scout, scouted: nil, rest: nil]
+
+  # The search for tasks that supervisors started takes at most one part in this many of a core.
+  @scouting_share 20
+
+  @doc "Starts a batch watcher for `guard`. Returns `{watcher, monitor}`."
+  def start_monitor(account, guard, enforce) do
+    :erlang.spawn_opt(__MODULE__, :watch, [account, guard, enforce], [
+      :monitor,
+      priority: :max,
+      max_heap_size: 0
+    ])
+  end
+
+  @doc false
+  def watch(account, guard, enforce) do
+    Process.monitor(guard)
+    look(%__MODULE__{account: account, guard: guard, enforce: enforce, rest: now()})
+  end
+
+  defp look(%{account: account} = watcher) do
+    started = now()
+    polled = look_at(watcher, 0, 0)
+    taken = now() - started
+    wait = Native.account_batch_polled(account, polled, taken)
+    watcher |> scout(started) |> wait(wait)
+  end
+
+  # Returns the number of children polled: all, or until the sum was over the limit.
+  defp look_at(%{account: account, guard: guard} = watcher, from, polled) do
+    {children, next} = Native.account_pollable(account, from)
+    polled = polled + length(children)
+
+    case Enum.find(children, &over?(&1, guard)) do
+      nil ->
+        if next, do: look_at(watcher, next, polled), else: polled
+
+      over ->
+        tell(over, guard)
+        polled
+    end
+  end
+
+  defp wait(%{account: account, guard: guard, scout: scout} = watcher, milliseconds) do
+    receive do
+      {:DOWN, _, _, ^guard, :normal} -> :ok
+      {:DOWN, _, _, ^guard, _} -> if watcher.enforce, do: Children.kill(account)
+      :overdue -> look(watcher)
+      {:DOWN, ^scout, _, _, _} -> watcher |> scouted() |> wait(milliseconds)
+    after
+      milliseconds -> look(watcher)
+    end
+  end
+
+  # In another process, one at a time: asking many children takes long.
+  defp scout(%{scout: nil, rest: rest} = watcher, now) when now >= rest do
+    %{watcher | scout: Children.scout_all(watcher.account, watcher.guard), scouted: now}
+  end
+
+  defp scout(watcher, _now), do: watcher
+
+  defp scouted(%{scouted: started} = watcher) do
+    now = now()
+    rest = max(Children.scouting() * 1_000, (now - started) * @scouting_share)
+    %{watcher | scout: nil, rest: now + rest}
+  end
+
+  defp over?({pid, child}, guard) do
+    case ProcessStats.glance(pid) do
+      {heap, binaries} ->
+        Native.account_observe(child, heap, binaries)
+
+      :runs ->
+        send(guard, {:runs, pid, child})
+        false
+
+      nil ->
+        Native.account_dead(child, pid)
+        false
+    end
+  end
+
+  defp tell({pid, account}, guard) do
+    send(guard, {:over, :over})
+    # May find nothing: the child may be killed before it can answer.
+    Breach.note_stack(pid, account)
+  end
+
+  defp now, do: System.monotonic_time(:microsecond)
+end

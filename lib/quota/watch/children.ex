@@ -1,0 +1,227 @@
+defmodule Quota.Watch.Children do
+  @moduledoc false
+  # The processes that count towards a quota, except its own.
+  #
+  # The tracer reports what counted processes spawn themselves. Tasks that a supervisor starts for them are found among their
+  # links and monitors, by `$callers` and `$ancestors`. All other processes must be attached.
+
+  alias Bounded.Native
+  alias Quota.Watch.{StopTheWorld, Tracer}
+
+  # Milliseconds between searches for tasks that supervisors started.
+  @scouting_ms 25
+  # Attempts, a millisecond apart, to find a running process waiting.
+  @discovery_rounds 3
+  # A process with more than one part in this many of the limit, messages included, gets a watcher of its own.
+  @large_share 64
+
+  @doc "`Quota.attach/1`."
+  def attach(pid) do
+    with {account, _caller} <- Native.own_account(),
+         guard when is_pid(guard) <- Native.account_guard(account) do
+      cond do
+        Native.account_counts(account, pid) ->
+          Process.alive?(pid)
+
+        Native.in_quota(pid) ->
+          raise ArgumentError, "#{inspect(pid)} has a quota of its own"
+
+        true ->
+          add(account, pid, guard)
+      end
+    else
+      _ -> raise ArgumentError, "the caller runs in no quota that counts children"
+    end
+  end
+
+  # Counts `pid` from now on. Returns whether it is alive.
+  defp add(account, pid, guard) do
+    child = Native.account_child(account)
+    alive = Native.account_attach(child, pid)
+    if alive, do: send(guard, {:counted, pid, child})
+    alive
+  end
+
+  @doc "Milliseconds between searches for tasks that supervisors started."
+  def scouting, do: @scouting_ms
+
+  @doc """
+  Searches for tasks that supervisors started for the process of a `Quota.Watch.ChildWatcher`, unless that was done within
+  `scouting/0`. Returns the time of the last search.
+
+  A question for links and monitors is answered when the process is next scheduled, so another process asks it.
+  """
+  def scout(%{scouted: last} = child) do
+    now = System.monotonic_time(:millisecond)
+
+    if last == nil or now - last >= @scouting_ms do
+      arguments = [[child.pid], child.head, child.guard]
+      :erlang.spawn_opt(__MODULE__, :discover, arguments, priority: :high)
+      now
+    else
+      last
+    end
+  rescue
+    # The process table is full: later.
+    SystemLimitError -> last
+  end
+
+  @doc "The same for all children of `account`. Returns a monitor of the process that searches, or nil if none can be started."
+  def scout_all(account, guard) do
+    options = [:monitor, priority: :high]
+    {_, monitor} = :erlang.spawn_opt(__MODULE__, :discover_all, [account, guard], options)
+    monitor
+  rescue
+    SystemLimitError -> nil
+  end
+
+  @doc false
+  def discover_all(account, guard) do
+    each_piece(account, fn children ->
+      Enum.each(children, &promote(&1, account, guard))
+      discover(for({pid, _member} <- children, do: pid), account, guard)
+    end)
+  end
+
+  # The batch watcher does not see mailboxes: a child with a large one gets a watcher of its own.
+  defp promote({pid, child}, account, guard) do
+    with {:message_queue_len, queue} when queue > 0 <- Process.info(pid, :message_queue_len),
+         {:memory, bytes} <- Process.info(pid, :memory),
+         true <- bytes > div(Native.account_limit(account), @large_share),
+         do: send(guard, {:runs, pid, child})
+  end
+
+  @doc false
+  def discover(pids, account, guard), do: discover(pids, account, guard, @discovery_rounds)
+
+  defp discover([], _account, _guard, _looks), do: :ok
+  defp discover(_running, _account, _guard, 0), do: :ok
+
+  # Asks waiting processes only: a question to a running one would delay the next poll of it. A process whose sleeps coincide with
+  # its watcher's is found running each time, hence several rounds.
+  defp discover(pids, account, guard, looks) do
+    {waiting, running} =
+      Enum.split_with(pids, &(Process.info(&1, :status) == {:status, :waiting}))
+
+    Enum.each(waiting, &discover_of(&1, account, guard))
+    if running != [], do: Process.sleep(1)
+    discover(running, account, guard, looks - 1)
+  end
+
+  defp discover_of(pid, account, guard) do
+    with [links: links, monitors: monitors] <- Process.info(pid, [:links, :monitors]) do
+      for candidate <- for({:process, pid} <- monitors, do: pid) ++ links,
+          is_pid(candidate) and node(candidate) == node(),
+          not Native.in_quota(candidate),
+          started_by_counted?(candidate, account),
+          do: add(account, candidate, guard)
+    end
+  end
+
+  defp started_by_counted?(pid, account) do
+    [:"$callers", :"$ancestors"]
+    |> Enum.any?(&counted_in?(Bounded.Dictionary.get(pid, &1), account))
+  end
+
+  # What another process keeps there may be anything, an improper list among it.
+  defp counted_in?([pid | pids], account),
+    do: (is_pid(pid) and Native.account_counts(account, pid)) or counted_in?(pids, account)
+
+  defp counted_in?(_end, _account), do: false
+
+  @doc """
+  Traces `pid` and its children again after their trace session was destroyed, and counts what they started since. Another process
+  does it, since tracing waits for the end of a timeslice.
+  """
+  def retake(pid, account, guard) do
+    :erlang.spawn_opt(__MODULE__, :retake_all, [pid, account, guard], priority: :max)
+    :ok
+  rescue
+    # The process table is full.
+    SystemLimitError -> retake_all(pid, account, guard)
+  end
+
+  @doc false
+  def retake_all(pid, account, guard) do
+    Tracer.trace(pid, true)
+
+    each_piece(account, fn children ->
+      for {child, _account} <- children, do: Tracer.trace(child, true)
+    end)
+
+    orphans(account, guard)
+  end
+
+  # Repeats until none is found: an orphan may have started others before it was traced.
+  defp orphans(account, guard) do
+    found =
+      for candidate <- Process.list(), orphan?(candidate, account) do
+        Tracer.trace(candidate, true)
+        add(account, candidate, guard)
+      end
+
+    if found != [], do: orphans(account, guard), else: :ok
+  end
+
+  defp orphan?(pid, account) do
+    with false <- Native.in_quota(pid),
+         [parent: parent, initial_call: {module, _, _}] when is_pid(parent) <-
+           Process.info(pid, [:parent, :initial_call]) do
+      Native.account_counts(account, parent) and not Native.watcher_module(module)
+    else
+      _ -> false
+    end
+  end
+
+  @doc "Calls `fun` with lists of `{pid, account}` until every child of `account` was in one."
+  def each_piece(account, fun, from \\ 0) do
+    {children, next} = Native.account_children(account, from)
+    fun.(children)
+    if next, do: each_piece(account, fun, next), else: :ok
+  end
+
+  @doc "Forgets dead children whose death was not reported."
+  def prune(account, from \\ 0) do
+    next = Native.account_prune(account, from)
+    if next, do: prune(account, next), else: :ok
+  end
+
+  @doc "Sends an exit signal `:kill` to all children of `account`."
+  def exit_all(account) do
+    {children, next} = Native.account_children(account, 0)
+
+    # More than one batch may be a fork bomb, whose processes start others faster than one process can kill them.
+    if next,
+      do: StopTheWorld.run(fn -> each_piece(account, &exit_each/1) end),
+      else: exit_each(children)
+  end
+
+  defp exit_each(children),
+    do: Enum.each(children, fn {pid, _account} -> Process.exit(pid, :kill) end)
+
+  @doc "Kills all children of `account`, and those started meanwhile. Returns when all are dead."
+  def kill(account) do
+    exit_all(account)
+    if wait_for_all(account, 0, false), do: kill(account), else: :ok
+  end
+
+  # Returns whether there were any.
+  defp wait_for_all(account, from, any) do
+    {children, next} = Native.account_children(account, from)
+
+    dying =
+      for {pid, child} <- children do
+        ref = Process.monitor(pid)
+        Process.exit(pid, :kill)
+        {ref, pid, child}
+      end
+
+    # This may be the only process that learns of their deaths.
+    for {ref, pid, child} <- dying do
+      receive(do: ({:DOWN, ^ref, _, _, _} -> Native.account_dead(child, pid)))
+    end
+
+    any = any or children != []
+    if next, do: wait_for_all(account, next, any), else: any
+  end
+end

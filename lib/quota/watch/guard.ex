@@ -1,0 +1,370 @@
+defmodule Quota.Watch.Guard do
+  @moduledoc false
+  # Watches the process of one quota. It polls the process at deadlines, and kills it when it is over its limit or when its
+  # caller dies. A guard knows pids and the account, but neither the function nor its result.
+  #
+  # `Process.info/2` waits until the process can answer. The guard loses nothing by waiting: the process is then in a call that
+  # does not yield, and a kill would not take effect earlier. Each counted child has a watcher of its own
+  # (`Quota.Watch.ChildWatcher`), so that a child that cannot answer does not hide the others. Many children share one
+  # (`Quota.Watch.BatchWatcher`). When a watcher is killed, the guard's process is killed too: no process runs unwatched.
+
+  alias Bounded.{Native, Vm}
+  alias Quota.Account.Breach
+  alias Quota.Watch.{BatchWatcher, ChildWatcher, Children, Ets, Policy, ProcessStats}
+
+  import Quota.Watch.Poll
+
+  defstruct [
+    :pid,
+    :caller,
+    :account,
+    :policy,
+    :tables,
+    :largest,
+    :collecting,
+    :spared_until,
+    :session,
+    watchers: 0,
+    batched: false,
+    slack: 0,
+    single: 0,
+    unlisted: 0,
+    reported: false
+  ]
+
+  # `:max`: the watched process may run at that priority, and on every scheduler. `fullsweep_after: 0`: a guard keeps almost no
+  # data, and an empty old generation would be larger than the guard. `max_heap_size: 0`: a node-wide limit could kill a guard
+  # while it lists the binaries of another process.
+  @options [priority: :max, fullsweep_after: 0, max_heap_size: 0]
+  # Milliseconds between polls of an observed process after its breach was reported.
+  @reported_ms 10
+  # Milliseconds before a new child is polled: most children of a fork bomb are dead by then.
+  @newborn_ms 1
+  # Milliseconds between checks for a breach that the VM recorded, in `mode: :observe` with counted children.
+  @observing_ms 200
+  # Collections of a process that is within its limit take at most one part in this many of its time.
+  @collecting_share 4
+  # Percent of the limit that a process may use while it waits for a collection, or just after one.
+  @uncollected_percent 150
+  # Number of child watchers of one guard. More children are watched as a batch.
+  @most_watchers 40
+
+  @doc "Starts a guard of `pid` for `caller`, and returns `{guard, monitor}`. It ends at once if `pid` has a guard."
+  def start_monitor(pid, caller, account, policy) do
+    :erlang.spawn_opt(__MODULE__, :watch, [pid, caller, account, policy], [:monitor | @options])
+  end
+
+  @doc "Like `start_monitor/4`, without the monitor. Returns the pid."
+  def start(pid, caller, account, policy \\ %Policy{}) do
+    :erlang.spawn_opt(__MODULE__, :watch, [pid, caller, account, policy], @options)
+  end
+
+  @doc "Stops a guard whose process is no longer limited."
+  def stop(guard) do
+    ref = Process.monitor(guard)
+    send(guard, :stop)
+
+    receive do
+      {:DOWN, ^ref, _, _, _} -> :ok
+    end
+  end
+
+  @doc false
+  def watch(pid, caller, account, policy) do
+    if Native.account_guarded(account, self()) do
+      Process.monitor(caller)
+      Process.monitor(pid)
+      guard = %__MODULE__{pid: pid, caller: caller, account: account, policy: policy}
+
+      # With counted children the guard itself asks no process: the children would grow unseen while it waits.
+      look(if policy.children, do: watch_child(guard, pid, account), else: guard)
+
+      # A guard that dies without this call was killed, and the orphan monitor then kills its process.
+      Native.account_guard_done(account)
+    end
+  end
+
+  defp wait(%{pid: pid, caller: caller} = guard, milliseconds) do
+    receive do
+      {:DOWN, _, _, ^pid, reason} -> ended(guard, reason)
+      {:DOWN, _, _, ^caller, _} -> kill(guard)
+      {:DOWN, _, _, _, :normal} -> wait(%{guard | watchers: guard.watchers - 1}, milliseconds)
+      {:DOWN, _, _, _, reason} -> watcher_died(guard, reason, milliseconds)
+      :spawned -> guard |> soon() |> wait(@newborn_ms)
+      :overdue -> look(guard)
+      {:counted, pid, child} -> guard |> counted(pid, child) |> look()
+      {:runs, pid, child} -> guard |> watch_child(pid, child) |> look()
+      :too_many -> too_many(guard)
+      :untraced -> guard |> retraced() |> wait(milliseconds)
+      {:over, how} -> over(guard, how)
+      :soft -> guard |> softly_over() |> wait(milliseconds)
+      {:garbage_collect, ref, _} -> collected(guard, ref)
+      :stop -> :ok
+    after
+      milliseconds -> look(guard)
+    end
+  end
+
+  defp look(%{policy: %{enforce: false}, reported: false} = guard),
+    do: guard |> noticed() |> looked()
+
+  defp look(guard), do: looked(guard)
+
+  # Reports a breach that the VM recorded: with `:enforce`, it would have killed the process.
+  defp noticed(guard) do
+    breach = Native.account_cause(guard.account) != nil
+    if breach, do: Breach.report(guard.pid, guard.caller, guard.account, false)
+    %{guard | reported: breach}
+  end
+
+  defp looked(%{policy: %{children: true}} = guard),
+    do: guard |> tables() |> adopt() |> rest()
+
+  defp looked(guard) do
+    case guard |> traced() |> tables() |> poll() do
+      {:wait, guard, milliseconds} -> wait(guard, milliseconds)
+      {:over, guard, how} -> over(guard, how)
+      {:dead, guard} -> wait(guard, :infinity)
+    end
+  end
+
+  defp tables(%{policy: %{ets: true}, account: account} = guard),
+    do: %{guard | tables: Ets.observe(guard.tables, account, guard.pid)}
+
+  defp tables(guard), do: guard
+
+  defp soon(guard) do
+    Native.account_due(guard.account, @newborn_ms)
+    guard
+  end
+
+  # Waits for a message: from the tracer when a child is started, from a watcher when the sum is over the limit.
+  defp rest(%{policy: %{ets: true}} = guard), do: wait(guard, Ets.milliseconds(guard.tables))
+
+  defp rest(%{policy: %{enforce: false}, reported: false} = guard), do: wait(guard, @observing_ms)
+  defp rest(guard), do: wait(guard, :infinity)
+
+  # The batch watcher takes the rest.
+  defp adopt(%{batched: true} = guard), do: guard
+
+  defp adopt(%{watchers: watchers} = guard) when watchers >= @most_watchers,
+    do: watch_as_batch(guard)
+
+  defp adopt(%{watchers: watchers} = guard) do
+    {more, spawned} = Native.account_spawned(guard.account, @most_watchers - watchers)
+
+    guard =
+      Enum.reduce(spawned, guard, fn {pid, child}, guard -> watch_child(guard, pid, child) end)
+
+    if more, do: adopt(guard), else: guard
+  end
+
+  # The count may include children whose death was not yet reported.
+  defp too_many(guard) do
+    Children.prune(guard.account)
+    if Native.account_too_many(guard.account), do: over(guard, :children), else: look(guard)
+  end
+
+  defp counted(%{watchers: watchers} = guard, _pid, _child) when watchers >= @most_watchers,
+    do: watch_as_batch(guard)
+
+  defp counted(guard, pid, child), do: watch_child(guard, pid, child)
+
+  defp watch_child(guard, pid, child) do
+    if Native.account_watched(child) do
+      ChildWatcher.start_monitor(pid, child, self(), guard.account, guard.policy.enforce)
+      %{guard | watchers: guard.watchers + 1}
+    else
+      guard
+    end
+  end
+
+  defp watch_as_batch(%{batched: false} = guard) do
+    BatchWatcher.start_monitor(guard.account, self(), guard.policy.enforce)
+    %{guard | batched: true}
+  end
+
+  defp watch_as_batch(guard), do: guard
+
+  # An observed process goes on without its watcher, as it does without its guard.
+  defp watcher_died(%{policy: %{enforce: false}} = guard, _reason, milliseconds),
+    do: wait(guard, milliseconds)
+
+  # The exit of the guard makes its caller or the orphan monitor kill the process.
+  defp watcher_died(guard, reason, _milliseconds) do
+    Children.exit_all(guard.account)
+    exit({:watcher_died, reason})
+  end
+
+  defp over(%{reported: true} = guard, _), do: wait(guard, @reported_ms)
+
+  defp over(guard, :queue) do
+    noted(guard)
+    Native.account_breach(guard.account, :queue)
+    breach(guard)
+  end
+
+  defp over(guard, :children) do
+    Native.account_breach(guard.account, :children)
+    breach(guard)
+  end
+
+  defp over(guard, :over) do
+    cond do
+      ProcessStats.sure?(guard.account) or others_over?(guard) ->
+        guard |> stop_working() |> noted() |> breach_of_sum()
+
+      spared?(guard) ->
+        wait(guard, 1)
+
+      true ->
+        judge(guard)
+    end
+  end
+
+  # Whether everything but the process itself is over the limit. Its own answer then changes nothing, and among many runnable
+  # processes it takes long.
+  defp others_over?(%{policy: %{children: true}, pid: pid, account: account} = guard) do
+    {_heap, _binaries, _native, total, _peak} = Native.account_usage(account)
+
+    case ProcessStats.glimpse(pid) do
+      {heap, binaries, _queue, _trace} ->
+        total - heap - binaries > Native.account_limit(account)
+
+      _runs ->
+        excessive?(guard)
+    end
+  end
+
+  defp others_over?(_guard), do: false
+
+  # The answer to a collection that `recount/1` requested.
+  defp collected(%{collecting: ref} = guard, ref) do
+    guard = %{guard | collecting: nil}
+
+    case poll(counted_once(guard), :collected) do
+      {:over, guard, :over} -> guard |> noted() |> breach_of_sum()
+      {:over, guard, :queue} -> over(guard, :queue)
+      {:wait, guard, milliseconds} -> wait(guard, milliseconds)
+      {:dead, guard} -> wait(guard, :infinity)
+    end
+  end
+
+  defp collected(guard, _other), do: wait(guard, 1)
+
+  # Whether a collection was requested, or one just showed that live data is within the limit.
+  defp spared?(%{collecting: nil, spared_until: until} = guard),
+    do: until != nil and now() < until and not excessive?(guard)
+
+  defp spared?(guard), do: not excessive?(guard)
+
+  defp excessive?(%{account: account}) do
+    {_heap, _binaries, _native, total, _peak} = Native.account_usage(account)
+    total > div(Native.account_limit(account) * @uncollected_percent, 100)
+  end
+
+  # Suspends asynchronously: all later questions are then answered after one timeslice of the process, instead of one
+  # timeslice each.
+  defp stop_working(%{policy: %{children: true}} = guard), do: guard
+  defp stop_working(%{policy: %{enforce: false}} = guard), do: guard
+
+  defp stop_working(guard) do
+    Vm.suspend(guard.pid)
+    guard
+  end
+
+  # Before a kill, binaries with several references are counted once and garbage is collected. Each question waits for the end
+  # of a timeslice, in which the process can allocate tens of megabytes, so it is suspended meanwhile where that is safe. The VM
+  # resumes it if the guard dies.
+  defp judge(guard) do
+    if Vm.resumes?(), do: Vm.suspend(guard.pid)
+    guard = noted(guard)
+
+    if ProcessStats.live_over_half?(guard.pid, Native.account_limit(guard.account)),
+      do: breach_of_sum(guard),
+      else: recount(guard)
+  end
+
+  defp recount(guard) do
+    started = now()
+
+    limit = Native.account_limit(guard.account)
+
+    with %{single: single} = guard when single <= limit <- counted_once(guard),
+         {:over, guard, :over} <- poll(guard),
+         true <- ProcessStats.collectable?(guard.pid, limit),
+         :ok <- collect(guard),
+         {:over, guard, :over} <- poll(counted_once(guard), :collected) do
+      breach_of_sum(guard)
+    else
+      # One binary is over the limit, garbage or not, or the copy of a collection would be too large.
+      %__MODULE__{} = guard -> breach_of_sum(guard)
+      false -> breach_of_sum(guard)
+      nil -> wait(guard, :infinity)
+      {:deferred, ref} -> deferred(guard, ref)
+      {:wait, guard, milliseconds} -> guard |> acquit(started) |> wait(milliseconds)
+      {:over, guard, :queue} -> over(guard, :queue)
+      {:dead, guard} -> wait(guard, :infinity)
+    end
+  end
+
+  defp acquit(guard, started) do
+    Vm.resume(guard.pid)
+    now = now()
+    %{guard | spared_until: now + @collecting_share * (now - started)}
+  end
+
+  # A suspended process cannot be collected. A binary that is being made may be garbage by the time it can.
+  defp deferred(%{collecting: nil} = guard, ref) do
+    if guard.unlisted > Native.account_limit(guard.account) do
+      breach_of_sum(guard)
+    else
+      Vm.resume(guard.pid)
+      wait(%{guard | collecting: ref}, 1)
+    end
+  end
+
+  # The process has grown since its last collection was requested.
+  defp deferred(guard, _ref), do: breach_of_sum(guard)
+
+  defp breach_of_sum(guard) do
+    Native.account_breach(guard.account, :usage)
+    breach(guard)
+  end
+
+  defp breach(%{policy: %{enforce: false}} = guard) do
+    Breach.report(guard.pid, guard.caller, guard.account, false)
+    Vm.resume(guard.pid)
+    wait(%{guard | reported: true}, @reported_ms)
+  end
+
+  defp breach(%{policy: %{report: true}} = guard) do
+    Breach.report(guard.pid, guard.caller, guard.account, true)
+    kill(%{guard | reported: true})
+  end
+
+  defp breach(guard), do: kill(guard)
+
+  defp now, do: System.monotonic_time(:millisecond)
+
+  # `:kill`: a process that traps exits survives any other reason.
+  defp kill(guard) do
+    Process.exit(guard.pid, :kill)
+    if guard.policy.children, do: Children.exit_all(guard.account)
+    wait_dead(guard)
+  end
+
+  defp wait_dead(%{pid: pid} = guard) do
+    receive do
+      {:DOWN, _, _, ^pid, reason} -> ended(guard, reason)
+    end
+  end
+
+  defp ended(guard, reason) do
+    # The VM or a third party killed it. Only a recorded cause makes that a breach.
+    if reason == :killed and guard.policy.report and not guard.reported,
+      do: Breach.report(guard.pid, guard.caller, guard.account, true)
+
+    if guard.policy.children, do: Children.kill(guard.account)
+  end
+end

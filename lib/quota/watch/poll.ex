@@ -1,0 +1,84 @@
+defmodule Quota.Watch.Poll do
+  @moduledoc false
+  # One poll of a guard's process, and the collections and traces that a guard asks for. Functions take and return the guard.
+
+  alias Bounded.Native
+  alias Quota.Account.Breach
+  alias Quota.Watch.{Binaries, Children, ProcessStats, Tracer}
+
+  def poll(%{pid: pid, account: account} = guard, state \\ :uncollected) do
+    case ProcessStats.judged(pid, state) do
+      nil ->
+        {:dead, guard}
+
+      {heap, binaries, work, queue} ->
+        limit = Native.account_limit(account)
+        {room, guard} = room(guard, state, heap, binaries, limit)
+        counted = max(binaries - guard.slack, 0)
+
+        case Native.account_poll(account, heap, counted + room, work, queue) do
+          {:near, milliseconds} -> {:wait, noted(guard), milliseconds}
+          {:soft, milliseconds} -> {:wait, softly_over(guard), milliseconds}
+          how when how in [:over, :queue] -> {:over, guard, how}
+          milliseconds -> {:wait, guard, milliseconds}
+        end
+    end
+  end
+
+  # Up to OTP 25 a binary that is being appended to looks like one to which bytes were appended earlier.
+  defp room(guard, :collected, _heap, _binaries, _limit), do: {0, guard}
+
+  defp room(guard, _uncollected, heap, binaries, limit) do
+    {room, largest} = Binaries.room(guard.pid, heap, binaries, limit, guard.largest)
+    {room, %{guard | largest: largest}}
+  end
+
+  # Notes the stack near the limit, for the error. With counted children, the child's watcher does that: the guard does not know
+  # which child grows, and among many runnable processes asking takes a second.
+  def noted(%{policy: %{children: true}} = guard), do: guard
+
+  def noted(%{pid: pid, account: account} = guard) do
+    Breach.note_stack(pid, account)
+    guard
+  end
+
+  def softly_over(guard) do
+    ProcessStats.collect(guard.pid)
+    Quota.Telemetry.soft_limit(guard.pid, guard.caller, guard.account)
+    guard
+  end
+
+  def counted_once(%{policy: policy, account: account} = guard) do
+    limit = Native.account_limit(account)
+    {slack, largest, unlisted} = Binaries.counted_once(guard.pid, policy.shared, limit)
+    %{guard | slack: slack, single: largest, unlisted: unlisted}
+  end
+
+  def collect(guard) do
+    collected = ProcessStats.collect(guard.pid)
+    # Native memory is freed when destructors have run, which happens after the collection.
+    if ProcessStats.native?(guard.account), do: Process.sleep(1)
+    collected
+  end
+
+  @doc "Traces the process again if its trace session was destroyed."
+  def traced(guard) do
+    case Tracer.look(guard.session) do
+      {:lost, _} -> retraced(guard)
+      {:ok, session} -> %{guard | session: session}
+    end
+  end
+
+  @doc "Traces the process in the current session, unless this guard already has. Children started meanwhile count again."
+  def retraced(%{pid: pid, policy: policy, account: account} = guard) do
+    session = Tracer.session_of_now()
+
+    cond do
+      session == guard.session -> :ok
+      policy.children -> Children.retake(pid, account, self())
+      true -> Tracer.trace(pid, false)
+    end
+
+    %{guard | session: session}
+  end
+end

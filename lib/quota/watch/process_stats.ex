@@ -1,0 +1,216 @@
+defmodule Quota.Watch.ProcessStats do
+  @moduledoc false
+  # What the VM says a process uses, in bytes. Costs the same however much it holds.
+  #
+  # Of the items that say how much memory a process has, `garbage_collection_info` alone is read without
+  # asking the process, unless that runs at this very moment: it need not be scheduled to answer, which
+  # among a thousand runnable processes takes seconds, and an idle one is not woken up. It does not see
+  # the mailbox; `memory` does, and is asked where messages wait.
+
+  alias Bounded.{Native, Vm}
+  alias Quota.Watch.Mailbox
+
+  @items [:garbage_collection_info, :message_queue_len, :reductions]
+  @own [:garbage_collection_info, :binary]
+  @own_listed [:total_heap_size, :binary]
+  # Percent of what is live that a heap takes at most when it has been collected twice.
+  @grown 125
+  # Work that holds half of its limit can have twice as much beside that in garbage, and as much again while it is copied.
+  @beyond_doubt 3
+
+  @doc """
+  `{heap, binaries, reductions, queue}` of a process, or nil when it is dead.
+
+  Waits while the process is in a NIF or a built-in function that does not yield.
+  """
+  def of(pid), do: seen(pid, fn _info -> 0 end)
+
+  @doc """
+  The same with half of what the next collection may copy, so that a heap that grows is stopped before it exists twice. Half
+  of it leaves room for live data of half a limit, in a heap a fifth larger than that.
+
+  Of a process that was `:collected` just now, the heap may be four times as large as what is live, and is smaller after the next
+  collection: it counts as what that makes of it.
+  """
+  def judged(pid, state \\ :uncollected)
+  def judged(pid, :uncollected), do: seen(pid, &div(used(&1), 2))
+  def judged(pid, :collected), do: seen(pid, &(div(used(&1), 2) - unused(&1)))
+
+  # Of its heaps, what is more than a collection would leave.
+  defp unused(info) do
+    blocks = Keyword.fetch!(info, :heap_block_size) + Keyword.fetch!(info, :old_heap_block_size)
+    max(Vm.bytes(blocks) - div(used(info) * @grown, 100), 0)
+  end
+
+  @doc """
+  Whether a process has more than half of `limit` of live heap, by its own last collection. Unknown, and so false, where that
+  collection was not the first since one of all of the heap.
+  """
+  def live_over_half?(pid, limit) do
+    case Process.info(pid, [:garbage_collection_info, :garbage_collection]) do
+      [garbage_collection_info: info, garbage_collection: settings] ->
+        live = Keyword.fetch!(info, :recent_size) + Keyword.fetch!(info, :old_heap_size)
+        Keyword.fetch!(settings, :minor_gcs) <= 1 and Vm.bytes(live) > div(limit, 2)
+
+      nil ->
+        false
+    end
+  end
+
+  @doc "`{bytes of its heap that are in use, garbage included, binaries}`, or nil when it is dead."
+  def in_use(pid) do
+    with {:garbage_collection_info, info} <- Process.info(pid, :garbage_collection_info),
+         do: {used(info), binaries(info)}
+  end
+
+  defp used(info),
+    do: Vm.bytes(Keyword.fetch!(info, :heap_size) + Keyword.fetch!(info, :old_heap_size))
+
+  @doc """
+  How `own/1` looks at the calling process. Asked beforehand, since any call of a built-in function may collect garbage.
+  """
+  def way, do: if(Vm.counts_binaries?(), do: :listed, else: :counted)
+
+  @doc """
+  `{heap, binaries, list}` of the calling process, with the list of the binaries that it refers to. By one call: garbage may be
+  collected when a built-in function returns, so a second one would not see what the first has seen. Where the process was
+  `:collected` just now, the mailbox is left out.
+
+  From OTP 26 on every binary is `:listed`, and the sum of the list is what the VM counts: asking for this takes a twentieth of
+  a microsecond, asking for what the collector knows a whole one, which is a tenth of a short run. Before, a binary that is
+  being appended to is `:counted` and not listed.
+  """
+  def own(:listed) do
+    [total_heap_size: words, binary: list] = :erlang.process_info(self(), @own_listed)
+    {Vm.bytes(words), Enum.reduce(list, 0, fn {_, size, _}, sum -> sum + size end), list}
+  end
+
+  def own(way) do
+    [garbage_collection_info: info, binary: list] = :erlang.process_info(self(), @own)
+    heap = heap(self(), info, 0)
+    {if(way == :collected, do: heap - unused(info), else: heap), binaries(info), list}
+  end
+
+  @doc """
+  `{heap, binaries}` of one of many without asking it: `:runs` where that cannot be, nil when it is dead. The mailbox
+  is left out, since what is on its way there would have to be waited for.
+  """
+  def glance(pid) do
+    case Process.info(pid, :status) do
+      {:status, status} when status in [:running, :garbage_collecting] ->
+        :runs
+
+      {:status, _} ->
+        with {:garbage_collection_info, info} <- Process.info(pid, :garbage_collection_info),
+             do: {heap(pid, info, 0), binaries(info)}
+
+      nil ->
+        nil
+    end
+  end
+
+  @doc """
+  `{heap, binaries, queue, trace}` of a process without asking it, `:runs` where that cannot be, nil when it is dead. `trace` is
+  nil while it is at work, and otherwise changes when it has allocated anything.
+
+  Only where messages wait outside its heap it is asked, for what they take.
+  """
+  def glimpse(pid) do
+    with {:status, status} when status not in [:running, :garbage_collecting] <-
+           Process.info(pid, :status),
+         [garbage_collection_info: info, message_queue_len: queue] <-
+           Process.info(pid, [:garbage_collection_info, :message_queue_len]),
+         heap when is_integer(heap) <- heap(pid, info, queue) do
+      trace = Keyword.take(info, [:heap_size, :stack_size, :mbuf_size, :old_heap_size])
+      {heap, binaries(info), queue, if(status == :waiting, do: {queue, trace})}
+    else
+      {:status, _} -> :runs
+      nil -> nil
+    end
+  end
+
+  defp seen(pid, copied) do
+    case Process.info(pid, @items) do
+      nil ->
+        nil
+
+      [garbage_collection_info: info, message_queue_len: queue, reductions: work] ->
+        binaries = binaries(info)
+
+        with heap when is_integer(heap) <- heap(pid, info, queue),
+             do: {heap + copied.(info), binaries, work, queue}
+    end
+  end
+
+  defp heap(pid, info, queue) do
+    with mailbox when is_integer(mailbox) <- mailbox(pid, info, queue),
+         do: blocks(info) + mailbox
+  end
+
+  @doc "Bytes of `queue` messages that wait outside the heap, or nil when the process is dead."
+  def mailbox(pid, info, queue), do: Mailbox.bytes(pid, blocks(info), queue)
+
+  defp blocks(info) do
+    Vm.bytes(
+      Keyword.fetch!(info, :old_heap_block_size) +
+        Keyword.fetch!(info, :heap_block_size) + Keyword.fetch!(info, :mbuf_size)
+    )
+  end
+
+  @doc """
+  Collects a process: `:ok`, or `{:deferred, ref}` when that takes longer. A message `{:garbage_collect, ref, _}` then comes.
+
+  A process on a dirty scheduler, or in a built-in function that yields half done, is collected when that is over, which may
+  be after it has filled the node. It is known by its having answered twice since, without being collected.
+  """
+  def collect(pid) do
+    ref = make_ref()
+    :erlang.garbage_collect(pid, async: ref)
+    Process.info(pid, :memory)
+    Process.info(pid, :memory)
+
+    receive do
+      {:garbage_collect, ^ref, _} -> :ok
+    after
+      0 -> {:deferred, ref}
+    end
+  end
+
+  @doc """
+  Whether a collection of the process is affordable: its heap and the copy, garbage included, take at most #{@beyond_doubt} times
+  `limit`. A larger heap is over the limit in any case, so a collection would cost memory and decide nothing.
+  """
+  def collectable?(pid, limit) do
+    with {:garbage_collection_info, info} <- Process.info(pid, :garbage_collection_info),
+         do: heap(pid, info, 0) + used(info) <= @beyond_doubt * limit
+  end
+
+  @doc """
+  Reports the calling process's figures to its account. Bytes that it has left, or `:unlimited`.
+  """
+  def observe_own do
+    if Native.in_quota(self()) do
+      {heap, binaries, _, _} = of(self())
+      Native.own_observe(heap, binaries)
+    else
+      :unlimited
+    end
+  end
+
+  @doc "Whether the account is over its limit by what collecting cannot change: tables, or more heap than any garbage explains."
+  def sure?(account) do
+    {{heap, _, _, ets, _, _}, _} = Native.account_details(account)
+    limit = Native.account_limit(account)
+    ets > limit or heap + ets > @beyond_doubt * limit
+  end
+
+  @doc "Whether native memory or binaries of this library are charged to the account."
+  def native?(account) do
+    {{_, _, native, _, _, _}, _} = Native.account_details(account)
+    native > 0
+  end
+
+  defp binaries(info) do
+    Vm.bytes(Keyword.fetch!(info, :bin_vheap_size) + Keyword.fetch!(info, :bin_old_vheap_size))
+  end
+end

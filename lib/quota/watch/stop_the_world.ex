@@ -1,0 +1,69 @@
+defmodule Quota.Watch.StopTheWorld do
+  @moduledoc false
+  # Runs a function while no process below `:max` priority runs.
+  #
+  # Processes that start others, which do the same, become more on each further scheduler than one process can kill on its own:
+  # hundreds of thousands a second. While nothing else runs, no process is started, and one pass over them reaches all. Each then
+  # dies in its next timeslice, before it does anything.
+  #
+  # A process at `:max` priority is bound to each scheduler, where it keeps all others from running. The VM's own way,
+  # `system_flag(:multi_scheduling, :block_normal)`, moves every runnable process to one scheduler first.
+
+  # Milliseconds to wait for the other schedulers: a call that does not yield may hold one for longer.
+  @stopping_ms 50
+  # Milliseconds after which schedulers run again in any case, though the function did not return.
+  @stopped_ms 1_000
+
+  @doc "Returns when `work` has returned or failed. Where the process table is full, it runs while others do too."
+  def run(work) do
+    {_, monitor} = :erlang.spawn_opt(__MODULE__, :stopped, [work], [:monitor | options(1)])
+    receive(do: ({:DOWN, ^monitor, _, _, _} -> :ok))
+  rescue
+    SystemLimitError -> work.()
+  end
+
+  @doc false
+  def stopped(work) do
+    others = 2..System.schedulers_online()//1
+    holders = for scheduler <- others, do: hold(scheduler)
+    wait(Enum.count(holders, & &1), now() + @stopping_ms)
+    work.()
+  end
+
+  defp hold(scheduler) do
+    :erlang.spawn_opt(__MODULE__, :hold_scheduler, [self()], options(scheduler))
+  rescue
+    # The others are held nevertheless.
+    SystemLimitError -> nil
+  end
+
+  # The option that binds a process to a scheduler is known to every release from 25 to 29, but not documented.
+  defp options(scheduler), do: [scheduler: scheduler, priority: :max]
+
+  defp wait(0, _until), do: :ok
+
+  defp wait(holders, until) do
+    receive do
+      :held -> wait(holders - 1, until)
+    after
+      max(until - now(), 0) -> :ok
+    end
+  end
+
+  @doc false
+  def hold_scheduler(owner) do
+    Process.monitor(owner)
+    send(owner, :held)
+    spin(now() + @stopped_ms)
+  end
+
+  defp spin(until) do
+    receive do
+      {:DOWN, _, _, _, _} -> :ok
+    after
+      0 -> if now() < until, do: spin(until), else: :ok
+    end
+  end
+
+  defp now, do: System.monotonic_time(:millisecond)
+end

@@ -1,0 +1,183 @@
+defmodule Quota.Watchdog.BlackBox do
+  @moduledoc false
+  # The process that writes down what happened, in the log and as events. Its heap is there beforehand, and so are the Doctor's findings:
+  # when memory is short, a report only has to be put together.
+
+  require Logger
+
+  alias Bounded.{Doctor, Format, Telemetry}
+  alias Quota.Watchdog.{Census.Identity, Report}
+
+  # Words: a report takes a few thousand.
+  @heap_words 64_000
+  # Milliseconds between two examinations by the Doctor, and the words that one may take.
+  @examine_ms 600_000
+  @examine_words 8 * 1024 * 1024
+  @most_findings 8
+  @longest_finding 300
+  @frames 16
+
+  defstruct captured: nil, findings: [], examined: nil
+
+  @doc "Starts the process, linked to the caller."
+  def start_link do
+    :erlang.spawn_opt(__MODULE__, :start, [], [
+      :link,
+      priority: :high,
+      message_queue_data: :off_heap,
+      min_heap_size: @heap_words,
+      fullsweep_after: 20
+    ])
+  end
+
+  @doc """
+  Asks `pid`, which will end, for its stack, and waits `milliseconds` at most. A process that is in a collection answers after it, and a
+  dead one not at all.
+  """
+  def capture(box, pid, identity, milliseconds) do
+    ref = make_ref()
+    send(box, {:capture, self(), ref, pid, identity})
+
+    receive do
+      {:captured, ^ref} -> :ok
+    after
+      milliseconds -> :late
+    end
+  end
+
+  @doc "Reports that `candidate` was ended, or why nothing was: see `Quota.Watchdog`."
+  def publish(box, figures, candidate, others, outcome),
+    do: send(box, {:publish, figures, candidate, others, outcome})
+
+  @doc "Reports what a collection gave back."
+  def collected(box, pid, bytes), do: send(box, {:collected, pid, bytes})
+
+  @doc "Reports what came back after an end."
+  def ended(box, figures, ended), do: send(box, {:ended, figures, ended})
+
+  @doc "Reports that nothing more is ended within this minute."
+  def paused(box, figures, most), do: send(box, {:paused, figures, most})
+
+  @doc false
+  def start do
+    # An application that stops kills the processes that have its group leader.
+    Process.group_leader(self(), Process.whereis(:init))
+    examine()
+    loop(%__MODULE__{})
+  end
+
+  defp loop(state) do
+    receive do
+      message -> message |> handle(state) |> loop()
+    after
+      @examine_ms ->
+        examine()
+        loop(state)
+    end
+  end
+
+  defp handle({:capture, from, ref, pid, identity}, state) do
+    captured = asked(pid, identity)
+    send(from, {:captured, ref})
+    %{state | captured: captured}
+  end
+
+  defp handle({:publish, figures, candidate, others, outcome}, state) do
+    findings = {state.findings, state.examined}
+    report = Report.new(figures, candidate, others, outcome, state.captured, findings)
+
+    Telemetry.execute([:bounded, :watchdog, :report], Report.measurements(report), report)
+    Logger.log(Report.level(report), fn -> report.text end)
+    %{state | captured: nil}
+  end
+
+  defp handle({:collected, pid, bytes}, state) do
+    Telemetry.execute([:bounded, :watchdog, :collected], %{returned: bytes}, %{pid: pid})
+
+    Logger.warning(
+      "Quota.Watchdog: a garbage collection of #{inspect(pid)} gave back #{Format.bytes(bytes)}"
+    )
+
+    state
+  end
+
+  defp handle({:ended, figures, ended}, state) do
+    measurements = %{
+      returned: ended.returned,
+      duration: ended.milliseconds,
+      processes: ended.processes,
+      used: figures.used
+    }
+
+    Telemetry.execute([:bounded, :watchdog, :ended], measurements, %{kind: ended.kind})
+
+    Logger.warning(
+      "Quota.Watchdog: #{Format.bytes(ended.returned)} came back within #{ended.milliseconds} ms; " <>
+        "#{Format.bytes(figures.used)} of #{Format.bytes(figures.limit)} in use" <>
+        if(ended.kind == :persistent_terms, do: ". Persistent terms do not come back", else: "")
+    )
+
+    state
+  end
+
+  defp handle({:paused, figures, most}, state) do
+    Telemetry.execute(
+      [:bounded, :watchdog, :paused],
+      %{used: figures.used, limit: figures.limit},
+      %{
+        per_minute: most
+      }
+    )
+
+    Logger.error(
+      "Quota.Watchdog has acted #{most} times within a minute (per_minute: #{most}) and ends nothing more until that is over. " <>
+        "#{Format.bytes(figures.used)} of #{Format.bytes(figures.limit)} in use"
+    )
+
+    state
+  end
+
+  defp handle({:findings, findings}, state),
+    do: %{state | findings: findings, examined: System.monotonic_time(:second)}
+
+  defp handle(_other, state), do: state
+
+  defp asked(pid, identity) do
+    case Process.info(pid, [:current_stacktrace, :message_queue_len, :status]) do
+      [current_stacktrace: stack, message_queue_len: queue, status: status] ->
+        %{
+          pid: pid,
+          stack: Enum.take(stack, @frames),
+          queue: queue,
+          status: status,
+          identity: identity || Identity.of(pid, 0)
+        }
+
+      nil ->
+        nil
+    end
+  end
+
+  # In a process of its own, since it asks all others. It ends if it takes too much.
+  defp examine do
+    box = self()
+
+    :erlang.spawn_opt(
+      fn ->
+        findings =
+          for finding <- Enum.take(Doctor.examine().findings, @most_findings) do
+            {finding.severity, finding.id, String.slice(finding.summary, 0, @longest_finding)}
+          end
+
+        send(box, {:findings, findings})
+      end,
+      priority: :low,
+      max_heap_size: %{size: @examine_words, kill: true, error_logger: false}
+    )
+
+    :ok
+  rescue
+    # The process table is full.
+    SystemLimitError -> :ok
+  end
+end

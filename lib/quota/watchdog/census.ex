@@ -1,0 +1,338 @@
+defmodule Quota.Watchdog.Census do
+  @moduledoc false
+  # The process that asks all others, for the watchdog, which must never wait for an answer. It looks when it is told to:
+  # at suspects first, then at a part of all processes. It asks no process that runs: `ProcessFigures.ask/1`.
+
+  alias Quota.Watchdog.Census.{Growth, Identity, Ports, ProcessFigures, Tables}
+  alias Quota.Watchdog.Census.Summary
+  alias Quota.Watchdog.Limits
+
+  defstruct [
+    :server,
+    :limit,
+    :growth,
+    :tables,
+    :pids,
+    :totals,
+    :before,
+    limits: %{},
+    identities: %{},
+    ports: %Ports{},
+    writers: %{},
+    asked: %{},
+    mailboxes: %{},
+    waiting_for_totals: false,
+    cost: 0
+  ]
+
+  # Processes that are asked without a pause: about a quarter of a millisecond.
+  @part 100
+  # Microseconds of a look while the node is not calm.
+  @budget_us 2_000
+  # Microseconds for which answers are waited for.
+  @answers_us 1_500
+  # A question is asked again after this many microseconds.
+  @patience_us 20_000
+
+  def start_link(limit) do
+    server = self()
+
+    :erlang.spawn_opt(
+      fn ->
+        loop(%__MODULE__{
+          server: server,
+          limit: limit,
+          growth: Growth.new(limit),
+          tables: %Tables{}
+        })
+      end,
+      [
+        :link,
+        priority: :max,
+        message_queue_data: :off_heap,
+        min_heap_size: 40_000,
+        max_heap_size: 0,
+        fullsweep_after: 20
+      ]
+    )
+  end
+
+  @doc "Asks for a look. `{:seen, number, summary}` is sent to the watchdog."
+  def look(census, number, calm), do: send(census, {:look, number, calm})
+
+  @doc "Says which processes were ended."
+  def ended(census, pids), do: send(census, {:ended, pids})
+
+  defp loop(state) do
+    receive do
+      {:look, number, calm} ->
+        started = now()
+        Limits.names(state.limits)
+        state = if calm, do: calm_look(state), else: look(state)
+        cost = now() - started
+        send(state.server, {:seen, number, Summary.new(state, cost)})
+        loop(state)
+
+      message ->
+        message |> answered(state) |> loop()
+    end
+  end
+
+  # Answers that have come meanwhile.
+  defp drain(state) do
+    receive do
+      {:figures, _, _} = message -> message |> answered(state) |> drain()
+      {:mailbox, _, _, _} = message -> message |> answered(state) |> drain()
+      {:sampled, _, _, _} = message -> message |> answered(state) |> drain()
+      {:totals, _} = message -> message |> answered(state) |> drain()
+      {:ports, _} = message -> message |> answered(state) |> drain()
+      {:identity, _, _} = message -> message |> answered(state) |> drain()
+      {:ended, _} = message -> message |> answered(state) |> drain()
+    after
+      0 -> state
+    end
+  end
+
+  defp answered({:figures, pid, nil}, state),
+    do: %{state | growth: Growth.forget(state.growth, pid), asked: Map.delete(state.asked, pid)}
+
+  defp answered({:figures, pid, figures}, state),
+    do: %{
+      state
+      | growth: Growth.suspect(state.growth, figures),
+        asked: Map.delete(state.asked, pid)
+    }
+
+  defp answered({:mailbox, pid, queue, bytes}, state),
+    do: %{state | mailboxes: Map.put(state.mailboxes, pid, {queue, bytes})}
+
+  defp answered({:sampled, table, rows, estimate}, state),
+    do: %{state | tables: Tables.sampled(state.tables, table, rows, estimate)}
+
+  defp answered({:ports, programs}, state),
+    do: %{state | ports: Ports.answered(state.ports, programs)}
+
+  defp answered({:totals, totals}, state),
+    do: %{Summary.credit(state, totals) | totals: totals, waiting_for_totals: false}
+
+  defp answered({:identity, pid, nil}, state),
+    do: %{state | identities: Map.delete(state.identities, pid)}
+
+  defp answered({:identity, pid, identity}, state),
+    do: %{state | identities: Map.put(state.identities, pid, identity)}
+
+  defp answered({:ended, pids}, state) do
+    growth = Enum.reduce(pids, Growth.forget_groups(state.growth), &Growth.forget(&2, &1))
+    %{state | growth: growth, pids: nil}
+  end
+
+  defp answered({:limits, limits}, state) do
+    Limits.reset()
+    %{state | limits: limits}
+  end
+
+  defp answered(_other, state), do: state
+
+  # One pass over everything, in parts, with a pause after each.
+  defp calm_look(state) do
+    state = state |> drain() |> totals() |> ports()
+    growth = Growth.begin(state.growth)
+    growth = everyone(:erlang.processes(), growth, state.limits)
+    if state.limits != %{}, do: Limits.prune()
+
+    state = %{
+      state
+      | growth: Growth.finish(growth, true),
+        pids: nil,
+        mailboxes: %{},
+        asked: %{},
+        writers: %{}
+    }
+
+    state = %{state | tables: Tables.look(state.tables, true)}
+    state = drain(state)
+    %{state | before: state.totals, ports: state.ports |> Ports.await() |> Ports.calm()}
+  end
+
+  defp ports(state),
+    do: %{state | ports: Ports.ask(state.ports, System.monotonic_time(:millisecond))}
+
+  defp everyone(pids, growth, limits) do
+    {part, rest} = Enum.split(pids, @part)
+    growth = Enum.reduce(part, growth, &glance(&1, &2, limits))
+
+    if rest == [] do
+      growth
+    else
+      receive do
+      after
+        1 -> everyone(rest, growth, limits)
+      end
+    end
+  end
+
+  # In a pass of a calm node: a process that runs is asked at the next.
+  defp glance(pid, growth, limits) do
+    case ProcessFigures.glance(pid) do
+      %ProcessFigures{} = figures ->
+        Limits.match(limits, figures)
+        Growth.add(growth, figures)
+
+      _ ->
+        growth
+    end
+  end
+
+  defp look(state) do
+    state
+    |> drain()
+    |> totals()
+    |> ports()
+    |> suspects()
+    |> tables()
+    |> parts(now() + @budget_us)
+    |> await(now() + @answers_us)
+    |> identify()
+  end
+
+  # Most answers take a timeslice of the process that is asked.
+  defp await(state, until) do
+    state = drain(state)
+
+    if state.asked == %{} or now() >= until do
+      state
+    else
+      receive do
+        {:figures, _, _} = message -> message |> answered(state) |> await(until)
+      after
+        1 -> await(state, until)
+      end
+    end
+  end
+
+  # Of the suspects, and of the parents of groups, which may be what makes them grow.
+  defp identify(state) do
+    suspects = for {pid, figures} <- state.growth.suspects, do: {pid, figures.bytes}
+    groups = Growth.groups(state.growth, state.growth.smallest * 8)
+    parents = for {{:parent, pid}, _, _, _} <- groups, do: {pid, 0}
+    wanted = Map.new(parents ++ suspects)
+    known = Map.take(state.identities, Map.keys(wanted))
+
+    asked =
+      for {pid, bytes} <- wanted, not is_map_key(known, pid), into: known do
+        Identity.ask(pid, bytes)
+        {pid, nil}
+      end
+
+    %{state | identities: asked}
+  end
+
+  defp suspects(state) do
+    state.growth.suspects |> Map.keys() |> Enum.reduce(state, &suspect/2)
+  end
+
+  defp suspect(pid, state) do
+    case ProcessFigures.glance(pid) do
+      nil -> %{state | growth: Growth.forget(state.growth, pid)}
+      :runs -> ask(state, pid)
+      figures -> mailbox(%{state | growth: Growth.suspect(state.growth, figures)}, figures)
+    end
+  end
+
+  defp ask(state, pid) do
+    now = now()
+
+    case state.asked do
+      %{^pid => since} when now - since < @patience_us ->
+        state
+
+      asked ->
+        ProcessFigures.ask(pid)
+        %{state | asked: Map.put(asked, pid, now)}
+    end
+  end
+
+  # What waits in a mailbox is added up by its process, when that has a turn.
+  defp mailbox(state, %{queue: queue} = figures) when queue >= 32 do
+    case state.mailboxes[figures.pid] do
+      {counted, _} when queue < counted + div(counted, 4) ->
+        state
+
+      _ ->
+        census = self()
+        pid = figures.pid
+        heap = figures.bytes - figures.binaries
+
+        spawn_asker(fn ->
+          with {:memory, memory} <- Process.info(pid, :memory),
+               do: send(census, {:mailbox, pid, queue, max(memory - heap, 0)})
+        end)
+
+        %{state | mailboxes: Map.put(state.mailboxes, pid, {queue, 0})}
+    end
+  end
+
+  defp mailbox(state, _figures), do: state
+
+  # Each scheduler answers this question, when it has a moment.
+  defp totals(%{waiting_for_totals: true} = state), do: state
+
+  defp totals(state) do
+    census = self()
+
+    spawn_asker(fn ->
+      memory = :erlang.memory([:total, :binary, :ets, :processes])
+      %{memory: persistent} = :persistent_term.info()
+      send(census, {:totals, memory |> Map.new() |> Map.put(:persistent, persistent)})
+    end)
+
+    %{state | waiting_for_totals: true}
+  end
+
+  defp spawn_asker(fun) do
+    :erlang.spawn_opt(fun, priority: :max)
+    :ok
+  rescue
+    SystemLimitError -> :ok
+  end
+
+  defp tables(state) do
+    tables = Tables.look(state.tables, false)
+
+    tables =
+      if Summary.loose(state) > div(state.limit, 64),
+        do: Tables.sample(tables, state.limit),
+        else: tables
+
+    %{state | tables: tables}
+  end
+
+  defp parts(%{pids: nil} = state, until) do
+    parts(%{state | pids: :erlang.processes(), growth: Growth.begin(state.growth)}, until)
+  end
+
+  defp parts(%{pids: []} = state, _until),
+    do: %{state | pids: nil, growth: Growth.finish(state.growth, false)}
+
+  defp parts(state, until) do
+    {part, rest} = Enum.split(state.pids, @part)
+    state = Enum.reduce(part, %{state | pids: rest}, &part/2)
+    if now() < until or rest == [], do: parts(state, until), else: state
+  end
+
+  defp part(pid, state) do
+    case ProcessFigures.glance(pid) do
+      nil ->
+        state
+
+      :runs ->
+        ask(state, pid)
+
+      figures ->
+        Limits.match(state.limits, figures)
+        mailbox(%{state | growth: Growth.add(state.growth, figures)}, figures)
+    end
+  end
+
+  defp now, do: System.monotonic_time(:microsecond)
+end

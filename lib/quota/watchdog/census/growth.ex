@@ -1,0 +1,152 @@
+defmodule Quota.Watchdog.Census.Growth do
+  @moduledoc false
+  # What grew since the node was last calm: processes, and groups of processes that have one parent or were started by one
+  # function.
+  #
+  # A pass adds every process. A pass while the node is calm becomes the baseline of those that follow. Of a baseline only processes
+  # of some size are kept, and the sums of groups: it stays small on a node with many processes.
+
+  alias Quota.Watchdog.Census.ProcessFigures
+
+  defstruct smallest: 65_536,
+            processes: %{},
+            groups: %{},
+            binaries: 0,
+            suspects: %{},
+            pass: nil,
+            seen: %{},
+            sum: 0
+
+  # Suspects are asked at each look.
+  @suspects 12
+  @queues 4
+  @queued 32
+  # Members of a group that are kept, the youngest, and the most that are held before the others are dropped.
+  @members 256
+  @most_members 1_024
+
+  def new(limit), do: %__MODULE__{smallest: max(div(limit, 4_096), 4_096)}
+
+  @doc "Begins a pass over all processes."
+  def begin(growth), do: %{growth | pass: %{groups: %{}, processes: %{}, binaries: 0}}
+
+  @doc "Adds the figures of a process to the pass, and to the suspects where it grew most."
+  def add(growth, figures) do
+    pass = growth.pass
+    bytes = figures.bytes
+
+    processes =
+      if bytes >= growth.smallest,
+        do: Map.put(pass.processes, figures.pid, bytes),
+        else: pass.processes
+
+    groups =
+      figures
+      |> keys()
+      |> Enum.reduce(pass.groups, fn key, groups ->
+        Map.update(groups, key, {1, bytes, [figures.pid], bytes}, &join(&1, figures))
+      end)
+
+    pass = %{
+      pass
+      | processes: processes,
+        groups: groups,
+        binaries: pass.binaries + figures.binaries
+    }
+
+    suspect(%{growth | pass: pass}, figures)
+  end
+
+  defp join({count, bytes, members, largest}, figures) do
+    members = [figures.pid | members]
+    members = if rem(count, @most_members) == 0, do: youngest(members), else: members
+    {count + 1, bytes + figures.bytes, members, max(largest, figures.bytes)}
+  end
+
+  # Later processes have larger numbers, until these begin anew after some hundred million.
+  defp youngest(members), do: members |> Enum.sort(:desc) |> Enum.take(@members)
+
+  defp keys(%{parent: parent, call: call}) do
+    for({:parent, pid} when is_pid(pid) <- [{:parent, parent}], do: {:parent, pid}) ++
+      for(
+        {module, _, _} = call when module not in [:erlang, :proc_lib] <- [call],
+        do: {:call, call}
+      )
+  end
+
+  @doc "Ends the pass. While the node is calm, it becomes the baseline."
+  def finish(%{pass: pass} = growth, calm) do
+    growth = %{growth | seen: pass.groups, sum: pass.binaries, pass: nil}
+
+    if calm do
+      groups =
+        for {key, {_count, bytes, _members, _largest}} <- pass.groups,
+            bytes >= growth.smallest,
+            into: %{},
+            do: {key, bytes}
+
+      rebase(%{growth | processes: pass.processes, groups: groups, binaries: pass.binaries})
+    else
+      growth
+    end
+  end
+
+  # What was suspected has not grown since the new baseline.
+  defp rebase(growth), do: %{growth | suspects: %{}}
+
+  @doc "Notes the figures of a suspect, or of a process that may be one."
+  def suspect(growth, figures) do
+    before = growth.suspects[figures.pid]
+    figures = ProcessFigures.foresee(figures, before)
+    before_bytes = Map.get(growth.processes, figures.pid, 0)
+
+    if before != nil or figures.bytes - before_bytes >= growth.smallest or
+         figures.queue >= @queued,
+       do: prune(%{growth | suspects: Map.put(growth.suspects, figures.pid, figures)}),
+       else: growth
+  end
+
+  defp prune(%{suspects: suspects} = growth) when map_size(suspects) <= 2 * @suspects, do: growth
+
+  defp prune(%{suspects: suspects} = growth) do
+    grown =
+      suspects |> Map.values() |> Enum.sort_by(&(-grown(growth, &1))) |> Enum.take(@suspects)
+
+    queues = suspects |> Map.values() |> Enum.sort_by(&(-&1.queue)) |> Enum.take(@queues)
+    %{growth | suspects: Map.new(grown ++ queues, &{&1.pid, &1})}
+  end
+
+  @doc "Forgets the groups: processes of theirs were ended."
+  def forget_groups(growth), do: %{growth | seen: %{}, pass: nil}
+
+  def forget(growth, pid), do: %{growth | suspects: Map.delete(growth.suspects, pid)}
+
+  @doc "Bytes by which a process grew since the node was calm."
+  def grown(growth, figures),
+    do: max(figures.bytes - Map.get(growth.processes, figures.pid, 0), 0)
+
+  @doc "Groups that grew by at least `smallest` bytes: `[{key, grown, count, members}]`, youngest members first."
+  def groups(growth, smallest) do
+    seen =
+      if growth.pass,
+        do:
+          Map.merge(growth.seen, growth.pass.groups, fn _, a, b ->
+            if elem(a, 1) > elem(b, 1), do: a, else: b
+          end),
+        else: growth.seen
+
+    for {key, {count, bytes, members, largest}} <- seen,
+        count >= 4,
+        # One that grew alone is no group.
+        grown = bytes - largest - Map.get(growth.groups, key, 0),
+        grown >= smallest,
+        do: {key, grown, count, members |> youngest()}
+  end
+
+  @doc "Bytes by which the binaries of all processes grew."
+  def binaries(growth), do: max(growth.sum - growth.binaries, 0)
+
+  @doc "Bytes that collections are about to take."
+  def pending(growth),
+    do: growth.suspects |> Map.values() |> Enum.reduce(0, &(&1.copy + &2))
+end

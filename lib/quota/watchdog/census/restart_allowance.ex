@@ -1,0 +1,86 @@
+defmodule Quota.Watchdog.Census.RestartAllowance do
+  @moduledoc false
+  # How many children of a supervisor may end before it gives up, which would take all the others with it.
+  #
+  # `:sys.get_state/1` would copy the supervisor's state, which has an entry for each of its children. So a function looks at the state
+  # inside the supervisor and leaves it as it is by throwing its answer.
+
+  defstruct [:supervisor, :restart, most: 3, seconds: 5, recent: 0]
+
+  @timeout_ms 500
+
+  @doc "The allowance of the supervisor that is the first of `ancestors` for its child `pid`, or nil where that is no supervisor."
+  def of([parent | _], pid) do
+    with supervisor when is_pid(supervisor) <- whereis(parent),
+         true <- supervisor?(supervisor) do
+      ask(supervisor, pid)
+    else
+      _ -> nil
+    end
+  end
+
+  def of(_none, _pid), do: nil
+
+  defp whereis(pid) when is_pid(pid) and node(pid) == node(), do: pid
+  defp whereis(name) when is_atom(name), do: Process.whereis(name)
+  defp whereis(_other), do: nil
+
+  defp supervisor?(pid),
+    do: match?({:supervisor, _, _}, Bounded.Dictionary.get(pid, :"$initial_call"))
+
+  defp ask(supervisor, pid) do
+    now = System.monotonic_time(:second)
+
+    :sys.replace_state(
+      supervisor,
+      fn state -> throw({:allowance, read(state, pid, now)}) end,
+      @timeout_ms
+    )
+
+    %__MODULE__{supervisor: supervisor}
+  rescue
+    error in ErlangError ->
+      case error.original do
+        {:callback_failed, _, {:throw, {:allowance, {restart, most, seconds, recent}}}} ->
+          %__MODULE__{
+            supervisor: supervisor,
+            restart: restart,
+            most: most,
+            seconds: seconds,
+            recent: recent
+          }
+
+        _ ->
+          %__MODULE__{supervisor: supervisor}
+      end
+  catch
+    :exit, _busy -> %__MODULE__{supervisor: supervisor}
+  end
+
+  @doc false
+  # `{restart, most, seconds, recent}` by the state of a `DynamicSupervisor` or of OTP's `:supervisor`.
+  def read(%{children: children, max_restarts: most, max_seconds: seconds} = state, pid, now) do
+    restart = with {_, restart, _, _, _} <- children[pid], do: restart, else: (_ -> :permanent)
+    {restart, most, seconds, recent(state.restarts, now - seconds)}
+  end
+
+  def read(state, pid, now)
+      when is_tuple(state) and elem(state, 0) == :state and tuple_size(state) > 7 do
+    seconds = elem(state, 6)
+    {restart(elem(state, 3), pid), elem(state, 5), seconds, recent(elem(state, 7), now - seconds)}
+  end
+
+  def read(_other, _pid, _now), do: {:permanent, 3, 5, 0}
+
+  # `{ids, children by id}`; with `:simple_one_for_one` the one child is the pattern of all.
+  defp restart({_ids, %{} = children}, pid) do
+    children = Map.values(children)
+    child = Enum.find(children, hd(children), &(elem(&1, 1) == pid))
+    elem(child, 4)
+  end
+
+  defp restart(_other, _pid), do: :permanent
+
+  defp recent(restarts, since) when is_list(restarts), do: Enum.count(restarts, &(&1 >= since))
+  defp recent(_other, _since), do: 0
+end

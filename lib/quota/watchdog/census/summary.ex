@@ -1,0 +1,135 @@
+defmodule Quota.Watchdog.Census.Summary do
+  @moduledoc false
+  # What the census reports: candidates, worst first, and what is about to be taken.
+
+  alias Bounded.Native
+  alias Quota.Watchdog.Census.{Growth, Ports, Tables}
+
+  # More candidates are not reported.
+  @reported 12
+  # Messages from which on a mailbox counts.
+  @queued 32
+
+  # Bytes of binaries that grew and that no process holds.
+  def loose(%{totals: nil}), do: 0
+  def loose(%{before: nil}), do: 0
+
+  def loose(state) do
+    held =
+      Enum.reduce(state.growth.suspects, 0, fn {_, figures}, sum -> sum + figures.binaries end)
+
+    max(state.totals.binary - state.before.binary - max(held, Growth.binaries(state.growth)), 0)
+  end
+
+  # Persistent terms have no owner. The VM copies them from the heap of their writer: the suspect that allocates fastest while
+  # there are more of them.
+  def credit(%{totals: %{persistent: before}} = state, %{persistent: now}) when now > before do
+    case Enum.max_by(state.growth.suspects, fn {_, figures} -> figures.rate end, fn -> nil end) do
+      {pid, _} ->
+        %{state | writers: Map.update(state.writers, pid, now - before, &(&1 + now - before))}
+
+      nil ->
+        state
+    end
+  end
+
+  def credit(state, _totals), do: state
+
+  @doc "What the watchdog decides by."
+  def new(state, cost) do
+    smallest = state.growth.smallest * 8
+    loose = loose(state)
+    queued = queued(state, loose)
+
+    processes =
+      for {pid, figures} <- state.growth.suspects do
+        {mailbox, _} = Map.get(queued, pid, {0, 0})
+        grown = Growth.grown(state.growth, figures)
+
+        %{
+          kind: :process,
+          pid: pid,
+          grown: grown + mailbox,
+          copy: figures.copy,
+          bytes: figures.bytes + mailbox,
+          mailbox: mailbox,
+          queue: figures.queue,
+          parent: figures.parent,
+          call: figures.call
+        }
+      end
+
+    groups =
+      for {key, grown, count, members} <- Growth.groups(state.growth, smallest),
+          do: %{
+            kind: :group,
+            key: key,
+            grown: grown,
+            copy: 0,
+            bytes: grown,
+            count: count,
+            members: members
+          }
+
+    tables =
+      for {grown, owner, table} <- Tables.grown(state.tables, loose),
+          grown >= smallest,
+          do: %{
+            kind: :table,
+            pid: owner,
+            grown: grown,
+            copy: 0,
+            bytes: table.bytes + table.binaries,
+            table: table
+          }
+
+    writers =
+      for {pid, bytes} <- state.writers,
+          bytes >= smallest,
+          Process.alive?(pid),
+          do: %{kind: :persistent_terms, pid: pid, grown: bytes, copy: 0, bytes: bytes}
+
+    programs =
+      for {grown, pid, bytes} <- Ports.grown(state.ports, smallest),
+          do: %{kind: :port, pid: pid, grown: grown, copy: 0, bytes: bytes}
+
+    %{
+      at: System.monotonic_time(:millisecond),
+      cost: cost,
+      pending: Growth.pending(state.growth),
+      totals: state.totals,
+      before: state.before,
+      identities: state.identities,
+      candidates:
+        (processes ++ groups ++ tables ++ writers ++ programs ++ quotas())
+        |> Enum.sort_by(&(-(&1.grown + &1.copy)))
+        |> Enum.take(@reported)
+    }
+  end
+
+  # Processes that hold more than their own limit: the guard of each ends it, unless that comes late.
+  defp quotas do
+    {quotas, _more} = Native.quotas(0)
+
+    for {pid, _caller, limit, _age, {{_, _, _, _, total, _}, _}, _label} <- quotas,
+        total > limit,
+        do: %{kind: :quota, pid: pid, grown: total, copy: 0, bytes: total}
+  end
+
+  # Binaries that neither a process nor a table holds wait in mailboxes: those of the queue that grew longest.
+  defp queued(state, loose) do
+    longest =
+      state.growth.suspects
+      |> Map.values()
+      |> Enum.max_by(& &1.queue, fn -> %{pid: nil, queue: 0} end)
+
+    known = Enum.sum(for {grown, _, _} <- Tables.grown(state.tables, loose), do: grown)
+
+    Map.new(state.mailboxes, fn {pid, {queue, bytes}} ->
+      share =
+        if pid == longest.pid and longest.queue >= @queued, do: max(loose - known, 0), else: 0
+
+      {pid, {bytes + share, queue}}
+    end)
+  end
+end

@@ -1,0 +1,123 @@
+defmodule Quota.Watchdog.Census.Tables do
+  @moduledoc false
+  # ETS tables that grew since the node was calm. The VM's figure of a table leaves out the binaries that its rows reference: those of
+  # tables that grew are estimated from a sample of their rows, by another process, while binaries grew that no process holds.
+
+  alias Bounded.Vm
+  alias Quota.Watch.TableSample
+
+  defstruct baseline: %{}, sampled: %{}, sampling: nil, grown: []
+
+  # Tables whose binaries are estimated, and milliseconds between two estimates.
+  @sampled 3
+  @every_ms 50
+
+  @doc "Reads all tables. While the node is calm, they become the baseline."
+  def look(tables, calm) do
+    now =
+      for table <- :ets.all(),
+          words = :ets.info(table, :memory),
+          is_integer(words),
+          do: {table, Vm.bytes(words), size(table)}
+
+    if calm do
+      %{
+        tables
+        | baseline: Map.new(now, fn {table, bytes, rows} -> {table, {bytes, rows}} end),
+          sampled: %{},
+          grown: []
+      }
+    else
+      grown =
+        for {table, bytes, rows} <- now,
+            {before, rows_before} = Map.get(tables.baseline, table, {0, 0}),
+            bytes > before or rows > rows_before,
+            do: {max(bytes - before, 0), max(rows - rows_before, 0), table, bytes, rows}
+
+      %{tables | grown: grown |> Enum.sort(:desc) |> Enum.take(16)}
+    end
+  end
+
+  defp size(table) do
+    case :ets.info(table, :size) do
+      size when is_integer(size) -> size
+      :undefined -> 0
+    end
+  end
+
+  @doc "Has the binaries of the tables estimated that have grown by most rows, for a `limit`. `{:sampled, ...}` is sent to the caller."
+  def sample(tables, limit) do
+    now = System.monotonic_time(:millisecond)
+
+    if tables.sampling == nil or now - tables.sampling >= @every_ms do
+      caller = self()
+      most = tables.grown |> Enum.sort_by(&(-elem(&1, 1))) |> Enum.take(@sampled)
+      if most != [], do: spawn_sampler(caller, most, limit)
+      %{tables | sampling: now}
+    else
+      tables
+    end
+  end
+
+  defp spawn_sampler(caller, most, limit) do
+    :erlang.spawn_opt(
+      fn ->
+        for {_grown, rows_grown, table, bytes, rows} <- most, rows > 0, rows_grown > 0 do
+          estimate =
+            if :ets.info(table, :protection) in [:public, :protected],
+              do: TableSample.binaries(table, rows, max(bytes, 1), limit, nil),
+              else: :unknown
+
+          send(caller, {:sampled, table, rows, estimate})
+        end
+      end,
+      priority: :max
+    )
+  rescue
+    SystemLimitError -> :ok
+  end
+
+  def sampled(tables, table, rows, estimate),
+    do: %{tables | sampled: Map.put(tables.sampled, table, {rows, estimate})}
+
+  @doc """
+  Tables that grew, as `[{grown, owner, %{table: _, name: _, rows: _, bytes: _, binaries: _}}]`. Of `loose` bytes of binaries, which no
+  process holds, each table has those of its rows; a private table, whose rows nobody else can read, has the rest.
+  """
+  def grown(tables, loose) do
+    {known, unknown} =
+      tables.grown
+      |> Enum.map(fn {grown, rows_grown, table, bytes, rows} ->
+        {grown, binaries(tables.sampled[table], rows, rows_grown), table, bytes, rows, rows_grown}
+      end)
+      |> Enum.split_with(&is_integer(elem(&1, 1)))
+
+    rest = max(loose - Enum.sum(for {_, binaries, _, _, _, _} <- known, do: binaries), 0)
+    private = Enum.max_by(unknown, &elem(&1, 5), fn -> nil end)
+
+    for {grown, binaries, table, bytes, rows, _} = row <- known ++ unknown,
+        binaries =
+          if(is_integer(binaries),
+            do: min(binaries, loose),
+            else: if(row == private, do: rest, else: 0)
+          ),
+        owner = :ets.info(table, :owner),
+        is_pid(owner) do
+      {grown + binaries, owner,
+       %{
+         table: table,
+         name: :ets.info(table, :name),
+         rows: rows,
+         bytes: bytes,
+         binaries: binaries
+       }}
+    end
+  end
+
+  defp binaries({_rows, :unknown}, _, _), do: :unknown
+
+  defp binaries({rows, estimate}, now, grown) when rows > 0,
+    do: div(estimate * min(grown, now), rows)
+
+  defp binaries(_none, _, _), do: 0
+end

@@ -1,0 +1,91 @@
+defmodule Quota.Watchdog.Culprit do
+  @moduledoc false
+  # Chooses what ends: what grew most since the node was calm, with what its next collection would take.
+  #
+  # What grew little is never ended. When the culprit is dead, its memory takes a while to come back, and the process that is largest
+  # then is a bystander.
+
+  alias Quota.Watchdog.Immunity
+
+  # Parts of the limit, and of what the node grew, that a culprit grew by at least.
+  @share_of_limit 48
+  @share_of_growth 6
+  # A group of processes is chosen where it grew by more than this times its largest rival.
+  @group_times 2
+
+  @doc """
+  Candidates that may end, the worst first. `context` has `limit`, `grown` (bytes by which the node grew), `protect`, `own`, `ends`,
+  and `now`.
+  """
+  def choose(candidates, context) do
+    smallest = max(div(context.limit, @share_of_limit), div(context.grown, @share_of_growth))
+
+    candidates
+    |> together()
+    |> Enum.filter(&(score(&1) >= smallest))
+    |> Enum.sort_by(&(-rank(&1)))
+    |> allowed(context)
+  end
+
+  def score(candidate), do: candidate.grown + candidate.copy
+
+  # A quota over its limit comes before everything else.
+  defp rank(%{kind: :quota} = candidate), do: score(candidate) + Bitwise.bsl(1, 60)
+  defp rank(%{kind: :group} = candidate), do: div(score(candidate), @group_times)
+  defp rank(candidate), do: score(candidate)
+
+  # The tables of a process count with it.
+  defp together(candidates) do
+    {groups, single} = Enum.split_with(candidates, &(&1.kind == :group))
+
+    merged =
+      single
+      |> Enum.group_by(&{&1.pid, &1.kind == :quota})
+      |> Enum.map(fn {_, same} ->
+        largest = Enum.max_by(same, &score/1)
+
+        %{
+          largest
+          | grown: Enum.sum(for c <- same, do: c.grown),
+            copy: Enum.sum(for c <- same, do: c.copy),
+            bytes: Enum.sum(for c <- same, do: c.bytes)
+        }
+      end)
+
+    groups ++ merged
+  end
+
+  defp allowed([], _context), do: []
+
+  defp allowed([first | rest], context) do
+    alone = Enum.all?(rest, &(score(&1) * 2 <= score(first)))
+
+    (may_end(first, context, alone) |> List.wrap()) ++
+      Enum.flat_map(rest, &List.wrap(may_end(&1, context, false)))
+  end
+
+  defp may_end(%{kind: :group} = group, context, _alone) do
+    members =
+      Enum.filter(group.members, fn pid ->
+        Immunity.reason(pid, context.identities[pid], context.protect, context.own, false) == nil
+      end)
+
+    if members != [], do: %{group | members: members}
+  end
+
+  defp may_end(%{pid: pid} = candidate, context, alone) do
+    identity = context.identities[pid]
+
+    if Immunity.reason(pid, identity, context.protect, context.own, alone) == nil and
+         Immunity.restartable?(identity, context.ends, context.now),
+       do: Map.put(candidate, :identity, identity)
+  end
+
+  @doc "The processes that end for a candidate, of which `need` bytes must come back."
+  def pids(%{kind: :group} = group, need) do
+    each = max(div(group.grown, group.count), 1)
+    Enum.take(group.members, max(div(need, each) + 1, 1))
+  end
+
+  def pids(%{pid: pid}, _need), do: [pid]
+end

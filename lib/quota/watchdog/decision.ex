@@ -1,0 +1,298 @@
+defmodule Quota.Watchdog.Decision do
+  @moduledoc false
+  # What to do about the usage: nothing, collect garbage, end something, or wait for what comes back.
+
+  import Quota.Watchdog.State, only: [expected: 2, time_left: 1, figures: 1]
+
+  alias Quota.Watchdog.{BlackBox, Census, Culprit, Immunity, Relief}
+
+  # Milliseconds for which a summary is good, and for which one that is newer is waited for.
+  @fresh_ms 12
+  @patience_ms 20
+  # Milliseconds: where there is no time to wait, figures of this age will do.
+  @hurry_ms 200
+  @stale_ms 250
+  # Time until the limit is reached, in milliseconds, that is enough to collect garbage first.
+  @relief_ms 300
+  @relief_pause_ms 10_000
+  # Milliseconds for which what a kill gives back is waited for, while nothing grows.
+  @settle_ms 2_000
+  @minute_ms 60_000
+  # Milliseconds that the function given with `handle:` has.
+  @handle_ms 50
+  # The part of the limit below the line at which a crisis is over.
+  @eased 50
+  # From this part of the limit on, in percent, a report is made even if nothing is ended.
+  @critical_percent 95
+
+  @doc "Decides by the usage that was read just now."
+  def step(state, now), do: state |> settle(now) |> judge(now) |> critical()
+
+  # After a kill: nothing more ends until its memory is back, unless the usage rises again.
+  defp settle(%{settling: nil} = state, _now), do: state
+
+  defp settle(%{settling: settling} = state, now) do
+    settling = %{settling | lowest: min(settling.lowest, state.used)}
+    step = div(state.reading.limit, 64)
+
+    cond do
+      # Dead, and others go on growing.
+      settling.dead_at != nil and now - settling.dead_at > 5 and
+          state.used > settling.lowest + step ->
+        settled(state, now)
+
+      # Not dead yet, in a call that does not end, while something grows.
+      settling.dead_at == nil and now - settling.at > 250 and state.used > settling.used + step ->
+        settled(state, now)
+
+      settling.dead_at != nil and state.used < state.reading.line and now - settling.dead_at > 50 ->
+        settled(state, now)
+
+      now - settling.at > @settle_ms ->
+        settled(state, now)
+
+      true ->
+        %{state | settling: settling}
+    end
+  end
+
+  defp settled(%{settling: settling} = state, now) do
+    BlackBox.ended(state.box, figures(state), %{
+      returned: max(settling.used - state.used, 0),
+      milliseconds: now - settling.at,
+      processes: settling.processes,
+      kind: settling.kind
+    })
+
+    %{state | settling: nil}
+  end
+
+  defp judge(state, now) do
+    cond do
+      expected(state, now) < state.reading.line -> ease(state, now)
+      state.settling != nil -> state
+      state.over_since == nil -> %{state | over_since: now} |> decide(now)
+      true -> decide(state, now)
+    end
+  end
+
+  # A little below the line what follows is new.
+  defp ease(state, now) do
+    if expected(state, now) < state.reading.line - div(state.reading.limit, @eased),
+      do: %{state | over_since: nil, acted: false, said_bound: false},
+      else: %{state | over_since: nil}
+  end
+
+  # With figures from after the line was passed, unless there is no time for them.
+  defp decide(state, now) do
+    cond do
+      state.acted ->
+        state
+
+      fresh?(state, now) ->
+        relieve_or_end(state, now)
+
+      now - state.over_since >= patience(state) and state.summary != nil ->
+        relieve_or_end(state, now)
+
+      true ->
+        state
+    end
+  end
+
+  defp fresh?(%{summary: nil}, _now), do: false
+
+  defp fresh?(state, now) do
+    age = now - state.summary.at
+
+    (state.summary.at >= state.over_since - 2 and age <= @fresh_ms) or
+      (age <= @stale_ms and time_left(state) < @hurry_ms)
+  end
+
+  defp patience(state) do
+    case time_left(state) do
+      :infinity -> @patience_ms
+      ms -> min(div(ms, 3), @patience_ms)
+    end
+  end
+
+  defp relieve_or_end(%{relieving: relieving} = state, now) when relieving != nil do
+    if hurried?(state), do: finish(state, now), else: state
+  end
+
+  defp relieve_or_end(state, now) do
+    if not hurried?(state) and
+         (state.relieved_at == nil or now - state.relieved_at > @relief_pause_ms) do
+      room = state.reading.limit - state.used
+      %{state | relieving: Relief.start(state.summary.candidates, room), relieved_at: now}
+    else
+      finish(state, now)
+    end
+  end
+
+  defp hurried?(state), do: time_left(state) < @relief_ms
+
+  @doc "Notes what collections gave back."
+  def relieved(state, results) do
+    for {pid, bytes} <- results, bytes > 0, do: BlackBox.collected(state.box, pid, bytes)
+    state
+  end
+
+  defp finish(state, now) do
+    ends = Enum.filter(state.ends, &(now - &1 <= @minute_ms))
+    state = %{state | ends: ends}
+
+    cond do
+      length(ends) >= state.options.per_minute -> bound(state)
+      true -> state |> candidates(now) |> act(state, now)
+    end
+  end
+
+  defp candidates(state, now) do
+    Culprit.choose(state.summary.candidates, %{
+      limit: state.reading.limit,
+      grown: max(state.used + state.summary.pending - state.calm_used, 0),
+      protect: state.options.protect,
+      own: [self(), state.census, state.box],
+      identities: state.summary.identities,
+      ends: state.restarts,
+      now: now
+    })
+  end
+
+  defp bound(%{said_bound: true} = state), do: state
+
+  defp bound(state) do
+    BlackBox.paused(state.box, figures(state), state.options.per_minute)
+    %{state | said_bound: true}
+  end
+
+  defp act([], state, _now) do
+    state = if state.critical, do: state, else: report(state, nil, [], :nothing_to_end)
+    %{state | critical: true}
+  end
+
+  defp act([first | rest], state, now) do
+    case chosen(state, first, rest) do
+      :refuse ->
+        report(state, first, rest, :refused)
+        %{state | acted: true}
+
+      candidate when state.options.mode == :observe ->
+        state |> report(candidate, rest, :observed) |> Map.put(:acted, true)
+
+      candidate ->
+        execute(state, candidate, rest, now)
+    end
+  end
+
+  # The caller's function decides in a process of its own, within a few milliseconds.
+  defp chosen(%{options: %{handle: nil}}, first, _rest), do: first
+
+  defp chosen(state, first, rest) do
+    choice = %{figures: figures(state), culprit: public(first), others: Enum.map(rest, &public/1)}
+    handle = state.options.handle
+    {pid, ref} = spawn_monitor(fn -> exit({:handled, handle.(choice)}) end)
+
+    receive do
+      {:DOWN, ^ref, _, _, {:handled, :refuse}} ->
+        :refuse
+
+      {:DOWN, ^ref, _, _, {:handled, {:end, other}}} ->
+        Enum.find([first | rest], first, &(&1[:pid] == other))
+
+      {:DOWN, ^ref, _, _, _} ->
+        first
+    after
+      @handle_ms ->
+        Process.demonitor(ref, [:flush])
+        Process.exit(pid, :kill)
+        first
+    end
+  rescue
+    SystemLimitError -> first
+  end
+
+  defp public(candidate), do: Map.drop(candidate, [:identity])
+
+  defp execute(state, candidate, rest, now) do
+    aim = state.reading.line - div(state.reading.limit, 20)
+    pids = Culprit.pids(candidate, state.used + state.summary.pending - aim)
+    pids = pids ++ source(state, candidate, now)
+    wait = patience(state) |> min(10)
+    BlackBox.capture(state.box, hd(pids), candidate[:identity], wait)
+    refs = Enum.map(pids, &Process.monitor/1)
+    for pid <- pids, do: Process.exit(pid, :kill)
+    Census.ended(state.census, pids)
+
+    state = report(state, candidate, rest, :ended)
+
+    restarts =
+      case candidate[:identity] do
+        %{allowance: %{supervisor: supervisor}} ->
+          [{supervisor, now} | Enum.take(state.restarts, 100)]
+
+        _ ->
+          state.restarts
+      end
+
+    settling = %{
+      at: now,
+      used: state.used,
+      lowest: state.used,
+      refs: refs,
+      dead_at: nil,
+      processes: length(pids),
+      kind: candidate.kind
+    }
+
+    %{
+      state
+      | settling: settling,
+        over_since: nil,
+        ends: [now | state.ends],
+        restarts: restarts,
+        keys: Map.put(state.keys, candidate[:key], now),
+        summary: %{state.summary | candidates: [], pending: 0}
+    }
+  end
+
+  # A group that grew again after its youngest were ended: what starts its processes ends too.
+  defp source(state, %{kind: :group, key: {:parent, parent} = key}, now) do
+    again = is_map_key(state.keys, key) and now - state.keys[key] < @minute_ms
+    identity = state.summary.identities[parent]
+    own = [self(), state.census, state.box]
+
+    if again and identity != nil and
+         Immunity.reason(parent, identity, state.options.protect, own, false) ==
+           nil and
+         Immunity.restartable?(identity, state.restarts, now),
+       do: [parent],
+       else: []
+  end
+
+  defp source(_state, _candidate, _now), do: []
+
+  defp report(state, candidate, rest, outcome) do
+    BlackBox.publish(state.box, figures(state), candidate, Enum.take(rest, 5), outcome)
+    state
+  end
+
+  defp critical(state) do
+    over = state.used * 100 >= state.reading.limit * @critical_percent
+
+    cond do
+      over and not state.critical ->
+        report(state, nil, candidates(state), :critical) |> Map.put(:critical, true)
+
+      not over and state.critical and state.used < state.reading.line ->
+        %{state | critical: false}
+
+      true ->
+        state
+    end
+  end
+
+  defp candidates(%{summary: nil}), do: []
+  defp candidates(state), do: state.summary.candidates
+end

@@ -1,0 +1,115 @@
+defmodule Quota.Watchdog.Schedule do
+  @moduledoc false
+  # When the watchdog reads the usage, and when the census looks at processes.
+
+  alias Quota.Watchdog.{Census, Pace}
+
+  # Parts of the line, in percent, below which a node that does not grow is calm.
+  @calm_percent 85
+  # Milliseconds between passes over all processes of a calm node; a pass takes at most one part in this many of the time, and more
+  # where processes are to be limited as they appear.
+  @calm_ms 1_000
+  @calm_share 1_000
+  @limits_share 50
+  # Microseconds of processor time to ask a process.
+  @process_us 3
+  # Growth, as a part of the limit, after which the census looks.
+  @stir 128
+  # Milliseconds for which something grows after it grew, and between two readings meanwhile.
+  @stirring_ms 300
+  @stirred_ms 3
+  # A usage over the line that does not grow, and of which nothing can be ended, is looked at less often after some time.
+  @over_for_ms 2_000
+  @over_ms 20
+  # The longest pause between two looks while something grows.
+  @look_ms 20
+
+  @doc "Milliseconds until the next reading."
+  def pause(state) do
+    pause = Pace.interval(state.pace, headroom(state))
+
+    cond do
+      stirs?(state) -> min(pause, @stirred_ms)
+      state.over_since != nil -> max(pause, @over_ms)
+      true -> pause
+    end
+  end
+
+  # Near the line the pace is that of the line; a process that may be about to collect makes it near.
+  defp headroom(state) do
+    pending = if state.summary, do: state.summary.pending, else: 0
+    state.reading.line - state.used - pending
+  end
+
+  @doc "Has the census look, where that is due."
+  def census(%{busy: true} = state, _now), do: state
+
+  def census(state, now) do
+    cond do
+      stirs?(state) ->
+        if now - state.looked >= look_pause(state), do: look(state, now, false), else: state
+
+      now - state.looked >= max(@calm_ms, calm_pause(state)) ->
+        look(state, now, calm?(state))
+
+      true ->
+        state
+    end
+  end
+
+  # What the last look took, in microseconds, so that looks take half of the time at most.
+  defp look_pause(%{summary: %{cost: cost}}), do: min(div(cost, 1_000), @look_ms) |> max(2)
+  defp look_pause(_), do: 2
+
+  # By the number of processes, and not by the time that the last pass took: on a busy machine that is mostly waiting.
+  defp calm_pause(state) do
+    share = if state.limits == %{}, do: @calm_share, else: @limits_share
+    div(:erlang.system_info(:process_count) * @process_us * share, 1_000)
+  end
+
+  defp stirs?(state) do
+    state.settling != nil or state.next < state.stirred_until or
+      (state.over_since != nil and state.next - state.over_since < @over_for_ms)
+  end
+
+  @doc "Notes whether the usage rose by a step: then something grows for a while."
+  def stirred(%{used: used, mark: mark} = state, now) do
+    cond do
+      used >= mark + div(state.reading.limit, @stir) ->
+        %{state | mark: used, stirred_until: now + @stirring_ms}
+
+      used < mark ->
+        %{state | mark: used}
+
+      true ->
+        state
+    end
+  end
+
+  @doc "Whether nothing grows, far below the line."
+  def calm?(state) do
+    state.over_since == nil and state.settling == nil and
+      state.used * 100 < state.reading.line * @calm_percent and
+      state.used - state.looked_used < div(state.reading.limit, @stir)
+  end
+
+  @doc "Has the census look."
+  def look(state, now, calm) do
+    number = state.number + 1
+    Census.look(state.census, number, calm)
+    calm_used = if calm, do: state.used, else: state.calm_used
+
+    %{
+      state
+      | number: number,
+        busy: true,
+        looked: now,
+        looked_used: state.used,
+        asked_at: now,
+        calm_used: calm_used
+    }
+  end
+
+  @doc "Makes the next look due."
+  def hasten(state, now), do: %{state | looked: now - @calm_ms}
+end

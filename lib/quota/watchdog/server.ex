@@ -1,0 +1,138 @@
+defmodule Quota.Watchdog.Server do
+  @moduledoc false
+  # The watchdog's process. It reads the usage, decides and ends. It waits for nobody: the census asks the other processes, and the
+  # black box writes.
+
+  use GenServer
+
+  alias Quota.Watchdog.{BlackBox, Census, Decision, Pace, Reading, Schedule, State}
+
+  # Not `GenServer.start_link/3`, whose type leaves out some of these flags.
+  def start_link(options, name) do
+    :gen_server.start_link({:local, name}, __MODULE__, options,
+      spawn_opt: [
+        priority: :max,
+        message_queue_data: :off_heap,
+        min_heap_size: 20_000,
+        max_heap_size: 0,
+        fullsweep_after: 50
+      ]
+    )
+  end
+
+  @impl true
+  def init(options) do
+    case Reading.open(options.kill_at, options.root) do
+      {:ok, reading} ->
+        census = Census.start_link(reading.limit)
+        box = BlackBox.start_link()
+        preload()
+        now = now()
+
+        state = %State{
+          options: options,
+          reading: reading,
+          census: census,
+          box: box,
+          next: now
+        }
+
+        {used, reading} = Reading.used(reading, now)
+        state = %{state | reading: reading, used: used, mark: used, stirred_until: now}
+        state = Schedule.look(state, now, true)
+        {:ok, state, timeout(state)}
+
+      {:error, why} ->
+        error = ArgumentError.exception("Quota.Watchdog does not start: #{why}")
+        {:stop, {error, []}}
+    end
+  end
+
+  # Where modules are loaded when they are first called, the code server would read files when there is no time for it.
+  defp preload do
+    # A script may use the library without its application.
+    Application.load(:bounded)
+
+    with {:ok, modules} <- :application.get_key(:bounded, :modules),
+         do: Enum.each(modules, &Code.ensure_loaded/1)
+
+    Enum.each([:sys, :proc_lib, :ets, :logger, :logger_formatter, Logger], &Code.ensure_loaded/1)
+  end
+
+  @impl true
+  def handle_call(:status, _from, state) do
+    reading = state.reading
+
+    status = %{
+      mode: state.options.mode,
+      source: reading.memory.source,
+      limit: reading.limit,
+      line: reading.line,
+      used: state.used,
+      growth: state.pace.rate,
+      ended: length(state.ends),
+      grew:
+        state.summary &&
+          Enum.map(
+            state.summary.candidates,
+            &Map.take(&1, [:kind, :pid, :key, :grown, :copy, :bytes])
+          )
+    }
+
+    {:reply, status, state, timeout(state)}
+  end
+
+  def handle_call({:limit, matcher, bytes}, _from, state) do
+    limits =
+      if bytes == :infinity,
+        do: Map.delete(state.limits, matcher),
+        else: Map.put(state.limits, matcher, bytes)
+
+    send(state.census, {:limits, limits})
+    # Processes that are there already are limited at once.
+    state = Schedule.hasten(state, now())
+    {:reply, :ok, %{state | limits: limits}, timeout(state)}
+  end
+
+  @impl true
+  def handle_cast(_message, state), do: {:noreply, state, timeout(state)}
+
+  @impl true
+  def handle_info({:seen, number, summary}, %{number: number} = state) do
+    proceed(State.allocated(%{state | busy: false, summary: summary}))
+  end
+
+  def handle_info({:relieved, results}, state) do
+    proceed(Decision.relieved(%{state | relieving: nil}, results))
+  end
+
+  def handle_info({:DOWN, ref, :process, _pid, _}, %{settling: %{refs: refs} = settling} = state) do
+    settling = %{settling | refs: List.delete(refs, ref)}
+
+    settling =
+      if settling.refs == [], do: %{settling | dead_at: settling.dead_at || now()}, else: settling
+
+    proceed(%{state | settling: settling})
+  end
+
+  def handle_info(:timeout, state), do: proceed(state)
+  def handle_info(_other, state), do: proceed(state)
+
+  defp proceed(state) do
+    now = now()
+    state = if now >= state.next or state.over_since != nil, do: tick(state, now), else: state
+    {:noreply, state, timeout(state)}
+  end
+
+  defp timeout(state), do: max(state.next - now(), 0)
+
+  defp tick(state, now) do
+    {used, reading} = Reading.used(state.reading, now, state.over_since != nil)
+    pace = state.pace |> Pace.late(now - state.next, now) |> Pace.note(used, now)
+    state = Schedule.stirred(%{state | used: used, reading: reading, pace: pace}, now)
+    state = state |> Decision.step(now) |> Schedule.census(now)
+    %{state | next: now + Schedule.pause(state)}
+  end
+
+  defp now, do: System.monotonic_time(:millisecond)
+end

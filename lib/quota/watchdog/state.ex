@@ -1,0 +1,94 @@
+defmodule Quota.Watchdog.State do
+  @moduledoc false
+  # What the watchdog's process knows, and what follows from it.
+
+  alias Quota.Watchdog.Pace
+
+  defstruct [
+    :options,
+    :reading,
+    :census,
+    :box,
+    :asked_at,
+    :next,
+    :summary,
+    :over_since,
+    :settling,
+    :relieving,
+    :mark,
+    :stirred_until,
+    pace: %Pace{},
+    number: 0,
+    busy: false,
+    used: 0,
+    calm_used: nil,
+    looked: nil,
+    looked_used: 0,
+    acted: false,
+    relieved_at: nil,
+    critical: false,
+    said_bound: false,
+    ends: [],
+    restarts: [],
+    keys: %{},
+    allocated: [],
+    limits: %{}
+  ]
+
+  # Milliseconds within which memory that was allocated is written to, and for which a forecast of the census is good.
+  @unread_ms 150
+  @forecast_ms 50
+
+  @doc "Bytes in use, with those that are about to be."
+  def expected(state, now),
+    do: state.used + pending(state, now) + missed(state) + unread(state)
+
+  # A step of the usage is no growth that goes on: it counts for half of what is left above the line at most.
+  defp missed(state),
+    do: min(Pace.missed(state.pace), max(div(state.reading.limit - state.reading.line, 2), 0))
+
+  # Binaries that exist and that nothing has been written to yet, such as of a file that is being read.
+  defp unread(%{allocated: [{_, newest, _} | _] = allocated} = state) do
+    allocated
+    |> Enum.map(fn {_at, binary, used} -> newest - binary - max(state.used - used, 0) end)
+    |> Enum.max()
+  end
+
+  defp unread(_state), do: 0
+
+  @doc "Notes the bytes of all binaries that the census has reported."
+  def allocated(%{summary: %{totals: %{binary: binary}, at: at}} = state) do
+    recent = Enum.take_while(state.allocated, fn {before, _, _} -> at - before <= @unread_ms end)
+    %{state | allocated: [{at, binary, state.used} | recent]}
+  end
+
+  def allocated(state), do: state
+
+  defp pending(%{summary: %{pending: pending, at: at}}, now) when now - at <= @forecast_ms,
+    do: pending
+
+  defp pending(_state, _now), do: 0
+
+  @doc "Milliseconds until the limit is reached at the growth of now. `:infinity` is larger than any number."
+  def time_left(state), do: Pace.time_left(state.pace, state.reading.limit - state.used)
+
+  @doc "The figures of a report."
+  def figures(state) do
+    reading = state.reading
+
+    %{
+      used: state.used,
+      limit: reading.limit,
+      line: reading.line,
+      source: reading.memory.source,
+      high: reading.high,
+      events: reading.events,
+      growth: state.pace.rate,
+      fastest: state.pace.fastest,
+      calm: state.calm_used,
+      pending: (state.summary && state.summary.pending) || 0,
+      totals: state.summary && state.summary.totals,
+      mode: state.options.mode
+    }
+  end
+end

@@ -1,0 +1,38 @@
+//! The entities being expanded.
+
+use crate::arena::account::Account;
+use crate::arena::charged_vec::ChargedVec;
+use crate::sync::Arc;
+use crate::xml::dtd::EntityId;
+use crate::xml::input::position::Position;
+
+/// An entity whose text is being scanned.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reader {
+    pub entity: EntityId,
+    pub at: usize,
+    /// Elements that were open before it.
+    pub floor: usize,
+}
+
+#[derive(Debug)]
+pub(crate) struct Entities {
+    pub readers: ChargedVec<Reader>,
+    /// Where the outermost reference being expanded is.
+    pub position: Position,
+}
+
+impl Entities {
+    pub fn new(account: &Arc<Account>) -> Entities {
+        Entities {
+            readers: ChargedVec::new(account),
+            position: Position::START,
+        }
+    }
+
+    /// Elements that were open before the innermost entity: it must not close them.
+    #[inline]
+    pub fn floor(&self) -> usize {
+        self.readers.last().map_or(0, |reader| reader.floor)
+    }
+}

@@ -1,0 +1,373 @@
+//! Text copied behind what was written, escaped and checked on the way: one pass.
+//!
+//! With the vectors that every processor of an architecture has: most texts and values are shorter than one of the wider
+//! ones. What is shorter than a vector is looked at as words of eight bytes.
+#![allow(unsafe_code)]
+
+mod words;
+
+use crate::xml::simd::append::copy_short;
+use crate::xml::simd::kernels::Baseline;
+use crate::xml::simd::vector::{Mask, Vector};
+use bytes::BytesMut;
+use std::mem::MaybeUninit;
+use words::{HIGH, all, special_bytes};
+
+/// Where the text will stand, which decides what is escaped.
+pub(crate) const TEXT: usize = 0;
+pub(crate) const DOUBLE_QUOTED: usize = 1;
+pub(crate) const SINGLE_QUOTED: usize = 2;
+/// Any of the three.
+pub(crate) const ANYWHERE: usize = 3;
+
+/// Bytes of the longest reference, `&quot;`.
+pub(crate) const LONGEST: usize = 6;
+
+/// What became of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Escaped {
+    /// How many bytes were read: all of them, or those that there was room for, or those before an illegal character.
+    pub read: usize,
+    pub end: End,
+    /// Whether any byte that was read is not ASCII: whether those are UTF-8 was not looked at.
+    pub non_ascii: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Complete,
+    NoRoom,
+    /// No document may hold the character that begins here.
+    Illegal,
+}
+
+/// Room without which no block is begun: each byte of a block becomes a reference, each reference is written as
+/// [`SLOT`] bytes, and what is behind it is copied as a block.
+const BLOCK_ROOM: usize = Baseline::BYTES * LONGEST + SLOT + Baseline::BYTES;
+const _: () = assert!(BLOCK_ROOM <= MARGIN);
+
+/// With so much room behind `LONGEST` times its length, a text is always read completely.
+pub(crate) const MARGIN: usize = 128;
+
+const SLOT: usize = 8;
+
+const PLAIN: u8 = 0;
+/// The first byte of U+FFFE and U+FFFF, and of others.
+const LOOK: u8 = 254;
+const BAD: u8 = 255;
+
+/// The references, by the classes in [`CLASSES`], and their lengths.
+static REFERENCES: [([u8; SLOT], usize); 9] = [
+    (*b"        ", 0),
+    (*b"&lt;    ", 4),
+    (*b"&gt;    ", 4),
+    (*b"&amp;   ", 5),
+    (*b"&apos;  ", 6),
+    (*b"&quot;  ", 6),
+    (*b"&#13;   ", 5),
+    (*b"&#10;   ", 5),
+    (*b"&#9;    ", 4),
+];
+
+static CLASSES: [[u8; 256]; 4] = [
+    classes(TEXT),
+    classes(DOUBLE_QUOTED),
+    classes(SINGLE_QUOTED),
+    classes(ANYWHERE),
+];
+
+const fn classes(context: usize) -> [u8; 256] {
+    let mut classes = [PLAIN; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        classes[byte] = BAD;
+        byte += 1;
+    }
+    let in_text = context == TEXT;
+    classes[b'\n' as usize] = if in_text { PLAIN } else { 7 };
+    classes[b'\t' as usize] = if in_text { PLAIN } else { 8 };
+    classes[b'\r' as usize] = 6;
+    classes[b'<' as usize] = 1;
+    // In text only the one of `]]>` has to be; a reader of all does not look for that.
+    classes[b'>' as usize] = 2;
+    classes[b'&' as usize] = 3;
+    if context == SINGLE_QUOTED || context == ANYWHERE {
+        classes[b'\'' as usize] = 4;
+    }
+    if context == DOUBLE_QUOTED || context == ANYWHERE {
+        classes[b'"' as usize] = 5;
+    }
+    classes[0xEF] = LOOK;
+    classes
+}
+
+/// Adds `source` to `out` as far as the spare capacity goes: it never reallocates.
+#[inline]
+pub(crate) fn append<const CONTEXT: usize>(source: &[u8], out: &mut BytesMut) -> Escaped {
+    let mut target = Target::new(out);
+    // SAFETY: the baseline is part of the architecture.
+    let (read, end, non_ascii) = unsafe { append_with::<Baseline, CONTEXT>(source, &mut target) };
+    let written = target.written;
+    // SAFETY: `append_with` wrote `written` bytes behind its length, within its capacity.
+    unsafe { out.set_len(out.len() + written) };
+    Escaped {
+        read,
+        end,
+        non_ascii,
+    }
+}
+
+/// What is written behind the end of a buffer.
+struct Target<'a> {
+    room: &'a mut [MaybeUninit<u8>],
+    written: usize,
+}
+
+impl<'a> Target<'a> {
+    #[inline(always)]
+    fn new(out: &'a mut BytesMut) -> Target<'a> {
+        Target {
+            room: out.spare_capacity_mut(),
+            written: 0,
+        }
+    }
+
+    #[inline(always)]
+    fn left(&self) -> usize {
+        self.room.len() - self.written
+    }
+
+    /// # Safety
+    ///
+    /// The caller writes no more than [`Target::left`] bytes there.
+    #[inline(always)]
+    unsafe fn end(&mut self) -> *mut u8 {
+        // SAFETY: by this function's contract; `written` is within the room.
+        unsafe { self.room.as_mut_ptr().add(self.written).cast() }
+    }
+}
+
+/// # Safety
+///
+/// The processor has the instructions of `V`.
+#[inline(always)]
+unsafe fn append_with<V: Vector, const CONTEXT: usize>(
+    source: &[u8],
+    out: &mut Target<'_>,
+) -> (usize, End, bool) {
+    if source.len() < V::BYTES {
+        return last::<CONTEXT>(source, 0, out);
+    }
+    // SAFETY: by this function's contract; there is a vector to read.
+    let mut ascii = unsafe { V::load(source.as_ptr()).is_in(0, 0x7F) };
+    let mut at = 0;
+    let mut end = End::Complete;
+    while source.len() - at >= V::BYTES {
+        if out.left() < MARGIN {
+            end = End::NoRoom;
+            break;
+        }
+        // SAFETY: a vector can be read from `at`, and there is room for one.
+        let specials = unsafe {
+            let from = source.as_ptr().add(at);
+            let bytes = V::load(from);
+            std::ptr::copy_nonoverlapping(from, out.end(), V::BYTES);
+            ascii = ascii.and(bytes.is_in(0, 0x7F));
+            special::<V, CONTEXT>(bytes).bits()
+        };
+        if specials == 0 {
+            out.written += V::BYTES;
+            at += V::BYTES;
+            continue;
+        }
+        match block::<CONTEXT>(source, at, V::BYTES, specials, out) {
+            None => at += V::BYTES,
+            Some(illegal) => {
+                at = illegal;
+                end = End::Illegal;
+                break;
+            }
+        }
+    }
+    // SAFETY: as above.
+    let mut non_ascii = unsafe { ascii.first_not().is_some() };
+    if end == End::Complete && at < source.len() {
+        let (read, how, high) = last::<CONTEXT>(source, at, out);
+        non_ascii |= high;
+        at = read;
+        end = how;
+    }
+    (at, end, non_ascii)
+}
+
+/// The bytes that are not only copied.
+///
+/// # Safety
+///
+/// The processor has the instructions of `V`.
+#[inline(always)]
+unsafe fn special<V: Vector, const CONTEXT: usize>(bytes: V) -> V::Mask {
+    // SAFETY: by this function's contract.
+    unsafe {
+        // '<' and '>' differ in one bit.
+        let markup = bytes.with_bits(2).is(b'>').or(bytes.is(b'&'));
+        let mut control = bytes.is_in(0, 0x1F);
+        if CONTEXT == TEXT {
+            control = control.and_not(bytes.is(b'\n').or(bytes.is(b'\t')));
+        }
+        let mut special = markup.or(control).or(bytes.is(0xEF));
+        if CONTEXT == DOUBLE_QUOTED || CONTEXT == ANYWHERE {
+            special = special.or(bytes.is(b'"'));
+        }
+        if CONTEXT == SINGLE_QUOTED || CONTEXT == ANYWHERE {
+            special = special.or(bytes.is(b'\''));
+        }
+        special
+    }
+}
+
+/// A block of `len` bytes from `at` on with `specials`, its bytes already copied to where they would stand without any.
+/// Gives the place of an illegal character, before which all is written. There is room.
+#[inline]
+fn block<const CONTEXT: usize>(
+    source: &[u8],
+    at: usize,
+    len: usize,
+    mut specials: u64,
+    out: &mut Target<'_>,
+) -> Option<usize> {
+    let mut copied = 0;
+    while specials != 0 {
+        let special = specials.trailing_zeros() as usize;
+        specials &= specials - 1;
+        if copied > 0 {
+            copy_part(source, at + copied, special - copied, out);
+        }
+        out.written += special - copied;
+        if !write_special::<CONTEXT>(source, at + special, out) {
+            return Some(at + special);
+        }
+        copied = special + 1;
+    }
+    copy_part(source, at + copied, len - copied, out);
+    out.written += len - copied;
+    None
+}
+
+/// Copies `len` bytes, of which a block has fewer, to the end, and perhaps more, without counting them.
+#[inline(always)]
+fn copy_part(source: &[u8], from: usize, len: usize, out: &mut Target<'_>) {
+    const BLOCK: usize = Baseline::BYTES;
+    match source.get(from..from + BLOCK) {
+        // SAFETY: `BLOCK` bytes are there, and [`BLOCK_ROOM`] has room for as many behind each block.
+        Some(part) => unsafe {
+            std::ptr::copy_nonoverlapping(part.as_ptr(), out.end(), BLOCK);
+        },
+        // SAFETY: what is to be copied of a block fits.
+        None => unsafe { copy_short(&source[from..from + len], out.end()) },
+    }
+}
+
+/// Writes what stands for the byte at `at`, itself perhaps; says whether it may.
+#[inline(always)]
+fn write_special<const CONTEXT: usize>(source: &[u8], at: usize, out: &mut Target<'_>) -> bool {
+    let class = CLASSES[CONTEXT][source[at] as usize];
+    match class {
+        BAD => return false,
+        LOOK if matches!(source[at + 1..], [0xBF, 0xBE | 0xBF, ..]) => return false,
+        LOOK | PLAIN => {
+            // SAFETY: room for `SLOT` bytes was asked for.
+            unsafe { out.end().write(source[at]) };
+            out.written += 1;
+        }
+        class => {
+            let (slot, len) = &REFERENCES[class as usize];
+            // SAFETY: as above.
+            unsafe { std::ptr::copy_nonoverlapping(slot.as_ptr(), out.end(), SLOT) };
+            out.written += len;
+        }
+    }
+    true
+}
+
+/// What is left from `at` on, less than a vector.
+#[inline(always)]
+fn last<const CONTEXT: usize>(
+    source: &[u8],
+    at: usize,
+    out: &mut Target<'_>,
+) -> (usize, End, bool) {
+    let rest = &source[at..];
+    if out.left() < MARGIN {
+        return (at, End::NoRoom, false);
+    }
+    // SAFETY: there is room for a margin.
+    let (special, high) = unsafe { copy_words::<CONTEXT>(rest, out.end()) };
+    if special == 0 {
+        out.written += rest.len();
+        return (source.len(), End::Complete, high != 0);
+    }
+    let (read, end) = bytewise::<CONTEXT>(source, at, out);
+    (read, end, high != 0)
+}
+
+/// Copies what is shorter than a vector, word by word, and looks at it: what is special of it, and what is not ASCII.
+///
+/// # Safety
+///
+/// There is room for it, and for eight bytes in any case.
+#[inline(always)]
+unsafe fn copy_words<const CONTEXT: usize>(rest: &[u8], target: *mut u8) -> (u64, u64) {
+    let put = |word: u64, at: usize| {
+        // SAFETY: within the text's length, or the first eight bytes.
+        unsafe { target.add(at).cast::<u64>().write_unaligned(word.to_le()) };
+        (special_bytes::<CONTEXT>(word), word & HIGH)
+    };
+    let (mut special, mut high, mut from) = (0, 0, 0);
+    while let Some(word) = rest[from..].first_chunk::<8>() {
+        let (found, beyond) = put(u64::from_le_bytes(*word), from);
+        (special, high, from) = (special | found, high | beyond, from + 8);
+    }
+    if from > 0
+        && let Some(word) = rest.last_chunk::<8>()
+    {
+        let (found, beyond) = put(u64::from_le_bytes(*word), rest.len() - 8);
+        return (special | found, high | beyond);
+    }
+    let word = if let (Some(first), Some(last)) = (rest.first_chunk::<4>(), rest.last_chunk::<4>())
+    {
+        let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+        let behind = 8 * (rest.len() - 4) as u32;
+        // What is in both is the same in both; spaces stand behind it.
+        u64::from(first) | u64::from(last) << behind | spaces(rest.len())
+    } else {
+        let bytes = rest.iter().rev();
+        bytes.fold(0, |word, &byte| word << 8 | u64::from(byte)) | spaces(rest.len())
+    };
+    // All eight bytes are within the margin.
+    put(word, 0)
+}
+
+/// A word of spaces but for its first `len` bytes, which are zero.
+#[inline(always)]
+fn spaces(len: usize) -> u64 {
+    all(b' ').checked_shl(8 * len as u32).unwrap_or_default()
+}
+
+/// The same, looked at byte by byte.
+#[inline(never)]
+fn bytewise<const CONTEXT: usize>(
+    source: &[u8],
+    from: usize,
+    out: &mut Target<'_>,
+) -> (usize, End) {
+    for at in from..source.len() {
+        if !write_special::<CONTEXT>(source, at, out) {
+            return (at, End::Illegal);
+        }
+    }
+    (source.len(), End::Complete)
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests;

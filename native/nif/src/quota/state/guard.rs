@@ -1,0 +1,72 @@
+//! Which guard watches a quota, and whether one does.
+
+use crate::quota::pid;
+use rustler::LocalPid;
+use rustler::sys::ErlNifPid;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+/// The number of quotas of the node that no guard watches.
+static UNGUARDED: AtomicUsize = AtomicUsize::new(0);
+
+/// The guard of a quota.
+#[derive(Default)]
+pub struct GuardState {
+    pid: OnceLock<ErlNifPid>,
+    /// The guard has ended because nothing is left to watch.
+    done: AtomicBool,
+    /// The quota has begun, and no guard watches it.
+    unguarded: AtomicBool,
+}
+
+impl GuardState {
+    /// The guard, once there is one.
+    pub fn pid(&self) -> Option<LocalPid> {
+        self.pid.get().copied().map(LocalPid::from_c_arg)
+    }
+
+    /// Whether `pid` is the guard.
+    pub fn is(&self, pid: &LocalPid) -> bool {
+        let guard = self.pid.get();
+        guard.is_some_and(|guard| pid::key(*guard) == pid::key(*pid.as_c_arg()))
+    }
+
+    /// Makes `pid` the guard unless there is one; returns whether it did.
+    pub fn set(&self, pid: &LocalPid) -> bool {
+        self.pid.set(*pid.as_c_arg()).is_ok()
+    }
+
+    /// The guard ends, because nothing is left to watch.
+    pub fn finish(&self) {
+        self.done.store(true, Ordering::Release);
+    }
+
+    /// Whether the guard ended because nothing was left to watch.
+    pub fn is_done(&self) -> bool {
+        self.done.load(Ordering::Acquire)
+    }
+
+    /// Whether the quota has begun and no guard watches it.
+    pub fn is_unguarded(&self) -> bool {
+        self.unguarded.load(Ordering::Acquire)
+    }
+
+    /// The quota has begun, or its guard has died.
+    pub fn set_unguarded(&self) {
+        if !self.unguarded.swap(true, Ordering::AcqRel) {
+            UNGUARDED.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// The quota has a guard, or has ended.
+    pub fn clear_unguarded(&self) {
+        if self.unguarded.swap(false, Ordering::AcqRel) {
+            UNGUARDED.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+}
+
+/// Whether any quota of the node is unguarded.
+pub fn any_unguarded() -> bool {
+    UNGUARDED.load(Ordering::SeqCst) > 0
+}

@@ -1,0 +1,221 @@
+//! Elements: of trees, and of the events that begin and end them.
+
+use crate::xml::encode::frame::{Frame, Long};
+use crate::xml::encode::walk::{ITEM, LONG, Stop, Walk};
+use crate::xml::terms::RawTerm;
+use bounded_core::xml::write::{CheckedName, RunKind, WrittenName};
+use std::mem::MaybeUninit;
+
+/// Tags of more attributes are written one attribute at a time.
+const FEW: usize = 16;
+
+type Pair<'env> = (CheckedName<'env>, &'env [u8]);
+
+/// A list of attributes was read, or is too much for that.
+enum Read {
+    All(usize),
+    Slow,
+}
+
+const ATTRIBUTE: &str = "an attribute {name, value}, both strings";
+const ATTRIBUTES: &str = "a list of attributes {name, value}";
+
+impl<'env> Walk<'_, 'env> {
+    /// An element with children, or, of an event, without.
+    #[inline(always)]
+    pub fn element(
+        &mut self,
+        name: RawTerm,
+        attributes: RawTerm,
+        children: Option<RawTerm>,
+        below: Frame,
+    ) -> Result<(), Stop> {
+        let mut pairs = [const { MaybeUninit::uninit() }; FEW];
+        if self.is_plain(name)
+            && !self.encoder.writer.declares_first()
+            && let Read::All(count) = self.few_attributes(attributes, &mut pairs)?
+        {
+            let name = self.plain_name(name)?;
+            // SAFETY: `few_attributes` wrote the first `count`.
+            let pairs = unsafe { pairs[..count].assume_init_ref() };
+            let writer = &mut self.encoder.writer;
+            writer.tag(name, pairs, &mut self.output)?;
+            return self.children(children, below);
+        }
+        let expanded = !self.is_plain(name);
+        let frame = Frame::Declarations {
+            rest: attributes,
+            name,
+            attributes,
+            children,
+            expanded,
+        };
+        self.enter(below, frame)
+    }
+
+    /// Whether a name is not given with its namespace.
+    #[inline(always)]
+    fn is_plain(&self, name: RawTerm) -> bool {
+        self.names.get(name).is_some() || self.tuple(name).is_none()
+    }
+
+    /// Reads a short list of attributes whose names are strings.
+    #[inline(always)]
+    fn few_attributes(
+        &mut self,
+        list: RawTerm,
+        pairs: &mut [MaybeUninit<Pair<'env>>; FEW],
+    ) -> Result<Read, Stop> {
+        let (mut rest, mut count, mut bytes) = (list, 0, 0);
+        while let Some((pair, tail)) = self.next(rest) {
+            let Some(&[name, value]) = self.tuple(pair) else {
+                return Err(Stop::Shape(ATTRIBUTE, pair));
+            };
+            let Some(slot) = pairs.get_mut(count) else {
+                return Ok(Read::Slow);
+            };
+            let name = match self.names.get(name) {
+                Some(name) => name,
+                None if self.tuple(name).is_some() => return Ok(Read::Slow),
+                None => self.plain_name(name)?,
+            };
+            let Some(value) = self.binary(value) else {
+                return Err(Stop::Shape(ATTRIBUTE, pair));
+            };
+            bytes += name.bytes().len() + value.len();
+            if bytes > LONG {
+                return Ok(Read::Slow);
+            }
+            slot.write((name, value));
+            count += 1;
+            rest = tail;
+        }
+        if !self.is_empty_list(rest) {
+            return Err(Stop::Shape(ATTRIBUTES, rest));
+        }
+        self.count(count * ITEM + bytes);
+        Ok(Read::All(count))
+    }
+
+    /// Goes on behind a start tag.
+    #[inline(always)]
+    fn children(&mut self, children: Option<RawTerm>, below: Frame) -> Result<(), Stop> {
+        let Some(children) = children else {
+            self.current = Some(below);
+            return Ok(());
+        };
+        if self.is_empty_list(children) {
+            self.encoder.writer.end(&mut self.output)?;
+            self.current = Some(below);
+            return Ok(());
+        }
+        if self.encoder.writer.indents() {
+            let rest = children;
+            return self.enter(below, Frame::Search { rest, children });
+        }
+        let floor = self.encoder.writer.depth();
+        let frame = Frame::Items {
+            rest: children,
+            floor,
+            closes: true,
+        };
+        self.enter(below, frame)
+    }
+
+    /// Looks for text among children, which must not be indented then.
+    pub fn search(&mut self, rest: RawTerm, children: RawTerm) -> Result<(), Stop> {
+        self.count(ITEM / 8);
+        let next = self.terms.uncons(rest);
+        let is_text = next.is_some_and(|(child, _)| self.is_text(child));
+        if is_text {
+            self.encoder.writer.keep_whitespace();
+        }
+        self.current = Some(match next {
+            Some((_, rest)) if !is_text => Frame::Search { rest, children },
+            _ => Frame::Items {
+                rest: children,
+                floor: self.encoder.writer.depth(),
+                closes: true,
+            },
+        });
+        Ok(())
+    }
+
+    /// Looks for declarations in a tag, then begins it.
+    pub fn declarations(
+        &mut self,
+        rest: RawTerm,
+        name: RawTerm,
+        attributes: RawTerm,
+        children: Option<RawTerm>,
+        expanded: bool,
+    ) -> Result<(), Stop> {
+        if let Some((pair, rest)) = self.terms.uncons(rest) {
+            let Some(&[key, value]) = self.tuple(pair) else {
+                return Err(Stop::Shape(ATTRIBUTE, pair));
+            };
+            self.count(ITEM);
+            let key = self.name(key)?;
+            let Some(value) = self.binary(value) else {
+                return Err(Stop::Shape(ATTRIBUTE, pair));
+            };
+            if value.len() <= LONG {
+                self.encoder.writer.declare(key, value)?;
+            }
+            let expanded = expanded || matches!(key, WrittenName::Expanded(..));
+            self.current = Some(Frame::Declarations {
+                rest,
+                name,
+                attributes,
+                children,
+                expanded,
+            });
+            return Ok(());
+        }
+        if !self.is_empty_list(rest) {
+            return Err(Stop::Shape(ATTRIBUTES, rest));
+        }
+        let name = self.name(name)?;
+        self.count(ITEM + self.encoder.writer.declarations() * ITEM / 32);
+        let writer = &mut self.encoder.writer;
+        writer.start(name, expanded, &mut self.output)?;
+        let rest = attributes;
+        self.current = Some(Frame::Attributes { rest, children });
+        Ok(())
+    }
+
+    /// The next attribute of a tag.
+    pub fn attributes(&mut self, rest: RawTerm, children: Option<RawTerm>) -> Result<(), Stop> {
+        let Some((pair, rest)) = self.terms.uncons(rest) else {
+            // What is below the tag was left there.
+            let below = self.pop();
+            let Some(below) = below else {
+                return Err(Stop::Shape("a frame", rest));
+            };
+            return self.children(children, below);
+        };
+        let Some(&[key, value]) = self.tuple(pair) else {
+            return Err(Stop::Shape(ATTRIBUTE, pair));
+        };
+        let name = self.name(key)?;
+        let Some(bytes) = self.binary(value) else {
+            return Err(Stop::Shape(ATTRIBUTE, pair));
+        };
+        let below = Frame::Attributes { rest, children };
+        self.count(ITEM + self.encoder.writer.declarations() * ITEM / 32);
+        let writer = &mut self.encoder.writer;
+        if bytes.len() > LONG {
+            writer.begin_run(RunKind::Value(name), &mut self.output)?;
+            let part = Frame::Part {
+                binary: value,
+                offset: 0,
+                long: Long::Run,
+            };
+            return self.enter(below, part);
+        }
+        writer.attribute(name, bytes, &mut self.output)?;
+        self.count(bytes.len());
+        self.current = Some(below);
+        Ok(())
+    }
+}

@@ -1,0 +1,375 @@
+//! Takes what is asked for of an element whose tag was read.
+
+use crate::xml::large::Wait;
+use crate::xml::select::fields::{Around, End, Fault, FieldSink, Fields, Mode, Stop};
+use crate::xml::select::journal::{Entry, What};
+use crate::xml::select::plan::{Action, Plan};
+use bounded_core::arena::account::Refusal;
+use bounded_core::arena::chunked_buf::ChunkedBuf;
+use bounded_core::xml::{Attributes, ExceededLimit, Flow, Name, Sink};
+
+/// Copied of a value in one call, before others have their turn.
+const STEP: usize = 64 * 1024;
+
+/// How far the tag has got that is being entered: each hit is taken once, however often the tag is passed.
+#[derive(Debug, Default)]
+pub struct Progress {
+    entering: bool,
+    /// The context in it.
+    within: u64,
+    /// How many hits were taken, of two rounds: first what does not open records, then the rest.
+    taken: usize,
+    /// Bytes of a value, or of a text's piece, that were copied.
+    copied: usize,
+    /// A value was taken that is a record, which is being made.
+    making: bool,
+    done: u64,
+}
+
+impl Progress {
+    pub fn done(&self) -> u64 {
+        self.done
+    }
+
+    pub fn copied(&self) -> usize {
+        self.copied
+    }
+
+    pub fn copy(&mut self, count: usize) {
+        self.copied += count;
+        self.done += count as u64;
+    }
+
+    /// Copies what is left of `value` to the end of `buffer`. Pauses after a step.
+    fn copy_to(&mut self, buffer: &mut ChunkedBuf, value: &[u8]) -> Result<(), Stop> {
+        let mut step = 0;
+        while self.copied < value.len() {
+            if step >= STEP {
+                return Err(Stop::Wait(Wait::Paused));
+            }
+            let count = buffer.extend(&value[self.copied..])?;
+            self.copy(count);
+            step += count;
+        }
+        Ok(())
+    }
+
+    pub fn end_copy(&mut self) {
+        self.copied = 0;
+    }
+
+    /// All of the tag was taken; returns the context in its element.
+    pub fn finish(&mut self) -> u64 {
+        self.entering = false;
+        self.within
+    }
+}
+
+impl FieldSink<'_, '_> {
+    /// Takes the hits of a tag in this context. False: not all of them yet.
+    pub(super) fn enter(
+        &mut self,
+        name: &Name<'_>,
+        attributes: &Attributes<'_>,
+        context: u64,
+    ) -> bool {
+        let plan = &mut self.records.selection.plan;
+        let progress = &mut self.fields.capture;
+        if !progress.entering {
+            progress.entering = true;
+            progress.within = plan.selector.enter(name, attributes, context);
+            progress.taken = 0;
+        }
+        let count = self.records.selection.plan.selector.hits().len();
+        while self.fields.capture.taken < 2 * count {
+            let taken = self.fields.capture.taken;
+            let hit = self.records.selection.plan.selector.hits()[taken % count];
+            if !self.take(hit, taken >= count, name, attributes) {
+                return false;
+            }
+            self.fields.capture.taken += 1;
+            self.fields.capture.done += 1;
+        }
+        true
+    }
+
+    fn take(
+        &mut self,
+        hit: u32,
+        second: bool,
+        name: &Name<'_>,
+        attributes: &Attributes<'_>,
+    ) -> bool {
+        let plan = &self.records.selection.plan;
+        let Some(&action) = plan.actions.get(hit as usize) else {
+            return true;
+        };
+        let fields = &mut *self.fields;
+        let is_outside = fields.mode == Mode::Outside;
+        let (entries, bytes) = (fields.journal.len(), fields.size.bytes());
+        let result = match action {
+            Action::Text(field) if second => fields.take_text(plan, field),
+            Action::Attribute(field) if second => fields.take_attribute(plan, field, attributes),
+            Action::Record(record) if second && is_outside => fields.take_record(plan, record),
+            Action::Inner(record) if second => fields.take_inner(plan, record),
+            Action::Around(slot) if !second && is_outside => {
+                fields.take_around(plan, slot, attributes)
+            }
+            Action::Value(record) if !second && is_outside => {
+                return self.take_value(record, attributes);
+            }
+            Action::Tree(path) if second && is_outside => {
+                self.records.selection.path = path;
+                if self.records.start_element(*name, attributes) == Flow::Retry {
+                    return false;
+                }
+                self.fields.mode = Mode::Tree;
+                return true;
+            }
+            _ => Ok(()),
+        };
+        if result.is_err() && fields.capture.copied == 0 {
+            // As if it had not been tried.
+            fields.journal.truncate(entries);
+            fields.size.go_back(bytes);
+        }
+        self.is_taken(result)
+    }
+
+    fn is_taken(&mut self, result: Result<(), Stop>) -> bool {
+        let _ = match result {
+            Ok(()) => return true,
+            Err(Stop::Wait(wait)) => self.wait(wait),
+            Err(Stop::Fault(fault)) => self.fault(fault),
+        };
+        false
+    }
+
+    /// An attribute that is a record, which is made at once.
+    fn take_value(&mut self, record: usize, attributes: &Attributes<'_>) -> bool {
+        if !self.fields.capture.making {
+            let plan = &self.records.selection.plan;
+            let Some(field) = plan.records.get(record).map(|record| record.fields.start) else {
+                return true;
+            };
+            let fields = &mut *self.fields;
+            // Nothing of another record is there.
+            fields.found[field] = false;
+            fields.record = record;
+            fields.position = fields.tag_position;
+            let result = fields.copy_attribute(plan, field, attributes);
+            if !self.is_taken(result) {
+                return false;
+            }
+            if self.fields.journal.len() == 0 {
+                return true;
+            }
+            self.fields.capture.making = true;
+        }
+        if !self.make() {
+            return false;
+        }
+        self.fields.capture.making = false;
+        self.fields.clear();
+        true
+    }
+
+    pub(super) fn end_inner(&mut self, record: usize) -> Result<(), Refusal> {
+        let plan = &self.records.selection.plan;
+        self.fields.journal.push(mark(What::End, record))?;
+        if let Some(record) = plan.records.get(record) {
+            self.fields.marks &= !record.marks;
+        }
+        Ok(())
+    }
+}
+
+/// The entry of an end of a record.
+fn mark(what: What, record: usize) -> Entry {
+    Entry {
+        what,
+        index: record as u32,
+        start: 0,
+        end: 0,
+    }
+}
+
+impl Fields {
+    /// Whether a field is of the record that is open.
+    fn is_open(&self, plan: &Plan, record: usize) -> bool {
+        let root = plan.records.get(record).map(|record| record.root);
+        self.mode == Mode::Record && root == Some(self.record)
+    }
+
+    /// Whether a field wants what was found.
+    fn wants(&self, plan: &Plan, field: usize) -> bool {
+        self.is_open(plan, plan.fields[field].record)
+            && (plan.fields[field].many || !self.found[field])
+    }
+
+    fn note_found(&mut self, plan: &Plan, field: usize) {
+        self.found[field] = true;
+        if !plan.fields[field].many {
+            self.marks |= plan.fields[field].mark;
+        }
+    }
+
+    fn take_text(&mut self, plan: &Plan, field: usize) -> Result<(), Stop> {
+        if !self.wants(plan, field) {
+            return Ok(());
+        }
+        self.ends.reserve(1)?;
+        self.size.add(0, 1).map_err(exceeded)?;
+        let start = self.texts.len() as u32;
+        let entry = self.journal.len();
+        self.journal.push(Entry {
+            what: What::Text,
+            index: field as u32,
+            start,
+            end: start,
+        })?;
+        self.ends.push((self.depth + 1, End::Text(entry)))?;
+        self.open_texts += 1;
+        self.note_found(plan, field);
+        Ok(())
+    }
+
+    fn take_attribute(
+        &mut self,
+        plan: &Plan,
+        field: usize,
+        attributes: &Attributes<'_>,
+    ) -> Result<(), Stop> {
+        match self.wants(plan, field) {
+            true => self.copy_attribute(plan, field, attributes),
+            false => Ok(()),
+        }
+    }
+
+    /// Notes the attribute of a field, if it is there.
+    fn copy_attribute(
+        &mut self,
+        plan: &Plan,
+        field: usize,
+        attributes: &Attributes<'_>,
+    ) -> Result<(), Stop> {
+        let test = plan.fields[field].attribute.as_ref();
+        let Some(value) = test.and_then(|test| test.find(attributes)) else {
+            return Ok(());
+        };
+        let value = value.as_bytes();
+        if self.capture.copied == 0 {
+            self.size.add(value.len(), 1).map_err(exceeded)?;
+        }
+        self.capture.copy_to(&mut self.values, value)?;
+        let end = self.values.len();
+        self.journal.push(Entry {
+            what: What::Value,
+            index: field as u32,
+            start: (end - value.len()) as u32,
+            end: end as u32,
+        })?;
+        self.capture.end_copy();
+        self.note_found(plan, field);
+        Ok(())
+    }
+
+    fn take_record(&mut self, plan: &Plan, number: usize) -> Result<(), Stop> {
+        let Some(record) = plan.records.get(number) else {
+            return Ok(());
+        };
+        self.ends.reserve(1)?;
+        for &(field, slot) in &record.around {
+            self.take_from_around(field, slot)?;
+        }
+        for found in self.found.get_mut(record.all.clone()).unwrap_or_default() {
+            *found = false;
+        }
+        for &(field, slot) in &record.around {
+            self.found[field] = self.around.iter().any(|it| it.slot == slot);
+        }
+        self.mode = Mode::Record;
+        self.record = number;
+        self.position = self.tag_position;
+        self.ends.push((self.depth + 1, End::Record))?;
+        Ok(())
+    }
+
+    fn take_inner(&mut self, plan: &Plan, number: usize) -> Result<(), Stop> {
+        let Some(record) = plan.records.get(number) else {
+            return Ok(());
+        };
+        if !self.is_open(plan, number) {
+            return Ok(());
+        }
+        self.ends.reserve(1)?;
+        self.size.add(0, 1).map_err(exceeded)?;
+        self.journal.push(mark(What::Begin, number))?;
+        for &(field, slot) in &record.around {
+            self.take_from_around(field, slot)?;
+        }
+        for found in self
+            .found
+            .get_mut(record.fields.clone())
+            .unwrap_or_default()
+        {
+            *found = false;
+        }
+        self.marks |= record.guard;
+        if let Some(parent) = record.parent {
+            self.found[parent] = true;
+        }
+        self.ends.push((self.depth + 1, End::Inner(number)))?;
+        Ok(())
+    }
+
+    /// The value of an attribute that is kept: that of the innermost element which has one.
+    fn take_from_around(&mut self, field: usize, slot: usize) -> Result<(), Stop> {
+        let Some(around) = self.around.iter().rev().find(|it| it.slot == slot) else {
+            return Ok(());
+        };
+        let (start, end) = (around.start, around.end);
+        self.size.add(end - start, 1).map_err(exceeded)?;
+        self.journal.push(Entry {
+            what: What::Around,
+            index: field as u32,
+            start: start as u32,
+            end: end as u32,
+        })?;
+        Ok(())
+    }
+
+    fn take_around(
+        &mut self,
+        plan: &Plan,
+        slot: usize,
+        attributes: &Attributes<'_>,
+    ) -> Result<(), Stop> {
+        let Some(value) = plan.around.get(slot).and_then(|test| test.find(attributes)) else {
+            return Ok(());
+        };
+        self.ends.reserve(1)?;
+        self.around.reserve(1)?;
+        let value = value.as_bytes();
+        // All of them together, as much as a record may have.
+        let seen = (self.around_values.len() - self.capture.copied + value.len()) as u64;
+        if seen > self.size.limit() {
+            return Err(exceeded(ExceededLimit {
+                name: "max_record_bytes",
+                value: self.size.limit(),
+                seen,
+            }));
+        }
+        self.capture.copy_to(&mut self.around_values, value)?;
+        self.capture.end_copy();
+        let end = self.around_values.len();
+        let start = end - value.len();
+        self.around.push(Around { slot, start, end })?;
+        self.ends.push((self.depth + 1, End::Around(start)))?;
+        Ok(())
+    }
+}
+
+fn exceeded(exceeded: ExceededLimit) -> Stop {
+    Stop::Fault(Fault::Exceeded(exceeded))
+}

@@ -1,0 +1,116 @@
+//! What a selection asks for: the paths, and what is made of the elements at each.
+
+mod decode;
+
+use crate::xml::terms::RawTerm;
+use bounded_core::xml::{AttributeTest, Selector};
+use rustler::{NifResult, Term};
+use std::ops::Range;
+
+/// What is to be done about an element that a path leads to. The number of an action is that of its hit, see
+/// [`Selector::hits`]: those of a record come before those of its fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// It is a record, a tree. The number is that of its path.
+    Tree(usize),
+    /// Its attribute is a record. The numbers are those of records and fields from here on.
+    Value(usize),
+    /// It is a record with fields.
+    Record(usize),
+    /// It is a record in a record.
+    Inner(usize),
+    /// Its text is a field.
+    Text(usize),
+    /// Its attribute is a field.
+    Attribute(usize),
+    /// Its attribute is kept for the records in it.
+    Around(usize),
+}
+
+/// A record that is made of fields.
+#[derive(Debug)]
+pub struct Record {
+    pub label: Option<RawTerm>,
+    /// It is a map of its fields; otherwise the only field is the record.
+    pub is_map: bool,
+    /// Of a record in a record: the field that it is in.
+    pub parent: Option<usize>,
+    /// The record that it is in, or itself.
+    pub root: usize,
+    /// Its fields, and those with the fields of records in it.
+    pub fields: Range<usize>,
+    pub all: Range<usize>,
+    /// The places of the paths of its fields, and of fields in it.
+    pub below: u64,
+    /// The mark that it is open in another record, and that with those of its own fields.
+    pub guard: u64,
+    pub marks: u64,
+    /// Those of its fields that must be there.
+    pub required: Vec<usize>,
+    /// Fields that are attributes of elements around it, and which.
+    pub around: Vec<(usize, usize)>,
+}
+
+/// A field of a record.
+#[derive(Debug)]
+pub struct Field {
+    pub record: usize,
+    /// All that there are, as a list.
+    pub many: bool,
+    /// The name of a field that must be there.
+    pub required: Option<String>,
+    pub attribute: Option<AttributeTest>,
+    /// While its mark is set, it is there already.
+    pub mark: u64,
+}
+
+/// What a selection asks for.
+pub struct Plan {
+    pub selector: Selector,
+    /// By the number of a path, the atom that its records are labelled with.
+    labels: Vec<Option<RawTerm>>,
+    pub actions: Vec<Action>,
+    pub records: Vec<Record>,
+    pub fields: Vec<Field>,
+    /// The keys of the fields.
+    pub keys: Vec<RawTerm>,
+    /// The attributes that are kept of elements around records.
+    pub around: Vec<AttributeTest>,
+    /// Where they begin is told with records that have fields.
+    pub places: bool,
+}
+
+impl Plan {
+    pub fn new(selection: Term) -> NifResult<Plan> {
+        decode::plan(selection)
+    }
+
+    /// The atom that the records of a path are labelled with.
+    #[inline]
+    pub fn label(&self, path: usize) -> Option<RawTerm> {
+        self.labels.get(path).copied().flatten()
+    }
+
+    /// Whether every record is a tree.
+    pub fn is_trees(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Whether the sink has to know where records begin.
+    pub fn needs_positions(&self) -> bool {
+        self.places || self.fields.iter().any(|field| field.required.is_some())
+    }
+
+    /// About the bytes that it has allocated.
+    pub fn bytes(&self) -> u64 {
+        let fields = self.fields.len() * (size_of::<Field>() + 64);
+        let records = self.records.len() * (size_of::<Record>() + 32);
+        (fields + records + self.actions.len() * 192 + 512) as u64
+    }
+}
+
+/// The number of places that the paths of a selection have, of which there may be
+/// [`bounded_core::xml::SelectorBuilder::MAX_PLACES`].
+pub fn places(selection: Term) -> NifResult<usize> {
+    decode::places(selection)
+}

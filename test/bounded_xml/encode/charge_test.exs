@@ -1,0 +1,76 @@
+defmodule BoundedXml.Encode.ChargeTest do
+  # Measures the memory of the VM.
+  use ExUnit.Case, async: false
+
+  alias Bounded.Test.{Accounts, Calls}
+
+  test "a quota without room refuses the writer, and what it took comes back" do
+    tree = Enum.reduce(1..20_000, "x", fn n, tree -> {"element-#{n}", [], [tree]} end)
+
+    account =
+      Accounts.in_account(100_000, fn _account ->
+        assert_raise Quota.ExceededError, fn -> BoundedXml.encode(tree) end
+      end)
+
+    Accounts.assert_refunded(account)
+  end
+
+  test "an enumeration that is left gives its memory back" do
+    account =
+      Accounts.in_account(10_000_000, fn account ->
+        items = Stream.repeatedly(fn -> {"b", [], [String.duplicate("x", 1_000)]} end)
+        items = Stream.concat([{:start_element, {"a", []}}], items)
+        assert [_, _] = items |> BoundedXml.encode_stream() |> Enum.take(2)
+        assert Accounts.eventually(fn -> Accounts.reserved(account) == 0 end)
+      end)
+
+    Accounts.assert_refunded(account)
+  end
+
+  @tag :native_speed
+  test "no call takes long, whatever is written" do
+    text = String.duplicate("<é>&\r", 1_000_000)
+    deep = Enum.reduce(1..200_000, "x", fn _, tree -> {"a", [], [tree]} end)
+    wide = {"a", [], for(n <- 1..200_000, do: {"b", [{"k", "#{n}"}], ["t"]})}
+    tag = {"a", for(n <- 1..16_384, do: {"k#{n}", "v"}), []}
+
+    escapes = {"a", for(n <- 1..16, do: {"k#{n}", String.duplicate("\r", 2_000)}), []}
+
+    for tree <- [
+          {"a", [{"k", text}], [text, {:cdata, text}]},
+          {"a", [], List.duplicate(String.duplicate("<", 200), 10_000)},
+          {"a", [], List.duplicate(escapes, 100)},
+          deep,
+          wide,
+          tag
+        ] do
+      measured =
+        Calls.measure(fn -> Calls.once(fn -> byte_size(BoundedXml.encode(tree)) end) end, 3)
+
+      assert measured.result > 100_000
+      assert measured.over == 0, "#{div(measured.longest, 1000)} us"
+    end
+  end
+
+  @tag :native_speed
+  test "no call takes long, whatever text is escaped or unescaped" do
+    for {text, options} <- [
+          {String.duplicate("&", 1_000_000), []},
+          {String.duplicate("€\r", 500_000), []},
+          {String.duplicate("&zwnj;", 100_000), [entities: :html]},
+          {String.duplicate("&#9;", 200_000), [entities: :html]},
+          {String.duplicate("&#9;", 10_000) <> "&a;", [entities: %{"a" => "1"}]},
+          {String.duplicate("&a;", 10_000), [entities: %{"a" => "1"}]}
+        ] do
+      work = fn ->
+        if text =~ ";",
+          do: byte_size(BoundedXml.unescape(text, options)),
+          else: byte_size(BoundedXml.escape(text))
+      end
+
+      measured = Calls.measure(fn -> Calls.once(work) end, 3)
+      assert measured.result >= 10_000
+      assert measured.over == 0, "#{div(measured.longest, 1000)} us"
+    end
+  end
+end

@@ -1,0 +1,74 @@
+defmodule Bounded.GuidesTest do
+  # What the guides show works: examples run, livebooks run from top to bottom, links lead somewhere.
+  use ExUnit.Case, async: false
+
+  @pages ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "examples/README.md", "bench/README.md"] ++
+           Path.wildcard("guides/*.{md,cheatmd,livemd}")
+
+  for path <- Path.wildcard("guides/*.md"), File.read!(path) =~ ~r/^    iex>/m do
+    doctest Module.concat(Bounded.Test.Guides, path |> Path.basename(".md") |> Macro.camelize())
+  end
+
+  for path <- Path.wildcard("guides/*.livemd") do
+    test "the cells of #{path} run" do
+      [_ | _] = cells = cells(unquote(path))
+
+      ExUnit.CaptureIO.capture_io(fn ->
+        Enum.reduce(cells, [], fn cell, binding ->
+          {_, binding} = Code.eval_string(cell, binding, file: unquote(path))
+          binding
+        end)
+      end)
+    end
+  end
+
+  # Without the one that installs this package: here it is compiled already.
+  defp cells(path) do
+    for [_, cell] <- Regex.scan(~r/^```elixir\n(.*?)^```/ms, File.read!(path)),
+        not String.starts_with?(cell, "Mix.install"),
+        do: cell
+  end
+
+  # Their syntax: what they call may be the reader's own.
+  test "code in fences is Elixir" do
+    for path <- @pages, [_, code] <- Regex.scan(~r/^```elixir\n(.*?)^```/ms, File.read!(path)) do
+      assert {:ok, _} = Code.string_to_quoted(code, file: path)
+    end
+  end
+
+  test "links between pages lead to files and headings" do
+    links = for path <- @pages, link <- links(path), do: {path, link}
+    assert length(links) > 20
+    assert Enum.reject(links, fn {path, link} -> leads_somewhere?(path, link) end) == []
+  end
+
+  defp links(path) do
+    for [_, link] <- Regex.scan(~r/\]\(([^)\s]+)\)/, prose(path)),
+        not (link =~ ~r/^(https?:|mailto:)/),
+        do: link
+  end
+
+  # Without code, which may have brackets of its own.
+  defp prose(path),
+    do: path |> File.read!() |> String.replace(~r/^```.*?^```|^    .*?$|`[^`\n]*`/ms, "")
+
+  defp leads_somewhere?(path, link) do
+    {target, anchor} =
+      case String.split(link, "#", parts: 2) do
+        ["", anchor] -> {path, anchor}
+        [target, anchor] -> {Path.join(Path.dirname(path), target), anchor}
+        [target] -> {Path.join(Path.dirname(path), target), nil}
+      end
+
+    File.exists?(target) and (anchor == nil or anchor in anchors(target))
+  end
+
+  defp anchors(path) do
+    for [_, heading] <- Regex.scan(~r/^#+ (.*)$/m, File.read!(path)) do
+      heading
+      |> String.downcase()
+      |> String.replace(~r/[^\w\s-]/u, "")
+      |> String.replace(" ", "-")
+    end
+  end
+end

@@ -1,0 +1,117 @@
+defmodule Quota.Run.LastLookTest do
+  # Work that is over before its guard has looked.
+  use ExUnit.Case, async: true
+
+  alias Bounded.Native
+
+  @mib 1024 * 1024
+  @limit 4 * @mib
+
+  @tag :tmp_dir
+  test "a file larger than the limit that is read and dropped is a breach", %{tmp_dir: dir} do
+    path = Path.join(dir, "large")
+    File.write!(path, :binary.copy(<<1>>, 24 * @mib))
+    refused(fn -> byte_size(File.read!(path)) end)
+  end
+
+  test "so is every other binary larger than the limit" do
+    refused(fn -> byte_size(:crypto.strong_rand_bytes(24 * @mib)) end)
+    refused(fn -> byte_size(:erlang.term_to_binary(List.duplicate(<<1::1024>>, 200_000))) end)
+
+    refused(fn ->
+      bits = Process.get(:factor, 8) * 24 * @mib
+      byte_size(<<0::size(bits)>>)
+    end)
+  end
+
+  test "and work that raises after it" do
+    refused(fn -> raise "#{byte_size(:crypto.strong_rand_bytes(24 * @mib))}" end)
+  end
+
+  # Before, the binary is not listed while it is made, and may be collected before anybody sees it.
+  if String.to_integer(System.otp_release()) >= 26 do
+    test "so is one that is made by a function that yields" do
+      refused(fn -> byte_size(String.duplicate("a", 24 * @mib)) end)
+      refused(fn -> byte_size(:binary.copy(<<1>>, 24 * @mib)) end)
+    end
+  end
+
+  test "work that is only observed answers, and its breach is known" do
+    test = self()
+
+    work = fn ->
+      {account, _} = Native.own_account()
+      send(test, {:account, account})
+      byte_size(:crypto.strong_rand_bytes(24 * @mib))
+    end
+
+    assert Quota.run(@limit, work, mode: :observe) == 24 * @mib
+    assert_received {:account, account}
+    assert {:binaries, _, _} = Native.account_cause(account)
+  end
+
+  test "smaller binaries are collected before they are counted" do
+    for mode <- [:enforce, :observe] do
+      test = self()
+
+      work = fn ->
+        {account, _} = Native.own_account()
+        send(test, {:account, account})
+        for n <- 1..6, do: byte_size(:binary.copy(<<n>>, @mib))
+      end
+
+      assert Quota.run(@limit, work, mode: mode) == List.duplicate(@mib, 6)
+      assert_received {:account, account}
+      assert Native.account_cause(account) == nil
+    end
+  end
+
+  test "a result of as much as the limit in one binary is no breach, and of more is one" do
+    assert byte_size(Quota.run(@limit, fn -> :binary.copy(<<1>>, @limit - 100_000) end)) > 0
+    refused(fn -> :binary.copy(<<1>>, @limit + 1) end)
+  end
+
+  test "work that switches its own limit off does not return more either" do
+    refused(fn ->
+      Process.flag(:max_heap_size, 0)
+      byte_size(:crypto.strong_rand_bytes(24 * @mib))
+    end)
+  end
+
+  test "and its guard stops what grows all the same" do
+    refused(fn ->
+      Process.flag(:max_heap_size, 0)
+      length(Enum.to_list(1..4_000_000))
+    end)
+  end
+
+  @tag capture_log: true
+  test "nor does a process that limits itself keep more" do
+    {worker, ref} =
+      spawn_monitor(fn ->
+        :ok = Quota.put_limit(@limit)
+        Process.flag(:max_heap_size, 0)
+        binary = :crypto.strong_rand_bytes(24 * @mib)
+        Process.sleep(:infinity)
+        byte_size(binary)
+      end)
+
+    assert_receive {:DOWN, ^ref, _, ^worker, :killed}, 5_000
+  end
+
+  test "what it does within its limit then returns" do
+    work = fn ->
+      Process.flag(:max_heap_size, 0)
+      length(Enum.to_list(1..50_000))
+    end
+
+    assert Quota.run(@limit, work) == 50_000
+  end
+
+  defp refused(work) do
+    for _ <- 1..3 do
+      assert {:error, %Quota.ExceededError{category: category}} = Quota.try_run(@limit, work)
+      assert category in [:binaries, :heap]
+    end
+  end
+end

@@ -1,0 +1,200 @@
+defmodule Quota.ChildrenTest do
+  # Processes that count towards a quota, by their number, and what looking at them costs.
+  use ExUnit.Case, async: false
+
+  import Bounded.Eventually
+  alias Bounded.Native
+
+  @mib 1024 * 1024
+
+  defp idle, do: spawn(fn -> Process.sleep(:infinity) end)
+
+  defp run(limit, work, opts \\ []),
+    do: Quota.try_run(limit, work, [count: [:children], timeout: 60_000] ++ opts)
+
+  test "a fork bomb is stopped by the number of its processes" do
+    test = self()
+
+    work = fn ->
+      send(test, {:work, self()})
+      bomb()
+    end
+
+    assert {:error, %Quota.ExceededError{category: :children} = error} =
+             run(64 * @mib, work, max_children: 100)
+
+    assert Exception.message(error) =~ "max_children"
+    assert_received {:work, pid}
+    # No process that it has started is alive.
+    eventually(fn ->
+      for child <- Process.list(),
+          {:dictionary, dictionary} <- [Process.info(child, :dictionary)],
+          do: refute(dictionary[:bomb] == pid)
+    end)
+  end
+
+  defp bomb do
+    work = self()
+
+    spawn(fn ->
+      Process.put(:bomb, work)
+      Process.sleep(:infinity)
+    end)
+
+    bomb()
+  end
+
+  @tag :native_speed
+  test "so is one whose processes start others" do
+    assert {:error, %Quota.ExceededError{category: :children}} =
+             run(64 * @mib, &branch/0, max_children: 200)
+  end
+
+  defp branch do
+    spawn(&branch/0)
+    branch()
+  end
+
+  @tag :native_speed
+  test "as many as allowed pass, at once and one after the other" do
+    work = fn ->
+      for _ <- 1..50, do: idle()
+
+      # Dead ones do not count, though many more than allowed. One that has answered may live a little longer.
+      for n <- 1..5_000, do: Task.await(Task.async(fn -> n end))
+      :done
+    end
+
+    assert run(64 * @mib, work, max_children: 1_000) == {:ok, :done}
+    assert run(64 * @mib, fn -> :done end, max_children: 0) == {:ok, :done}
+
+    assert {:error, %{category: :children}} =
+             run(64 * @mib, fn -> [idle(), Process.sleep(5_000)] end, max_children: 0)
+  end
+
+  test "only observed, they go on, and there is one breach" do
+    work = fn ->
+      for _ <- 1..20, do: idle()
+      {account, _} = Native.own_account()
+      eventually(fn -> assert {:children, _, _} = Native.account_cause(account) end)
+      :done
+    end
+
+    assert run(64 * @mib, work, max_children: 10, mode: :observe) == {:ok, :done}
+  end
+
+  @tag :native_speed
+  test "each takes what a process takes" do
+    work = fn ->
+      before = Quota.usage().total
+      for _ <- 1..1_000, do: idle()
+      eventually(fn -> assert Quota.usage().total - before > 1_000 * 2_500 end)
+      :done
+    end
+
+    assert run(64 * @mib, work) == {:ok, :done}
+
+    assert {:error, %{category: :heap}} =
+             run(8 * @mib, fn -> [for(_ <- 1..9_000, do: idle()), Process.sleep(5_000)] end)
+  end
+
+  test "those that count are given in pieces" do
+    work = fn ->
+      pids = for _ <- 1..1_000, do: idle()
+      {account, _} = Native.own_account()
+      test = self()
+
+      Quota.Watch.Children.each_piece(
+        account,
+        &send(test, {:piece, Enum.map(&1, fn {pid, _} -> pid end)})
+      )
+
+      pieces = pieces()
+      assert Enum.all?(pieces, &(length(&1) <= 256))
+      assert pieces |> Enum.concat() |> Enum.sort() == Enum.sort(pids)
+      :done
+    end
+
+    assert run(64 * @mib, work) == {:ok, :done}
+  end
+
+  defp pieces do
+    receive do
+      {:piece, piece} -> [piece | pieces()]
+    after
+      0 -> []
+    end
+  end
+
+  test "work of a quota inside is not counted twice" do
+    work = fn ->
+      {account, _} = Native.own_account()
+      Quota.run(8 * @mib, fn -> Native.account_children(account, 0) end)
+    end
+
+    assert run(64 * @mib, work, max_children: 1) == {:ok, {[], nil}}
+  end
+
+  test "a guard whose children wait is not woken" do
+    test = self()
+
+    work = fn ->
+      for _ <- 1..2, do: idle()
+      {account, _} = Native.own_account()
+      send(test, {:guard, Native.account_guard(account)})
+      receive do: (:stop -> :done)
+    end
+
+    task = Task.async(fn -> run(64 * @mib, work) end)
+    assert_receive {:guard, guard}, 5_000
+    # Once it has adopted them.
+    eventually(fn ->
+      before = Process.info(guard, :reductions)
+      Process.sleep(100)
+      assert Process.info(guard, :reductions) == before
+    end)
+
+    for %{caller: caller, pid: pid} <- Quota.list(), caller == task.pid, do: send(pid, :stop)
+    assert Task.await(task) == {:ok, :done}
+  end
+
+  test "one that waited for long and then grows is seen" do
+    test = self()
+
+    work = fn ->
+      child =
+        spawn(fn ->
+          receive do: (:grow -> :ok)
+          kept = Enum.to_list(1..4_000_000)
+          Process.sleep(:infinity)
+          kept
+        end)
+
+      send(test, {:child, child})
+      Process.sleep(:infinity)
+    end
+
+    task = Task.async(fn -> run(32 * @mib, work) end)
+    assert_receive {:child, child}, 5_000
+    {:status, :waiting} = Process.info(child, :status)
+    send(child, :grow)
+    assert {:error, %{category: :heap}} = Task.await(task, 30_000)
+  end
+
+  # One for each scheduler, which would keep anybody of a lower priority from running.
+  test "children at the highest priority are watched" do
+    work = fn ->
+      for _ <- 1..System.schedulers_online() do
+        spawn(fn ->
+          Process.flag(:priority, :max)
+          for(_ <- 1..1_000, do: :binary.copy("x", @mib)) |> length()
+        end)
+      end
+
+      Process.sleep(:infinity)
+    end
+
+    assert {:error, error} = run(32 * @mib, work)
+    assert error.usage.total < 96 * @mib
+  end
+end

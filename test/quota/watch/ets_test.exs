@@ -1,0 +1,54 @@
+defmodule Quota.Watch.EtsTest do
+  # How often tables are sampled.
+  use ExUnit.Case, async: true
+
+  alias Quota.Watch.Ets
+
+  @mib 1024 * 1024
+
+  @tag :native_speed
+  test "a table that does not change is sampled more and more rarely, one that does at once" do
+    Quota.run(16 * @mib, fn -> sampled_rarely() end, count: [:ets])
+  end
+
+  defp sampled_rarely do
+    {account, _caller} = Bounded.Native.own_account()
+    table = :ets.new(:t, [:public])
+    for key <- 1..100, do: :ets.insert(table, {key, :binary.copy(<<1>>, 1_000)})
+    # What the work refers to as well does not count as the table's.
+    :erlang.garbage_collect()
+
+    tables = observed(nil, account)
+    {_info, bytes, until, fresh} = tables.known[table]
+    assert bytes >= 80_000
+
+    tables = observed(tables, account, until)
+    {_info, again, until, longer} = tables.known[table]
+    assert_in_delta again, bytes, bytes / 4
+    assert longer == 2 * fresh
+
+    # It grew: the estimate of before says nothing.
+    :ets.insert(table, {0, :binary.copy(<<1>>, 100_000)})
+    :erlang.garbage_collect()
+    tables = observed(tables, account)
+    assert {_info, more, later, ^fresh} = tables.known[table]
+    assert more > bytes * 1.5
+    assert later > until - longer
+  end
+
+  # One look once `until` has passed, whenever the one before was.
+  defp observed(tables, account, until \\ nil) do
+    wait_until(until)
+    tables = if tables, do: %{tables | next: now()}
+    Ets.observe(tables, account, self())
+  end
+
+  defp wait_until(until) do
+    if until != nil and now() <= until do
+      Process.sleep(5)
+      wait_until(until)
+    end
+  end
+
+  defp now, do: System.monotonic_time(:microsecond)
+end

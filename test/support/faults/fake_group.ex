@@ -1,0 +1,34 @@
+defmodule Bounded.Test.FakeGroup do
+  @moduledoc false
+  # A recorded machine with one control group of version 2, whose usage a test writes.
+
+  import ExUnit.Callbacks
+
+  @doc "Makes one with `limit` bytes; returns the folder below which its files are read."
+  def create(limit) do
+    root = Path.join(System.tmp_dir!(), "bounded_group_#{System.unique_integer([:positive])}")
+    on_exit(fn -> File.rm_rf!(root) end)
+    put(root, "proc/self/cgroup", "0::/\n")
+    put(root, "proc/self/mountinfo", "1 2 0:27 / /cg rw - cgroup2 cgroup rw\n")
+    put(root, "proc/meminfo", "MemTotal: 8000000 kB\nMemAvailable: 7000000 kB\n")
+    put(root, "cg/memory.max", "#{limit}\n")
+    put(root, "cg/memory.stat", "anon 0\n")
+    put(root, "cg/memory.events", "low 0\nhigh 0\nmax 0\noom 0\noom_kill 0\n")
+    use_bytes(root, 0)
+    root
+  end
+
+  @doc "Writes the bytes in use. In place: the file may be open."
+  def use_bytes(root, bytes),
+    do: put(root, "cg/memory.current", String.pad_trailing("#{bytes}", 20) <> "\n")
+
+  def put(root, path, text) do
+    path = Path.join(root, path)
+    File.mkdir_p!(Path.dirname(path))
+    {:ok, file} = :file.open(path, [:read, :write, :raw])
+    :ok = :file.pwrite(file, 0, text)
+    {:ok, _} = :file.position(file, byte_size(text))
+    :ok = :file.truncate(file)
+    :ok = :file.close(file)
+  end
+end
