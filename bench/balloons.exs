@@ -14,9 +14,9 @@ defmodule Balloons.Rows do
     [
       {"a growing list", {1.5, 1.5}, [], fn -> list(0, 64_000_000, []) end},
       {"many 1 MB binaries", {1.5, 1.5}, [], fn -> megabytes(1_000, []) end},
-      {"many 100-byte binaries", {2.3, 1.6}, [], fn -> small_binaries(5_000_000, []) end},
+      {"many 100-byte binaries", {2.0, 1.9}, [], fn -> small_binaries(5_000_000, []) end},
       {"one giant binary", {nil, 1.1}, [], fn -> :binary.copy(<<0>>, 2_000_000_000) end},
-      {"appending to a binary", {1.5, 1.5}, [], fn -> append(<<>>, 1_000_000) end},
+      {"appending to a binary", {1.9, 1.8}, [], fn -> append(<<>>, 1_000_000) end},
       {"flattening an iolist", {1.5, 1.5}, [],
        fn -> IO.iodata_to_binary(iolist(600_000, [])) end},
       {"binary to list", {1.5, 1.5}, [], fn -> bytes_to_list() end},
@@ -27,7 +27,7 @@ defmodule Balloons.Rows do
       {"8 children", {1.7, 1.7}, [count: [:children]], fn -> children(8, 8_000_000) end},
       {"1000 children", {1.7, 1.7}, [count: [:children]], fn -> children(1_000, 64_000) end},
       {"BoundedBinary.copy in a loop", {1.3, 1.3}, [], fn -> copies(1_000, []) end},
-      {"parsers kept", {1.3, 1.3}, [], fn -> parsers(100_000, []) end},
+      {"parsers kept", {1.1, 1.1}, [], fn -> parsers(100_000, []) end},
       {"BoundedXml events kept", {1.5, 1.5}, [], fn -> events() end}
     ]
   end

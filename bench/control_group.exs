@@ -3,11 +3,12 @@ defmodule Bench.ControlGroup do
 
   alias Bounded.Cgroup
 
-  def create(limit) do
+  @doc "Makes a group of `limit` bytes. `name` tells the groups of one VM apart."
+  def create(limit, name \\ "") do
     case Cgroup.find() do
       %{version: version, directories: [_ | _] = directories} ->
         # Version 2 has no limit below a group that holds processes, so the group may have to stand further up.
-        Enum.find_value(directories, &made(version, &1, limit)) ||
+        Enum.find_value(directories, &made(version, &1, limit, name)) ||
           {:error, "no group can be made below #{hd(directories)}"}
 
       _ ->
@@ -15,8 +16,8 @@ defmodule Bench.ControlGroup do
     end
   end
 
-  defp made(version, parent, limit) do
-    directory = Path.join(parent, "bounded-bench-#{System.pid()}")
+  defp made(version, parent, limit, name) do
+    directory = Path.join(parent, "bounded-bench-#{System.pid()}#{name}")
     if version == 2, do: File.write(Path.join(parent, "cgroup.subtree_control"), "+memory")
 
     with :ok <- File.mkdir(directory),

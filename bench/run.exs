@@ -15,6 +15,8 @@ defmodule Bench.Run do
     def attach_many(id, events, handler, config) do
       :ets.new(__MODULE__, [:bag, :public, :named_table, read_concurrency: true])
       for event <- events, do: :ets.insert(__MODULE__, {event, id, handler, config})
+      # Events are sent where the library's application runs, which is known by this name.
+      Process.register(self(), :telemetry_handler_table)
       :ok
     end
 

@@ -7,15 +7,15 @@ defmodule Bench.Vm do
   @group_bytes 4 * 1024 * 1024 * 1024
 
   @doc "Calls `fun` with what `run/3` needs. The modules of `compiled` are there in every VM."
-  def with_machine(compiled, fun) do
+  def with_machine(compiled, fun, group_bytes \\ @group_bytes) do
     # Not "bounded-...": the code server would take that for a version of this library.
     directory = Path.join(System.tmp_dir!(), "bench-#{System.pid()}")
     File.mkdir_p!(directory)
     for {module, code} <- compiled, do: File.write!(Path.join(directory, "#{module}.beam"), code)
-    group = ControlGroup.create(@group_bytes)
+    group = ControlGroup.create(group_bytes)
 
     try do
-      fun.(%{directory: directory, group: group})
+      fun.(%{directory: directory, group: group, group_bytes: group_bytes})
     after
       with {:ok, made} <- group, do: ControlGroup.remove(made)
       File.rm_rf!(directory)
@@ -28,8 +28,8 @@ defmodule Bench.Vm do
       "#{System.schedulers_online()} schedulers, #{group(machine)}"
   end
 
-  defp group(%{group: {:ok, _}}),
-    do: "in a control group of #{div(@group_bytes, 1_073_741_824)} GiB"
+  defp group(%{group: {:ok, _}, group_bytes: bytes}),
+    do: "in a control group of #{Bounded.Format.bytes(bytes)}"
 
   defp group(%{group: {:error, why}}), do: "without a control group (#{why})"
 

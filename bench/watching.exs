@@ -1,5 +1,5 @@
-# What watching costs: CPU time of 1000 quotas whose work waits and of 100 whose work runs, against the same
-# work in plain processes, as a share of one core. Exits with 1 when one is over what it is held to.
+# What watching costs: CPU time of 1000 quotas whose work waits, of 100 whose work runs and of 800 that count two waiting children
+# each, against the same work in plain processes, as a share of one core. Exits with 1 when one is over what it is held to.
 #
 #     MIX_ENV=prod mix run bench/watching.exs [--rounds 5] [--seconds 4]
 #
@@ -7,6 +7,10 @@
 
 defmodule Watching.Probe do
   def run("idle", how, seconds), do: cpu_share(start(how, 1_000, fn -> wait() end), seconds)
+
+  def run("children", how, seconds),
+    do: cpu_share(start(how, 800, &with_children/0, count: [:children]), seconds)
+
   def run("busy", how, seconds), do: cpu_per_turn(start(how, 100, &turn/1), seconds)
 
   # Cores.
@@ -38,12 +42,14 @@ defmodule Watching.Probe do
     ticks * 10_000
   end
 
-  defp start(how, n, work) do
+  defp start(how, n, work, options \\ []) do
     turns = :counters.new(1, [:write_concurrency])
     work = if is_function(work, 1), do: fn -> work.(turns) end, else: work
 
     for _ <- 1..n do
-      spawn(fn -> if how == "quota", do: Quota.run(Quota.mib(64), work), else: plain(work) end)
+      spawn(fn ->
+        if how == "quota", do: Quota.run(Quota.mib(64), work, options), else: plain(work)
+      end)
     end
 
     turns
@@ -56,6 +62,11 @@ defmodule Watching.Probe do
     receive do
       {:DOWN, ^ref, _, _, _} -> :ok
     end
+  end
+
+  defp with_children do
+    for _ <- 1..2, do: spawn_link(&wait/0)
+    wait()
   end
 
   defp wait do
@@ -76,7 +87,12 @@ end
 
 defmodule Watching do
   # Percent of one core.
-  @held %{"idle" => 5, "busy" => 15}
+  @held %{"idle" => 5, "busy" => 15, "children" => 5}
+  @titles [
+    {"idle", "1000 idle quotas"},
+    {"busy", "100 busy quotas"},
+    {"children", "800 quotas with two idle children"}
+  ]
 
   def main(["--probe", kind, how, seconds]),
     do:
@@ -93,7 +109,7 @@ defmodule Watching do
     IO.puts("OTP #{System.otp_release()}, median of #{rounds}: share of one core\n")
 
     over =
-      for {kind, title} <- [{"idle", "1000 idle quotas"}, {"busy", "100 busy quotas"}] do
+      for {kind, title} <- @titles do
         pairs =
           for _ <- 1..rounds, do: {probe(kind, "plain", seconds), probe(kind, "quota", seconds)}
 
@@ -103,7 +119,7 @@ defmodule Watching do
         over = share > @held[kind]
 
         IO.puts(
-          "#{String.pad_trailing(title, 20)}#{text(share)} %, held to #{@held[kind]} %" <>
+          "#{String.pad_trailing(title, 35)}#{text(share)} %, held to #{@held[kind]} %" <>
             "#{if over, do: "  OVER", else: ""}    (all: #{all})"
         )
 
@@ -113,10 +129,9 @@ defmodule Watching do
     System.halt(if Enum.any?(over), do: 1, else: 0)
   end
 
-  defp percent("idle", {{plain, _}, {quota, _}}), do: (quota - plain) * 100
-
   # Of the cores that this machine gave, the part that did not go to the work.
   defp percent("busy", {{plain, _}, {quota, cores}}), do: (quota - plain) / quota * cores * 100
+  defp percent(_waiting, {{plain, _}, {quota, _}}), do: (quota - plain) * 100
 
   defp text(share), do: :erlang.float_to_binary(share, decimals: 1)
 

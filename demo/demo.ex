@@ -4,9 +4,9 @@ defmodule Demo do
 
   import Demo.Terminal, only: [bytes: 1, chart: 3, heading: 1, seconds: 1, table: 1]
 
-  alias Demo.{Group, Streaming, Uploads}
+  alias Demo.{Group, Streaming, Uploads, Watchdog}
 
-  # What the node must stay under in part 2, and may have at all in part 3.
+  # What the node must stay under in part 2, and may have at all in parts 3 and 4.
   @ceiling 268_435_456
 
   def main(files) do
@@ -26,9 +26,20 @@ defmodule Demo do
     heading("3. The same in a control group of #{bytes(@ceiling)}")
     {grouped, problems} = grouped()
 
+    heading(
+      "4. Code without any limit in a control group of #{bytes(@ceiling)}: #{Watchdog.describe()}"
+    )
+
+    {watched, more} = watched()
+    problems = problems ++ more
+
     runs = [server | grouped]
     heading("What was measured")
-    table([["what", "how it went", "resident memory"] | streamed ++ Enum.map(runs, &row/1)])
+
+    table([
+      ["what", "how it went", "resident memory"] | streamed ++ Enum.map(runs, &row/1) ++ watched
+    ])
+
     for run <- runs, do: chart(run.title <> ": " <> Uploads.fate(run), run.samples, @ceiling)
 
     problems = problems(server) ++ problems
@@ -49,6 +60,31 @@ defmodule Demo do
           with_quotas = %{with_quotas | kills: with_quotas.kills - without.kills}
           Uploads.report(with_quotas)
           {[without, with_quotas], survived(without) ++ problems(with_quotas)}
+        after
+          Group.remove(group)
+        end
+
+      {:error, reason} ->
+        IO.puts("  Skipped: #{reason}.")
+        {[], []}
+    end
+  end
+
+  defp watched do
+    case Group.create(@ceiling) do
+      {:ok, group} ->
+        try do
+          runs = [without, with_watchdog] = for dog <- [false, true], do: Watchdog.run(group, dog)
+
+          rows =
+            for run <- runs,
+                do: [
+                  "no limits, #{run.title}",
+                  Watchdog.fate(run),
+                  "at most #{bytes(run.peak)}"
+                ]
+
+          {rows, Watchdog.problems(without, with_watchdog)}
         after
           Group.remove(group)
         end

@@ -82,6 +82,11 @@ defmodule Demo.Node do
     until_told()
   end
 
+  def main(["balloons", watchdog]) do
+    Demo.Watchdog.main(watchdog)
+    until_told()
+  end
+
   defp parse("xmerl", text) do
     # It takes the bytes, each as an element of a list, and decodes them itself.
     {feed, _} = text |> :erlang.binary_to_list() |> :xmerl_scan.string(quiet: true)

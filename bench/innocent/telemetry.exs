@@ -11,6 +11,24 @@ defmodule :telemetry do
     :ok
   end
 
-  def count_breaches, do: :persistent_term.put(__MODULE__, :counters.new(1, []))
+  def count_breaches do
+    :persistent_term.put(__MODULE__, :counters.new(1, []))
+    started()
+  end
+
+  # Events are sent where the library's application runs, which is known by this name.
+  defp started do
+    spawn(fn ->
+      Process.register(self(), :telemetry_handler_table)
+      Process.sleep(:infinity)
+    end)
+
+    until_started()
+  end
+
+  defp until_started do
+    if Process.whereis(:telemetry_handler_table), do: :ok, else: until_started()
+  end
+
   def breaches, do: :counters.get(:persistent_term.get(__MODULE__), 1)
 end

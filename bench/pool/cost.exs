@@ -17,10 +17,10 @@ defmodule Bench.Pool.Cost do
   defp alone, do: Quota.run(@limit, fn -> :ok end)
   defp in_pool, do: Quota.run(@limit, fn -> :ok end, pool: Bench.Cost)
 
-  defp account, do: self() |> Native.account_new(@limit) |> Native.account_close()
+  defp account, do: self() |> Native.account_new(@limit, nil, nil) |> Native.account_close()
 
   defp admitted_account do
-    account = Native.account_new(self(), @limit)
+    account = Native.account_new(self(), @limit, nil, nil)
     :ok = Quota.Pool.admit(Bench.Cost, account, @limit, nil, 0)
     Native.account_close(account)
   end

@@ -48,12 +48,12 @@ defmodule Bench.Escapes.Rows.Binaries do
       row(
         "3000 x :binary.copy of 1 MB at :max, two quotas at once",
         3.0,
-        [beside: fn _ -> Quota.try_run(Quota.mib(64), &at_max/0) end],
+        [why: "what both take", beside: fn _ -> Quota.try_run(Quota.mib(64), &at_max/0) end],
         &at_max/0
       ),
       row(
         "3000 x :binary.copy of 1 MB at :max beside a process that spins at :max",
-        3.0,
+        2.0,
         [],
         fn ->
           spawn(&spin_at_max/0)

@@ -43,7 +43,7 @@ defmodule Bench.Escapes.Rows.Ending do
         n = opaque(2_400_000_000)
         byte_size(<<0::size(n)>>)
       end),
-      row("ends at once: 40 binaries of 1 MB", 2.5, [limit: @limit], fn ->
+      row("ends at once: 40 binaries of 1 MB", 1.3, [limit: @limit], fn ->
         megabytes(40)
       end)
     ]

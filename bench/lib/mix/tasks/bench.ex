@@ -6,18 +6,19 @@ defmodule Mix.Tasks.Bench do
       mix bench [SECTION...] [--mb 16] [--rounds 5] [--only saxy,exml] [--samples DIRECTORY]
 
   Sections, all of them by default: `speed` (us and every rival that is there, in turns), `select`
-  (selections, and where the time goes), `memory` (growth of the VM over 10 MB and 1 GB), `calls` (the
-  longest call of a NIF), `crowd` (a thousand parsers at once, and documents of 1 KB).
+  (selections, and where the time goes), `fields` (records of fields, against trees, the full stream and
+  Saxy), `encode` (writing, us and every rival that is there), `memory` (growth of the VM over 10 MB and
+  1 GB), `calls` (the longest call of a NIF), `crowd` (a thousand parsers at once, and documents of 1 KB).
 
   `--mb` is the size of generated documents; `--samples` a directory of real documents to measure as
   well; `--no-results` leaves `results/` alone.
   """
   use Mix.Task
 
-  alias Bench.{Calls, Chart, Contender, Crowd, Document, Files, Machine, Memory, Report, Select}
-  alias Bench.Speed
+  alias Bench.{Calls, Chart, Contender, Crowd, Document, Encode, Files, Machine, Memory, Report}
+  alias Bench.{Fields, Select, Speed}
 
-  @sections ~w(speed select memory calls crowd)
+  @sections ~w(speed select fields encode memory calls crowd)
   @switches [mb: :integer, rounds: :integer, only: :string, samples: :string, results: :boolean]
   @defaults [mb: 16, rounds: 5, results: true]
 
@@ -64,6 +65,14 @@ defmodule Mix.Tasks.Bench do
     results = Select.run(directory, options[:mb], options[:rounds])
     [Select.table(results), "\nWhere the time of a full stream goes\n\n", Select.shares(results)]
   end
+
+  defp section("encode", directory, options) do
+    results = Encode.run(directory, options[:mb], options[:rounds])
+    [Encode.throughput(results), "\nRatios of CPU time\n\n", Encode.table(results)]
+  end
+
+  defp section("fields", directory, options),
+    do: Fields.table(Fields.run(directory, options[:mb], options[:rounds]))
 
   defp section("memory", _directory, _options), do: Memory.table(Memory.run())
 
