@@ -1,14 +1,14 @@
-//! Atomics, `Arc` and `OnceLock`, which loom replaces in its own test builds (`RUSTFLAGS="--cfg loom"`).
+//! Atomics, `Arc`, `Mutex` and `OnceLock`, which loom replaces in its own test builds (`RUSTFLAGS="--cfg loom"`).
 
 #[cfg(loom)]
 pub use loom::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 #[cfg(not(loom))]
 pub use std::sync::{
-    Arc, OnceLock,
+    Arc, Mutex, OnceLock,
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 

@@ -141,3 +141,28 @@ fn what_is_observed_too_late_leaves_nothing_behind() {
         assert_eq!((account.usage().total, root.usage().total), (0, 0));
     });
 }
+
+#[test]
+fn two_reports_of_one_account_never_count_twice_above_nor_below_zero() {
+    // Each report touches some thirty words: more than two interruptions take minutes.
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(2);
+    model.check(|| {
+        let root = Account::root();
+        let account = Account::child(&root, 10);
+        account.observe(4, 0);
+        let late = {
+            let account = Arc::clone(&account);
+            thread::spawn(move || account.observe(3, 0))
+        };
+        let ending = {
+            let account = Arc::clone(&account);
+            thread::spawn(move || account.end_observing())
+        };
+        let total = root.usage().total;
+        assert!(total <= 4, "{total} of at most 4");
+        late.join().unwrap();
+        ending.join().unwrap();
+        assert_eq!(root.usage().total, 0);
+    });
+}

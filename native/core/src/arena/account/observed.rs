@@ -1,7 +1,8 @@
 //! The VM's own usage for an account, as last observed: each figure replaces the one before; none is a reservation.
 
 use crate::arena::account::{Account, MAX_BYTES};
-use crate::sync::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
+use std::sync::PoisonError;
 
 /// One figure: everything below the account, the account's own share, and what its ancestors count of it.
 #[derive(Debug)]
@@ -47,6 +48,9 @@ pub struct Observed {
     ets_seen: AtomicU64,
     /// Nothing counts any more.
     finished: AtomicBool,
+    /// Held while a report is made. A report replaces a figure here, then adds the difference above: two at once, and the sums
+    /// above would count this account twice for a moment, or be below zero.
+    reporting: Mutex<()>,
 }
 
 impl Observed {
@@ -57,6 +61,7 @@ impl Observed {
             ets: Figure::new(),
             ets_seen: AtomicU64::new(0),
             finished: AtomicBool::new(false),
+            reporting: Mutex::new(()),
         }
     }
 
@@ -127,6 +132,11 @@ impl Account {
     }
 
     fn report(&self, heap: u64, vm_binaries: u64, ets: u64) {
+        let _reporting = self
+            .observed
+            .reporting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let heap = heap.min(MAX_BYTES);
         let ets = ets.min(MAX_BYTES);
         let handed_out = self.binaries.load(Ordering::Acquire);
