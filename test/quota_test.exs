@@ -243,19 +243,19 @@ defmodule QuotaTest do
       test = self()
 
       error =
-        assert_raise TimeoutError, ~r/"slow" took longer than its timeout of 30 ms/, fn ->
+        assert_raise TimeoutError, ~r/"slow" took longer than its timeout of 500 ms/, fn ->
           Quota.run(
             @mib,
             fn ->
               send(test, {:worker, self()})
               Process.sleep(:infinity)
             end,
-            timeout: 30,
+            timeout: 500,
             label: "slow"
           )
         end
 
-      assert %TimeoutError{timeout: 30, limit: @mib, label: "slow"} = error
+      assert %TimeoutError{timeout: 500, limit: @mib, label: "slow"} = error
       assert_received {:worker, worker}
       eventually(fn -> refute Process.alive?(worker) end)
     end
