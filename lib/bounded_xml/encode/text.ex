@@ -6,7 +6,7 @@ defmodule BoundedXml.Encode.Text do
   alias BoundedXml.{Encode, EncodeError, ParseError}
   alias Quota.Account.Reservation
 
-  @part 32_768
+  @part 16_384
 
   @doc "See `BoundedXml.escape/1`."
   def escape(text), do: escape(text, 0, :same)
