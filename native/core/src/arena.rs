@@ -4,5 +4,6 @@
 pub mod account;
 pub mod charged_vec;
 pub mod chunked_buf;
+pub mod chunked_stack;
 pub mod incremental_buf;
 pub mod pool;

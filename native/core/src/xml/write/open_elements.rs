@@ -1,7 +1,8 @@
 //! The elements that are open, by their names as written.
 
 use crate::arena::account::{Account, Refusal};
-use crate::arena::charged_vec::ChargedVec;
+use crate::arena::chunked_stack::ChunkedStack;
+use crate::arena::incremental_buf::IncrementalBuf;
 use crate::sync::Arc;
 use crate::xml::write::name::{CheckedName, HEAD};
 use std::fmt::Write;
@@ -30,9 +31,9 @@ pub(crate) struct OpenElement {
 }
 
 pub(crate) struct OpenElements {
-    /// Those that are longer than a head.
-    names: ChargedVec<u8>,
-    elements: ChargedVec<OpenElement>,
+    /// Those that are longer than a head. Neither moves as a whole when it grows: of a million elements that takes too long.
+    names: IncrementalBuf,
+    elements: ChunkedStack<OpenElement>,
 }
 
 /// Elements that a path names, and bytes that it shows of each.
@@ -44,10 +45,10 @@ const LEVELS: usize = 16;
 
 impl OpenElements {
     pub fn new(account: &Arc<Account>) -> Result<OpenElements, Refusal> {
-        let mut elements = ChargedVec::new(account);
+        let mut elements = ChunkedStack::new(account);
         elements.reserve(LEVELS)?;
         Ok(OpenElements {
-            names: ChargedVec::new(account),
+            names: IncrementalBuf::new(account, usize::MAX),
             elements,
         })
     }
@@ -118,15 +119,17 @@ impl OpenElements {
         if shown > 0 {
             path.push_str("...");
         }
-        for (index, element) in self.elements.iter().enumerate().skip(shown) {
+        let mut parent = shown.checked_sub(1).and_then(|it| self.elements.get(it));
+        for element in (shown..self.depth()).filter_map(|it| self.elements.get(it)) {
             let name = self.name(element);
             let name = String::from_utf8_lossy(&name[..name.len().min(STEP_BYTES)]);
             path.push('/');
             path.push_str(&name);
-            if let Some(parent) = index.checked_sub(1).and_then(|it| self.elements.get(it)) {
+            if let Some(parent) = parent {
                 // Writing to a string cannot fail.
                 let _ = write!(path, "[{}]", parent.children);
             }
+            parent = Some(element);
         }
         path
     }

@@ -13,7 +13,7 @@ use std::cell::Cell;
 use std::mem::MaybeUninit;
 
 /// The work of one call, in bytes copied. Each item counts as [`ITEM`] bytes.
-const WORK: usize = 384 * 1024;
+const WORK: usize = 256 * 1024;
 
 /// The bytes that are copied in the time that a tag, an attribute or a text takes.
 pub const ITEM: usize = 128;
