@@ -5,7 +5,8 @@ defmodule Quota.Cluster.Attempt do
 
   alias Quota.Cluster.Runner
 
-  defstruct [:node, :ref, :monitor, :runner, :worker]
+  # `sent` is `ref` as the other node knows it.
+  defstruct [:node, :ref, :sent, :monitor, :runner, :worker]
 
   @doc """
   Asks `node` to reserve memory for work with `limit` and `opts`, in its pool. With `wait` it queues for that as `opts` say.
@@ -16,7 +17,7 @@ defmodule Quota.Cluster.Attempt do
     arguments = [Quota.Cluster.Protocol.version(), request]
     options = [:monitor, reply_tag: ref, max_heap_size: 0]
     monitor = :erlang.spawn_request(node, Runner, :start, arguments, options)
-    %__MODULE__{node: node, ref: ref, monitor: monitor}
+    %__MODULE__{node: node, ref: ref, sent: :erlang.term_to_binary(ref), monitor: monitor}
   end
 
   @doc """
@@ -34,7 +35,7 @@ defmodule Quota.Cluster.Attempt do
       {^ref, {:admitted, worker}} -> {:admitted, %{attempt | worker: worker}}
       {^ref, {:done, outcome}} -> over(attempt, unbegun(outcome))
       {^ref, answer} -> over(attempt, answer)
-      {:DOWN, ^monitor, :process, _, reason} -> over(attempt, {:lost, reason})
+      {:DOWN, ^monitor, :process, _, reason} -> over(attempt, {:lost, loss(reason)})
     after
       timeout -> {:waiting, attempt}
     end
@@ -50,9 +51,29 @@ defmodule Quota.Cluster.Attempt do
 
     receive do
       {^ref, {:done, outcome}} -> over(attempt, {:done, outcome})
-      {:DOWN, ^monitor, :process, _, reason} -> over(attempt, {:lost, reason})
+      {:DOWN, ^monitor, :process, _, reason} -> over(attempt, arrived(attempt, reason))
     end
   end
+
+  # The VM decodes a message of another node when it is received. If this node has stopped or restarted its distribution since it
+  # arrived, the reference in it is that of a node with another name or creation, which `ref` does not match.
+  defp arrived(attempt, reason) do
+    before = before(attempt)
+
+    receive do
+      {^before, {:done, outcome}} -> {:done, outcome}
+    after
+      0 -> {:lost, loss(reason)}
+    end
+  end
+
+  defp before(%{ref: ref, sent: sent}) do
+    if :erlang.term_to_binary(ref) == sent, do: ref, else: :erlang.binary_to_term(sent)
+  end
+
+  # A runner that ended normally has answered, with a message that does not match.
+  defp loss(:normal), do: :noconnection
+  defp loss(reason), do: reason
 
   @doc "Gives up an attempt. Nothing of it was started, or will be."
   def cancel(%{worker: worker} = attempt) when worker != nil do
@@ -75,10 +96,11 @@ defmodule Quota.Cluster.Attempt do
     end
   end
 
-  defp over(%{ref: ref, monitor: monitor}, answer) do
+  defp over(%{ref: ref, monitor: monitor} = attempt, answer) do
     :erlang.unalias(ref)
     Process.demonitor(monitor, [:flush])
     flush(ref)
+    flush(before(attempt))
     answer
   end
 
