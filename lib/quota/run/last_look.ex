@@ -4,7 +4,7 @@ defmodule Quota.Run.LastLook do
   # measured it. Garbage that was collected before that is not seen.
 
   alias Bounded.Native
-  alias Quota.Watch.{Binaries, ProcessStats}
+  alias Quota.Watch.{Binaries, Ets, ProcessStats}
 
   @doc """
   `:over` if the calling process, to which the account belongs, is or was measured over its limit, otherwise `:within`. Records
@@ -15,6 +15,8 @@ defmodule Quota.Run.LastLook do
   else is collected first. `way` is what `Quota.Watch.ProcessStats.way/0` returned before the work.
   """
   def look(account, policy, way, leaves) do
+    # A guard scans tables from time to time, and on a busy node it may not have run since they grew.
+    if policy.ets, do: Ets.observe(nil, account, self())
     {heap, binaries, list} = ProcessStats.own(way)
 
     case Native.account_ends(account, heap, binaries, not policy.children, leaves) do

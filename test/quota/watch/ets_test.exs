@@ -36,6 +36,26 @@ defmodule Quota.Watch.EtsTest do
     assert later > until - longer
   end
 
+  # Found by chaos: other processes kept the guard from running.
+  test "work whose tables are over its limit does not return, whether its guard has looked or not" do
+    # Nothing else runs while the work fills its table, which takes a millisecond or two.
+    outcomes =
+      for _ <- 1..20 do
+        Quota.try_run(
+          @mib,
+          fn ->
+            Process.flag(:priority, :max)
+            table = :ets.new(:t, [:private])
+            for key <- 1..20_000, do: :ets.insert(table, {key, key, key, key})
+            :ets.info(table, :size)
+          end,
+          count: [:ets]
+        )
+      end
+
+    assert Enum.all?(outcomes, &match?({:error, %{category: :ets}}, &1))
+  end
+
   # One look once `until` has passed, whenever the one before was.
   defp observed(tables, account, until \\ nil) do
     wait_until(until)
