@@ -24,11 +24,10 @@ defmodule Quota.Watchdog.Pace do
     do: %{pace | at: now, used: used, samples: [{now, used}]}
 
   def note(pace, used, now) do
-    samples = [
-      {now, used} | Enum.take_while(pace.samples, fn {at, _} -> now - at <= @window_ms end)
-    ]
-
-    {since, before} = List.last([hd(pace.samples) | tl(samples)])
+    # One sample is older than that: after a look that came late, there is none within it.
+    {recent, older} = Enum.split_while(pace.samples, fn {at, _} -> now - at <= @window_ms end)
+    samples = [{now, used} | recent ++ Enum.take(older, 1)]
+    {since, before} = List.last(samples)
     rate = div(max(used - before, 0) * 1_000, max(now - since, 1))
     faded = trunc(pace.fastest * :math.pow(0.5, (now - pace.at) / @half_life_ms))
 
