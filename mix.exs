@@ -60,8 +60,8 @@ defmodule Bounded.MixProject do
   # The site that `bin/docs` builds. Guides that are not listed follow those that are.
   defp docs do
     guides =
-      ~w(my_node_dies choosing_limits routes pools xml_recipes migrating kubernetes testing finding_a_leak doctor telemetry errors) ++
-        ~w(memory_model performance architecture dependencies design_notes)
+      ~w(my_node_dies installing choosing_limits routes pools xml_recipes migrating kubernetes testing finding_a_leak doctor telemetry errors) ++
+        ~w(memory_model performance reliability architecture dependencies design_notes)
 
     [
       main: "readme",
@@ -86,13 +86,13 @@ defmodule Bounded.MixProject do
           [{:"examples/README.md", filename: "recipes", title: "Recipes"}] ++
           ["CHANGELOG.md", "CONTRIBUTING.md", "LICENSE"],
       groups_for_extras: [
-        "Start here": ~r"guides/(my_node_dies|choosing_limits|cheatsheet)",
+        "Start here": ~r"guides/(my_node_dies|installing|choosing_limits|cheatsheet)",
         "How to":
           ~r"(guides/(routes|pools|cluster|xml_recipes|migrating|kubernetes|testing)|examples/)",
         Livebooks: ~r"\.livemd",
         "On call": ~r"guides/(finding_a_leak|doctor|watchdog|telemetry|errors)",
         "How it works":
-          ~r"guides/(memory_model|performance|architecture|dependencies|design_notes)"
+          ~r"guides/(memory_model|performance|reliability|architecture|dependencies|design_notes)"
       ],
       groups_for_modules: [
         Limits: [Quota, Quota.Plug, Quota.Usage, Quota.Telemetry],
