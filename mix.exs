@@ -21,6 +21,15 @@ defmodule Bounded.MixProject do
       name: "Bounded",
       source_url: @source_url,
       docs: docs(),
+      # Stubs that the native library replaces, and what only tests use.
+      test_coverage: [
+        ignore_modules: [
+          Bounded.Native,
+          ~r/^(Enumerable\.)?Bounded\.Test\./,
+          Bounded.HTTPClient,
+          Bounded.PlugServers
+        ]
+      ],
       # Where the compiler finds the libraries that `bin/release` built for this version.
       release_url: "#{@source_url}/releases/download/v#{@version}"
     ] ++ undeclared()

@@ -1,5 +1,6 @@
 defmodule Bounded do
   @external_resource "README.md"
+  @moduledoc since: "0.1.0"
   @moduledoc "README.md"
              |> File.read!()
              |> String.split("<!-- MDOC -->")

@@ -1,4 +1,5 @@
 defmodule BoundedBinary do
+  @moduledoc since: "0.1.0"
   @moduledoc """
   Copies the bytes that you need, so that the larger binary around them can be freed.
 

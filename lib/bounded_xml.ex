@@ -1,4 +1,5 @@
 defmodule BoundedXml do
+  @moduledoc since: "0.1.0"
   @moduledoc """
   Streaming XML whose memory does not grow with the document.
 
@@ -107,10 +108,13 @@ defmodule BoundedXml do
 
   alias BoundedXml.{Encode, Options, Reader, Selection, Source}
 
+  @typedoc "What is parsed: a document in memory, a file, or an enumerable of iodata."
   @type source :: binary | {:file, Path.t()} | {:file, Path.t(), [:compressed]} | Enumerable.t()
 
+  @typedoc "A name as it is written, or with its namespace: `namespaces: true`."
   @type name :: String.t() | {uri :: String.t() | nil, local :: String.t()}
 
+  @typedoc "An event. The last form is that of `positions: true`."
   @type event ::
           {:start_document, keyword}
           | {:start_element, {name, [{name, String.t()}]}}
@@ -124,6 +128,7 @@ defmodule BoundedXml do
           | {:doctype, keyword}
           | {event, {line :: pos_integer, column :: pos_integer}}
 
+  @typedoc "An element with its attributes and its children."
   @type tree :: {name, [{name, String.t()}], [tree | String.t() | {:skipped_entity, String.t()}]}
 
   @doc """

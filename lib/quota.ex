@@ -1,4 +1,5 @@
 defmodule Quota do
+  @moduledoc since: "0.1.0"
   @moduledoc """
   One memory limit for one piece of work: its heap, the binaries it holds and the native memory
   allocated for it.
@@ -50,8 +51,10 @@ defmodule Quota do
   alias Quota.{Limit, Usage}
   alias Quota.Watch.Children
 
+  @typedoc "A limit in bytes, from 64 KiB to 512 PiB."
   @type limit :: pos_integer
 
+  @typedoc "An option of `put_limit/2` and `run/3`."
   @type limit_option ::
           {:label, term}
           | {:pool, atom}
@@ -63,6 +66,7 @@ defmodule Quota do
           | {:shared_binaries, boolean}
           | {:mode, :enforce | :observe}
 
+  @typedoc "An option of `run/3` and `try_run/3`."
   @type option ::
           limit_option
           | {:timeout, timeout}
@@ -254,6 +258,7 @@ defmodule Quota do
   @spec usage :: Usage.t() | nil
   def usage, do: Usage.own()
 
+  @typedoc "One quota, as `list/0` describes it: `limit` in bytes, `age` in milliseconds."
   @type info :: %{
           label: term,
           limit: limit,

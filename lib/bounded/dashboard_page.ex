@@ -1,5 +1,6 @@
 if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
   defmodule Bounded.DashboardPage do
+    @moduledoc since: "0.1.0"
     @moduledoc """
     A page for Phoenix LiveDashboard with the tables of `mix bounded.top`: memory by kind against the limit, pressure, quotas, pools,
     and the processes and ETS tables that grow most.

@@ -1,4 +1,5 @@
 defmodule Bounded.Doctor do
+  @moduledoc since: "0.1.0"
   @moduledoc """
   Finds what threatens a node's memory, and says what to do about each finding.
 
@@ -42,12 +43,14 @@ defmodule Bounded.Doctor do
   alias Bounded.Facts
   alias Bounded.Facts.Probe
 
+  @typedoc "What `examine/2` returns: the node, facts as pairs of name and text, and findings, worst first."
   @type report :: %{
           node: node,
           facts: [{String.t(), String.t()}],
           findings: [Finding.t()]
         }
 
+  @typedoc "An option of `examine/2` and `report/2`."
   @type option :: {:collect, boolean}
 
   @doc """
@@ -118,7 +121,13 @@ defmodule Bounded.Doctor do
     end
   end
 
-  @doc "Formats a report of `examine/2` as text."
+  @doc """
+  Formats a report of `examine/2` as text.
+
+      iex> report = %{node: :"app@host", facts: [{"atoms", "9"}], findings: []}
+      iex> report |> Bounded.Doctor.format() |> IO.iodata_to_binary()
+      "Memory of app@host\\n\\natoms  9\\n\\nNothing found.\\n"
+  """
   @spec format(report) :: iodata
   def format(report) do
     width = report.facts |> Enum.map(fn {name, _} -> String.length(name) end) |> Enum.max()

@@ -1,4 +1,5 @@
 defmodule BoundedBinary.DecodeError do
+  @moduledoc since: "0.1.0"
   @moduledoc """
   `BoundedBinary.inflate/2`, `BoundedBinary.to_term/2` and compressed sources of `BoundedXml` raise this error for data that
   they do not decode. `BoundedBinary.lines/2`, `BoundedBinary.term_to_binary/2` and `BoundedXml.Conn.with_body/3` raise it
@@ -15,6 +16,7 @@ defmodule BoundedBinary.DecodeError do
     * `plug_status`: 413 for `:limit`, 400 otherwise. Plug responds with it
   """
 
+  @typedoc "A refused or malformed input of `BoundedBinary.inflate/2` or `to_term/2`."
   @type t :: %__MODULE__{
           kind: :limit | :malformed | :truncated | :forbidden,
           reason: String.t(),

@@ -1,4 +1,5 @@
 defmodule BoundedXml.Conn do
+  @moduledoc since: "0.1.0"
   @moduledoc """
   Parses the body of a request while it is read, without holding all of it in memory.
 
@@ -13,7 +14,9 @@ defmodule BoundedXml.Conn do
   @max_bytes 8 * 1024 * 1024
   @largest 9_223_372_036_854_775_807
 
+  @typedoc "A `Plug.Conn`, which is an optional dependency."
   @type conn :: struct
+  @typedoc "An option of `with_body/3`: bytes, and milliseconds for each read."
   @type option :: {:max_bytes, pos_integer | :infinity} | {:read_timeout, timeout}
 
   @doc """

@@ -1,4 +1,5 @@
 defmodule BoundedXml.Encode do
+  @moduledoc since: "0.1.0"
   @moduledoc """
   What `BoundedXml.encode/2`, `encode_to_iodata/2` and `encode_stream/2` write, and their options.
 

@@ -1,4 +1,5 @@
 defmodule BoundedXml.FieldError do
+  @moduledoc since: "0.1.0"
   @moduledoc """
   Raised when the function of a field, `{:map, path, fun}` of `BoundedXml.select/3`, raises.
 
@@ -17,6 +18,7 @@ defmodule BoundedXml.FieldError do
       ** (BoundedXml.FieldError) cannot convert the field :n of the record at line 1, column 19, which is "one": no number
   """
 
+  @typedoc "A conversion of a field that failed."
   @type t :: %__MODULE__{
           field: atom,
           value: String.t(),

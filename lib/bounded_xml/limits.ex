@@ -1,4 +1,5 @@
 defmodule BoundedXml.Limits do
+  @moduledoc since: "0.1.0"
   @moduledoc """
   The limits of a document that `BoundedXml` reads, and their defaults.
 

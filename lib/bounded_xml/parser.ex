@@ -1,4 +1,5 @@
 defmodule BoundedXml.Parser do
+  @moduledoc since: "0.1.0"
   @moduledoc """
   A push parser: the caller feeds it bytes as they arrive, for example from a socket.
 
@@ -45,6 +46,7 @@ defmodule BoundedXml.Parser do
   @enforce_keys [:ref, :options]
   defstruct [:ref, :options, :selection, :progress, built: []]
 
+  @typedoc "A parser, or what is left of it after `finish/1` or an error."
   @opaque t :: %__MODULE__{
             ref: reference,
             options: struct,
@@ -52,7 +54,9 @@ defmodule BoundedXml.Parser do
             progress: nil | non_neg_integer,
             built: term
           }
+  @typedoc "What `feed/2` and `finish/1` return as an error."
   @type error :: ParseError.t() | ParserError.t()
+  @typedoc "A record of a parser with `select:`; with several paths, with the key of its path."
   @type selected :: BoundedXml.tree() | {atom, BoundedXml.tree()}
 
   @part_bytes 65_536
@@ -188,6 +192,11 @@ defmodule BoundedXml.Parser do
   @doc """
   Returns the position up to which the parser has read: line and column from 1, columns in characters, and the offset in
   bytes.
+
+      iex> {:ok, parser} = BoundedXml.Parser.new()
+      iex> {:ok, _events} = BoundedXml.Parser.feed(parser, "<a>\\n<b/>")
+      iex> BoundedXml.Parser.position(parser)
+      {:ok, %{line: 2, column: 5, byte_offset: 8}}
   """
   @spec position(t) ::
           {:ok, %{line: pos_integer, column: pos_integer, byte_offset: non_neg_integer}}

@@ -1,4 +1,5 @@
 defmodule BoundedXml.Selection do
+  @moduledoc since: "0.1.0"
   @moduledoc """
   What `BoundedXml.select/3` selects.
 
@@ -120,6 +121,7 @@ defmodule BoundedXml.Selection do
   @typedoc "A path as a string, or as a list of steps with `namespaces: true`."
   @type path :: String.t() | [String.t() | {uri :: String.t() | nil, local :: String.t()}]
 
+  @typedoc "One field: a path, all matches, a conversion, or records in records."
   @type field ::
           path
           | {:all, path}

@@ -1,4 +1,5 @@
 defmodule Quota.Cluster do
+  @moduledoc since: "0.1.0"
   @moduledoc """
   Runs work on the node of a cluster that has room for it.
 
@@ -55,7 +56,12 @@ defmodule Quota.Cluster do
   alias Quota.Cluster.{Runner, Server, Stream, Views, WireSize}
   alias Quota.Options
 
-  @doc "Returns the child specification of a cluster's member. The pool of each has a name of its own."
+  @doc """
+  Returns the child specification of a cluster's member. The pool of each has a name of its own.
+
+      iex> Quota.Cluster.child_spec(pool: MyApp.Memory).id
+      {Quota.Cluster, MyApp.Memory}
+  """
   @spec child_spec(keyword) :: Supervisor.child_spec()
   def child_spec(options) do
     %{
@@ -147,6 +153,7 @@ defmodule Quota.Cluster do
           Enumerable.t()
   def async_stream(enum, limit, work, opts), do: Stream.new(enum, limit, work, opts)
 
+  @typedoc "One node of the cluster, as `info/1` describes it: `size` and `free` in bytes."
   @type member :: %{
           node: node,
           version: pos_integer,

@@ -1,4 +1,5 @@
 defmodule Quota.Plug do
+  @moduledoc since: "0.1.0"
   @moduledoc """
   A memory limit for a route: `Quota.run/3` around a plug, a router or a controller action.
 
@@ -47,7 +48,9 @@ defmodule Quota.Plug do
   alias Quota.Plug.{Options, Owner, Work}
   alias Quota.Run.FlatSize
 
+  @typedoc "A `Plug.Conn`, which is an optional dependency."
   @type conn :: struct
+  @typedoc "An option of the plug and of `run/4`: those of `Quota.run/3`, and the response to a breach."
   @type option ::
           Quota.option() | {:status, 400..599} | {:retry_after, non_neg_integer}
 

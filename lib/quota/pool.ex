@@ -1,4 +1,5 @@
 defmodule Quota.Pool do
+  @moduledoc since: "0.1.0"
   @moduledoc """
   Admits work only while the node has the memory for it: the limits that run in a pool never add up to more than the
   pool's size.
@@ -57,6 +58,9 @@ defmodule Quota.Pool do
 
   @doc """
   Returns the child specification of a pool. Several pools may run under one supervisor, each with a name of its own.
+
+      iex> Quota.Pool.child_spec(name: MyApp.Memory, size: {:fraction, 0.7}).id
+      {Quota.Pool, MyApp.Memory}
   """
   @spec child_spec(keyword) :: Supervisor.child_spec()
   def child_spec(options) do

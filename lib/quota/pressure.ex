@@ -1,4 +1,5 @@
 defmodule Quota.Pressure do
+  @moduledoc since: "0.1.0"
   @moduledoc """
   Memory pressure of this node: `:normal`, `:high` or `:critical`.
 
@@ -34,8 +35,10 @@ defmodule Quota.Pressure do
 
   alias Bounded.{Cgroup, Telemetry}
 
+  @typedoc "The level of the node, see the table above."
   @type level :: :normal | :high | :critical
 
+  @typedoc "What `info/0` returns: bytes, `used` as a fraction of 1, `some` and `full` in percent."
   @type info :: %{
           level: level,
           source: :cgroup_v1 | :cgroup_v2 | :machine | nil,
@@ -69,6 +72,10 @@ defmodule Quota.Pressure do
   @doc """
   Returns the level and its figures: `limit` and `usage` in bytes, `used` as a fraction of 1, `some` and `full` in percent of the
   last ten seconds. A figure that cannot be read is nil.
+
+      iex> %{level: level, source: source} = Quota.Pressure.info()
+      iex> {is_atom(level), source in [:cgroup_v1, :cgroup_v2, :machine, nil]}
+      {true, true}
   """
   @spec info() :: info
   def info do

@@ -1,4 +1,5 @@
 defmodule Quota.Telemetry do
+  @moduledoc since: "0.1.0"
   @moduledoc """
   The events that quotas send, when the application `:telemetry` is running.
 

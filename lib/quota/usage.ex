@@ -1,4 +1,5 @@
 defmodule Quota.Usage do
+  @moduledoc since: "0.1.0"
   @moduledoc """
   The memory that a quota has in use, in bytes.
 
@@ -16,8 +17,10 @@ defmodule Quota.Usage do
   peaks between them, so peaks are lower bounds. Those of `native` are exact.
   """
 
+  @typedoc "A number of bytes."
   @type bytes :: non_neg_integer
 
+  @typedoc "Memory in use by kind, in bytes."
   @type t :: %__MODULE__{
           heap: bytes,
           binaries: bytes,

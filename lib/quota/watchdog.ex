@@ -1,4 +1,5 @@
 defmodule Quota.Watchdog do
+  @moduledoc since: "0.1.0"
   @moduledoc """
   Acts before the kernel does: when the node's memory is almost used up, it ends what grew, instead of the kernel ending the node.
 
@@ -57,8 +58,10 @@ defmodule Quota.Watchdog do
 
   alias Quota.Watchdog.{Limits, Options, Server}
 
+  @typedoc "Processes: by registered name, by ancestor, or by initial call."
   @type matcher :: atom | {:ancestor, atom | pid} | mfa
 
+  @typedoc "An option of `start_link/1`."
   @type option ::
           {:kill_at, float | pos_integer}
           | {:mode, :observe | :enforce}
@@ -66,6 +69,7 @@ defmodule Quota.Watchdog do
           | {:handle, (map -> :end | :refuse | {:end, pid}) | nil}
           | {:per_minute, pos_integer}
 
+  @typedoc "What `status/0` returns: bytes, and `growth` in bytes per second."
   @type status :: %{
           mode: :observe | :enforce,
           source: :cgroup_v1 | :cgroup_v2 | :machine,

@@ -10,6 +10,8 @@ defmodule Bounded.DoctorTest do
   @moduletag :tmp_dir
   @moduletag timeout: 120_000
 
+  doctest Doctor
+
   setup_all do
     {:ok, peer: Peer.start()}
   end

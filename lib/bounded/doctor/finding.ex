@@ -1,4 +1,5 @@
 defmodule Bounded.Doctor.Finding do
+  @moduledoc since: "0.1.0"
   @moduledoc """
   A figure that threatens a node's memory. `guides/doctor.md` has a section for each `id`.
 
@@ -9,6 +10,7 @@ defmodule Bounded.Doctor.Finding do
     * `remedy`: what to do
   """
 
+  @typedoc "One finding. The fields are described above."
   @type t :: %__MODULE__{
           id: atom,
           severity: :critical | :warning,

@@ -1,4 +1,5 @@
 defmodule BoundedXml.EncodeError do
+  @moduledoc since: "0.1.0"
   @moduledoc """
   Raised for content that cannot be written as XML; says what is wrong, and where.
 
@@ -29,6 +30,7 @@ defmodule BoundedXml.EncodeError do
       ** (BoundedXml.EncodeError) cannot write XML at /rss/item[2]/@id: no XML document may contain the character U+0001
   """
 
+  @typedoc "The kind of fault, see above."
   @type kind ::
           :shape
           | :name
@@ -46,6 +48,7 @@ defmodule BoundedXml.EncodeError do
           | :indent
           | :busy
 
+  @typedoc "A term that cannot be written as well-formed XML, and where it is."
   @type t :: %__MODULE__{kind: kind, reason: String.t(), path: String.t() | nil, plug_status: 500}
 
   defexception [:kind, :reason, :path, plug_status: 500]

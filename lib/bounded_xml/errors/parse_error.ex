@@ -1,4 +1,5 @@
 defmodule BoundedXml.ParseError do
+  @moduledoc since: "0.1.0"
   @moduledoc """
   An error in a document, with its position.
 
@@ -27,8 +28,10 @@ defmodule BoundedXml.ParseError do
       ** (BoundedXml.ParseError) malformed XML at line 1, column 7 (byte 6): </b> belongs here, not </a>
   """
 
+  @typedoc "The kind of fault, see above."
   @type kind :: :malformed | :truncated | :limit | :encoding | :unsupported | :missing | :internal
 
+  @typedoc "A fault of a document, and its position."
   @type t :: %__MODULE__{
           kind: kind,
           reason: String.t(),

@@ -1,4 +1,5 @@
 defmodule BoundedXml.ParserError do
+  @moduledoc since: "0.1.0"
   @moduledoc """
   A `BoundedXml.Parser` cannot be used. The cause is not the document. `reason` is
 
@@ -12,6 +13,7 @@ defmodule BoundedXml.ParserError do
   `plug_status` is 500.
   """
 
+  @typedoc "A call that a parser cannot take in its state."
   @type t :: %__MODULE__{
           reason: :busy | :closed | :interrupted | :stale | :broken,
           plug_status: 500

@@ -1,4 +1,5 @@
 defmodule BoundedXml.Recovery do
+  @moduledoc since: "0.1.0"
   @moduledoc """
   Documents that break rules of XML, and what the options `:recover` and `:on_recover` do with them.
 

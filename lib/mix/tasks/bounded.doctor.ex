@@ -1,5 +1,6 @@
 defmodule Mix.Tasks.Bounded.Doctor do
   @shortdoc "Finds what threatens a node's memory, and says what to do"
+  @moduledoc since: "0.1.0"
   @moduledoc """
   Finds what threatens a node's memory: each finding with its figure and the remedy.
 

@@ -1,5 +1,6 @@
 defmodule Mix.Tasks.Bounded.Top do
   @shortdoc "Shows a node's memory, live"
+  @moduledoc since: "0.1.0"
   @moduledoc """
   Shows where a node's memory is, and what grows: a table that is drawn anew every two seconds.
 

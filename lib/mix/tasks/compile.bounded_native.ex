@@ -1,5 +1,6 @@
 defmodule Mix.Tasks.Compile.BoundedNative do
   @shortdoc "Builds or installs the native library"
+  @moduledoc since: "0.1.0"
   @moduledoc """
   Installs the native library in `priv/native` of the *build* directory, so that each environment, and each project that
   depends on this one, has its own copy. It is the last compiler of `mix compile`.

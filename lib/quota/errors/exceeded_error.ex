@@ -1,4 +1,5 @@
 defmodule Quota.ExceededError do
+  @moduledoc since: "0.1.0"
   @moduledoc """
   `Quota.run/3` raises this error in the caller when the work exceeded its limit. A function that allocates native
   memory raises it inside the work when that memory is refused.
@@ -36,6 +37,7 @@ defmodule Quota.ExceededError do
   # Usage and label of a process without a quota. Its charges have no limit.
   @no_quota {nil, {{0, 0, 0, 0, 0, 0}, {0, 0, 0, 0}}, nil}
 
+  @typedoc "The kind of memory that exceeded the limit, see the table above."
   @type category ::
           :heap
           | :binaries
@@ -48,6 +50,7 @@ defmodule Quota.ExceededError do
           | :captures
           | :unknown
 
+  @typedoc "A breach: the limit and the figures at the breach, in bytes."
   @type t :: %__MODULE__{
           limit: pos_integer | nil,
           category: category,

@@ -1,4 +1,5 @@
 defmodule Quota.PoolFullError do
+  @moduledoc since: "0.1.0"
   @moduledoc """
   `Quota.run/3` and `Quota.put_limit/2` raise this error when the pool given with `pool:` does not admit the work.
 
@@ -20,8 +21,10 @@ defmodule Quota.PoolFullError do
 
   alias Bounded.Format
 
+  @typedoc "Why the pool refused, see above."
   @type reason :: :full | :queued | :queue_full | :timeout | :paused | :unreachable
 
+  @typedoc "A refusal: the pool and its figures, in bytes."
   @type t :: %__MODULE__{
           pool: atom,
           asked: pos_integer,

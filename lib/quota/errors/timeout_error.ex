@@ -1,10 +1,12 @@
 defmodule Quota.TimeoutError do
+  @moduledoc since: "0.1.0"
   @moduledoc """
   `Quota.run/3` raises this error in the caller when the work took longer than its `:timeout`, in milliseconds. The work has
   been killed. `plug_status` is 504, with which Plug responds. `node` is the node that ran the work (`node:`), or nil if it was
   this one.
   """
 
+  @typedoc "Work that took longer than its `timeout:`, in milliseconds."
   @type t :: %__MODULE__{
           timeout: non_neg_integer,
           limit: pos_integer,
