@@ -2,7 +2,7 @@ defmodule Demo.Streaming do
   @moduledoc false
   # Part 1: a document much larger than memory ought to be for it, streamed; then what a tree costs.
 
-  import Demo.Terminal, only: [bytes: 1, heading: 1, progress: 1, progress_done: 0, seconds: 1]
+  import Demo.Terminal, only: [bytes: 1, heading: 1, progress: 2, progress_done: 0, seconds: 1]
 
   alias Demo.{Documents, Memory}
 
@@ -10,9 +10,16 @@ defmodule Demo.Streaming do
   @piece 20_971_520
   @limit 33_554_432
 
-  @doc "Streams `files`, or a feed made up on the fly. Returns rows for the last table."
-  def run([]), do: [stream("a generated feed", Documents.feed(@feed)) | trees()]
-  def run(files), do: Enum.map(files, &stream(Path.basename(&1), Documents.file(&1))) ++ trees()
+  @doc "Streams `files`, or a feed made up on the fly. Returns rows for the last table, and `[{title, samples}]`."
+  def run([]), do: both([stream("a generated feed", Documents.feed(@feed))])
+  def run(files), do: both(Enum.map(files, &stream(Path.basename(&1), Documents.file(&1))))
+
+  defp both(streams) do
+    {rows, series} = Enum.unzip(streams)
+    {rows ++ trees(), series}
+  end
+
+  def limit, do: @limit
 
   defp stream(name, document) do
     heading("#{name}: #{bytes(document.bytes)}, under a quota of #{bytes(@limit)}")
@@ -26,9 +33,10 @@ defmodule Demo.Streaming do
       :timer.tc(fn -> Quota.run(@limit, fn -> walk(document, seen) end, label: name) end)
 
     Task.shutdown(ticker, :brutal_kill)
-    progress(line(seen, document, div(microseconds, 1000)))
+    show(seen, document, div(microseconds, 1000))
     progress_done()
-    peak = watcher |> Memory.stop() |> Enum.map(&elem(&1, 1)) |> Enum.max()
+    samples = Memory.stop(watcher)
+    peak = samples |> Enum.map(&elem(&1, 1)) |> Enum.max()
     items = :counters.get(seen, 2)
 
     if verdict == :ok and document.items not in [0, items] do
@@ -37,7 +45,8 @@ defmodule Demo.Streaming do
 
     rate = "#{round(:counters.get(seen, 1) / microseconds)} MB/s"
     how = "#{bytes(document.bytes)}, #{items} #{what(document)}, #{rate}"
-    ["stream #{name}", how <> rejected(verdict), grown(before, peak)]
+    row = ["stream #{name}", how <> rejected(verdict), grown(before, peak)]
+    {row, {"#{name}, #{bytes(document.bytes)}", samples}}
   end
 
   # In a generated feed what counts is an item, in a file any element.
@@ -65,23 +74,24 @@ defmodule Demo.Streaming do
 
   defp tick(seen, document, start) do
     Process.sleep(if Demo.Terminal.live?(), do: 200, else: 2_000)
-    progress(line(seen, document, System.monotonic_time(:millisecond) - start))
+    show(seen, document, System.monotonic_time(:millisecond) - start)
     tick(seen, document, start)
   end
 
-  defp line(seen, document, ms) do
+  defp show(seen, document, ms) do
     done = :counters.get(seen, 1)
 
-    Enum.join(
+    text =
       [
         "#{bytes(done)} of #{bytes(document.bytes)}",
         "#{round(done / max(ms, 1) / 1000)} MB/s",
         "#{:counters.get(seen, 2)} #{what(document)}",
         "resident #{bytes(Memory.resident())}",
         seconds(ms)
-      ],
-      "   "
-    )
+      ]
+      |> Enum.join("   ")
+
+    progress(done / document.bytes, text)
   end
 
   defp trees do

@@ -1,12 +1,16 @@
 defmodule Demo.Terminal do
   @moduledoc false
-  # What the demo shows: units, headings, a live line, a table and a chart.
+  # What the demo shows: units, headings, a line that moves, a table and a chart. Colours only in a terminal, and not where NO_COLOR is
+  # set (no-color.org).
 
   @width 64
   @height 8
   @eighths ~w(▁ ▂ ▃ ▄ ▅ ▆ ▇ █)
+  @eighths_across ~w(▏ ▎ ▍ ▌ ▋ ▊ ▉)
 
-  def heading(text), do: IO.puts(["\n", IO.ANSI.format([:bright, text])])
+  @bar 24
+
+  def heading(text), do: IO.puts(["\n", IO.ANSI.format([:bright, text], colour?())])
 
   def bytes(bytes) when bytes >= 10_485_760, do: "#{round(bytes / 1_048_576)} MiB"
   def bytes(bytes) when bytes >= 1_048_576, do: "#{Float.round(bytes / 1_048_576, 1)} MiB"
@@ -17,10 +21,27 @@ defmodule Demo.Terminal do
   @doc "Whether standard output is a terminal, where a line can be written over."
   def live?, do: match?({:ok, _}, :io.columns())
 
-  @doc "Writes over the last line in a terminal, else below it."
-  def progress(text) do
-    if live?(), do: IO.write("\r\e[K  " <> text), else: IO.puts("  " <> text)
+  @doc "Whether to colour. `NO_COLOR` forbids it if it is set and not empty."
+  def colour?(live \\ live?(), no_color \\ System.get_env("NO_COLOR")),
+    do: live and no_color in [nil, ""]
+
+  @doc "Shows that `share`, from 0 to 1, is done: writes over the last line in a terminal, else below it."
+  def progress(share, text) do
+    if live?(),
+      do: IO.write(["\r\e[K  ", bar(share, colour?()), "  ", text]),
+      else: IO.puts(["  ", percent(share), "  ", text])
   end
+
+  @doc "A bar of `share`, from 0 to 1, and the percentage."
+  def bar(share, colour?) do
+    eighths = round(min(max(share, 0), 1) * @bar * 8)
+    full = String.duplicate("█", div(eighths, 8))
+    part = if rem(eighths, 8) > 0, do: Enum.at(@eighths_across, rem(eighths, 8) - 1), else: ""
+    rest = String.duplicate("░", @bar - div(eighths + 7, 8))
+    [IO.ANSI.format([:green, full, part, :reset, rest], colour?), " ", percent(share)]
+  end
+
+  defp percent(share), do: String.pad_leading("#{floor(min(share, 1) * 100)} %", 5)
 
   def progress_done, do: if(live?(), do: IO.write("\n"))
 

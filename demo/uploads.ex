@@ -2,7 +2,7 @@ defmodule Demo.Uploads do
   @moduledoc false
   # Parts 2 and 3: clients that send ordinary feeds, and some that are hostile, to a node that is watched.
 
-  import Demo.Terminal, only: [bytes: 1, progress: 1, progress_done: 0, seconds: 1]
+  import Demo.Terminal, only: [bytes: 1, progress: 2, progress_done: 0, seconds: 1]
 
   alias Demo.{Client, Documents, Group, Memory}
 
@@ -59,7 +59,10 @@ defmodule Demo.Uploads do
       |> Stream.with_index(1)
       |> Enum.map(fn {{:ok, outcome}, count} ->
         if rem(count, 20) == 0 and (Demo.Terminal.live?() or rem(count, 100) == 0) do
-          progress("#{count} of #{@requests} done   #{state(Memory.resident(os_pid))}")
+          progress(
+            count / @requests,
+            "#{count} of #{@requests} done   #{state(Memory.resident(os_pid))}"
+          )
         end
 
         outcome

@@ -3,7 +3,7 @@ defmodule Demo.Watchdog do
   # Part 4: code that nobody has put a limit around, in a node of its own, with `Quota.Watchdog` and without. `run/3` runs here,
   # `main/1` there.
 
-  import Demo.Terminal, only: [bytes: 1]
+  import Demo.Terminal, only: [bytes: 1, progress: 2, progress_done: 0]
 
   alias Demo.{Group, Memory}
 
@@ -23,7 +23,9 @@ defmodule Demo.Watchdog do
     kills = Group.killed(group)
     node = Demo.Node.start(["balloons", watchdog], group)
     watcher = Memory.watch(node.os_pid)
+    progress(0, "no balloon has ended")
     ended = results(node.port, [])
+    progress_done()
     samples = Memory.stop(watcher)
     status = Demo.Node.exit_status(node)
     Demo.Node.stop(node)
@@ -33,6 +35,7 @@ defmodule Demo.Watchdog do
       ended: ended,
       exit_status: status,
       kills: Group.killed(group) - kills,
+      samples: samples,
       peak: samples |> Enum.map(&elem(&1, 1)) |> Enum.max()
     }
 
@@ -56,13 +59,19 @@ defmodule Demo.Watchdog do
 
   defp results(port, ended) do
     receive do
-      {^port, {:data, {:eol, "ended " <> balloon}}} -> results(port, ended ++ [balloon])
+      {^port, {:data, {:eol, "ended " <> balloon}}} -> results(port, ended(ended, balloon))
       {^port, {:data, {:eol, "done"}}} -> ended
       {^port, {:data, {:eol, line}}} -> IO.puts("  | " <> line) && results(port, ended)
       {^port, {:exit_status, _} = message} -> send(self(), {port, message}) && ended
     after
       30_000 -> ended
     end
+  end
+
+  defp ended(ended, balloon) do
+    ended = ended ++ [balloon]
+    progress(length(ended) / length(@balloons), "#{Enum.join(ended, ", ")} ended")
+    ended
   end
 
   ## There
