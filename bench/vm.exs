@@ -34,9 +34,10 @@ defmodule Bench.Vm do
   defp group(%{group: {:error, why}}), do: "without a control group (#{why})"
 
   @doc """
-  What `expression` has handed to `return/1`: `{:ok, term}`, or `{:died, why}`, or `:hung` after so many milliseconds.
+  What `expression` has handed to `return/1`: `{:ok, term}`, or `{:died, why}`, or `:hung` after so many milliseconds. `flags` are of
+  the emulator.
   """
-  def run(machine, expression, milliseconds) do
+  def run(machine, expression, milliseconds, flags \\ "") do
     port =
       Port.open({:spawn_executable, System.find_executable("sh")}, [
         :binary,
@@ -44,7 +45,10 @@ defmodule Bench.Vm do
         :stderr_to_stdout,
         args: ["-c", command(machine, expression)],
         cd: machine.directory,
-        env: [{~c"ERL_CRASH_DUMP_SECONDS", ~c"0"}, {~c"ERL_AFLAGS", ~c"-noinput"}]
+        env: [
+          {~c"ERL_CRASH_DUMP_SECONDS", ~c"0"},
+          {~c"ERL_AFLAGS", to_charlist("-noinput #{flags}")}
+        ]
       ])
 
     {:os_pid, pid} = Port.info(port, :os_pid)
