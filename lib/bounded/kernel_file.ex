@@ -5,7 +5,12 @@ defmodule Bounded.KernelFile do
   # `root` is the folder below which they are read, "/" or that of recorded files, or a function that reads a path, such as one
   # that asks another node.
 
+  alias Bounded.Native
+
   @type root :: Path.t() | (Path.t() -> binary)
+
+  @typedoc "A file that is read again and again."
+  @opaque open :: {:native, reference} | {:device, :file.fd()}
 
   # No file read here is larger, and files in /proc do not report their size.
   @longest 1_048_576
@@ -36,6 +41,45 @@ defmodule Bounded.KernelFile do
   end
 
   defp read_all(_device, text), do: text
+
+  @doc """
+  Opens a file that is read again and again: `{:ok, open}` or `{:error, posix}`.
+
+  The kernel's own files of memory in use are read on the caller's scheduler, in some microseconds. Reads of others, such as
+  recorded ones, go through the VM's thread for files, for which they wait on a busy machine.
+  """
+  @spec open(Path.t(), Path.t()) :: {:ok, open} | {:error, atom}
+  def open(root, path) do
+    path = Path.join(root, path)
+
+    case Native.kernel_file_open(path) do
+      {:ok, file} ->
+        {:ok, {:native, file}}
+
+      {:error, _other_kind} ->
+        with {:ok, device} <- :file.open(path, [:read, :raw, :binary]),
+             do: {:ok, {:device, device}}
+    end
+  end
+
+  # As much as the kernel returns at once.
+  @page 4_096
+
+  @doc "The start of an open file as it is now, or \"\" if it cannot be read, as when its control group is gone."
+  @spec reread(open) :: binary
+  def reread({:native, file}) do
+    case Native.kernel_file_read(file) do
+      {:ok, text} -> text
+      {:error, _} -> ""
+    end
+  end
+
+  def reread({:device, device}) do
+    case :file.pread(device, 0, @page) do
+      {:ok, text} -> text
+      _ -> ""
+    end
+  end
 
   @doc "The number at the start of a text, or nil."
   @spec integer(binary) :: non_neg_integer | nil

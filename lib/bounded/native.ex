@@ -40,6 +40,11 @@ defmodule Bounded.Native do
   def binary_walk_term(_binary, _position, _limit, _allowed, _node), do: not_loaded()
   def binary_room(_bytes), do: not_loaded()
 
+  ## kernel_file.rs
+
+  def kernel_file_open(_path), do: not_loaded()
+  def kernel_file_read(_file), do: not_loaded()
+
   ## quota/account.rs
 
   def account_new(_parent, _limit, _terms, _label), do: not_loaded()

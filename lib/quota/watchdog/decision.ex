@@ -153,7 +153,7 @@ defmodule Quota.Watchdog.Decision do
       limit: state.reading.limit,
       grown: max(state.used + state.summary.pending - state.calm_used, 0),
       protect: state.options.protect,
-      own: [self(), state.census, state.box],
+      own: own(state),
       identities: state.summary.identities,
       ends: state.restarts,
       now: now
@@ -261,17 +261,18 @@ defmodule Quota.Watchdog.Decision do
   defp source(state, %{kind: :group, key: {:parent, parent} = key}, now) do
     again = is_map_key(state.keys, key) and now - state.keys[key] < @minute_ms
     identity = state.summary.identities[parent]
-    own = [self(), state.census, state.box]
 
     if again and identity != nil and
-         Immunity.reason(parent, identity, state.options.protect, own, false) ==
-           nil and
+         Immunity.reason(parent, identity, state.options.protect, own(state), false) == nil and
          Immunity.restartable?(identity, state.restarts, now),
        do: [parent],
        else: []
   end
 
   defp source(_state, _candidate, _now), do: []
+
+  # The watchdog's processes.
+  defp own(state), do: [self(), state.census, state.box, state.reading.slow]
 
   defp report(state, candidate, rest, outcome) do
     BlackBox.publish(state.box, figures(state), candidate, Enum.take(rest, 5), outcome)

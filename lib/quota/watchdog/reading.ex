@@ -3,13 +3,13 @@ defmodule Quota.Watchdog.Reading do
   # The figures by which the kernel will judge this VM: the group's usage without file cache, and the line above which the
   # watchdog acts.
   #
-  # The file of the usage stays open, and one read of it takes some 10 us of processor time. The cache and the limit are read
-  # again now and then: both change slowly, and a cache that grew meanwhile makes the usage look higher, never lower.
+  # The file of the usage stays open, and a read of it takes some microseconds on this process's scheduler. The cache and the limits
+  # change slowly, and reading them waits for the VM's thread for files: another process does that (`Reading.Slow`).
 
   alias Bounded.{Cgroup, KernelFile}
+  alias Quota.Watchdog.Reading.Slow
 
   defstruct [
-    :group,
     :memory,
     :high,
     :file,
@@ -17,14 +17,18 @@ defmodule Quota.Watchdog.Reading do
     :limit,
     :line,
     :refreshed,
+    :slow,
+    asked: nil,
     cache: 0,
     events: %{}
   ]
 
-  # Milliseconds between two readings of what changes slowly, and while the usage is near the line.
+  # Milliseconds between two readings of what changes slowly: usually, while the usage is near the line, and while the kernel drops
+  # cache for what grows, so that the usage tells nothing.
   @refresh_ms 1_000
   @near_ms 20
-  @longest 4_096
+  # Parts of the limit, in percent, from which on the kernel is about to drop cache.
+  @full_percent 95
 
   @doc "Opens the files: `{:ok, reading}`, or `{:error, why}` on a system that does not tell its memory."
   def open(kill_at, root \\ "/") do
@@ -32,13 +36,21 @@ defmodule Quota.Watchdog.Reading do
 
     case Cgroup.memory(group) do
       %{limit: limit, usage: usage} = memory when is_integer(limit) and is_integer(usage) ->
-        case :file.open(path(root, memory), [:read, :raw, :binary]) do
+        path = path(memory)
+
+        case KernelFile.open(root, path) do
           {:ok, file} ->
-            {:ok,
-             refresh(%__MODULE__{group: group, file: file, memory: memory, kill_at: kill_at})}
+            reading = %__MODULE__{
+              file: file,
+              memory: memory,
+              kill_at: kill_at,
+              slow: Slow.start_link(group)
+            }
+
+            {:ok, refreshed(reading, Slow.read(group), now())}
 
           {:error, reason} ->
-            {:error, "#{path(root, memory)} cannot be read (#{:file.format_error(reason)})"}
+            {:error, "#{Path.join(root, path)} cannot be read (#{:file.format_error(reason)})"}
         end
 
       _ ->
@@ -47,41 +59,51 @@ defmodule Quota.Watchdog.Reading do
     end
   end
 
-  defp path(root, %{source: :machine}), do: Path.join(root, "proc/meminfo")
+  defp path(%{source: :machine}), do: "proc/meminfo"
 
-  defp path(root, %{source: :cgroup_v1, directory: directory}),
-    do: Path.join([root, directory, "memory.usage_in_bytes"])
+  defp path(%{source: :cgroup_v1, directory: directory}),
+    do: Path.join(directory, "memory.usage_in_bytes")
 
-  defp path(root, %{source: :cgroup_v2, directory: directory}),
-    do: Path.join([root, directory, "memory.current"])
+  defp path(%{source: :cgroup_v2, directory: directory}),
+    do: Path.join(directory, "memory.current")
 
-  @doc "Bytes in use now, without cache that the kernel drops, and the reading to pass to the next call."
+  @doc """
+  Bytes in use now, without cache that the kernel drops, and the reading to pass to the next call. `near` tells that the usage is near
+  the line. What changes slowly is sent to the caller where it is due: see `refreshed/3`.
+  """
   def used(reading, now, near \\ false) do
-    age = now - reading.refreshed
-
-    reading =
-      if age >= @refresh_ms or (near and age >= @near_ms), do: refresh(reading), else: reading
-
-    {max(usage(reading) - reading.cache, 0), reading}
+    usage = usage(reading)
+    {max(usage - reading.cache, 0), refresh(reading, now, near or dropping?(reading, usage))}
   end
 
-  defp usage(%{file: file, memory: %{source: source}} = reading) do
-    case :file.pread(file, 0, @longest) do
-      {:ok, text} when source == :machine ->
-        reading.limit - (KernelFile.bytes(text, "MemAvailable") || 0)
-
-      {:ok, text} ->
-        KernelFile.integer(text) || reading.memory.usage
-
-      _gone ->
-        reading.memory.usage
+  defp usage(%{file: file, memory: %{source: :machine}} = reading) do
+    case file |> KernelFile.reread() |> KernelFile.bytes("MemAvailable") do
+      nil -> reading.memory.usage
+      available -> reading.limit - available
     end
   end
 
-  defp refresh(reading) do
-    memory = Cgroup.memory(reading.group)
+  defp usage(reading),
+    do: reading.file |> KernelFile.reread() |> KernelFile.integer() || reading.memory.usage
+
+  defp dropping?(%{limit: limit, cache: cache}, usage),
+    do: usage * 100 >= limit * @full_percent and cache * 100 >= limit
+
+  # Asked once, until the answer has come.
+  defp refresh(%{asked: asked} = reading, _now, _near) when asked != nil, do: reading
+
+  defp refresh(reading, now, near) do
+    if now - reading.refreshed >= if(near, do: @near_ms, else: @refresh_ms) do
+      Slow.ask(reading.slow)
+      %{reading | asked: now}
+    else
+      reading
+    end
+  end
+
+  @doc "Notes what changes slowly: `{:slow, figures}` brings it to the caller of `used/3`."
+  def refreshed(reading, %{memory: memory, high: high, events: events}, now) do
     memory = if is_integer(memory.limit), do: memory, else: reading.memory
-    high = Cgroup.high(reading.group)
     # From `memory.high` on the kernel slows the VM down until it hardly runs.
     limit = if is_integer(high), do: min(high, memory.limit), else: memory.limit
 
@@ -92,8 +114,9 @@ defmodule Quota.Watchdog.Reading do
         limit: limit,
         line: line(reading.kill_at, limit),
         cache: min(memory.reclaimable || 0, memory.usage || 0),
-        events: Cgroup.events(reading.group),
-        refreshed: now()
+        events: events,
+        refreshed: now,
+        asked: nil
     }
   end
 

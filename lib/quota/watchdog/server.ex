@@ -102,6 +102,10 @@ defmodule Quota.Watchdog.Server do
     proceed(State.allocated(%{state | busy: false, summary: summary}))
   end
 
+  def handle_info({:slow, figures}, state) do
+    proceed(%{state | reading: Reading.refreshed(state.reading, figures, now())})
+  end
+
   def handle_info({:relieved, results}, state) do
     proceed(Decision.relieved(%{state | relieving: nil}, results))
   end

@@ -49,6 +49,8 @@ defmodule Bounded.StubsTest do
             &Native.account_new(self(), 1_000, nil, &1 || :none),
             &Native.account_stack(account, &1),
             &Native.xml_feed(parser, &1, 0, 0, false, []),
+            &Native.kernel_file_open/1,
+            &Native.kernel_file_read/1,
             &Native.xml_encoding?/1
           ] do
         assert_raise ArgumentError, fn -> call.(none) end

@@ -97,7 +97,14 @@ defmodule Bounded.Test.Garbage do
     document = "<a><b c='1'>x</b></a>"
     term = :erlang.term_to_binary({1, [2.5, "x"], %{a: self()}})
 
-    [<<131>>, <<131, ?l, 0xFFFFFFFF::32>>, <<131, ?m, 0xFFFFFFFF::32>>, <<131, 80, 0::32>>, term] ++
+    ["/proc/meminfo", "/proc/kmsg", "/dev/zero", "meminfo", "a\0/meminfo"] ++
+      [
+        <<131>>,
+        <<131, ?l, 0xFFFFFFFF::32>>,
+        <<131, ?m, 0xFFFFFFFF::32>>,
+        <<131, 80, 0::32>>,
+        term
+      ] ++
       ["", "abc", <<255>>, big, unaligned, binary_part(big, 5, 300_000), document] ++
       [<<1::1>>, <<big::binary, 1::3>>, :binary.copy("a", 65), :binary.copy("a", 300_000)]
   end
@@ -208,13 +215,19 @@ defmodule Bounded.Test.Garbage do
     Native.binary_finish(finished)
     pool = Native.pool_new(1_000_000)
 
-    kept = [account, closed, Native.account_child(account), filling, finished, pool | parsers()]
+    kept = [account, closed, Native.account_child(account), filling, finished, pool]
+    kept = kept ++ parsers() ++ kernel_files()
     # Copies that a table made of them, and what other libraries call a resource or a reference.
     table = :ets.new(:garbage, [])
     :ets.insert(table, List.to_tuple([1 | kept]))
-    [{1, copied, _, _, _, _, _, _, _, _}] = :ets.lookup(table, 1)
+    copied = :ets.lookup_element(table, 1, 2)
     others = [:counters.new(1, []), :atomics.new(1, []), :zlib.open(), table]
     [copied | kept] ++ others
+  end
+
+  # Linux alone has one.
+  defp kernel_files do
+    with {:ok, file} <- Native.kernel_file_open("/proc/meminfo"), do: [file], else: (_ -> [])
   end
 
   defp parsers do

@@ -1,0 +1,37 @@
+defmodule Quota.Watchdog.Reading.Slow do
+  @moduledoc false
+  # The process that reads what changes slowly: limits, file cache and events of the control group. These are several files, each of
+  # which waits for the VM's thread for files.
+
+  alias Bounded.Cgroup
+
+  @doc "Starts the process, linked to the caller, to whom it answers."
+  def start_link(group) do
+    server = self()
+
+    :erlang.spawn_opt(fn -> loop(server, group) end, [
+      :link,
+      priority: :max,
+      message_queue_data: :off_heap,
+      min_heap_size: 10_000,
+      max_heap_size: 0,
+      fullsweep_after: 20
+    ])
+  end
+
+  @doc "Has the figures read, which `{:slow, figures}` brings."
+  def ask(pid), do: send(pid, :read)
+
+  @doc "Reads the figures here and now."
+  def read(group),
+    do: %{memory: Cgroup.memory(group), high: Cgroup.high(group), events: Cgroup.events(group)}
+
+  defp loop(server, group) do
+    receive do
+      :read -> send(server, {:slow, read(group)})
+      _other -> :ok
+    end
+
+    loop(server, group)
+  end
+end
