@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 mod attributes;
+mod checks;
 mod doctype;
 mod escaping;
 mod fault;

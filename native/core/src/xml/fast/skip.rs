@@ -4,14 +4,11 @@
 
 use crate::xml::api::options::TextMode;
 use crate::xml::api::sink::{Interest, Sink};
-use crate::xml::fast::skip_loop::Stop;
+use crate::xml::fast::reference_end::reference_end;
+use crate::xml::fast::skip_loop::{SKIP_COST, Stop, skip_loop};
 use crate::xml::scanner::Scanner;
 use crate::xml::scanner::interrupt::Interrupt;
 use crate::xml::simd::byte_search::text_end;
-use crate::xml::syntax::reference::{self, predefined};
-
-/// The cost of a skipped token, and of each attribute and reference in it, in units of credit.
-pub(crate) const SKIP_COST: usize = 10;
 
 impl<S: Sink> Scanner<'_, S> {
     /// Whether text is dropped as soon as it is checked. Joined it has a limit: then it is gathered.
@@ -28,7 +25,7 @@ impl<S: Sink> Scanner<'_, S> {
             if self.core.credit == 0 || asks && self.sink.is_full() {
                 return Err(Interrupt::Full);
             }
-            let (at, stop) = crate::xml::fast::skip_loop::skip_loop(self.text, self.at, self.core);
+            let (at, stop) = skip_loop(self.text, self.at, self.core);
             self.at = at;
             self.charge_skipped(1);
             if !self.stopped(&stop)? {
@@ -103,18 +100,4 @@ impl<S: Sink> Scanner<'_, S> {
         }
         Ok(read? && !self.wants_all())
     }
-}
-
-/// Where the reference at `at` ends, if it is one to a character.
-#[inline(always)]
-pub fn reference_end(text: &[u8], at: usize, max_name: usize) -> Option<usize> {
-    if let Some((_, len)) = predefined(&text[at..]) {
-        return Some(at + len);
-    }
-    character_end(text, at, max_name)
-}
-
-#[inline(never)]
-fn character_end(text: &[u8], at: usize, max_name: usize) -> Option<usize> {
-    reference::short_character(text, at, max_name).map(|(_, end)| end)
 }

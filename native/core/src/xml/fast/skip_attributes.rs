@@ -1,6 +1,6 @@
 //! The attributes of skipped tags: checked, and dropped.
 
-use crate::xml::fast::skip::reference_end;
+use crate::xml::fast::reference_end::reference_end;
 use crate::xml::fast::tokens::{fast_attribute, space_before_end};
 use crate::xml::names::table::{NameId, NameTable, Prediction};
 use crate::xml::scanner::state::limits::FastLimits;

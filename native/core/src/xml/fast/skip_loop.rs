@@ -5,7 +5,7 @@
 
 use crate::arena::account::Refusal;
 use crate::xml::api::sink::{Interest, Name};
-use crate::xml::fast::skip::{SKIP_COST, reference_end};
+use crate::xml::fast::reference_end::reference_end;
 use crate::xml::fast::skip_attributes::{OpenTag, attributes, more_attributes};
 use crate::xml::fast::tokens::unexpected_name;
 use crate::xml::names::table::{MAX_NAME_BYTES, NameId, NameTable, Role, ends_name};
@@ -14,6 +14,9 @@ use crate::xml::scanner::state::Core;
 use crate::xml::scanner::state::limits::FastLimits;
 use crate::xml::simd::structural_index::Lookahead;
 use crate::xml::syntax::utf8;
+
+/// The cost of a skipped token, and of each attribute and reference in it, in units of credit.
+pub(super) const SKIP_COST: usize = 10;
 
 /// This number of bytes of a CDATA section costs as much as a token.
 const CDATA_BYTES: usize = 64;

@@ -2,8 +2,8 @@
 
 use crate::xml::api::error::Error;
 use crate::xml::syntax::chars::is_public_id_char;
+use crate::xml::write::checks::checked_text;
 use crate::xml::write::fault::{Cause, FaultKind, WriteError};
-use crate::xml::write::markup::checked_text;
 use crate::xml::write::name::checked;
 use crate::xml::write::pieces::PieceSink;
 use crate::xml::write::writer::{Stage, Writer};

@@ -6,10 +6,9 @@ use crate::xml::chars::is_char;
 use crate::xml::scanner::recover::html_entity;
 use crate::xml::simd::escape::ANYWHERE;
 use crate::xml::syntax::{names, utf8};
+use crate::xml::write::checks::{checked_text, text_cause};
 use crate::xml::write::fault::{Cause, FaultKind, excerpt};
-use crate::xml::write::markup::checked_text;
 use crate::xml::write::pieces::{PieceSink, Pieces, TextFault};
-use crate::xml::write::writer::text_cause;
 use quick_xml::escape::{EscapeError, unescape_with};
 use std::borrow::Cow;
 

@@ -1,11 +1,9 @@
 //! Declarations, comments and instructions. quick-xml writes them once they are known to be allowed.
 
-use crate::xml::simd::utf8_scan;
-use crate::xml::syntax::byte_class;
-use crate::xml::write::fault::{Cause, FaultKind, WriteError, excerpt};
-use crate::xml::write::name::checked;
+use crate::xml::write::checks::{checked_target, checked_text, dashes, instruction_end};
+use crate::xml::write::fault::{Cause, FaultKind, WriteError};
 use crate::xml::write::pieces::PieceSink;
-use crate::xml::write::run::{RunKind, dashes, instruction_end};
+use crate::xml::write::run::RunKind;
 use crate::xml::write::writer::{Stage, Writer};
 use quick_xml::events::{BytesDecl, BytesPI, BytesText, Event};
 
@@ -103,28 +101,4 @@ impl Writer {
             None => self.begin_prolog(),
         }
     }
-}
-
-/// `text` if a document may hold all of it.
-pub(crate) fn checked_text(text: &[u8]) -> Result<&str, Cause> {
-    let valid = simdutf8::basic::from_utf8(text).map_err(|_| Cause::encoding())?;
-    match byte_class::first_illegal(text, utf8_scan::scan(text)) {
-        None => Ok(valid),
-        Some(at) => Err(Cause::character(text, at)),
-    }
-}
-
-/// `target` if an instruction may be for it: production PITarget.
-pub(crate) fn checked_target(target: &[u8]) -> Result<&str, Cause> {
-    let name = checked(target)?.bytes;
-    if name.eq_ignore_ascii_case(b"xml") {
-        return Err(Cause::new(
-            FaultKind::Instruction,
-            format!(
-                "a processing instruction cannot be for \"{}\"",
-                excerpt(name)
-            ),
-        ));
-    }
-    std::str::from_utf8(name).map_err(|_| Cause::encoding())
 }

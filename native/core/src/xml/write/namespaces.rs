@@ -3,8 +3,8 @@
 use crate::arena::account::Account;
 use crate::arena::charged_vec::ChargedVec;
 use crate::sync::Arc;
+use crate::xml::write::checks::checked_text;
 use crate::xml::write::fault::{Cause, FaultKind, Stop, excerpt};
-use crate::xml::write::markup::checked_text;
 use crate::xml::write::name::check_local;
 use std::ops::Range;
 

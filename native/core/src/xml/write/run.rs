@@ -1,11 +1,13 @@
 //! What is too long for one call, in parts that are cut where characters end.
 
 use crate::xml::simd::escape::{DOUBLE_QUOTED, SINGLE_QUOTED};
-use crate::xml::write::fault::{Cause, FaultKind, WriteError};
-use crate::xml::write::markup::{checked_target, checked_text};
+use crate::xml::write::checks::{
+    checked_target, checked_text, dashes, instruction_end, text_cause,
+};
+use crate::xml::write::fault::WriteError;
 use crate::xml::write::name::WrittenName;
 use crate::xml::write::pieces::PieceSink;
-use crate::xml::write::writer::{Quote, Writer, text_cause};
+use crate::xml::write::writer::{Quote, Run, Writer};
 use quick_xml::events::BytesCData;
 
 /// What is long.
@@ -17,15 +19,6 @@ pub enum RunKind<'a> {
     Cdata,
     /// The data of the instruction with this target.
     Instruction(&'a [u8]),
-}
-
-/// What is being written, and the last two bytes that were, as far as they matter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Run {
-    Value,
-    Comment([u8; 2]),
-    Cdata([u8; 2]),
-    Instruction([u8; 2]),
 }
 
 const NOTHING: [u8; 2] = [0; 2];
@@ -166,20 +159,4 @@ fn last_two(before: [u8; 2], part: &[u8]) -> [u8; 2] {
         [only] => [before[1], *only],
         [.., first, last] => [*first, *last],
     }
-}
-
-#[cold]
-pub(crate) fn dashes() -> Cause {
-    Cause::new(
-        FaultKind::Comment,
-        "a comment may not contain \"--\", nor end with \"-\"",
-    )
-}
-
-#[cold]
-pub(crate) fn instruction_end() -> Cause {
-    Cause::new(
-        FaultKind::Instruction,
-        "a processing instruction may not contain \"?>\"",
-    )
 }

@@ -4,11 +4,12 @@ use crate::arena::charged_vec::ChargedVec;
 use crate::xml::simd::escape::{DOUBLE_QUOTED, SINGLE_QUOTED};
 use crate::xml::write::MAX_ATTRIBUTES;
 use crate::xml::write::attributes::FEW;
+use crate::xml::write::checks::text_cause;
 use crate::xml::write::fault::{Cause, FaultKind, WriteError, excerpt};
 use crate::xml::write::name::{CheckedName, WrittenName, check_local, same};
 use crate::xml::write::namespaces::{DECLARATIONS, Resolved};
 use crate::xml::write::pieces::PieceSink;
-use crate::xml::write::writer::{Empty, Quote, Stage, Writer, text_cause};
+use crate::xml::write::writer::{Empty, Quote, Stage, Writer};
 
 impl Writer {
     /// A start tag of few attributes, none of them in a namespace by name: at most 16.

@@ -5,11 +5,11 @@ use crate::arena::charged_vec::ChargedVec;
 use crate::sync::Arc;
 use crate::xml::simd::escape::TEXT;
 use crate::xml::write::attributes::Attributes;
+use crate::xml::write::checks::text_cause;
 use crate::xml::write::fault::{Cause, Fault, FaultKind, Stop, WriteError};
 use crate::xml::write::namespaces::Namespaces;
 use crate::xml::write::open_elements::{Content, OpenElements};
-use crate::xml::write::pieces::{PieceSink, Pieces, TextFault};
-use crate::xml::write::run::Run;
+use crate::xml::write::pieces::{PieceSink, Pieces};
 
 /// How elements without content are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,6 +47,15 @@ pub(crate) enum Stage {
     Prolog,
     /// The root was begun.
     Root,
+}
+
+/// The long markup that is being written in parts, and the last two bytes that were, as far as they matter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Run {
+    Value,
+    Comment([u8; 2]),
+    Cdata([u8; 2]),
+    Instruction([u8; 2]),
 }
 
 /// Writes one document.
@@ -302,13 +311,5 @@ impl Writer {
             reason: cause.reason,
             path,
         }))
-    }
-}
-
-#[cold]
-pub(crate) fn text_cause(text: &[u8], fault: TextFault) -> Cause {
-    match fault {
-        TextFault::Illegal(at) => Cause::character(text, at),
-        TextFault::NotUtf8 => Cause::encoding(),
     }
 }
