@@ -1,10 +1,8 @@
-//! Faults on purpose, for tests: panics, which must not take the VM down, and refused reservations, which must leave nothing behind.
+//! Panics on purpose, for tests: they must not take the VM down.
 //! Only in builds with the feature `faults`.
 
 #[cfg(feature = "faults")]
 mod injected {
-    use crate::quota::registry;
-    use rustler::Env;
     use std::ffi::OsString;
     use std::sync::LazyLock;
 
@@ -19,14 +17,6 @@ mod injected {
         if named.is_some_and(|named| named == place) {
             panic!("a fault, as asked for: {place}");
         }
-    }
-
-    /// Refuses the reservation `nth` of the calling process's account from now on, and with `lasting` every later one; 0 for none.
-    /// Returns the number of those refused since the last call, and the bytes that the account has reserved.
-    #[rustler::nif]
-    fn refuse_reservation(env: Env, nth: u64, lasting: bool) -> (u64, u64) {
-        let account = registry::own_account(env);
-        (account.refuse_reservation(nth, lasting), account.reserved())
     }
 }
 

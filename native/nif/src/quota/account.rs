@@ -188,3 +188,12 @@ fn node_usage() -> (UsageTuple, u64, usize) {
     let root = registry::root();
     (tuple(root.usage()), root.orphaned(), registry::len())
 }
+
+/// Refuses the reservation `nth` of the calling process's account from now on, and with `lasting` every later one; 0 for none.
+/// Returns the number of those refused since the last call, and the bytes that the account has reserved.
+#[cfg(feature = "faults")]
+#[rustler::nif]
+fn refuse_reservation(env: Env, nth: u64, lasting: bool) -> (u64, u64) {
+    let account = registry::own_account(env);
+    (account.refuse_reservation(nth, lasting), account.reserved())
+}
