@@ -143,7 +143,7 @@ defmodule Bench.Chaos.Attacks do
   defp swell(kept, size) when size > 512 * @mib, do: length(kept)
 
   defp swell(kept, size) do
-    Process.sleep(10)
+    Process.sleep(20)
     swell([:binary.copy(<<1>>, @mib) | kept], size + @mib)
   end
 

@@ -28,7 +28,7 @@ defmodule Bench.Chaos.Left do
       sessions: %{all: sessions()},
       ports: Enum.frequencies_by(Port.list(), &(&1 |> Port.info(:name) |> inspect())),
       rows: rows(),
-      terms: %{all: :persistent_term.info().count},
+      terms: Map.new(:persistent_term.get(), fn {key, _} -> {key, 1} end),
       accounts: accounts()
     }
   end
@@ -134,9 +134,19 @@ defmodule Bench.Chaos.Left do
     Enum.count(kinds, &(Requests.ask(&1, pool) != Requests.right(&1)))
   end
 
-  @doc "Bytes of resident memory: the least that is seen until it is at most `enough`, or within a minute, and those that the VM uses."
-  def resident(enough \\ 0),
-    do: {resident(enough, read(), div(@resident_ms, @every_ms)), :erlang.memory()}
+  @doc """
+  Bytes of resident memory, the least that is seen until it is at most `enough` or within a minute, and what is in it: what the VM uses,
+  by kind, and what its allocators keep and do not use.
+  """
+  def resident(enough \\ 0) do
+    resident = resident(enough, read(), div(@resident_ms, @every_ms))
+    {resident, Keyword.put(:erlang.memory(), :unused, unused())}
+  end
+
+  defp unused do
+    allocators = Bounded.Facts.Allocators.gather(Bounded.Facts.Probe.new(node()))
+    allocators.allocated + allocators.cached - allocators.used
+  end
 
   defp resident(enough, least, tries) when least <= enough or tries == 0, do: least
 

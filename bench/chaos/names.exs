@@ -9,7 +9,7 @@ defmodule Bench.Chaos.Names do
 
   @doc "Loads all code: what is loaded later is no growth."
   def load_code do
-    for app <- [:kernel, :stdlib, :compiler, :elixir, :logger, :bounded],
+    for app <- [:kernel, :stdlib, :elixir, :logger, :bounded],
         {:ok, modules} <- [:application.get_key(app, :modules)],
         module <- modules,
         do: Code.ensure_loaded(module)

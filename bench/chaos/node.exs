@@ -41,7 +41,7 @@ defmodule Bench.Chaos.Node do
   end
 
   defp watchdog,
-    do: {Quota.Watchdog, mode: :enforce, kill_at: 0.9, handle: &Attacks.watchdog_ends/1}
+    do: {Quota.Watchdog, mode: :enforce, kill_at: 0.85, handle: &Attacks.watchdog_ends/1}
 
   defp children(megabytes) do
     [
