@@ -11,12 +11,13 @@ defmodule Mix.Tasks.Bench do
   1 GB), `calls` (the longest call of a NIF), `crowd` (a thousand parsers at once, and documents of 1 KB).
 
   `--mb` is the size of generated documents; `--samples` a directory of real documents to measure as
-  well; `--no-results` leaves `results/` alone.
+  well; `--no-results` leaves `results/` alone. Otherwise `results/DATE-bench.html` is one page with the tables and charts of the run,
+  the machine and the versions of all libraries.
   """
   use Mix.Task
 
   alias Bench.{Calls, Chart, Contender, Crowd, Document, Encode, Files, Machine, Memory, Report}
-  alias Bench.{Fields, Select, Speed}
+  alias Bench.{Fields, Page, Select, Speed}
 
   @sections ~w(speed select fields encode memory calls crowd)
   @switches [mb: :integer, rounds: :integer, only: :string, samples: :string, results: :boolean]
@@ -39,12 +40,33 @@ defmodule Mix.Tasks.Bench do
     Mix.Task.run("app.start")
     IO.puts(Machine.describe())
 
-    for section <- @sections, section in sections do
-      IO.puts("\n#{section}")
-      text = Files.with_directory(&section(section, &1, options)) |> IO.chardata_to_string()
-      IO.puts(text)
-      if options[:results], do: keep(section, text)
-    end
+    texts =
+      for section <- @sections, section in sections do
+        IO.puts("\n#{section}")
+        text = Files.with_directory(&section(section, &1, options)) |> IO.chardata_to_string()
+        IO.puts(text)
+        if options[:results], do: keep(section, text)
+        {section, text}
+      end
+
+    if options[:results], do: page(texts)
+  end
+
+  @lock Path.expand("../../../../Cargo.lock", __DIR__)
+
+  defp page(texts) do
+    sections =
+      for {section, text} <- texts, svg = Files.result(section) <> ".svg" do
+        # The chart of the speed section, which that section has just drawn.
+        {section, text,
+         if(section == "speed" and File.exists?(svg), do: [File.read!(svg)], else: [])}
+      end
+
+    date = Date.to_iso8601(Date.utc_today())
+    versions = Page.versions(File.read!(@lock))
+    path = Files.result("bench") <> ".html"
+    File.write!(path, Page.html(date, Machine.describe(), versions, sections))
+    IO.puts("\n#{path}")
   end
 
   defp section("speed", directory, options) do
