@@ -93,7 +93,7 @@ defmodule Bounded.MixProject do
           ) ++
           ["guides/cheatsheet.cheatmd" | Path.wildcard("guides/*.livemd")] ++
           [{:"examples/README.md", filename: "recipes", title: "Recipes"}] ++
-          ["CHANGELOG.md", "CONTRIBUTING.md", "LICENSE"],
+          ["CHANGELOG.md", "SECURITY.md", "CONTRIBUTING.md", "LICENSE"],
       groups_for_extras: [
         "Start here": ~r"guides/(my_node_dies|installing|choosing_limits|cheatsheet)",
         "How to":
