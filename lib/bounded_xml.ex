@@ -188,10 +188,13 @@ defmodule BoundedXml do
   Text on both sides of a comment or CDATA section is one child. A reference that cannot be expanded is the child
   `{:skipped_entity, name}`.
 
-  Takes the options of the module except `:emit`, `:text` and `:positions`, and:
+  Takes the options of the module except `:emit` and `:text`, and:
 
     * `:prefixes` (`%{}`): a map from the prefixes of a string path to their URIs; implies `namespaces: true`
-    * `:fields`, `:required`: see `BoundedXml.Selection`
+    * `:fields`, `:required`, `:as` (`:tree`, or `:raw` for the element's own text): see `BoundedXml.Selection`
+    * `:positions` (`false`): returns `{record, {line, column}}`, the position where the element begins
+    * `:byte_offsets` (`false`): returns `{record, first..last//1}`, or `{record, {line, column}, first..last//1}` with positions
+    * `:scope` (`false`): adds the namespace declarations in scope to a tree's own attributes; implies `namespaces: true`
     * `:max_record_bytes` (16 MiB): maximum size of one tree: the bytes of its names, values and texts, plus 16 bytes
       for each of them
     * `:max_record_elements` and `:max_record_depth` (`:infinity`): maximum elements of one tree, and elements open at once in it,

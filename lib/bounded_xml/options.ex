@@ -29,12 +29,12 @@ defmodule BoundedXml.Options do
             :on_recover
           ] ++
             (@limit_names -- @record_limits)
+  @selected [:prefixes, :fields, :required, :as, :positions, :byte_offsets, :scope]
   @allowed %{
     stream: @common ++ [:emit, :text, :positions, :chunk_bytes, :max_ratio],
-    select:
-      @common ++ [:max_ratio, :chunk_bytes, :prefixes, :fields, :required] ++ @record_limits,
+    select: @common ++ @selected ++ [:max_ratio, :chunk_bytes] ++ @record_limits,
     parser: @common ++ [:emit, :text, :positions],
-    record_parser: @common ++ [:prefixes] ++ @record_limits,
+    record_parser: @common ++ @selected ++ @record_limits,
     parse: (@common -- [:roots]) ++ [:max_ratio, :chunk_bytes] ++ @record_limits
   }
 
@@ -49,6 +49,9 @@ defmodule BoundedXml.Options do
               prefixes: %{},
               fields: nil,
               required: [],
+              as: :tree,
+              byte_offsets: false,
+              scope: false,
               max_ratio: 1_000,
               recover: [],
               on_recover: nil,
@@ -63,7 +66,7 @@ defmodule BoundedXml.Options do
     known!(options, Map.fetch!(@allowed, use))
     {preset, options} = Keyword.pop(options, :limits, :default)
     Enum.each(options, &check!/1)
-    preset(preset) |> struct!(options) |> with_prefixes!(options) |> with_recovered()
+    preset(preset) |> struct!(options) |> with_namespaces!(options) |> with_recovered()
   end
 
   # Lists each unknown and each known option once.
@@ -80,12 +83,15 @@ defmodule BoundedXml.Options do
     end
   end
 
-  # Prefixes need namespaces.
-  defp with_prefixes!(%{prefixes: prefixes} = options, _given) when prefixes == %{}, do: options
+  # Prefixes and their scope need namespaces.
+  defp with_namespaces!(%{prefixes: prefixes, scope: false} = options, _given)
+       when prefixes == %{},
+       do: options
 
-  defp with_prefixes!(options, given) do
+  defp with_namespaces!(options, given) do
     given[:namespaces] == false &&
-      raise ArgumentError, ":prefixes needs namespaces: true, got: namespaces: false"
+      raise ArgumentError,
+            "#{if(options.scope, do: ":scope", else: ":prefixes")} needs namespaces: true, got: namespaces: false"
 
     %{options | namespaces: true}
   end
@@ -99,7 +105,8 @@ defmodule BoundedXml.Options do
   defp preset(:trusted), do: struct!(%__MODULE__{}, Limits.trusted())
   defp preset(other), do: invalid!(:limits, ":strict, :default or :trusted", other)
 
-  defp check!({key, value}) when key in [:namespaces, :skip_whitespace, :positions] do
+  defp check!({key, value})
+       when key in [:namespaces, :skip_whitespace, :positions, :byte_offsets, :scope] do
     is_boolean(value) || invalid!(key, "true or false", value)
   end
 
@@ -144,7 +151,7 @@ defmodule BoundedXml.Options do
   end
 
   # `BoundedXml.Selection` checks these.
-  defp check!({key, _value}) when key in [:fields, :required], do: true
+  defp check!({key, _value}) when key in [:fields, :required, :as], do: true
 
   defp check!({:encoding, nil}), do: true
 

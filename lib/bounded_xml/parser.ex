@@ -20,7 +20,7 @@ defmodule BoundedXml.Parser do
   ## Records
 
   With `select:`, which takes what `BoundedXml.select/3` takes as its path, a parser gives records instead of events: each selected
-  element as a tree, as soon as it ends. What is built of an unfinished one is part of the parser, so `feed/2` returns the
+  element as a tree, or as its options say, as soon as it ends. What is built of an unfinished one is part of the parser, so `feed/2` returns the
   parser for the next call:
 
       iex> {:ok, parser} = BoundedXml.Parser.new(select: "stream/*", max_record_bytes: 65_536)
@@ -32,6 +32,17 @@ defmodule BoundedXml.Parser do
       ...> |> elem(1)
       [{"iq", [], []}]
 
+  With `:fields` they are maps, and with `as: :raw` the elements' own texts, see `BoundedXml.Selection`:
+
+      iex> {:ok, parser} = BoundedXml.Parser.new(select: "r/item", fields: [id: {:map, "@id", &String.to_integer/1}, text: "."])
+      iex> {:ok, [], parser} = BoundedXml.Parser.feed(parser, "<r><item id='1'>one</it")
+      iex> {:ok, records, _parser} = BoundedXml.Parser.feed(parser, "em><item id='2'/>")
+      iex> records
+      [%{id: 1, text: "one"}, %{id: 2, text: ""}]
+
+  When the function of a field raises, the error is a `BoundedXml.FieldError`, with the records before it. The parser is then closed:
+  later calls return a `BoundedXml.ParserError` with the reason `:interrupted`, and `restart/1` begins anew.
+
   `:max_record_bytes`, `:max_record_elements` and `:max_record_depth` limit one record, see `BoundedXml.Limits`. A record beyond one of them
   is an error that names it. `:max_token_bytes` and `:max_attribute_bytes` limit what is kept of a tag that has not ended.
 
@@ -39,7 +50,18 @@ defmodule BoundedXml.Parser do
   """
 
   alias Bounded.Native
-  alias BoundedXml.{Errors, Feed, Options, ParseError, ParserError, Recovery, Selection}
+
+  alias BoundedXml.{
+    Errors,
+    FieldError,
+    Feed,
+    Options,
+    ParseError,
+    ParserError,
+    Recovery,
+    Selection
+  }
+
   alias BoundedXml.Source.Iodata
 
   # `built` is what the last call built of an unfinished record, `progress` tells whether another call was made since.
@@ -55,9 +77,11 @@ defmodule BoundedXml.Parser do
             built: term
           }
   @typedoc "What `feed/2` and `finish/1` return as an error."
-  @type error :: ParseError.t() | ParserError.t()
-  @typedoc "A record of a parser with `select:`; with several paths, with the key of its path."
-  @type selected :: BoundedXml.tree() | {atom, BoundedXml.tree()}
+  @type error :: ParseError.t() | ParserError.t() | FieldError.t()
+  @typedoc """
+  A record as `BoundedXml.select/3` gives it: a tree, a map of fields, a string, or a tuple of it and its key, position or byte offsets.
+  """
+  @type selected :: BoundedXml.tree() | map | String.t() | tuple
 
   @part_bytes 65_536
 
@@ -76,23 +100,17 @@ defmodule BoundedXml.Parser do
   def new(opts \\ []) do
     case Keyword.keyword?(opts) && Keyword.pop(opts, :select) do
       {path, opts} when path != nil ->
-        trees_only!(path)
         options = Options.validate!(opts, :record_parser)
-        start(options, Selection.parse!(path, options).native)
+        start(options, Selection.parse!(path, options))
 
       _ ->
         start(Options.validate!(opts, :parser), nil)
     end
   end
 
-  defp trees_only!(path) do
-    is_list(path) and Enum.any?(path, &match?({_label, {_path, [_ | _]}}, &1)) &&
-      raise ArgumentError,
-            "a parser gives records as trees: select without fields:, got: #{inspect(path, limit: 5)}"
-  end
-
   defp start(options, selection) do
-    {:more, [], feed} = Feed.next(Feed.new({options, selection}), Feed.nothing(), false)
+    setup = {options, selection && selection.native}
+    {:more, [], feed} = Feed.next(Feed.new(setup), Feed.nothing(), false)
     {:ok, fed(%__MODULE__{ref: feed.parser, options: options, selection: selection}, feed)}
   end
 
@@ -129,10 +147,51 @@ defmodule BoundedXml.Parser do
           | {:ok, [selected], t}
           | {:error, error, [BoundedXml.event() | selected]}
   def feed(%__MODULE__{} = parser, iodata) do
-    with :ok <- fresh(parser),
-         {:ok, batches, feed} <- feed(parser, resumed(parser), Iodata.new(iodata), []) do
-      answer(fed(parser, feed), events(batches))
+    with :ok <- fresh(parser) do
+      case feed(parser, resumed(parser), Iodata.new(iodata), []) do
+        {:ok, batches, feed} ->
+          with {:ok, events} <- converted(parser, events(batches)),
+               do: answer(fed(parser, feed), events)
+
+        error ->
+          with_converted(error, parser)
+      end
     end
+  end
+
+  # An error, with the records before it as the caller receives them.
+  defp with_converted({:error, error, records}, parser) do
+    with {:ok, records} <- converted(parser, records), do: {:error, error, records}
+  end
+
+  # The records after the functions of their fields were called, or the error of one of these.
+  defp converted(%{selection: selection, ref: ref}, records) do
+    case Selection.converter(selection) do
+      nil -> {:ok, records}
+      convert -> each(records, convert, ref, [])
+    end
+  end
+
+  defp each([], _convert, _ref, done), do: {:ok, Enum.reverse(done)}
+
+  defp each([record | records], convert, ref, done) do
+    case attempt(record, convert, ref) do
+      {:ok, record} -> each(records, convert, ref, [record | done])
+      {:error, error} -> {:error, error, Enum.reverse(done)}
+    end
+  end
+
+  # Closes the parser before it goes on, like `next/4`: the records behind this one are lost.
+  defp attempt(record, convert, ref) do
+    {:ok, convert.(record)}
+  rescue
+    error in FieldError ->
+      Native.xml_interrupt(ref)
+      {:error, error}
+  catch
+    kind, reason ->
+      Native.xml_interrupt(ref)
+      :erlang.raise(kind, reason, __STACKTRACE__)
   end
 
   defp answer(%{selection: nil}, events), do: {:ok, events}
@@ -163,10 +222,12 @@ defmodule BoundedXml.Parser do
           {:ok, [BoundedXml.event() | selected]}
           | {:error, error, [BoundedXml.event() | selected]}
   def finish(%__MODULE__{} = parser) do
-    with :ok <- fresh(parser),
-         {:ok, batches, _feed} <-
-           parse(resumed(parser), parser.options.on_recover, Feed.nothing(), true, []),
-         do: {:ok, events(batches)}
+    with :ok <- fresh(parser) do
+      case parse(resumed(parser), parser.options.on_recover, Feed.nothing(), true, []) do
+        {:ok, batches, _feed} -> converted(parser, events(batches))
+        error -> with_converted(error, parser)
+      end
+    end
   end
 
   # What is built of a record belongs to one state of the native parser.

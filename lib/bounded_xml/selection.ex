@@ -72,6 +72,44 @@ defmodule BoundedXml.Selection do
 
   References to entities that cannot be expanded are not part of a text.
 
+  ## Source text
+
+  `{:raw, path}` as a field is the first element at the path as it is written, from the `<` of its start tag to the `>` of its end tag.
+  `{:all, {:raw, path}}` and `{:map, {:raw, path}, fun}` work as with a path. With `as: :raw`, each record is its element's own text:
+
+      iex> "<r><item><title>one</title><html>a <b>bold</b>&nbsp;word<br/></html></item></r>"
+      ...> |> BoundedXml.select("r/item", fields: [title: "title", html: {:raw, "html"}], recover: [:entities])
+      ...> |> Enum.to_list()
+      [%{title: "one", html: "<html>a <b>bold</b>&nbsp;word<br/></html>"}]
+
+      iex> "<r><item id='1' >one</item><item/></r>" |> BoundedXml.select("r/item", as: :raw) |> Enum.to_list()
+      ["<item id='1' >one</item>", "<item/>"]
+
+  The text is UTF-8, whatever the document's encoding. Line ends, references, comments, CDATA sections and white space are as
+  written; characters that `recover: [:characters]` accepts are U+FFFD. It is not copied until it is known that the element is wanted,
+  is checked like everything else, and counts towards `:max_record_bytes`. Namespace declarations around the element are not
+  part of it. An element that comes out of an entity has no text of its own in the document: its source is the reference, such as
+  `&chapter;`.
+
+  ## Where a record is
+
+  `positions: true` returns `{record, {line, column}}`, where the element begins. `byte_offsets: true` returns
+  `{record, first..last//1}`, its first and last byte: a part of the document can be read again, cut out or replaced. With both it is
+  `{record, {line, column}, first..last//1}`. For an attribute at the end of a path they are those of the tag that has it, and for what
+  comes out of an entity those of the reference. Of several paths, `record` is `{key, record}`.
+
+      iex> document = "<r> <item>one</item></r>"
+      iex> [{record, {1, 5}, range}] =
+      ...>   document |> BoundedXml.select("r/item", positions: true, byte_offsets: true) |> Enum.to_list()
+      iex> {record, range}
+      {{"item", [], ["one"]}, 4..19}
+      iex> binary_part(document, range.first, Range.size(range))
+      "<item>one</item>"
+
+  Byte offsets count the bytes of the source as it is given, byte order mark included and before it is decoded, so they are exact in every
+  encoding. Those of an enumerable count all its chunks, and with `roots: :many` those of the documents before. Those of a compressed
+  file count what it holds after decompression.
+
   ## Several paths
 
   A keyword list of paths selects the elements of all of them in one pass. Each is returned as `{key, record}`, in document
@@ -103,6 +141,19 @@ defmodule BoundedXml.Selection do
       ...> |> Enum.to_list()
       [{{"urn:d", "title"}, [], ["1"]}]
 
+  Attributes such as `xsi:type="p:Int"` have names in their values. `scope: true` adds the declarations in scope around a tree's element
+  behind its own attributes. The name of such an attribute is `{"http://www.w3.org/2000/xmlns/", prefix}`, with `"xmlns"` for the
+  default namespace:
+
+      iex> xml = ~s(<r xmlns:xsd="urn:d" xmlns:xsi="urn:i"><n xsi:type="xsd:int">1</n></r>)
+      iex> [{_name, attributes, ["1"]}] = xml |> BoundedXml.select("r/n", scope: true) |> Enum.to_list()
+      iex> attributes
+      [
+        {{"urn:i", "type"}, "xsd:int"},
+        {{"http://www.w3.org/2000/xmlns/", "xsd"}, "urn:d"},
+        {{"http://www.w3.org/2000/xmlns/", "xsi"}, "urn:i"}
+      ]
+
   ## Limits
 
   `:max_record_bytes` limits the size of a record: the bytes of its strings, plus 16 for each of them.
@@ -112,9 +163,9 @@ defmodule BoundedXml.Selection do
   `:records` counts once more. A record has at most 1,024 fields, and records are nested at most 8 deep.
   """
 
-  # Parses paths into what `Bounded.Native.xml_open/5` takes: `{paths, places?}`, where a path is `{label | nil, steps, output}` and
-  # an output `:tree`, `{:attribute, {uri, local}}` or `{:fields, fields}`. With places, records of fields come as
-  # `{record, {line, column}}`.
+  # Parses paths into what `Bounded.Native.xml_open/5` takes: `{paths, {positions?, byte_offsets?, scope?}}`, where a path is
+  # `{label | nil, steps, output}` and an output `:tree`, `:raw`, `{:attribute, {uri, local}}` or `{:fields, fields}`. With positions,
+  # records come as `{record, {line, column}}`, with byte offsets as `{record, range}`, with both as `{record, {line, column}, range}`.
 
   alias BoundedXml.Path
 
@@ -124,15 +175,20 @@ defmodule BoundedXml.Selection do
   @typedoc "One field: a path, all matches, a conversion, or records in records."
   @type field ::
           path
-          | {:all, path}
-          | {:map, path, (String.t() -> term)}
+          | {:raw, path}
+          | {:all, path | {:raw, path}}
+          | {:map, path | {:raw, path}, (String.t() -> term)}
           | {:records, path, [{atom, field}]}
 
   alias BoundedXml.Selection.{Fields, Records}
 
-  defstruct [:native, converters: %{}]
+  # `positions?` tells whether the caller asked for positions: functions of fields need them in any case.
+  defstruct [:native, converters: %{}, positions?: false]
 
   @max_places 63
+
+  # What is made of an element unless it is said.
+  @plain [fields: nil, required: [], as: :tree]
 
   @doc false
   # The selection of `paths`, one path or a keyword list of them, with valid `options`. Raises `ArgumentError`.
@@ -144,20 +200,22 @@ defmodule BoundedXml.Selection do
           into: %{},
           do: {label, converters}
 
-    native = {Enum.map(records, &elem(&1, 0)), converters != %{}}
+    positions? = options.positions or converters != %{}
+    paths = records |> Enum.map(&elem(&1, 0)) |> scoped!(options)
+    native = {paths, {positions?, options.byte_offsets, options.scope}}
     fits!(native)
-    %__MODULE__{native: native, converters: converters}
+    %__MODULE__{native: native, converters: converters, positions?: options.positions}
   end
 
   # `{label | nil, path, options of its records}` of each path.
   defp listed!(paths, options) do
-    given = [fields: options.fields, required: options.required]
+    given = [fields: options.fields, required: options.required, as: options.as]
 
     case labelled?(paths) do
       true ->
-        given == [fields: nil, required: []] ||
+        given == @plain ||
           raise ArgumentError,
-                ~s(with several paths, :fields and :required belong to each: [item: {"r/item", fields: [...]}])
+                ~s(with several paths, :fields, :required and :as belong to each: [item: {"r/item", fields: [...]}])
 
         Enum.map(paths, &labelled!/1) |> distinct!()
 
@@ -176,9 +234,9 @@ defmodule BoundedXml.Selection do
   defp labelled?(_path), do: false
 
   defp labelled!({label, {path, opts}}) when is_list(opts),
-    do: {label, path, Keyword.validate!(opts, fields: nil, required: [])}
+    do: {label, path, Keyword.validate!(opts, @plain)}
 
-  defp labelled!({label, path}), do: {label, path, [fields: nil, required: []]}
+  defp labelled!({label, path}), do: {label, path, @plain}
 
   # Functions of fields are found by the label of the record.
   defp distinct!(paths) do
@@ -196,15 +254,19 @@ defmodule BoundedXml.Selection do
   end
 
   defp record!({label, path, opts}, options) do
-    required = opts[:required]
+    {fields, required, as} = {opts[:fields], opts[:required], opts[:as]}
+    as in [:tree, :raw] || raise ArgumentError, ":as must be :tree or :raw, got: #{inspect(as)}"
+    fields || required == [] || raise ArgumentError, ":required needs :fields"
 
-    case {Path.parse!(path, options.namespaces, options.prefixes), opts[:fields]} do
+    if fields && as == :raw,
+      do:
+        raise(ArgumentError, ~s(as: :raw has no :fields. A field can be raw: [html: {:raw, "."}]))
+
+    case {Path.parse!(path, options.namespaces, options.prefixes), fields} do
       {{steps, nil}, nil} ->
-        required == [] || raise ArgumentError, ":required needs :fields"
-        {{label, steps, :tree}, []}
+        {{label, steps, as}, []}
 
-      {{steps, {_uri, _local} = attribute}, nil} ->
-        required == [] || raise ArgumentError, ":required needs :fields"
+      {{steps, {_uri, _local} = attribute}, nil} when as == :tree ->
         {{label, steps, {:attribute, attribute}}, []}
 
       {{steps, nil}, fields} ->
@@ -213,11 +275,18 @@ defmodule BoundedXml.Selection do
 
       {{_steps, _attribute}, _fields} ->
         raise ArgumentError,
-              "the path #{inspect(path)} leads to an attribute, which has no fields"
+              "the path #{inspect(path)} leads to an attribute, which has no fields and no source text"
     end
   end
 
-  defp fits!({[{nil, _steps, :tree}], _places?} = native), do: native
+  defp scoped!(paths, options) do
+    options.scope and not Enum.any?(paths, &match?({_label, _steps, :tree}, &1)) &&
+      raise ArgumentError, "scope: true adds to the attributes of trees, and no path gives trees"
+
+    paths
+  end
+
+  defp fits!({[{nil, _steps, :tree}], {false, false, false}} = native), do: native
 
   defp fits!(native) do
     case Bounded.Native.xml_places(native) do
@@ -235,5 +304,7 @@ defmodule BoundedXml.Selection do
   # The function that records go through before anybody receives them, or nil.
   def converter(nil), do: nil
   def converter(%{converters: converters}) when converters == %{}, do: nil
-  def converter(%{converters: converters}), do: &Records.convert(&1, converters)
+
+  def converter(%{converters: converters, positions?: positions?}),
+    do: &Records.convert(&1, converters, positions?)
 end

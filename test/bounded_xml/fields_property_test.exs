@@ -27,7 +27,10 @@ defmodule BoundedXml.FieldsPropertyTest do
       context = inspect({seed, n, document, path, asked}, limit: :infinity)
       assert select(document, path, fields: asked) == expected, context
       assert select(Stream.concat([pieces(document)]), path, fields: asked) == expected, context
-      assert select(document, path, fields: asked, namespaces: true) == expected, context
+
+      # With namespaces, trees have other names.
+      if not raw?(fields),
+        do: assert(select(document, path, fields: asked, namespaces: true) == expected, context)
 
       # Beside another path, and labelled.
       labelled = [x: {path, fields: asked}, none: "none"]
@@ -52,6 +55,13 @@ defmodule BoundedXml.FieldsPropertyTest do
       assert select(document, TreePaths.path(steps) <> "/@x", []) == found,
              inspect({document, steps})
     end
+  end
+
+  defp raw?(fields) do
+    Enum.any?(fields, fn
+      {_key, :records, _steps, fields} -> raw?(fields)
+      {_key, kind, _steps, _attribute} -> kind == :raw
+    end)
   end
 
   defp select(source, path, opts), do: source |> BoundedXml.select(path, opts) |> Enum.to_list()
@@ -94,9 +104,10 @@ defmodule BoundedXml.FieldsPropertyTest do
   end
 
   defp field(key, nested) do
-    case :rand.uniform(if(nested > 0, do: 8, else: 6)) do
+    case :rand.uniform(if(nested > 0, do: 9, else: 7)) do
       kind when kind in 1..3 -> {key, :first, steps(0, 3), one([nil, nil, "x", "y"])}
       kind when kind in 4..5 -> {key, :all, steps(0, 3), one([nil, nil, "x"])}
+      7 -> {key, :raw, steps(0, 3), nil}
       6 -> {key, :root, [{false, one(["a", "b", "*"]), []} | steps(0, 2)], one(["x", "y"])}
       _ -> {key, :records, steps(1, 2), fields(nested - 1)}
     end

@@ -116,8 +116,7 @@ defmodule BoundedXml.StanzasTest do
     assert_raise ArgumentError, ~r/max_record_depth/, fn -> Parser.new(max_record_depth: 3) end
     assert_raise ArgumentError, ~r/:emit/, fn -> Parser.new(select: "a", emit: [:cdata]) end
     assert_raise ArgumentError, ~r/path/, fn -> Parser.new(select: "") end
-    fields = [a: {"r/a", fields: [id: "@id"]}]
-    assert_raise ArgumentError, ~r/without fields/, fn -> Parser.new(select: fields) end
+    assert_raise ArgumentError, ~r/:fields/, fn -> Parser.new(fields: [a: "a"]) end
   end
 
   test "a parser from before a call is refused, and does no harm" do

@@ -66,7 +66,23 @@ defmodule Bounded.Test.Operations do
          {items, _conn} = Conn.with_body(conn, [], &Enum.count(BoundedXml.select(&1, "r/item")))
          items
        end},
-      {"push parser", &push(&1.document)}
+      {"push parser", &push(&1.document)},
+      {"fields",
+       &records(&1, "r/item",
+         fields: [v: "d:v", all: {:all, "@id"}, lines: {:records, "d:v", [t: "."]}]
+       )},
+      {"raw", &records(&1, "r/item", as: :raw, chunk_bytes: 100)},
+      {"raw of more than 256 KiB", &records(%{document: ["<r>", &1.big, "</r>"]}, "r", as: :raw)},
+      {"raw in fields, with all that is told of records",
+       &records(&1, "//item",
+         fields: [raw: {:raw, "."}, v: {:all, {:raw, "*"}}, t: "."],
+         positions: true,
+         byte_offsets: true,
+         chunk_bytes: 333
+       )},
+      {"select with positions and scope",
+       &records(&1, "//item", scope: true, positions: true, byte_offsets: true)},
+      {"push parser of records", &push_records(&1.document)}
     ]
   end
 
@@ -181,6 +197,28 @@ defmodule Bounded.Test.Operations do
 
     {:ok, last} = BoundedXml.Parser.finish(parser)
     [events, last]
+  end
+
+  defp records(%{document: document}, path, options),
+    do: document |> BoundedXml.select(path, options) |> Enum.to_list()
+
+  defp push_records(document) do
+    paths = [
+      item: {"r/item", fields: [raw: {:raw, "."}, n: {:map, "@id", &String.to_integer/1}]},
+      deep: "r/deep"
+    ]
+
+    {:ok, parser} = BoundedXml.Parser.new(select: paths)
+
+    {records, parser} =
+      for part <- Xml.cut(document, 1_000), reduce: {[], parser} do
+        {records, parser} ->
+          {:ok, more, parser} = BoundedXml.Parser.feed(parser, part)
+          {[more | records], parser}
+      end
+
+    {:ok, last} = BoundedXml.Parser.finish(parser)
+    [records, last]
   end
 
   defp nested(0), do: "text"

@@ -1,7 +1,7 @@
 defmodule BoundedXml.Selection.Fields do
   @moduledoc false
   # Parses the fields of records into those that `Bounded.Native.xml_open/5` takes:
-  # `{key, a list?, name if it is required | nil, steps, source}`, where `source` is `:text`, `{:attribute, {uri, local}}`,
+  # `{key, a list?, name if it is required | nil, steps, source}`, where `source` is `:text`, `:raw`, `{:attribute, {uri, local}}`,
   # `{:around, {uri, local}}` with steps from the root element on, or `{:records, fields}`.
 
   alias BoundedXml.Path
@@ -62,13 +62,26 @@ defmodule BoundedXml.Selection.Fields do
     {{key, true, name(key, required), steps, {:records, fields}}, converters}
   end
 
+  defp field!({key, {:raw, _path} = source}, required, options, _nested),
+    do: {{key, false, name(key, required)} |> with_path!(source, options), []}
+
   defp field!({key, path}, required, options, _nested) when is_binary(path) or is_list(path),
     do: {{key, false, name(key, required)} |> with_path!(path, options), []}
 
   defp field!({key, other}, _required, _options, _nested) do
     raise ArgumentError,
-          "the field #{inspect(key)} must be a path, {:all, path}, {:map, path, function of one argument} or " <>
-            "{:records, path, fields}, got: #{inspect(other, limit: 5)}"
+          "the field #{inspect(key)} must be a path, {:raw, path}, {:all, path}, {:map, path, function of one argument} " <>
+            "or {:records, path, fields}, got: #{inspect(other, limit: 5)}"
+  end
+
+  defp with_path!({key, many?, name}, {:raw, path}, options) do
+    case Path.field!(path, options.namespaces, options.prefixes) do
+      {:record, steps, nil} ->
+        {key, many?, name, steps, :raw}
+
+      _attribute ->
+        raise ArgumentError, "#{inspect(path)} leads to an attribute, which has no source text"
+    end
   end
 
   defp with_path!({key, many?, name}, path, options) do

@@ -1,15 +1,20 @@
 defmodule BoundedXml.Selection.Records do
   @moduledoc false
-  # Calls the functions of fields. Records with fields come with their places where a selection has any such function.
+  # Calls the functions of fields. Records come with their places where a selection has any such function.
 
   alias BoundedXml.FieldError
 
-  @doc "The record as the caller receives it. `converters` are those of each label."
-  def convert({record, {line, column} = place}, converters)
-      when is_integer(line) and is_integer(column),
-      do: labelled(record, place, converters)
+  @doc "The record as the caller receives it, with its place if it asked for that. `converters` are those of each label."
+  def convert({record, place}, converters, true),
+    do: {labelled(record, place, converters), place}
 
-  def convert(record, _converters), do: record
+  def convert({record, place}, converters, false), do: labelled(record, place, converters)
+
+  def convert({record, place, range}, converters, true),
+    do: {labelled(record, place, converters), place, range}
+
+  def convert({record, place, range}, converters, false),
+    do: {labelled(record, place, converters), range}
 
   defp labelled({label, record}, place, converters) when is_atom(label),
     do: {label, fields(record, place, Map.get(converters, label, []))}

@@ -68,6 +68,8 @@ impl<'a> Case<'a> {
             },
             positions: flag(6),
             tag_positions: flag(6),
+            raw: false,
+            end_offsets: false,
             roots: if more(2) { Roots::Many } else { Roots::One },
         };
         Some(Case {

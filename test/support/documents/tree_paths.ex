@@ -71,8 +71,8 @@ defmodule Bounded.Test.TreePaths do
   end
 
   @doc """
-  The record at `place` in `document` as a map. A field is `{key, kind, steps, attribute | nil}` with the kind `:first`, `:all` or
-  `:root`, or `{key, :records, steps, fields}`.
+  The record at `place` in `document` as a map. A field is `{key, kind, steps, attribute | nil}` with the kind `:first`, `:all`,
+  `:raw` or `:root`, or `{key, :records, steps, fields}`.
   """
   def record(document, node, fields, outer \\ nil) do
     {outer, _tree} = outer || node
@@ -90,6 +90,14 @@ defmodule Bounded.Test.TreePaths do
 
   defp field(_around, node, {_key, :first, steps, attribute}),
     do: node |> in_record(steps) |> values(attribute) |> List.first()
+
+  # Its source text, read again.
+  defp field(_around, node, {_key, :raw, steps, nil}) do
+    case in_record(node, steps) do
+      [{_place, tree} | _] -> tree
+      [] -> nil
+    end
+  end
 
   # Of the innermost element around the selected record that has the attribute.
   defp field({document, outer}, _node, {_key, :root, steps, attribute}) do
@@ -117,6 +125,9 @@ defmodule Bounded.Test.TreePaths do
   @doc "Writes a field as `BoundedXml.select/3` takes it."
   def field({key, :records, steps, fields}),
     do: {key, {:records, path(steps), Enum.map(fields, &field/1)}}
+
+  def field({key, :raw, steps, nil}),
+    do: {key, {:map, {:raw, path(steps, nil)}, &BoundedXml.parse!/1}}
 
   def field({key, :all, steps, attribute}), do: {key, {:all, path(steps, attribute)}}
   def field({key, :root, steps, attribute}), do: {key, "/" <> path(steps, attribute)}

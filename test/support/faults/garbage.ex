@@ -168,9 +168,13 @@ defmodule Bounded.Test.Garbage do
           [condition.(true, "x")],
           [condition.(true, nil)]
         ],
-        output <- outputs(any),
-        do: {[{label, steps, output}], true}
+        {output, extras} <- Enum.zip(outputs(any), Stream.cycle(extras())),
+        do: {[{label, steps, output}], extras}
   end
+
+  # What is told besides records, and what cannot be.
+  defp extras,
+    do: [{true, false, false}, {true, true, true}, {false, false, false}, true, {1, 2, 3}]
 
   # What is made of an element that is selected.
   defp outputs(step) do
@@ -182,6 +186,7 @@ defmodule Bounded.Test.Garbage do
     fields = [
       {:a, false, "a", [], :text},
       {:b, true, nil, [step], :text},
+      {:r, true, nil, [step], :raw},
       {:c, false, nil, [], attribute},
       {:d, false, nil, [step], {:around, {"", "c"}}},
       {:e, true, nil, [step], {:records, [{:a, false, nil, [], :text}]}}
@@ -195,6 +200,8 @@ defmodule Bounded.Test.Garbage do
 
     [
       :tree,
+      :raw,
+      :other,
       attribute,
       {:fields, fields},
       {:fields, fields ++ fields},

@@ -87,10 +87,17 @@ impl Parser {
                 core.token = Some(self.line_counter.position(text, core.tag.start));
             }
             core.tag.keep(text)?;
+            let tag = text.get(core.tag.start..self.input.at);
+            core.source.keep(tag.unwrap_or_default())?;
+            core.tag.start = self.input.at;
         }
         self.core.structural_index.forget();
-        self.input.feed(chunk, &mut self.line_counter)?;
-        Ok(())
+        let at = self.input.at;
+        let fed = self.input.feed(chunk, &mut self.line_counter);
+        let gone = at - self.input.at;
+        self.core.source.discard(gone);
+        self.core.tag.start = self.core.tag.start.saturating_sub(gone);
+        Ok(fed?)
     }
 
     /// The document ends here.
@@ -131,7 +138,9 @@ impl Parser {
 
     fn read_on<S: Sink>(&mut self, sink: &mut S) -> Result<Status, Error> {
         if let Some(error) = &self.failed {
-            return Err(error.clone().into());
+            let error = error.clone().into();
+            self.core.credit = CREDIT;
+            return self.behind_source(sink, Err(error));
         }
         if self.finished {
             self.input.finish(&mut self.line_counter)?;
@@ -161,10 +170,13 @@ impl Parser {
         };
         let status = match interrupt {
             Interrupt::Full | Interrupt::InputChanged => Status::Full,
-            Interrupt::NeedInput if needs_input => Status::Full,
+            Interrupt::NeedInput if needs_input || !self.pass_source(sink) => Status::Full,
             Interrupt::NeedInput => self.need_input(sink)?,
             Interrupt::Refused(refusal) => return Err(Error::Refused(refusal)),
-            Interrupt::Fault(fault) => return self.fault(*fault),
+            Interrupt::Fault(fault) => {
+                let failed = self.fault(*fault);
+                return self.behind_source(sink, failed);
+            }
         };
         if status != Status::Full {
             self.progress.reset();
@@ -172,6 +184,33 @@ impl Parser {
             return self.stuck();
         }
         Ok(status)
+    }
+
+    /// Passes the source text that was scanned, before it goes. False: not all of it yet.
+    fn pass_source<S: Sink>(&mut self, sink: &mut S) -> bool {
+        if !S::TRACKS_SOURCE {
+            return true;
+        }
+        let core = &mut self.core;
+        // Of a tag it is not known yet whether it is wanted.
+        let end = match core.in_tag() && core.tag.level == 0 {
+            true => core.tag.start,
+            false => self.input.at,
+        };
+        let (text, credit) = (self.input.text(), &mut core.credit);
+        core.source.pass(text, end, credit, sink).is_ok()
+    }
+
+    /// Passes the source text before the document's error.
+    fn behind_source<S: Sink>(
+        &mut self,
+        sink: &mut S,
+        failed: Result<Status, Error>,
+    ) -> Result<Status, Error> {
+        match self.pass_source(sink) {
+            true => failed,
+            false => Ok(Status::Full),
+        }
     }
 
     /// Scans the text on top of the stack, and what it leads to, with the input's up to `stretch_end`.

@@ -206,6 +206,8 @@ impl Config {
             },
             positions: self.positions,
             tag_positions: false,
+            raw: false,
+            end_offsets: false,
             roots: match self.roots {
                 RootElements::Many => Roots::Many,
                 RootElements::One => Roots::One,

@@ -86,8 +86,12 @@ impl Session {
         };
         let limits = config.record_limits();
         let mut options = config.options();
+        // Of records, what is told besides them is part of the plan.
+        options.positions &= plan.is_none();
         let fields = plan.as_ref().filter(|plan| !plan.is_trees()).map(|plan| {
             options.tag_positions = plan.needs_positions();
+            options.raw = plan.has_raw();
+            options.end_offsets = plan.extras.byte_offsets;
             Box::new(Fields::new(plan, limits, account))
         });
         let selection = plan.map(|plan| Box::new(Selection::new(plan, limits, account)));
@@ -246,7 +250,7 @@ impl Session {
     fn fault(&self) -> Option<DocumentError> {
         let selection = self.selection.as_ref()?;
         let fields = self.fields.as_ref();
-        let exceeded = match fields.and_then(|it| it.fault()) {
+        let mut exceeded = match fields.and_then(|it| it.fault()) {
             Some(Fault::Missing(field)) => {
                 let position = fields.map(|it| it.position());
                 let required = selection.plan.fields.get(field);
@@ -264,13 +268,19 @@ impl Session {
             Some(Fault::Exceeded(exceeded)) => exceeded,
             None => selection.exceeded()?,
         };
+        let mut position = self.parser.position();
+        if let (Some(fields), true) = (fields, selection.plan.has_raw()) {
+            // How far it got depends on where the document is cut.
+            position = fields.position();
+            exceeded.seen = exceeded.value.saturating_add(1);
+        }
         Some(DocumentError {
             kind: ErrorKind::Limit,
             reason: format!(
                 "{} is {}, and a selected element has {} or more",
                 exceeded.name, exceeded.value, exceeded.seen
             ),
-            position: self.parser.position(),
+            position,
             limit: Some(exceeded),
         })
     }

@@ -19,6 +19,11 @@ rustler::atoms! {
     version, encoding, standalone, public_id, system_id, internal_subset, name,
 }
 
+/// Those of the struct `Range`.
+mod range_keys {
+    rustler::atoms! { range = "Elixir.Range", __struct__, first, last, step }
+}
+
 /// Makes the terms of one call.
 #[derive(Clone, Copy)]
 pub struct Terms<'env> {
@@ -134,11 +139,32 @@ impl<'env> Terms<'env> {
 
     /// `{line, column}`.
     pub fn place(&self, (line, column): (u64, u64)) -> RawTerm {
-        let integer = |n| {
-            // SAFETY: only the environment is needed.
-            unsafe { enif_make_uint64(self.env.as_c_arg(), n) }
-        };
-        self.tuple([integer(line), integer(column)])
+        self.tuple([self.integer(line), self.integer(column)])
+    }
+
+    fn integer(&self, n: u64) -> RawTerm {
+        // SAFETY: only the environment is needed.
+        unsafe { enif_make_uint64(self.env.as_c_arg(), n) }
+    }
+
+    /// `first..last//1`.
+    pub fn range(&self, first: u64, last: u64) -> RawTerm {
+        let keys = [
+            range_keys::__struct__(),
+            range_keys::first(),
+            range_keys::last(),
+        ];
+        let [struct_key, first_key, last_key] = keys.map(|key| key.as_c_arg());
+        let step = range_keys::step().as_c_arg();
+        let values = [
+            range_keys::range().as_c_arg(),
+            self.integer(first),
+            self.integer(last),
+            self.integer(1),
+        ];
+        // No two keys are the same.
+        self.map(&[struct_key, first_key, last_key, step], &values)
+            .unwrap_or(self.empty_list)
     }
 
     /// `{:recovered, kind, written, {line, column}}`. No event and no record is a tuple of four.

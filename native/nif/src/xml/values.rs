@@ -73,17 +73,12 @@ impl Values<'_, '_> {
         let mut threshold = LARGE;
         if bytes > LARGE {
             threshold = LARGE_TOGETHER;
-            let values = attributes.iter().map(|attribute| attribute.value);
-            // Of a long tag that was begun they are prepared, and some taken.
-            if self.long_tag.unbuilt() == 0
-                && let Err(wait) = self.large.prepare(threshold, values)
-            {
-                self.batch.wait(wait);
+            if !self.are_prepared(&attributes, threshold) {
                 return None;
             }
         }
         if count > MANY || names > LARGE {
-            return self.many_attributes(attributes, threshold);
+            return self.listed(attributes, count, threshold);
         }
         self.batch.count(count, bytes);
         let mut list = self.terms.empty_list;
@@ -94,15 +89,54 @@ impl Values<'_, '_> {
         Some(list)
     }
 
-    /// The same in as many calls as it takes.
-    fn many_attributes(&mut self, attributes: Attributes<'_>, threshold: usize) -> Option<RawTerm> {
-        let count = attributes.len();
+    /// The same with the declarations in scope around the tag behind its own attributes.
+    pub fn attributes_in_scope(&mut self, attributes: &Attributes<'_>) -> Option<RawTerm> {
+        let mut threshold = LARGE;
+        if attributes.value_bytes() > LARGE {
+            threshold = LARGE_TOGETHER;
+            if !self.are_prepared(attributes, threshold) {
+                return None;
+            }
+        }
+        let count = attributes.len() + attributes.inherited_len();
+        self.listed(*attributes, count, threshold)
+    }
+
+    /// Whether the large values of a tag are. Of a long tag that was begun they are, and some taken.
+    fn are_prepared(&mut self, attributes: &Attributes<'_>, threshold: usize) -> bool {
+        let values = attributes.iter().map(|attribute| attribute.value);
+        if self.long_tag.unbuilt() == 0
+            && let Err(wait) = self.large.prepare(threshold, values)
+        {
+            self.batch.wait(wait);
+            return false;
+        }
+        true
+    }
+
+    /// A list of the attributes, and of the declarations around them up to `count`, in as many calls as it takes.
+    fn listed(
+        &mut self,
+        attributes: Attributes<'_>,
+        count: usize,
+        threshold: usize,
+    ) -> Option<RawTerm> {
+        let own = attributes.len();
         let (unbuilt, mut list) = self.long_tag.begin(count, self.terms.empty_list);
         for index in (0..unbuilt).rev() {
             if self.batch.is_full() {
                 self.long_tag.suspend(index + 1, list);
                 self.batch.wait(Wait::Paused);
                 return None;
+            }
+            if index >= own {
+                self.batch.count(1, 0);
+                if let Some(declaration) = attributes.inherited(index - own) {
+                    self.batch.count(0, declaration.value.len());
+                    let pair = self.attribute(&declaration);
+                    list = self.terms.cell(pair, list);
+                }
+                continue;
             }
             let attribute = attributes.get(index)?;
             let bytes = attribute.name.local.len() + attribute.value.len();

@@ -144,6 +144,29 @@ impl<'a> Attributes<'a> {
             .map(|span| self.value(span))
     }
 
+    /// How many namespace declarations are in scope around the tag, those that it declares anew included.
+    pub fn inherited_len(&self) -> usize {
+        self.namespaces.inherited().0
+    }
+
+    /// The bytes of their prefixes and URIs.
+    pub fn inherited_bytes(&self) -> usize {
+        self.namespaces.inherited().1
+    }
+
+    /// One of them as an attribute, if it is in force in the element. The prefix of its name is left out.
+    pub fn inherited(&self, index: usize) -> Option<Attribute<'a>> {
+        let (prefix, value) = self.namespaces.inherited_at(index)?;
+        let local = if prefix.is_empty() { "xmlns" } else { prefix };
+        let name = Name {
+            qualified: local,
+            local,
+            id: None,
+            namespace: self.namespaces.get(Namespaces::XMLNS),
+        };
+        Some(Attribute { name, value })
+    }
+
     /// The attributes, from either end.
     #[inline(always)]
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = Attribute<'a>> {

@@ -20,6 +20,10 @@ pub struct Options {
     pub positions: bool,
     /// Tell the sink where each tag begins that it is asked about.
     pub tag_positions: bool,
+    /// Give the sink the source text of elements: see [`crate::xml::Sink::raw`].
+    pub raw: bool,
+    /// Tell the sink where in the original tags and elements end: see [`crate::xml::Sink::end_offset`].
+    pub end_offsets: bool,
     pub roots: Roots,
     pub recover: Recover,
     /// Tell the sink of everything that is recovered.

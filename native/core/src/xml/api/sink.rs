@@ -37,6 +37,9 @@ pub trait Sink {
     /// Whether the sink may want less than everything: `interest` is called only then.
     const SELECTS: bool = false;
 
+    /// Whether `reference`, `raw` and `end_offset` are called, where the options ask for them.
+    const TRACKS_SOURCE: bool = false;
+
     /// Where the next event begins. Called before each event with `Options::positions`, and before each `tag` with
     /// `Options::tag_positions`.
     fn position(&mut self, _position: Position) {}
@@ -47,6 +50,30 @@ pub trait Sink {
     fn interest(&mut self, _name: &Name<'_>, _context: u64) -> Interest {
         Interest::All
     }
+
+    /// Whether the next tag comes out of an entity, and the reference to that in the document. Called before each `tag` and
+    /// `start_element` with `Options::raw`.
+    fn reference(&mut self, _reference: Option<&[u8]>) -> Flow {
+        Flow::Accepted
+    }
+
+    /// Whether the sink takes source text. Asked after each tag and end that was passed to it, with `Options::raw`: an element whose
+    /// tag makes this true is taken from the first byte of its start tag on.
+    fn takes_raw(&self) -> bool {
+        false
+    }
+
+    /// The next part of the document's text, in UTF-8, as written but for recovered characters. It may end inside a character.
+    /// Before `tag` and `start_element` all text before the tag was passed, before `end_element` all up to the end of the end tag.
+    /// Nothing of the texts of entities is in it, but the references to them.
+    fn raw(&mut self, _text: &[u8]) -> Flow {
+        Flow::Accepted
+    }
+
+    /// The offset in bytes of the original behind the tag that is passed next: called before `tag` and `start_element` with
+    /// `Options::end_offsets`, and before `end_element` of an element that `tag` was called for. Out of an entity, it is that
+    /// behind the reference.
+    fn end_offset(&mut self, _offset: u64) {}
 
     fn start_document(&mut self, prolog: &Prolog<'_>) -> Flow;
 

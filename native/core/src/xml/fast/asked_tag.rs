@@ -5,7 +5,8 @@ use crate::xml::api::attributes::{Attributes, SpanBuffers};
 use crate::xml::api::sink::{Flow, Name, Sink};
 use crate::xml::names::element_stack::OpenElement;
 use crate::xml::scanner::interrupt::Interrupt;
-use crate::xml::scanner::state::State;
+use crate::xml::scanner::state::source::TagPlace;
+use crate::xml::scanner::state::{Core, State};
 use crate::xml::scanner::{ATTRIBUTE_COST, Scanner};
 use crate::xml::syntax::utf8;
 
@@ -23,6 +24,9 @@ impl<S: Sink> Scanner<'_, S> {
             return Ok(false);
         };
         self.core.interest_stack.reserve()?;
+        if S::TRACKS_SOURCE && self.core.source.is_watched() {
+            self.pass_before(at, tag.end)?;
+        }
         let qualified = &text[at + 1..tag.name_end];
         let attributes = Attributes {
             spans: &self.core.tag.attributes,
@@ -48,6 +52,9 @@ impl<S: Sink> Scanner<'_, S> {
         let cost = attributes.len() * ATTRIBUTE_COST;
         self.core.credit = self.core.credit.saturating_sub(cost);
         self.core.interest_stack.mark(self.sink.marks());
+        if S::TRACKS_SOURCE && self.core.source.is_watched() {
+            self.core.source.after_tag(at, 0, self.sink);
+        }
         // There is room.
         let opened = self.core.interest_stack.open(answer, depth);
         debug_assert!(opened.is_ok());
@@ -64,5 +71,18 @@ impl<S: Sink> Scanner<'_, S> {
             return Ok(self.core.element_stack.depth() > 0);
         }
         Ok(!self.wants_all())
+    }
+
+    /// Passes the text before the plain start tag from `start` to `end`.
+    pub(super) fn pass_before(&mut self, start: usize, end: usize) -> Result<(), Interrupt> {
+        let place = TagPlace {
+            text: self.text,
+            start,
+            end,
+            level: 0,
+            line_counter: self.line_counter,
+        };
+        let Core { source, credit, .. } = &mut *self.core;
+        source.before_tag(place, credit, self.sink)
     }
 }

@@ -153,6 +153,9 @@ impl<S: Sink> Scanner<'_, S> {
         let Some(tag) = self.read_start_tag()? else {
             return Ok(false);
         };
+        if S::TRACKS_SOURCE && self.core.source.is_watched() {
+            self.pass_before(at, tag.end)?;
+        }
         let qualified = &text[at + 1..tag.name_end];
         self.core
             .element_stack
@@ -173,6 +176,9 @@ impl<S: Sink> Scanner<'_, S> {
         if self.sink.start_element(name, &attributes) == Flow::Retry {
             self.core.element_stack.pop();
             return Err(Interrupt::Full);
+        }
+        if S::TRACKS_SOURCE && self.core.source.is_watched() {
+            self.core.source.after_tag(at, 0, self.sink);
         }
         self.core.credit = self.core.credit.saturating_sub(cost);
         self.charge_event(Flow::Accepted)?;

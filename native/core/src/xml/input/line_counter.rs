@@ -114,6 +114,11 @@ impl LineCounter {
         }
     }
 
+    /// The offset in the original of index `at` of `text`, which is not before any that was moved to.
+    pub fn offset(&self, text: &[u8], at: usize) -> u64 {
+        self.decoder.offset(&text[self.mark..at], self.growth(at))
+    }
+
     /// How many bytes between the mark and `at` are not of the original.
     #[inline]
     fn growth(&self, at: usize) -> usize {

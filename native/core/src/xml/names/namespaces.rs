@@ -46,6 +46,8 @@ pub(crate) struct Namespaces {
     /// Index of the default namespace.
     default: u32,
     next_id: u32,
+    /// How many were in scope around the tag that was read last.
+    inherited: usize,
     keys: RandomState,
     by_prefix: HashStack,
     by_uri: HashStack,
@@ -66,6 +68,7 @@ impl Namespaces {
             texts: IncrementalBuf::new(account, most),
             default: Namespaces::NONE,
             next_id: XMLNS_ID + 1,
+            inherited: 0,
             keys: RandomState::new(),
             by_prefix: HashStack::new(account),
             by_uri: HashStack::new(account),
@@ -89,6 +92,37 @@ impl Namespaces {
         while self.bindings.len() > len {
             self.forget_last();
         }
+    }
+
+    /// Begins a tag around which the first `len` declarations are in scope.
+    #[inline]
+    pub fn begin_tag(&mut self, len: usize) {
+        self.truncate(len);
+        self.inherited = len;
+    }
+
+    /// How many declarations there are around the tag, those that are declared anew included, and their bytes.
+    pub fn inherited(&self) -> (usize, usize) {
+        let bytes = match self.bindings.get(self.inherited) {
+            Some(own) => own.start as usize,
+            None => self.texts.len(),
+        };
+        (self.inherited, bytes)
+    }
+
+    /// The prefix and the URI of a declaration around the tag, if it is in force in its element.
+    pub fn inherited_at(&self, index: usize) -> Option<(&str, &str)> {
+        if index >= self.inherited {
+            return None;
+        }
+        let prefix = self.prefix(index);
+        let in_force = match prefix {
+            [] => Some(self.default),
+            _ => self.resolve(prefix),
+        };
+        // SAFETY: parts of validated text, cut beside ASCII characters.
+        let text = |bytes| unsafe { utf8::text(bytes) };
+        (in_force == Some(index as u32)).then(|| (text(prefix), text(self.uri(index))))
     }
 
     fn forget_last(&mut self) {

@@ -57,11 +57,11 @@ impl<S: Sink> Scanner<'_, S> {
     #[inline(always)]
     pub fn close(&mut self, end: usize) -> Result<(), Interrupt> {
         if self.wants_all() {
-            self.emit_end()?;
+            self.emit_end(end)?;
         } else if S::SELECTS {
             let depth = self.core.element_stack.depth().saturating_sub(1);
             if self.core.interest_stack.tells_end(depth) {
-                self.emit_end()?;
+                self.emit_end(end)?;
             }
         }
         let outside = self.core.element_stack.pop();
@@ -87,8 +87,33 @@ impl<S: Sink> Scanner<'_, S> {
         }
     }
 
+    /// Text and offsets of an element that ends before `end`, whose end is about to be passed to the sink.
+    #[inline(never)]
+    fn pass_source(&mut self, end: usize) -> Result<(), Interrupt> {
+        let Core {
+            source,
+            credit,
+            element_stack,
+            interest_stack,
+            ..
+        } = &mut *self.core;
+        if self.level == 0 {
+            source.pass(self.text, end, credit, self.sink)?;
+        }
+        if source.tells_ends() && interest_stack.floor() + 1 == element_stack.depth() {
+            self.sink.end_offset(match self.level {
+                0 => self.line_counter.offset(self.text, end),
+                _ => source.reference_end(),
+            });
+        }
+        Ok(())
+    }
+
     #[inline(always)]
-    fn emit_end(&mut self) -> Result<(), Interrupt> {
+    fn emit_end(&mut self, end: usize) -> Result<(), Interrupt> {
+        if S::TRACKS_SOURCE && self.core.source.is_watched() {
+            self.pass_source(end)?;
+        }
         self.emit_position();
         let Core {
             element_stack,
@@ -102,6 +127,9 @@ impl<S: Sink> Scanner<'_, S> {
                 self.charge_event(flow)?;
             }
             None => return Ok(()),
+        }
+        if S::TRACKS_SOURCE && self.core.source.is_watched() {
+            self.core.source.after_end(self.sink);
         }
         if S::SELECTS {
             self.core.interest_stack.mark(self.sink.marks());

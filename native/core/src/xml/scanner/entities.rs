@@ -24,7 +24,13 @@ impl<S: Sink> Scanner<'_, S> {
     /// A reference in content that ends at `end`.
     pub fn enter_in_content(&mut self, name: &[u8], end: usize) -> Result<(), Interrupt> {
         match self.lookup(name) {
-            Lookup::Internal(entity) => self.enter(entity, self.at, end),
+            Lookup::Internal(entity) => {
+                if S::TRACKS_SOURCE && self.level == 0 && self.core.source.is_watched() {
+                    let offset = self.line_counter.offset(self.text, end);
+                    self.core.source.enter(&self.text[self.at..end], offset)?;
+                }
+                self.enter(entity, self.at, end)
+            }
             found @ (Lookup::Skipped | Lookup::Undeclared)
                 if self.core.options.recover.entities =>
             {

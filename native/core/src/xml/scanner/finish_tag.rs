@@ -8,6 +8,7 @@ use crate::xml::names::element_stack::OpenElement;
 use crate::xml::names::namespaces::Namespaces;
 use crate::xml::names::table::Role;
 use crate::xml::scanner::interrupt::{Interrupt, beyond, exceeded, malformed, shown};
+use crate::xml::scanner::state::source::TagPlace;
 use crate::xml::scanner::state::tag::Stage;
 use crate::xml::scanner::state::{Core, State};
 use crate::xml::scanner::{ATTRIBUTE_COST, Scanner};
@@ -39,7 +40,11 @@ impl<S: Sink> Scanner<'_, S> {
         if watches_space {
             self.core.space.reserve()?;
         }
-        self.emit_start(outside)?;
+        self.emit_start(outside, end)?;
+        if S::TRACKS_SOURCE && self.core.source.is_watched() {
+            let start = self.core.tag.start;
+            self.core.source.after_tag(start, self.level, self.sink);
+        }
         if watches_space {
             self.note_space()?;
         }
@@ -63,7 +68,7 @@ impl<S: Sink> Scanner<'_, S> {
             Stage::Defaults(Some(default)) => Stage::Defaults(self.add_default(default)?),
             Stage::Defaults(None) if !namespaces => Stage::Complete,
             Stage::Defaults(None) => {
-                self.core.namespaces.truncate(outside);
+                self.core.namespaces.begin_tag(outside);
                 Stage::Declarations(0)
             }
             Stage::Declarations(index) => self.declare_namespaces(index)?,
@@ -94,7 +99,7 @@ impl<S: Sink> Scanner<'_, S> {
     }
 
     #[inline]
-    fn emit_start(&mut self, outside: usize) -> Result<(), Interrupt> {
+    fn emit_start(&mut self, outside: usize, end: usize) -> Result<(), Interrupt> {
         let tag = &self.core.tag;
         let sources = tag.sources(self.text, self.dtd);
         let qualified = sources.bytes(&tag.name);
@@ -113,6 +118,20 @@ impl<S: Sink> Scanner<'_, S> {
             id: tag.id,
             namespace: self.core.namespaces.get(tag.namespace),
         };
+        if S::TRACKS_SOURCE && self.core.source.is_watched() {
+            let wanted = self.core.interest_stack.wanted(self.sink, &name);
+            if matches!(wanted, Interest::All | Interest::Tags(_)) {
+                let place = TagPlace {
+                    text: self.text,
+                    start: tag.start,
+                    end,
+                    level: self.level,
+                    line_counter: self.line_counter,
+                };
+                let credit = &mut self.core.credit;
+                self.core.source.before_tag(place, credit, self.sink)?;
+            }
+        }
         let depth = self.core.element_stack.depth();
         self.core
             .element_stack

@@ -4,6 +4,7 @@ pub mod doctype;
 pub mod entities;
 pub mod limits;
 pub mod preserved_space;
+pub mod source;
 pub mod tag;
 pub mod text_run;
 use crate::arena::account::Account;
@@ -21,6 +22,7 @@ use crate::xml::scanner::state::doctype::Declaration;
 use crate::xml::scanner::state::entities::Entities;
 use crate::xml::scanner::state::limits::FastLimits;
 use crate::xml::scanner::state::preserved_space::PreservedSpace;
+use crate::xml::scanner::state::source::Source;
 use crate::xml::scanner::state::tag::Tag;
 use crate::xml::scanner::state::text_run::TextRun;
 use crate::xml::select::interest_stack::InterestStack;
@@ -95,6 +97,7 @@ pub(crate) struct Core {
     pub standalone: bool,
     pub run: TextRun,
     pub tag: Tag,
+    pub source: Source,
     pub name_table: NameTable,
     pub element_stack: ElementStack,
     pub space: PreservedSpace,
@@ -133,6 +136,7 @@ impl Core {
             standalone: false,
             run: TextRun::new(account, limits.max_text_bytes as usize),
             tag: Tag::new(account, limits.max_token_bytes as usize),
+            source: Source::new(&options, limits.max_token_bytes as usize, account),
             name_table: NameTable::new(account),
             element_stack: ElementStack::new(account),
             space: PreservedSpace::new(account),

@@ -1,10 +1,12 @@
 //! Selected elements as maps of their fields.
 //!
 //! What is asked for of a record is copied into buffers as it is read, and noted in a journal (`capture`). When the record ends,
-//! the journal is made into terms from its end to its beginning (`make`), so that no list has to be turned round.
+//! the journal is made into terms from its end to its beginning (`make`), so that no list has to be turned round. Trees go through
+//! here too where more than the tree is told of each.
 
 mod capture;
 mod make;
+mod raw;
 mod sink;
 
 pub use sink::FieldSink;
@@ -43,6 +45,8 @@ enum Mode {
 enum End {
     /// A text, whose entry in the journal has this number.
     Text(usize),
+    /// A source text, the same.
+    Raw(usize),
     /// A record, or one in a record.
     Record,
     Inner(usize),
@@ -80,6 +84,7 @@ pub struct Fields {
     /// What ends at which depth, the innermost last.
     ends: ChargedVec<(usize, End)>,
     open_texts: usize,
+    raw: raw::Raw,
     /// The marks of what was found, or is open.
     marks: u64,
     /// By the number of a field, whether it was found.
@@ -97,6 +102,8 @@ pub struct Fields {
     /// Where the last tag begins that was told, and the record.
     tag_position: Position,
     position: Position,
+    /// Where the last tag or element ended, as far as that was told.
+    end_offset: u64,
     fault: Option<Fault>,
 }
 
@@ -111,6 +118,7 @@ impl Fields {
             blind: 0,
             ends: ChargedVec::new(account),
             open_texts: 0,
+            raw: raw::Raw::new(account),
             marks: 0,
             found: vec![false; count].into(),
             journal: Journal::new(account),
@@ -124,6 +132,7 @@ impl Fields {
             scores: vec![HitScore::NEW; count].into(),
             tag_position: START,
             position: START,
+            end_offset: 0,
             fault: None,
         }
     }
@@ -145,7 +154,7 @@ impl Fields {
 
     /// A number that grows while a record is made.
     pub fn progress(&self) -> u64 {
-        self.make.done() + self.capture.done()
+        self.make.done() + self.capture.done() + self.raw.done()
     }
 
     /// Whether terms were made in this call that the next one needs.
@@ -201,6 +210,7 @@ impl Fields {
         self.journal.clear();
         self.texts.clear();
         self.values.clear();
+        self.raw.text.clear();
         self.size.clear();
     }
 }

@@ -16,6 +16,8 @@ pub enum What {
     /// A record in the record begins, or ends.
     Begin = 3,
     End = 4,
+    /// The source text of an element.
+    Raw = 5,
 }
 
 impl What {
@@ -25,6 +27,7 @@ impl What {
             1 => What::Value,
             2 => What::Around,
             3 => What::Begin,
+            5 => What::Raw,
             _ => What::End,
         }
     }

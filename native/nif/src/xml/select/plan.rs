@@ -1,9 +1,11 @@
 //! What a selection asks for: the paths, and what is made of the elements at each.
 
 mod decode;
+mod extras;
 
 use crate::xml::terms::RawTerm;
 use bounded_core::xml::{AttributeTest, Selector};
+pub use extras::Extras;
 use rustler::{NifResult, Term};
 use std::ops::Range;
 
@@ -21,6 +23,8 @@ pub enum Action {
     Inner(usize),
     /// Its text is a field.
     Text(usize),
+    /// Its source text is a field.
+    Raw(usize),
     /// Its attribute is a field.
     Attribute(usize),
     /// Its attribute is kept for the records in it.
@@ -76,8 +80,7 @@ pub struct Plan {
     pub keys: Vec<RawTerm>,
     /// The attributes that are kept of elements around records.
     pub around: Vec<AttributeTest>,
-    /// Where they begin is told with records that have fields.
-    pub places: bool,
+    pub extras: Extras,
 }
 
 impl Plan {
@@ -91,14 +94,21 @@ impl Plan {
         self.labels.get(path).copied().flatten()
     }
 
-    /// Whether every record is a tree.
+    /// Whether every record is a tree, and nothing more.
     pub fn is_trees(&self) -> bool {
-        self.records.is_empty()
+        self.records.is_empty() && self.extras.is_none()
     }
 
     /// Whether the sink has to know where records begin.
     pub fn needs_positions(&self) -> bool {
-        self.places || self.fields.iter().any(|field| field.required.is_some())
+        let names_place = |field: &Field| field.required.is_some();
+        self.extras.needs_positions() || self.has_raw() || self.fields.iter().any(names_place)
+    }
+
+    /// Whether source texts are asked for.
+    pub fn has_raw(&self) -> bool {
+        let is_raw = |action: &Action| matches!(action, Action::Raw(_));
+        self.actions.iter().any(is_raw)
     }
 
     /// About the bytes that it has allocated.

@@ -5,7 +5,7 @@ use crate::xml::large::{LARGE, Wait};
 use crate::xml::select::plan::Plan;
 use crate::xml::select::record_size::RecordSize;
 use crate::xml::select::tree::{Closed, Tree};
-use crate::xml::terms;
+use crate::xml::terms::{self, RawTerm};
 use crate::xml::values::Values;
 use bounded_core::arena::account::Account;
 use bounded_core::arena::chunked_buf::ChunkedBuf;
@@ -128,9 +128,56 @@ impl RecordSink<'_, '_> {
         !self.selection.text.is_empty() && !self.end_text()
     }
 
+    /// Closes the innermost element; returns the record if that is it. `None`: it has to wait.
+    #[inline(always)]
+    pub fn close(&mut self) -> Option<Option<RawTerm>> {
+        if self.values.batch.is_full() || self.is_text_unfinished() {
+            return None;
+        }
+        let Selection {
+            plan,
+            path,
+            tree,
+            size,
+            ..
+        } = &mut *self.selection;
+        if let Err(refusal) = tree.reserve() {
+            let _ = self.wait(refusal);
+            return None;
+        }
+        match tree.close(&self.values.terms, self.values.batch) {
+            Closed::NotYet => {
+                let _ = self.wait(Wait::Paused);
+                None
+            }
+            Closed::Inner => {
+                self.values.batch.count(1, 0);
+                Some(None)
+            }
+            Closed::Whole(mut record) => {
+                size.clear();
+                if let Some(label) = plan.label(*path) {
+                    record = self.values.terms.tuple([label, record]);
+                }
+                Some(Some(record))
+            }
+        }
+    }
+
+    /// Opens a selected element, with the namespace declarations in scope if they are asked for.
+    pub fn start_record(&mut self, name: &Name<'_>, attributes: &Attributes<'_>) -> Flow {
+        if self.values.batch.is_full() {
+            return Flow::Retry;
+        }
+        match self.selection.plan.extras.scope {
+            true => self.open::<true>(name, attributes),
+            false => self.open::<false>(name, attributes),
+        }
+    }
+
     /// Opens a selected element, or one that is in it.
     #[inline(always)]
-    fn open(&mut self, name: &Name<'_>, attributes: &Attributes<'_>) -> Flow {
+    fn open<const SCOPE: bool>(&mut self, name: &Name<'_>, attributes: &Attributes<'_>) -> Flow {
         let Selection {
             tree,
             size,
@@ -146,11 +193,17 @@ impl RecordSink<'_, '_> {
                 bytes += size.namespaces(name, attributes);
             }
             let sized = size.add_element(tree.depth() + 1);
-            if let Err(exceeded) = sized.and_then(|()| size.add(bytes, 1 + 2 * attributes.len())) {
+            let mut strings = 1 + 2 * attributes.len();
+            if SCOPE {
+                bytes += attributes.inherited_bytes();
+                strings += 2 * attributes.inherited_len();
+            }
+            if let Err(exceeded) = sized.and_then(|()| size.add(bytes, strings)) {
                 return self.too_large(exceeded);
             }
         }
         let list = match attributes.is_empty() {
+            _ if SCOPE => self.values.attributes_in_scope(attributes),
             true => Some(self.values.terms.empty_list),
             false => self.values.attributes(attributes),
         };
@@ -187,7 +240,7 @@ impl Sink for RecordSink<'_, '_> {
         if self.is_text_unfinished() {
             return Flow::Retry;
         }
-        self.open(&name, attributes)
+        self.open::<false>(&name, attributes)
     }
 
     fn tag(
@@ -216,37 +269,12 @@ impl Sink for RecordSink<'_, '_> {
 
     #[inline(always)]
     fn end_element(&mut self, _name: Name<'_>) -> Flow {
-        if self.values.batch.is_full() {
-            return Flow::Retry;
+        match self.close() {
+            None => return Flow::Retry,
+            Some(None) => {}
+            Some(Some(record)) => self.values.batch.push(record),
         }
-        if self.is_text_unfinished() {
-            return Flow::Retry;
-        }
-        let Selection {
-            plan,
-            path,
-            tree,
-            size,
-            ..
-        } = &mut *self.selection;
-        if let Err(refusal) = tree.reserve() {
-            return self.wait(refusal);
-        }
-        match tree.close(&self.values.terms, self.values.batch) {
-            Closed::NotYet => self.wait(Wait::Paused),
-            Closed::Inner => {
-                self.values.batch.count(1, 0);
-                Flow::Accepted
-            }
-            Closed::Whole(mut record) => {
-                size.clear();
-                if let Some(label) = plan.label(*path) {
-                    record = self.values.terms.tuple([label, record]);
-                }
-                self.values.batch.push(record);
-                Flow::Accepted
-            }
-        }
+        Flow::Accepted
     }
 
     #[inline(always)]

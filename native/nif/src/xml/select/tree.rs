@@ -69,11 +69,6 @@ impl Tree {
         self.moved
     }
 
-    /// Whether an element is open.
-    pub fn is_open(&self) -> bool {
-        self.depth > 0
-    }
-
     /// Elements that are open.
     #[inline(always)]
     pub fn depth(&self) -> u64 {

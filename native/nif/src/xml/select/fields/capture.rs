@@ -6,7 +6,7 @@ use crate::xml::select::journal::{Entry, What};
 use crate::xml::select::plan::{Action, Plan};
 use bounded_core::arena::account::Refusal;
 use bounded_core::arena::chunked_buf::ChunkedBuf;
-use bounded_core::xml::{Attributes, ExceededLimit, Flow, Name, Sink};
+use bounded_core::xml::{Attributes, ExceededLimit, Flow, Name};
 
 /// Copied of a value in one call, before others have their turn.
 const STEP: usize = 64 * 1024;
@@ -41,7 +41,7 @@ impl Progress {
     }
 
     /// Copies what is left of `value` to the end of `buffer`. Pauses after a step.
-    fn copy_to(&mut self, buffer: &mut ChunkedBuf, value: &[u8]) -> Result<(), Stop> {
+    pub fn copy_to(&mut self, buffer: &mut ChunkedBuf, value: &[u8]) -> Result<(), Stop> {
         let mut step = 0;
         while self.copied < value.len() {
             if step >= STEP {
@@ -109,6 +109,7 @@ impl FieldSink<'_, '_> {
         let (entries, bytes) = (fields.journal.len(), fields.size.bytes());
         let result = match action {
             Action::Text(field) if second => fields.take_text(plan, field),
+            Action::Raw(field) if second => fields.take_raw(plan, field),
             Action::Attribute(field) if second => fields.take_attribute(plan, field, attributes),
             Action::Record(record) if second && is_outside => fields.take_record(plan, record),
             Action::Inner(record) if second => fields.take_inner(plan, record),
@@ -120,9 +121,10 @@ impl FieldSink<'_, '_> {
             }
             Action::Tree(path) if second && is_outside => {
                 self.records.selection.path = path;
-                if self.records.start_element(*name, attributes) == Flow::Retry {
+                if self.records.start_record(name, attributes) == Flow::Retry {
                     return false;
                 }
+                self.fields.position = self.fields.tag_position;
                 self.fields.mode = Mode::Tree;
                 return true;
             }
@@ -202,12 +204,12 @@ impl Fields {
     }
 
     /// Whether a field wants what was found.
-    fn wants(&self, plan: &Plan, field: usize) -> bool {
+    pub(super) fn wants(&self, plan: &Plan, field: usize) -> bool {
         self.is_open(plan, plan.fields[field].record)
             && (plan.fields[field].many || !self.found[field])
     }
 
-    fn note_found(&mut self, plan: &Plan, field: usize) {
+    pub(super) fn note_found(&mut self, plan: &Plan, field: usize) {
         self.found[field] = true;
         if !plan.fields[field].many {
             self.marks |= plan.fields[field].mark;
@@ -262,11 +264,16 @@ impl Fields {
             self.size.add(value.len(), 1).map_err(exceeded)?;
         }
         self.capture.copy_to(&mut self.values, value)?;
+        self.note_value(plan, field, value.len())
+    }
+
+    /// Notes the last bytes of `values` as the value of a field.
+    pub(super) fn note_value(&mut self, plan: &Plan, field: usize, len: usize) -> Result<(), Stop> {
         let end = self.values.len();
         self.journal.push(Entry {
             what: What::Value,
             index: field as u32,
-            start: (end - value.len()) as u32,
+            start: (end - len) as u32,
             end: end as u32,
         })?;
         self.capture.end_copy();
@@ -370,6 +377,6 @@ impl Fields {
     }
 }
 
-fn exceeded(exceeded: ExceededLimit) -> Stop {
+pub(super) fn exceeded(exceeded: ExceededLimit) -> Stop {
     Stop::Fault(Fault::Exceeded(exceeded))
 }

@@ -147,13 +147,18 @@ impl FieldSink<'_, '_> {
         if let Some(label) = record.label {
             made = terms.tuple([label, made]);
         }
-        if plan.places {
-            let place = (fields.position.line, fields.position.column);
-            made = terms.tuple([made, terms.place(place)]);
-        }
-        values.batch.push(made);
         fields.make.left = None;
+        self.push(made);
         true
+    }
+
+    /// Adds a record, with what else is told of it.
+    pub(super) fn push(&mut self, record: RawTerm) {
+        let extras = &self.records.selection.plan.extras;
+        let values = &mut self.records.values;
+        let (position, end) = (self.fields.position, self.fields.end_offset);
+        let record = extras.with(record, position, end, &values.terms);
+        values.batch.push(record);
     }
 }
 
@@ -181,7 +186,7 @@ impl Fields {
                     }
                 }
             }
-            What::Text | What::Value | What::Around => {
+            What::Text | What::Value | What::Around | What::Raw => {
                 let Some(value) = self.string(entry, values) else {
                     return false;
                 };
@@ -202,6 +207,7 @@ impl Fields {
         let bytes = match entry.what {
             What::Text => &self.texts,
             What::Value => &self.values,
+            What::Raw => &self.raw.text,
             _ => &self.around_values,
         };
         if len > LARGE {

@@ -70,6 +70,10 @@ impl FieldSink<'_, '_> {
                     fields.journal.end(entry, fields.texts.len() as u32);
                     fields.open_texts -= 1;
                 }
+                End::Raw(entry) => {
+                    let end = self.fields.raw.end();
+                    self.fields.journal.end(entry, end);
+                }
                 End::Inner(record) => {
                     if let Err(refusal) = self.end_inner(record) {
                         let _ = self.wait(refusal);
@@ -90,6 +94,20 @@ impl FieldSink<'_, '_> {
             self.fields.ends.pop();
         }
         true
+    }
+
+    /// An element of a tree ends, or the tree itself.
+    #[inline(always)]
+    fn end_in_tree(&mut self) -> Flow {
+        match self.records.close() {
+            None => return Flow::Retry,
+            Some(None) => {}
+            Some(Some(record)) => {
+                self.fields.mode = Mode::Outside;
+                self.push(record);
+            }
+        }
+        Flow::Accepted
     }
 
     #[cold]
@@ -138,9 +156,30 @@ impl FieldSink<'_, '_> {
 
 impl Sink for FieldSink<'_, '_> {
     const SELECTS: bool = true;
+    const TRACKS_SOURCE: bool = true;
 
     fn position(&mut self, position: Position) {
         self.fields.tag_position = position;
+    }
+
+    fn reference(&mut self, reference: Option<&[u8]>) -> Flow {
+        match self.fields.raw.note_reference(reference) {
+            Ok(()) => Flow::Accepted,
+            Err(refusal) => self.wait(refusal),
+        }
+    }
+
+    #[inline]
+    fn takes_raw(&self) -> bool {
+        self.fields.raw.is_taken()
+    }
+
+    fn raw(&mut self, text: &[u8]) -> Flow {
+        self.add_raw(text)
+    }
+
+    fn end_offset(&mut self, offset: u64) {
+        self.fields.end_offset = offset;
     }
 
     fn start_document(&mut self, _prolog: &Prolog<'_>) -> Flow {
@@ -195,13 +234,9 @@ impl Sink for FieldSink<'_, '_> {
     }
 
     #[inline(always)]
-    fn end_element(&mut self, name: Name<'_>) -> Flow {
+    fn end_element(&mut self, _name: Name<'_>) -> Flow {
         if self.fields.mode == Mode::Tree {
-            let flow = self.records.end_element(name);
-            if !self.records.selection.tree.is_open() {
-                self.fields.mode = Mode::Outside;
-            }
-            return flow;
+            return self.end_in_tree();
         }
         if self.is_full() {
             return Flow::Retry;

@@ -1,12 +1,12 @@
 //! Converts the result of `BoundedXml.Selection.parse!/2`.
 
-use crate::xml::select::plan::{Action, Field, Plan, Record};
+use crate::xml::select::plan::{Action, Extras, Field, Plan, Record};
 use crate::xml::terms::{self, RawTerm};
 use bounded_core::xml::{AttributeTest, NamespaceTest, Predicate, SelectorBuilder, Step, StepId};
 use rustler::{Error, NifResult, Term};
 
 mod words {
-    rustler::atoms! { tree, value, fields, text, attribute, around, records }
+    rustler::atoms! { raw, fields, attribute, around, records }
 }
 
 /// A step of a path: whether any depth is allowed before it, its namespace (`nil` for any, empty for none), its local name
@@ -26,10 +26,10 @@ type FieldOf<'a> = (Term<'a>, bool, Option<String>, Term<'a>, Term<'a>);
 const MAX_NESTED: usize = 8;
 
 pub fn plan(selection: Term) -> NifResult<Plan> {
-    let (paths, places): (Term, bool) = selection.decode()?;
+    let (paths, extras): (Term, Extras) = selection.decode()?;
     let draft = Draft::of(paths)?;
     // With one path to trees, the name of an element tells whether it is selected.
-    let whole = draft.labels.len() == 1 && draft.records.is_empty();
+    let whole = draft.labels.len() == 1 && draft.records.is_empty() && extras.is_none();
     let below: Vec<u64> = draft
         .nodes
         .iter()
@@ -43,7 +43,7 @@ pub fn plan(selection: Term) -> NifResult<Plan> {
     for (hit, action) in draft.actions.iter().enumerate() {
         let mark = selector.mark(hit as u32);
         match *action {
-            Action::Text(field) | Action::Attribute(field) => {
+            Action::Text(field) | Action::Raw(field) | Action::Attribute(field) => {
                 fields[field].mark = mark;
                 records[fields[field].record].marks |= mark;
             }
@@ -62,12 +62,12 @@ pub fn plan(selection: Term) -> NifResult<Plan> {
         fields,
         keys: draft.keys,
         around: draft.around,
-        places,
+        extras,
     })
 }
 
 pub fn places(selection: Term) -> NifResult<usize> {
-    let (paths, _places): (Term, bool) = selection.decode()?;
+    let (paths, _extras): (Term, Extras) = selection.decode()?;
     Ok(Draft::of(paths)?.builder.count())
 }
 
@@ -96,6 +96,15 @@ impl Draft {
         let label = atom(label)?;
         let label = (label != terms::nil().as_c_arg()).then_some(label);
         let root = self.builder.root();
+        if output.is_atom() && output.decode::<rustler::Atom>()? == words::raw() {
+            let at = self::steps(&mut self.builder, root, steps, true)?;
+            let record = self.record(at, label, None, false);
+            self.labels.push(label);
+            self.act(at, Action::Record(record), false);
+            let field = self.only_field(record);
+            self.act(at, Action::Raw(field), false);
+            return Ok(());
+        }
         if output.is_atom() {
             let at = self::steps(&mut self.builder, root, steps, false)?;
             self.act(at, Action::Tree(self.labels.len()), false);
@@ -114,14 +123,20 @@ impl Draft {
             kind if kind == words::attribute() => {
                 self.act(at, Action::Value(record), false);
                 let (uri, local): (String, String) = content.decode()?;
-                self.field(record, terms::nil().as_c_arg(), false, None);
-                self.records[record].fields.end += 1;
-                self.records[record].all.end += 1;
-                self.fields[self.records[record].fields.start].attribute = Some(test(uri, local));
+                let field = self.only_field(record);
+                self.fields[field].attribute = Some(test(uri, local));
                 Ok(())
             }
             _ => Err(Error::BadArg),
         }
+    }
+
+    /// The field of a record that is no map.
+    fn only_field(&mut self, record: usize) -> usize {
+        let field = self.field(record, terms::nil().as_c_arg(), false, None);
+        self.records[record].fields.end += 1;
+        self.records[record].all.end += 1;
+        field
     }
 
     fn record(
@@ -165,7 +180,11 @@ impl Draft {
             let field = self.field(record, atom(key)?, many, required);
             if source.is_atom() {
                 let at = self::steps(&mut self.builder, self.nodes[record], steps, false)?;
-                self.act(at, Action::Text(field), !many);
+                let action = match source.decode::<rustler::Atom>()? == words::raw() {
+                    true => Action::Raw(field),
+                    false => Action::Text(field),
+                };
+                self.act(at, action, !many);
                 return Ok(());
             }
             let (kind, content): (rustler::Atom, Term) = source.decode()?;
