@@ -83,6 +83,7 @@ defmodule Bounded.MixProject do
         "guides/architecture.md",
         "guides/design_notes.md",
         "CONTRIBUTING.md",
+        "SECURITY.md",
         "CHANGELOG.md"
       ],
       extras:
