@@ -76,6 +76,7 @@ if Code.ensure_loaded?(Phoenix.LiveDashboard.PageBuilder) do
         <div class="card mb-4"><div class="card-body">
           <p><%= Tables.limit(@sample) %></p>
           <p>Pressure: <%= Tables.pressure(@sample) %></p>
+          <p :if={Tables.watchdog(@sample)}>Watchdog: <%= Tables.watchdog(@sample) %></p>
           <table class="table table-sm mb-0">
             <tbody>
               <tr :for={{name, bytes} <- @kinds}>

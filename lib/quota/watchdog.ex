@@ -69,6 +69,24 @@ defmodule Quota.Watchdog do
           | {:handle, (map -> :end | :refuse | {:end, pid}) | nil}
           | {:per_minute, pos_integer}
 
+  @typedoc """
+  What the watchdog did last, `age_ms` milliseconds ago: the `:outcome` of its report, `:collected`, or `:paused`. `kind` and `pid` are of
+  what it was done to, nil where that is no single process.
+  """
+  @type act :: %{
+          outcome:
+            :ended
+            | :observed
+            | :refused
+            | :nothing_to_end
+            | :critical
+            | :collected
+            | :paused,
+          kind: atom,
+          pid: pid | nil,
+          age_ms: non_neg_integer
+        }
+
   @typedoc "What `status/0` returns: bytes, and `growth` in bytes per second."
   @type status :: %{
           mode: :observe | :enforce,
@@ -78,6 +96,7 @@ defmodule Quota.Watchdog do
           used: non_neg_integer,
           growth: non_neg_integer,
           ended: non_neg_integer,
+          last: act | nil,
           grew: [map]
         }
 
@@ -102,8 +121,8 @@ defmodule Quota.Watchdog do
 
   @doc """
   Returns what the watchdog sees: its `mode`, the `source` and the `limit`, the `line`, bytes in use without file cache (`used`),
-  `growth` in bytes a second, how often it has acted within a minute (`ended`), and what `grew` since the node was last calm, worst
-  first.
+  `growth` in bytes a second, how often it has acted within a minute (`ended`), its `last` act, and what `grew` since the node was last
+  calm, worst first.
 
   Exits if no watchdog runs.
   """

@@ -23,12 +23,14 @@ defmodule Bounded.TopTest do
     test "its quotas, pools and growing processes", %{env: env, cookie: cookie, asking: asking} do
       {target, node} = Peer.start_named(cookie, env)
       Peer.call(target, Faults, :busy_with_quotas, [])
+      Peer.call(target, Faults, :watched, [])
       text = asking |> Peer.call(Top, :frame, [node]) |> IO.iodata_to_binary()
 
       assert text =~ "#{node}   OTP #{System.otp_release()}"
       assert text =~ ~r/^limit .* in use, /m
       assert text =~ ~r/^native memory +\d/m
       assert text =~ ~r/^quotas: 1$/m
+      assert text =~ ~r/^watchdog  observe, line at \S+ [KMGT]iB, \S+ [KMGT]iB below it; /m
       # The copy, and its source until that is collected.
       assert text =~ ~r/^ *[48](\.\d)? MiB +\d+ % +64 MiB .* "the import"$/m
       assert text =~ ~r/^pools: 1$/m
@@ -45,6 +47,7 @@ defmodule Bounded.TopTest do
       assert text =~ ~r/^processes +\d/m
       assert text =~ ":application_controller"
       refute text =~ "quotas"
+      refute text =~ "watchdog"
     end
 
     test "raises if it cannot be reached", %{asking: asking} do
@@ -176,6 +179,41 @@ defmodule Bounded.TopTest do
       for {sort, first} <- [growth: "g", memory: "m", binaries: "b", queue: "q"] do
         table = sample |> Tables.tables(sort) |> Enum.find(&(&1.id == :processes))
         assert table.rows |> hd() |> List.last() == first
+      end
+    end
+
+    test "tells what the watchdog did last", %{sample: sample} do
+      refute Enum.any?(text(sample, []), &(&1 =~ "watchdog"))
+      status = %{mode: :enforce, line: 90 * @mib, used: 80 * @mib, last: nil}
+
+      line = fn status ->
+        sample = %{sample | library: Map.put(sample.library, :watchdog, status)}
+        Enum.find(text(sample, width: 120), &(&1 =~ "watchdog"))
+      end
+
+      assert line.(status) ==
+               "watchdog  enforce, line at 90 MiB, 10 MiB below it; it has not acted yet"
+
+      last = %{outcome: :ended, kind: :table, pid: self(), age_ms: 12_000}
+
+      assert line.(%{status | used: 95 * @mib, last: last}) ==
+               "watchdog  enforce, line at 90 MiB, passed by 5 MiB; 12 s ago it ended #{inspect(self())}, owner of an ETS table"
+
+      outcomes = [
+        :ended,
+        :observed,
+        :refused,
+        :nothing_to_end,
+        :critical,
+        :collected,
+        :paused
+      ]
+
+      kinds = [nil, :process, :group, :table, :persistent_terms, :port, :quota]
+
+      for outcome <- outcomes, kind <- kinds do
+        last = %{last | outcome: outcome, kind: kind}
+        assert line.(%{status | last: last}) =~ "12 s ago it "
       end
     end
 

@@ -25,7 +25,8 @@ defmodule Bounded.Facts.Quotas do
        count: count,
        complete: complete,
        largest: Top.to_list(largest),
-       pools: Enum.sort(pools)
+       pools: Enum.sort(pools),
+       watchdog: watchdog(probe)
      }}
   rescue
     # `:undef`, or a version whose functions answer differently.
@@ -33,6 +34,14 @@ defmodule Bounded.Facts.Quotas do
       if match?(%{original: {:erpc, _}}, error),
         do: reraise(error, __STACKTRACE__),
         else: {0, nil}
+  end
+
+  # Not timed: its answer is mostly waited for. A version before this function has no watchdog to show.
+  defp watchdog(probe) do
+    Probe.call(probe, Quota.Watchdog.Server, :glance, [Quota.Watchdog])
+  rescue
+    error in [ErlangError, UndefinedFunctionError] ->
+      if match?(%{original: {:erpc, _}}, error), do: reraise(error, __STACKTRACE__)
   end
 
   defp quotas(probe, piece, budget, spent, acc) do

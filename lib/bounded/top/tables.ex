@@ -55,6 +55,44 @@ defmodule Bounded.Top.Tables do
 
   def pressure(%{pressure: pressure}), do: "#{pressure.level}"
 
+  @doc "One line on the watchdog, or nil where the node does not run one."
+  def watchdog(%{library: %{watchdog: %{} = watchdog}}) do
+    left = watchdog.line - watchdog.used
+
+    "#{watchdog.mode}, line at #{Format.bytes(watchdog.line)}, " <>
+      if(left >= 0,
+        do: "#{Format.bytes(left)} below it",
+        else: "passed by #{Format.bytes(-left)}"
+      ) <>
+      "; #{last(watchdog.last)}"
+  end
+
+  def watchdog(_none), do: nil
+
+  defp last(nil), do: "it has not acted yet"
+
+  defp last(last),
+    do: "#{age(last.age_ms)} ago it #{act(last.outcome)}#{whom(last)}"
+
+  defp act(:ended), do: "ended"
+  defp act(:observed), do: "would have ended"
+  defp act(:refused), do: "was refused to end"
+  defp act(:collected), do: "collected the garbage of"
+  defp act(:nothing_to_end), do: "found nothing to end"
+  defp act(:critical), do: "reported that memory is almost used up"
+  defp act(:paused), do: "paused after its acts of a minute"
+
+  defp whom(%{kind: nil}), do: ""
+  defp whom(%{kind: :group}), do: " the youngest of a group"
+  defp whom(%{kind: :process, pid: pid}), do: " #{inspect(pid)}"
+  defp whom(%{kind: :table, pid: pid}), do: " #{inspect(pid)}, owner of an ETS table"
+
+  defp whom(%{kind: :persistent_terms, pid: pid}),
+    do: " #{inspect(pid)}, writer of persistent terms"
+
+  defp whom(%{kind: :port, pid: pid}), do: " #{inspect(pid)}, user of a port program"
+  defp whom(%{kind: :quota, pid: pid}), do: " #{inspect(pid)}, which was over its quota"
+
   @doc "Tables for people, with rows sorted by `sort`."
   @spec tables(map, atom) :: [table]
   def tables(sample, sort) do

@@ -37,11 +37,17 @@ defmodule Bounded.Top.Text do
     [
       strong(clip(title, opts), opts),
       clip("limit     #{Tables.limit(sample)}", opts),
-      coloured(clip("pressure  #{Tables.pressure(sample)}", opts), level(sample), opts),
-      bar(sample.pressure.usage || 0, sample.pressure.limit, opts.width, level(sample), opts),
-      ""
-    ]
+      coloured(clip("pressure  #{Tables.pressure(sample)}", opts), level(sample), opts)
+    ] ++
+      watchdog(Tables.watchdog(sample), opts) ++
+      [
+        bar(sample.pressure.usage || 0, sample.pressure.limit, opts.width, level(sample), opts),
+        ""
+      ]
   end
+
+  defp watchdog(nil, _opts), do: []
+  defp watchdog(text, opts), do: [clip("watchdog  #{text}", opts)]
 
   defp level(%{pressure: %{level: :normal}}), do: :green
   defp level(%{pressure: %{level: :high}}), do: :yellow

@@ -12,6 +12,7 @@ defmodule Mix.Tasks.Bounded.Top do
 
     * the memory limit (of the control group, or the machine's memory), what of it is in use, and the pressure;
     * memory by kind, each with a bar against the limit;
+    * the mode of `Quota.Watchdog`, its line and its last act, if one runs there;
     * quotas by usage, and pools, if the node runs this library;
     * the processes and ETS tables that grow most, in bytes a second.
 

@@ -31,6 +31,9 @@ defmodule Quota.Watchdog.Census do
   @budget_us 2_000
   # Microseconds for which answers are waited for.
   @answers_us 1_500
+  # Groups, those that grew most, whose members are asked who they are, and how many of each.
+  @groups 3
+  @members 16
   # A question is asked again after this many microseconds.
   @patience_us 20_000
 
@@ -210,12 +213,19 @@ defmodule Quota.Watchdog.Census do
     end
   end
 
-  # Of the suspects, and of the parents of groups, which may be what makes them grow.
+  # Of the suspects, of the youngest members of groups, and of the parents of groups, which may be what makes them grow.
   defp identify(state) do
     suspects = for {pid, figures} <- state.growth.suspects, do: {pid, figures.bytes}
     groups = Growth.groups(state.growth, state.growth.smallest * 8)
     parents = for {{:parent, pid}, _, _, _} <- groups, do: {pid, 0}
-    wanted = Map.new(parents ++ suspects)
+
+    members =
+      for {_, grown, count, members} <-
+            Enum.sort_by(groups, &(-elem(&1, 1))) |> Enum.take(@groups),
+          pid <- Enum.take(members, @members),
+          do: {pid, div(grown, count)}
+
+    wanted = Map.new(parents ++ members ++ suspects)
     known = Map.take(state.identities, Map.keys(wanted))
 
     asked =

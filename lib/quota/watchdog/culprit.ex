@@ -5,6 +5,7 @@ defmodule Quota.Watchdog.Culprit do
   # What grew little is never ended. When the culprit is dead, its memory takes a while to come back, and the process that is largest
   # then is a bystander.
 
+  alias Quota.Watchdog.Census.RestartAllowance
   alias Quota.Watchdog.Immunity
 
   # Parts of the limit, and of what the node grew, that a culprit grew by at least.
@@ -65,12 +66,14 @@ defmodule Quota.Watchdog.Culprit do
   end
 
   defp may_end(%{kind: :group} = group, context, _alone) do
-    members =
-      Enum.filter(group.members, fn pid ->
-        Immunity.reason(pid, context.identities[pid], context.protect, context.own, false) == nil
-      end)
+    siblings = for pid <- group.members, identity = context.identities[pid], do: identity
+    start = {[], context.ends}
+    {members, _} = Enum.reduce(group.members, start, &member(&1, &2, siblings, context))
+    members = Enum.reverse(members)
 
-    if members != [], do: %{group | members: members}
+    if members != [],
+      do:
+        Map.merge(group, %{members: Enum.map(members, &elem(&1, 0)), identities: Map.new(members)})
   end
 
   defp may_end(%{pid: pid} = candidate, context, alone) do
@@ -80,6 +83,37 @@ defmodule Quota.Watchdog.Culprit do
          Immunity.restartable?(identity, context.ends, context.now),
        do: Map.put(candidate, :identity, identity)
   end
+
+  # Each end of a member counts for the next: together they are no more than their supervisor's restart intensity allows. One that has
+  # not been asked yet is judged as each of its siblings would be.
+  defp member(pid, {members, ends}, siblings, context) do
+    {identity, all} =
+      case context.identities[pid] do
+        nil -> {List.first(siblings), if(siblings == [], do: [nil], else: siblings)}
+        known -> {known, [known]}
+      end
+
+    if Enum.all?(all, &allowed?(pid, &1, ends, context)),
+      do: {[{pid, identity} | members], ended(identity, context.now) ++ ends},
+      else: {members, ends}
+  end
+
+  defp allowed?(pid, identity, ends, context) do
+    Immunity.reason(pid, identity, context.protect, context.own, false) == nil and
+      Immunity.restartable?(identity, ends, context.now)
+  end
+
+  @doc "The restarts that ending `pids` of a candidate causes at `now`: `[{supervisor, now}]`."
+  def restarts(candidate, pids, now) do
+    identities = candidate[:identities] || %{candidate[:pid] => candidate[:identity]}
+    Enum.flat_map(pids, &ended(identities[&1], now))
+  end
+
+  defp ended(%{allowance: %RestartAllowance{restart: restart, supervisor: supervisor}}, now)
+       when restart != :temporary,
+       do: [{supervisor, now}]
+
+  defp ended(_identity, _now), do: []
 
   @doc "The processes that end for a candidate, of which `need` bytes must come back."
   def pids(%{kind: :group} = group, need) do

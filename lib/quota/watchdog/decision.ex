@@ -134,8 +134,13 @@ defmodule Quota.Watchdog.Decision do
 
   @doc "Notes what collections gave back."
   def relieved(state, results) do
-    for {pid, bytes} <- results, bytes > 0, do: BlackBox.collected(state.box, pid, bytes)
-    state
+    collected = for {pid, bytes} <- results, bytes > 0, do: {pid, bytes}
+    for {pid, bytes} <- collected, do: BlackBox.collected(state.box, pid, bytes)
+
+    case collected do
+      [{pid, _} | _] -> acted(state, :collected, %{kind: :process, pid: pid})
+      [] -> state
+    end
   end
 
   defp finish(state, now) do
@@ -164,7 +169,7 @@ defmodule Quota.Watchdog.Decision do
 
   defp bound(state) do
     BlackBox.paused(state.box, figures(state), state.options.per_minute)
-    %{state | said_bound: true}
+    acted(%{state | said_bound: true}, :paused, nil)
   end
 
   defp act([], state, _now) do
@@ -175,8 +180,7 @@ defmodule Quota.Watchdog.Decision do
   defp act([first | rest], state, now) do
     case chosen(state, first, rest) do
       :refuse ->
-        report(state, first, rest, :refused)
-        %{state | acted: true}
+        state |> report(first, rest, :refused) |> Map.put(:acted, true)
 
       candidate when state.options.mode == :observe ->
         state |> report(candidate, rest, :observed) |> Map.put(:acted, true)
@@ -213,7 +217,7 @@ defmodule Quota.Watchdog.Decision do
     SystemLimitError -> first
   end
 
-  defp public(candidate), do: Map.drop(candidate, [:identity])
+  defp public(candidate), do: Map.drop(candidate, [:identity, :identities])
 
   defp execute(state, candidate, rest, now) do
     aim = state.reading.line - div(state.reading.limit, 20)
@@ -227,14 +231,7 @@ defmodule Quota.Watchdog.Decision do
 
     state = report(state, candidate, rest, :ended)
 
-    restarts =
-      case candidate[:identity] do
-        %{allowance: %{supervisor: supervisor}} ->
-          [{supervisor, now} | Enum.take(state.restarts, 100)]
-
-        _ ->
-          state.restarts
-      end
+    restarts = Culprit.restarts(candidate, pids, now) ++ Enum.take(state.restarts, 100)
 
     settling = %{
       at: now,
@@ -276,7 +273,15 @@ defmodule Quota.Watchdog.Decision do
 
   defp report(state, candidate, rest, outcome) do
     BlackBox.publish(state.box, figures(state), candidate, Enum.take(rest, 5), outcome)
-    state
+    acted(state, outcome, candidate)
+  end
+
+  # What `Quota.Watchdog.status/0` tells of the last act.
+  defp acted(state, outcome, candidate) do
+    candidate = candidate || %{}
+    at = System.monotonic_time(:millisecond)
+    last = %{outcome: outcome, kind: candidate[:kind], pid: candidate[:pid], at: at}
+    %{state | last: last}
   end
 
   defp critical(state) do

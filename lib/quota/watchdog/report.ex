@@ -118,6 +118,7 @@ defmodule Quota.Watchdog.Report do
     [
       "  culprit: #{subject(culprit)}",
       growth(culprit),
+      lasting(culprit.kind),
       ancestors(culprit.ancestors),
       if(culprit.label, do: "\n    label #{inspect(culprit.label, @inspected)}", else: ""),
       mailbox(culprit),
@@ -133,6 +134,11 @@ defmodule Quota.Watchdog.Report do
         else: ""
       )
   end
+
+  defp lasting(:persistent_terms),
+    do: "\n    this memory does not come back when it ends: persistent terms have no owner"
+
+  defp lasting(_kind), do: ""
 
   defp ancestors([]), do: ""
 

@@ -7,6 +7,8 @@ defmodule Quota.Watchdog.Server do
 
   alias Quota.Watchdog.{BlackBox, Census, Decision, Pace, Reading, Schedule, State}
 
+  @glance_ms 100
+
   # Not `GenServer.start_link/3`, whose type leaves out some of these flags.
   def start_link(options, name) do
     :gen_server.start_link({:local, name}, __MODULE__, options,
@@ -59,6 +61,18 @@ defmodule Quota.Watchdog.Server do
     Enum.each([:sys, :proc_lib, :ets, :logger, :logger_formatter, Logger], &Code.ensure_loaded/1)
   end
 
+  @doc """
+  The watchdog's status as `mix bounded.top` shows it, or nil where none runs or it does not answer within a tenth of a second.
+  """
+  def glance(name) do
+    case Process.whereis(name) do
+      nil -> nil
+      pid -> pid |> GenServer.call(:status, @glance_ms) |> Map.delete(:grew)
+    end
+  catch
+    :exit, _ended_or_late -> nil
+  end
+
   @impl true
   def handle_call(:status, _from, state) do
     reading = state.reading
@@ -71,6 +85,7 @@ defmodule Quota.Watchdog.Server do
       used: state.used,
       growth: state.pace.rate,
       ended: length(state.ends),
+      last: last(state.last),
       grew:
         state.summary &&
           Enum.map(
@@ -93,6 +108,9 @@ defmodule Quota.Watchdog.Server do
     state = Schedule.hasten(state, now())
     {:reply, :ok, %{state | limits: limits}, timeout(state)}
   end
+
+  defp last(nil), do: nil
+  defp last(%{at: at} = last), do: last |> Map.delete(:at) |> Map.put(:age_ms, now() - at)
 
   @impl true
   def handle_cast(_message, state), do: {:noreply, state, timeout(state)}

@@ -28,6 +28,7 @@ defmodule Quota.Watchdog.State do
     relieved_at: nil,
     critical: false,
     said_bound: false,
+    last: nil,
     ends: [],
     restarts: [],
     keys: %{},

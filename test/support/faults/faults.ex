@@ -141,6 +141,12 @@ defmodule Bounded.Test.Faults do
     end)
   end
 
+  @doc "Starts a watchdog of this node, which outlives the caller."
+  def watched do
+    {:ok, watchdog} = Quota.Watchdog.start_link()
+    Process.unlink(watchdog)
+  end
+
   @doc "Looks at a node `looks` times, as `mix bounded.top` does: `{looks, milliseconds}`."
   def watch(node, interval_ms, looks) do
     started = System.monotonic_time(:millisecond)

@@ -1,0 +1,126 @@
+defmodule Quota.Watchdog.CulpritTest do
+  use ExUnit.Case, async: true
+
+  alias Quota.Watchdog.Census.{Identity, RestartAllowance}
+  alias Quota.Watchdog.Culprit
+
+  @mib 1024 * 1024
+
+  defp process(mib, fields \\ %{}) do
+    pid = spawn_link(fn -> Process.sleep(:infinity) end)
+    candidate = %{kind: :process, pid: pid, grown: mib * @mib, copy: 0, bytes: mib * @mib}
+    Map.merge(candidate, fields)
+  end
+
+  defp group(count) do
+    members = for _ <- 1..count, do: process(1).pid
+    grown = count * @mib
+    key = {:parent, self()}
+
+    %{
+      kind: :group,
+      key: key,
+      grown: grown,
+      copy: 0,
+      bytes: grown,
+      count: count,
+      members: members
+    }
+  end
+
+  defp identity(fields \\ []),
+    do: struct!(%Identity{call: {:erlang, :apply, 2}, ancestors: []}, fields)
+
+  defp supervised(supervisor, restart, most) do
+    allowance = %RestartAllowance{
+      supervisor: supervisor,
+      restart: restart,
+      most: most,
+      seconds: 5
+    }
+
+    identity(ancestors: [supervisor], allowance: allowance)
+  end
+
+  defp choose(candidates, fields \\ %{}) do
+    context = %{
+      limit: 256 * @mib,
+      grown: 60 * @mib,
+      protect: [],
+      own: [],
+      identities: %{},
+      ends: [],
+      now: 1_000_000
+    }
+
+    Culprit.choose(candidates, Map.merge(context, fields))
+  end
+
+  test "what grew most comes first, and what grew little never ends" do
+    [small, large, least] = [process(20), process(30), process(9)]
+    assert Enum.map(choose([small, least, large]), & &1.pid) == [large.pid, small.pid]
+  end
+
+  test "a quota over its limit comes before what grew more" do
+    [quota, large] = [process(20), process(100)]
+    assert hd(choose([quota, large])).pid == large.pid
+    assert [%{kind: :quota}, %{kind: :process}] = choose([large, %{quota | kind: :quota}])
+  end
+
+  test "a quota over its limit is not added to what its process holds anyway" do
+    held = process(20)
+    assert [first, second] = choose([held, %{held | kind: :quota}])
+    assert first.grown == second.grown
+  end
+
+  test "a group ends where it grew more than twice as much as one process" do
+    assert [%{kind: :group} | _] = choose([process(14), group(30)])
+    assert [%{kind: :process} | _] = choose([process(16), group(30)])
+  end
+
+  describe "members of a group" do
+    test "end as often as their supervisor survives" do
+      group = group(30)
+      supervisor = process(1).pid
+      identities = Map.new(group.members, &{&1, supervised(supervisor, :permanent, 4)})
+      assert [chosen] = choose([group], %{identities: identities})
+      assert chosen.members == Enum.take(group.members, 4)
+      pids = Culprit.pids(chosen, 100 * @mib)
+      assert length(pids) == 4
+      assert Culprit.restarts(chosen, pids, 7) == List.duplicate({supervisor, 7}, 4)
+
+      # Others ended before them.
+      ends = List.duplicate({supervisor, 999_000}, 3)
+      assert [%{members: [_]}] = choose([group], %{identities: identities, ends: ends})
+
+      assert choose([group], %{identities: identities, ends: [{supervisor, 999_000} | ends]}) ==
+               []
+    end
+
+    test "all end where they are not restarted" do
+      group = group(30)
+      identities = Map.new(group.members, &{&1, supervised(self(), :temporary, 4)})
+      assert [chosen] = choose([group], %{identities: identities})
+      assert chosen.members == group.members
+      assert Culprit.restarts(chosen, chosen.members, 7) == []
+    end
+
+    test "that have not been asked are judged as their siblings" do
+      %{members: [first | _]} = group = group(30)
+      identities = %{first => supervised(self(), :transient, 2)}
+      assert [chosen] = choose([group], %{identities: identities})
+      assert length(chosen.members) == 2
+
+      protected = %{identities: %{first => identity(ancestors: [self()])}}
+      assert choose([group], Map.put(protected, :protect, [{:ancestor, self()}])) == []
+      assert [_] = choose([group], Map.put(protected, :protect, [{:ancestor, first}]))
+    end
+
+    test "that are supervisors do not end" do
+      %{members: [first | rest]} = group = group(30)
+      identities = Map.new(rest, &{&1, identity()})
+      identities = Map.put(identities, first, identity(supervisor?: true))
+      assert [%{members: ^rest}] = choose([group], %{identities: identities})
+    end
+  end
+end
