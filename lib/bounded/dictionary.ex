@@ -26,8 +26,10 @@ defmodule Bounded.Dictionary do
   end
 
   @doc "The same, of a process of `bytes`: nil too where a copy of the whole dictionary might be large."
-  def get(pid, key, bytes),
-    do: if(Vm.release() >= 27 or bytes <= @most_bytes, do: get(pid, key))
+  def get(pid, key, bytes), do: if(readable?(bytes), do: get(pid, key))
+
+  @doc "Whether `get/3` reads the dictionary of a process of `bytes`."
+  def readable?(bytes), do: Vm.release() >= 27 or bytes <= @most_bytes
 
   defp whole(pid) do
     case Process.info(pid, :dictionary) do

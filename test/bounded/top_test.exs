@@ -182,6 +182,14 @@ defmodule Bounded.TopTest do
       end
     end
 
+    test "has no watchdog where that has ended" do
+      start_supervised!({Quota.Watchdog, []}, id: :watched)
+      {%{library: %{watchdog: watchdog}}, _} = node() |> Live.new(2_000) |> Live.look()
+      assert %{mode: :observe, last: nil} = watchdog
+      stop_supervised!(:watched)
+      assert {%{library: %{watchdog: nil}}, _} = node() |> Live.new(2_000) |> Live.look()
+    end
+
     test "tells what the watchdog did last", %{sample: sample} do
       refute Enum.any?(text(sample, []), &(&1 =~ "watchdog"))
       status = %{mode: :enforce, line: 90 * @mib, used: 80 * @mib, last: nil}

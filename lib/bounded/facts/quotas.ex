@@ -38,7 +38,7 @@ defmodule Bounded.Facts.Quotas do
 
   # Not timed: its answer is mostly waited for. A version before this function has no watchdog to show.
   defp watchdog(probe) do
-    Probe.call(probe, Quota.Watchdog.Server, :glance, [Quota.Watchdog])
+    Probe.call(probe, Bounded.Facts.Watchdog, :status, [])
   rescue
     error in [ErlangError, UndefinedFunctionError] ->
       if match?(%{original: {:erpc, _}}, error), do: reraise(error, __STACKTRACE__)

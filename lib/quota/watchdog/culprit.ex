@@ -66,10 +66,11 @@ defmodule Quota.Watchdog.Culprit do
   end
 
   defp may_end(%{kind: :group} = group, context, _alone) do
-    siblings = for pid <- group.members, identity = context.identities[pid], do: identity
+    siblings = for pid <- group.members, identity = told(pid, context), do: identity
     start = {[], context.ends}
     {members, _} = Enum.reduce(group.members, start, &member(&1, &2, siblings, context))
-    members = Enum.reverse(members)
+    # None has said yet who it is: one ends, and the next decision knows of the others.
+    members = if siblings == [], do: Enum.take(members, -1), else: Enum.reverse(members)
 
     if members != [],
       do:
@@ -88,7 +89,7 @@ defmodule Quota.Watchdog.Culprit do
   # not been asked yet is judged as each of its siblings would be.
   defp member(pid, {members, ends}, siblings, context) do
     {identity, all} =
-      case context.identities[pid] do
+      case told(pid, context) do
         nil -> {List.first(siblings), if(siblings == [], do: [nil], else: siblings)}
         known -> {known, [known]}
       end
@@ -96,6 +97,14 @@ defmodule Quota.Watchdog.Culprit do
     if Enum.all?(all, &allowed?(pid, &1, ends, context)),
       do: {[{pid, identity} | members], ended(identity, context.now) ++ ends},
       else: {members, ends}
+  end
+
+  # Of a large process, whose dictionary cannot be read before OTP 27, the ancestors are not known.
+  defp told(pid, context) do
+    case context.identities[pid] do
+      %{call: {:proc_lib, :init_p, _}} -> nil
+      identity -> identity
+    end
   end
 
   defp allowed?(pid, identity, ends, context) do

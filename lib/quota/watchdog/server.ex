@@ -7,8 +7,6 @@ defmodule Quota.Watchdog.Server do
 
   alias Quota.Watchdog.{BlackBox, Census, Decision, Pace, Reading, Schedule, State}
 
-  @glance_ms 100
-
   # Not `GenServer.start_link/3`, whose type leaves out some of these flags.
   def start_link(options, name) do
     :gen_server.start_link({:local, name}, __MODULE__, options,
@@ -29,6 +27,7 @@ defmodule Quota.Watchdog.Server do
         census = Census.start_link(reading.limit)
         box = BlackBox.start_link()
         preload()
+        Bounded.Facts.Watchdog.serve()
         now = now()
 
         state = %State{
@@ -59,18 +58,6 @@ defmodule Quota.Watchdog.Server do
          do: Enum.each(modules, &Code.ensure_loaded/1)
 
     Enum.each([:sys, :proc_lib, :ets, :logger, :logger_formatter, Logger], &Code.ensure_loaded/1)
-  end
-
-  @doc """
-  The watchdog's status as `mix bounded.top` shows it, or nil where none runs or it does not answer within a tenth of a second.
-  """
-  def glance(name) do
-    case Process.whereis(name) do
-      nil -> nil
-      pid -> pid |> GenServer.call(:status, @glance_ms) |> Map.delete(:grew)
-    end
-  catch
-    :exit, _ended_or_late -> nil
   end
 
   @impl true

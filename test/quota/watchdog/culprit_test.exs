@@ -111,9 +111,21 @@ defmodule Quota.Watchdog.CulpritTest do
       assert [chosen] = choose([group], %{identities: identities})
       assert length(chosen.members) == 2
 
+      # Of this one the dictionary could not be read.
+      unread = identity(call: {:proc_lib, :init_p, 5})
+      identities = Map.put(identities, List.last(group.members), unread)
+      assert [%{members: members}] = choose([group], %{identities: identities})
+      assert members == chosen.members
+
       protected = %{identities: %{first => identity(ancestors: [self()])}}
       assert choose([group], Map.put(protected, :protect, [{:ancestor, self()}])) == []
       assert [_] = choose([group], Map.put(protected, :protect, [{:ancestor, first}]))
+    end
+
+    test "none of which has been asked end one by one" do
+      assert [%{members: [first]} = chosen] = choose([group = group(30)])
+      assert first == hd(group.members)
+      assert Culprit.pids(chosen, 100 * @mib) == [first]
     end
 
     test "that are supervisors do not end" do

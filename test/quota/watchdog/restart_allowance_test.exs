@@ -40,6 +40,20 @@ defmodule Quota.Watchdog.RestartAllowanceTest do
     assert %{restart: :transient, most: 7, seconds: 9} = RestartAllowance.of([supervisor], pid)
   end
 
+  test "is one child of a supervisor that does not answer" do
+    {:ok, supervisor} =
+      Supervisor.start_link([child(:kept, :permanent)], strategy: :one_for_one, max_restarts: 9)
+
+    :erlang.suspend_process(supervisor)
+
+    assert %{supervisor: ^supervisor, most: 1, restart: nil} =
+             RestartAllowance.least([supervisor])
+
+    assert RestartAllowance.of([supervisor], self()) == RestartAllowance.least([supervisor])
+    :erlang.resume_process(supervisor)
+    assert %{most: 9} = RestartAllowance.of([supervisor], self())
+  end
+
   test "is nil where the first ancestor is no supervisor" do
     assert RestartAllowance.of([self()], self()) == nil
     assert RestartAllowance.of([], self()) == nil

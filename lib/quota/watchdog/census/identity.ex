@@ -14,31 +14,57 @@ defmodule Quota.Watchdog.Census.Identity do
   @doc "Has another process ask, which sends `{:identity, pid, identity}` to the caller."
   def ask(pid, bytes) do
     caller = self()
-    :erlang.spawn_opt(fn -> send(caller, {:identity, pid, of(pid, bytes)}) end, priority: :max)
+
+    :erlang.spawn_opt(
+      fn ->
+        # A supervisor that starts children answers after that: until then, one of its children may end.
+        early = early(pid, bytes)
+        send(caller, {:identity, pid, early})
+        if early && early.allowance, do: send(caller, {:identity, pid, of(pid, bytes)})
+      end,
+      priority: :max
+    )
+
     :ok
   rescue
     SystemLimitError -> :ok
   end
 
-  @doc "The identity of a process of `bytes`, which waits for its answers. nil when it is dead."
-  def of(pid, bytes) do
+  @doc "The identity of a process of `bytes`, which waits for its answers. nil when it is dead, or has not run yet."
+  def of(pid, bytes), do: identity(pid, bytes, &RestartAllowance.of/2)
+
+  @doc "The same, without the answer of its supervisor."
+  def early(pid, bytes),
+    do: identity(pid, bytes, fn parents, _ -> RestartAllowance.least(parents) end)
+
+  defp identity(pid, bytes, allowance) do
     case Process.info(pid, @items) do
       [registered_name: name, initial_call: call] ->
         started = Dictionary.get(pid, :"$initial_call", bytes)
-        ancestors = pid |> Dictionary.get(:"$ancestors", bytes) |> ancestors()
 
-        %__MODULE__{
-          name: if(is_atom(name), do: name),
-          call: if(mfa?(started), do: started, else: call),
-          ancestors: ancestors,
-          label: Dictionary.get(pid, :"$process_label", bytes),
-          supervisor?: match?({:supervisor, _, _}, started),
-          allowance: RestartAllowance.of(ancestors, pid)
-        }
+        unless unborn?(call, started, bytes),
+          do: new(pid, name, if(mfa?(started), do: started, else: call), bytes, allowance)
 
       nil ->
         nil
     end
+  end
+
+  # One that has not run yet does not know its ancestors. It is asked again.
+  defp unborn?({:proc_lib, :init_p, _}, nil, bytes), do: Dictionary.readable?(bytes)
+  defp unborn?(_call, _started, _bytes), do: false
+
+  defp new(pid, name, call, bytes, allowance) do
+    ancestors = pid |> Dictionary.get(:"$ancestors", bytes) |> ancestors()
+
+    %__MODULE__{
+      name: if(is_atom(name), do: name),
+      call: call,
+      ancestors: ancestors,
+      label: Dictionary.get(pid, :"$process_label", bytes),
+      supervisor?: match?({:supervisor, _, _}, call),
+      allowance: allowance.(ancestors, pid)
+    }
   end
 
   defp mfa?({module, function, arity}),

@@ -10,16 +10,24 @@ defmodule Quota.Watchdog.Census.RestartAllowance do
   @timeout_ms 500
 
   @doc "The allowance of the supervisor that is the first of `ancestors` for its child `pid`, or nil where that is no supervisor."
-  def of([parent | _], pid) do
+  def of(ancestors, pid) do
+    case least(ancestors) do
+      %{supervisor: supervisor} = least -> ask(supervisor, pid, least)
+      nil -> nil
+    end
+  end
+
+  @doc "The least allowance, of a supervisor that has not been asked: one child."
+  def least([parent | _]) do
     with supervisor when is_pid(supervisor) <- whereis(parent),
          true <- supervisor?(supervisor) do
-      ask(supervisor, pid)
+      %__MODULE__{supervisor: supervisor, most: 1}
     else
       _ -> nil
     end
   end
 
-  def of(_none, _pid), do: nil
+  def least(_none), do: nil
 
   defp whereis(pid) when is_pid(pid) and node(pid) == node(), do: pid
   defp whereis(name) when is_atom(name), do: Process.whereis(name)
@@ -28,7 +36,7 @@ defmodule Quota.Watchdog.Census.RestartAllowance do
   defp supervisor?(pid),
     do: match?({:supervisor, _, _}, Bounded.Dictionary.get(pid, :"$initial_call"))
 
-  defp ask(supervisor, pid) do
+  defp ask(supervisor, pid, least) do
     now = System.monotonic_time(:second)
 
     :sys.replace_state(
@@ -37,7 +45,7 @@ defmodule Quota.Watchdog.Census.RestartAllowance do
       @timeout_ms
     )
 
-    %__MODULE__{supervisor: supervisor}
+    least
   rescue
     error in ErlangError ->
       case error.original do
@@ -51,10 +59,10 @@ defmodule Quota.Watchdog.Census.RestartAllowance do
           }
 
         _ ->
-          %__MODULE__{supervisor: supervisor}
+          least
       end
   catch
-    :exit, _busy -> %__MODULE__{supervisor: supervisor}
+    :exit, _busy -> least
   end
 
   @doc false
