@@ -41,7 +41,8 @@ defmodule Examples.WikipediaTitlesTest do
   end
 
   test "a dump that ends too early is an error, not a shorter list", %{tmp_dir: dir} do
-    text = dump() |> IO.iodata_to_binary() |> binary_part(0, 100_000)
+    # Copied: a part would keep the whole, which counts towards the limit.
+    text = dump() |> IO.iodata_to_binary() |> BoundedBinary.slice(0, 100_000)
 
     assert_raise BoundedXml.ParseError, fn ->
       WikipediaTitles.run(text, Path.join(dir, "titles.txt"))
