@@ -26,6 +26,7 @@ defmodule Examples.WikipediaTitlesTest do
     ["<mediawiki><siteinfo/>", pages, "</mediawiki>"]
   end
 
+  @tag :native_speed
   test "titles of articles, of a file of 66 MB and of the same compressed", %{tmp_dir: dir} do
     text = IO.iodata_to_binary(dump())
     assert byte_size(text) > 60_000_000

@@ -45,6 +45,7 @@ defmodule Examples.XlsxToCsvTest do
     assert Enum.sort(File.ls!(dir)) == ["book.xlsx", "rows.csv"]
   end
 
+  @tag :native_speed
   test "20,000 rows under a small limit", %{tmp_dir: dir} do
     rows = for n <- 1..20_000, do: ~s(<row r="#{n}"><c r="A#{n}"><v>#{n}</v></c></row>)
     csv = Path.join(dir, "rows.csv")
@@ -52,6 +53,7 @@ defmodule Examples.XlsxToCsvTest do
     assert csv |> File.stream!() |> Enum.at(19_999) == "20000\n"
   end
 
+  @tag :native_speed
   test "a workbook with more texts than the limit has room for is refused, and nothing is left",
        %{tmp_dir: dir} do
     strings = for n <- 1..200_000, do: "<si><t>text #{n}</t></si>"
