@@ -2,6 +2,7 @@ defmodule Quota.Account.BreachLogTest do
   # Captures the log of the whole VM.
   use ExUnit.Case, async: false
 
+  alias Bounded.Native
   import Bounded.Eventually
   import ExUnit.CaptureLog
 
@@ -15,14 +16,21 @@ defmodule Quota.Account.BreachLogTest do
   defp label, do: "logged #{System.unique_integer([:positive])}"
   defp grow(list), do: grow([list | list])
 
+  # Returns when the guard, which has the breach logged, has ended as well.
   defp breach(opts) do
+    test = self()
+
     {pid, ref} =
       spawn_monitor(fn ->
         Quota.put_limit(@mib, opts)
+        {account, _} = Native.own_account()
+        send(test, {:guard, Native.account_guard(account)})
         grow([])
       end)
 
-    receive do: ({:DOWN, ^ref, _, _, :killed} -> pid)
+    guard = receive do: ({:guard, guard} -> Process.monitor(guard))
+    receive do: ({:DOWN, ^ref, _, _, :killed} -> :ok)
+    receive do: ({:DOWN, ^guard, _, _, _} -> pid)
   end
 
   # What is logged until `expected` lines name the label.
@@ -75,8 +83,8 @@ defmodule Quota.Account.BreachLogTest do
         @mib,
         fn ->
           kept = Enum.to_list(1..200_000)
-          {account, _} = Bounded.Native.own_account()
-          eventually(fn -> assert Bounded.Native.account_cause(account) != nil end)
+          {account, _} = Native.own_account()
+          eventually(fn -> assert Native.account_cause(account) != nil end)
           length(kept)
         end,
         mode: :observe,
