@@ -176,7 +176,7 @@ defmodule Quota.ChildrenTest do
 
     task = Task.async(fn -> run(32 * @mib, work) end)
     assert_receive {:child, child}, 5_000
-    {:status, :waiting} = Process.info(child, :status)
+    eventually(fn -> assert {:status, :waiting} = Process.info(child, :status) end)
     send(child, :grow)
     assert {:error, %{category: :heap}} = Task.await(task, 30_000)
   end
