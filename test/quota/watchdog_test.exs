@@ -167,7 +167,9 @@ defmodule Quota.WatchdogTest do
     FakeGroup.use_bytes(root, @over)
     dead(List.last(children))
 
-    assert_receive {[:bounded, :watchdog, :report], _, %{culprit: %{kind: :group, count: 20}}},
+    # One of them may be the process that grew most by itself.
+    assert_receive {[:bounded, :watchdog, :report], _, %{culprit: %{kind: :group, count: count}}}
+                   when count in [19, 20],
                    5_000
 
     assert Process.alive?(hd(children))
