@@ -15,13 +15,30 @@ defmodule Quota.Run.LastLook do
   else is collected first. `way` is what `Quota.Watch.ProcessStats.way/0` returned before the work.
   """
   def look(account, policy, way, leaves) do
-    # A guard scans tables from time to time, and on a busy node it may not have run since they grew.
-    if policy.ets, do: Ets.observe(nil, account, self())
+    if policy.ets, do: observe_tables(account)
     {heap, binaries, list} = ProcessStats.own(way)
 
     case Native.account_ends(account, heap, binaries, not policy.children, leaves) do
       :over -> if judged_over?(account, policy, list), do: :over, else: :within
       within_or_left -> within_or_left
+    end
+  end
+
+  # A guard scans tables from time to time, and on a busy node it may not have run since they grew. It is asked to scan them now: two
+  # processes that sample a table at once would each count half of its binaries.
+  defp observe_tables(account) do
+    guard = Native.account_guard(account)
+    unless guard && observed_by?(guard), do: Ets.observe(nil, account, self())
+  end
+
+  # Where the guard has died, the work will be killed for that, unless it has answered before.
+  defp observed_by?(guard) do
+    ref = :erlang.monitor(:process, guard, alias: :reply_demonitor)
+    send(guard, {:last_look, ref})
+
+    receive do
+      {^ref, :observed} -> true
+      {:DOWN, ^ref, _, _, _} -> false
     end
   end
 

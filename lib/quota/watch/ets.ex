@@ -40,6 +40,20 @@ defmodule Quota.Watch.Ets do
     end
   end
 
+  @doc """
+  Reports the tables' bytes as the work ends, however early. Every table is sampled again: its rows may have been replaced since.
+  """
+  def observe_last(nil, account, pid), do: observe(nil, account, pid)
+
+  def observe_last(%{known: known} = tables, account, pid) do
+    known =
+      Map.new(known, fn {table, {info, bytes, _until, fresh}} ->
+        {table, {info, bytes, now(), fresh}}
+      end)
+
+    observe(%{tables | next: now(), known: known}, account, pid)
+  end
+
   # Microseconds of a scan. Time in which other processes ran must not count: it would delay the next scan when that is most
   # needed.
   defp cost(taken, before), do: min(taken, before + div(before, @slowdown) + 1)
@@ -75,22 +89,41 @@ defmodule Quota.Watch.Ets do
       %{^table => {^info, bytes, until, fresh} = sampled} ->
         if now() < until,
           do: sampled,
-          else: sampled(table, info, {bytes, fresh}, limit, pid)
+          else: sampled(table, info, {bytes, fresh}, bytes, limit, pid)
+
+      %{^table => {_info, bytes, _until, _fresh}} ->
+        sampled(table, info, nil, bytes, limit, pid)
 
       _ ->
-        sampled(table, info, nil, limit, pid)
+        sampled(table, info, nil, 0, limit, pid)
     end
   end
 
-  defp sampled(table, {size, words} = info, before, limit, pid) do
+  # `last` is the last estimate, which stays where there is no new one.
+  defp sampled(table, {size, words} = info, before, last, limit, pid) do
     bytes =
       if size > 0 and :ets.info(table, :protection) in [:public, :protected],
-        do: TableSample.binaries(table, size, Vm.bytes(words), limit, pid),
+        do:
+          estimate(before, fn ->
+            TableSample.binaries(table, size, Vm.bytes(words), limit, pid)
+          end) || last,
         else: 0
 
     fresh = fresh(bytes, before)
     {info, bytes, now() + fresh, fresh}
   end
+
+  # An estimate that has fallen though the table has its size is made again: another process (`Quota.Watchdog.Census.Tables`) may
+  # have read the same rows, and have held their binaries, at that moment.
+  defp estimate(before, sample) do
+    estimate = sample.()
+
+    if estimate != nil and before != nil and fallen?(estimate, elem(before, 0)),
+      do: max(estimate, sample.() || 0),
+      else: estimate
+  end
+
+  defp fallen?(bytes, before), do: (before - bytes) * @alike > before
 
   # Estimates of one table differ a little: the references to a binary that other processes have come and go.
   defp fresh(bytes, {before, fresh}) when abs(bytes - before) * @alike <= before,

@@ -99,6 +99,7 @@ defmodule Quota.Watch.Guard do
       {:over, how} -> over(guard, how)
       :soft -> guard |> softly_over() |> wait(milliseconds)
       {:garbage_collect, ref, _} -> collected(guard, ref)
+      {:last_look, ref} -> guard |> last_look(ref) |> wait(milliseconds)
       :stop -> :ok
     after
       milliseconds -> look(guard)
@@ -132,6 +133,13 @@ defmodule Quota.Watch.Guard do
     do: %{guard | tables: Ets.observe(guard.tables, account, guard.pid)}
 
   defp tables(guard), do: guard
+
+  # The work has ended and asks what its tables take (`Quota.Run.LastLook`).
+  defp last_look(guard, ref) do
+    tables = Ets.observe_last(guard.tables, guard.account, guard.pid)
+    send(ref, {ref, :observed})
+    %{guard | tables: tables}
+  end
 
   defp soon(guard) do
     Native.account_due(guard.account, @newborn_ms)

@@ -27,13 +27,18 @@ defmodule Quota.Watch.TableSample do
   here. Of a binary that other processes reference, the table's share of the references counts. Where `pid` does not answer in time,
   and where it is `:alone`, only binaries without other references count: the process may reference the others, and they would
   count twice.
+
+  Returns nil where the rows could not be read: they are too large, or the helper was not scheduled in time.
+
+  The references of another helper that reads the same rows at that moment count as those of any process, so one process samples
+  the tables of a quota: its guard.
   """
   def binaries(table, size, bytes, limit, pid) do
     rows = rows(size, bytes, limit)
-    estimate = apart(table, rows, size, limit, nil) || 0
+    estimate = apart(table, rows, size, limit, nil)
 
-    if estimate > div(limit, @holder_share),
-      do: apart(table, rows, size, limit, pid) || apart(table, rows, size, limit, :alone) || 0,
+    if estimate != nil and estimate > div(limit, @holder_share),
+      do: apart(table, rows, size, limit, pid) || apart(table, rows, size, limit, :alone),
       else: estimate
   end
 
@@ -47,24 +52,35 @@ defmodule Quota.Watch.TableSample do
     {:priority, priority} = Process.info(self(), :priority)
 
     {helper, ref} =
-      :erlang.spawn_opt(fn -> exit({:sampled, estimate(table, rows, size, pid)}) end, [
+      :erlang.spawn_opt(__MODULE__, :sample, [table, rows, size, pid], [
         :monitor,
         priority: priority,
         max_heap_size: Vm.heap_alone(max(div(limit, @rows_share), @smallest_rows) * 4)
       ])
 
     receive do
-      {:DOWN, ^ref, _, _, {:sampled, estimate}} -> estimate
-      {:DOWN, ^ref, _, _, _} -> nil
+      {:DOWN, ^ref, _, _, reason} -> sampled(reason)
     after
       @patience_ms ->
-        Process.demonitor(ref, [:flush])
         Process.exit(helper, :kill)
-        nil
+        # The next helper must not count the references of this one.
+        receive(do: ({:DOWN, ^ref, _, _, reason} -> sampled(reason)))
     end
   rescue
     # The process table is full.
     SystemLimitError -> nil
+  end
+
+  defp sampled({:sampled, estimate}), do: estimate
+  defp sampled(_killed), do: nil
+
+  @doc false
+  def sample(table, rows, size, pid) do
+    estimate = estimate(table, rows, size, pid)
+
+    # The end of a process is reported before its memory is freed, and the next helper must not count its references.
+    :erlang.garbage_collect()
+    exit({:sampled, estimate})
   end
 
   defp estimate(table, rows, size, pid) do

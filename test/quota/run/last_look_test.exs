@@ -2,7 +2,7 @@ defmodule Quota.Run.LastLookTest do
   # Work that is over before its guard has looked.
   use ExUnit.Case, async: true
 
-  alias Bounded.Native
+  alias Bounded.{Native, Vm}
 
   @mib 1024 * 1024
   @limit 4 * @mib
@@ -18,10 +18,14 @@ defmodule Quota.Run.LastLookTest do
     refused(fn -> byte_size(:crypto.strong_rand_bytes(24 * @mib)) end)
     refused(fn -> byte_size(:erlang.term_to_binary(List.duplicate(<<1::1024>>, 200_000))) end)
 
-    refused(fn ->
-      bits = Process.get(:factor, 8) * 24 * @mib
-      byte_size(<<0::size(bits)>>)
-    end)
+    # The binary is garbage when the work ends. `mix test --cover` makes the library count its lines by built-in functions, and
+    # on OTP 25 one of these collects garbage before the last look.
+    if Vm.release() >= 26 or :cover.is_compiled(Quota.Run.LastLook) == false do
+      refused(fn ->
+        bits = Process.get(:factor, 8) * 24 * @mib
+        byte_size(<<0::size(bits)>>)
+      end)
+    end
   end
 
   test "and work that raises after it" do
@@ -29,7 +33,7 @@ defmodule Quota.Run.LastLookTest do
   end
 
   # Before, the binary is not listed while it is made, and may be collected before anybody sees it.
-  if String.to_integer(System.otp_release()) >= 26 do
+  if Vm.release() >= 26 do
     test "so is one that is made by a function that yields" do
       refused(fn -> byte_size(String.duplicate("a", 24 * @mib)) end)
       refused(fn -> byte_size(:binary.copy(<<1>>, 24 * @mib)) end)

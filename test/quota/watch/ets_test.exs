@@ -2,8 +2,10 @@ defmodule Quota.Watch.EtsTest do
   # How often tables are sampled.
   use ExUnit.Case, async: true
 
+  alias Bounded.Native
   alias Bounded.Test.Accounts
-  alias Quota.Watch.Ets
+  alias Quota.Run.LastLook
+  alias Quota.Watch.{Ets, Policy, ProcessStats}
 
   @mib 1024 * 1024
 
@@ -55,6 +57,70 @@ defmodule Quota.Watch.EtsTest do
       end
 
     assert Enum.all?(outcomes, &match?({:error, %{category: :ets}}, &1))
+  end
+
+  test "the guard samples tables for the last look too: two processes at once would count half each" do
+    test = self()
+
+    for {megabytes, expected} <- [{20, :error}, {10, :ok}] do
+      task =
+        Task.async(fn ->
+          Quota.try_run(
+            16 * @mib,
+            fn ->
+              {account, _} = Native.own_account()
+              send(test, {:ready, self(), Native.account_guard(account)})
+              receive(do: (:go -> :ok))
+              table = :ets.new(:t, [:public])
+              for key <- 1..megabytes, do: :ets.insert(table, {key, :binary.copy(<<1>>, @mib)})
+              :erlang.garbage_collect()
+            end,
+            count: [:ets]
+          )
+        end)
+
+      assert_receive {:ready, work, guard}
+      :erlang.suspend_process(guard)
+      send(work, :go)
+      # The work has ended, and waits for its guard.
+      assert Accounts.eventually(fn -> waits_for?(work, guard) end)
+      refute Task.yield(task, 20)
+      :erlang.resume_process(guard)
+      assert {^expected, _} = Task.await(task)
+    end
+  end
+
+  defp waits_for?(work, guard),
+    do: Process.info(work, [:status, :monitors]) == [status: :waiting, monitors: [process: guard]]
+
+  test "where there is no guard, the work samples its tables itself" do
+    look = fn account, megabytes ->
+      table = :ets.new(:t, [:public])
+      for key <- 1..megabytes, do: :ets.insert(table, {key, :binary.copy(<<1>>, @mib)})
+      :erlang.garbage_collect()
+      LastLook.look(account, %Policy{ets: true}, ProcessStats.way(), false)
+    end
+
+    Accounts.in_account(16 * @mib, fn account ->
+      assert look.(account, 10) == :within
+      assert look.(account, 10) == :over
+    end)
+  end
+
+  test "an estimate stays where rows have become too large to be read" do
+    Accounts.in_account(@mib, fn account ->
+      table = :ets.new(:t, [:public])
+      :ets.insert(table, {1, :binary.copy(<<1>>, 300_000)})
+      :erlang.garbage_collect()
+      tables = observed(nil, account)
+      {_info, bytes, _until, _fresh} = tables.known[table]
+      assert bytes == 300_000
+
+      # The heap limit of the sampler is half a MiB.
+      :ets.insert(table, {2, List.duplicate(:element, 40_000)})
+      tables = observed(tables, account)
+      assert {{2, _words}, ^bytes, _until, _fresh} = tables.known[table]
+    end)
   end
 
   # One look once `until` has passed, whenever the one before was.

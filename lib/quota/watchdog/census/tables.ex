@@ -65,7 +65,7 @@ defmodule Quota.Watchdog.Census.Tables do
         for {_grown, rows_grown, table, bytes, rows} <- most, rows > 0, rows_grown > 0 do
           estimate =
             if :ets.info(table, :protection) in [:public, :protected],
-              do: TableSample.binaries(table, rows, max(bytes, 1), limit, nil),
+              do: TableSample.binaries(table, rows, max(bytes, 1), limit, nil) || :unknown,
               else: :unknown
 
           send(caller, {:sampled, table, rows, estimate})
