@@ -4,7 +4,7 @@ defmodule BoundedXml.Encode.Batches do
   # A list, and the batches of a stream of this library, are passed on as they are. Any other enumerable is suspended after each
   # batch.
 
-  alias BoundedXml.{Reader, Stream}
+  alias BoundedXml.{Reader, Selection, Stream}
 
   # The maximum number of items in a batch, and the number in the first one. Later batches follow from the size of the last.
   @most 512
@@ -16,10 +16,16 @@ defmodule BoundedXml.Encode.Batches do
   @doc "Opens `source`."
   def open(list) when is_list(list), do: {:list, list}
 
-  def open(%Stream{} = stream),
-    do: {:reader, Reader.open(stream.source, stream.options, stream.selection)}
+  def open(%Stream{} = stream) do
+    # The functions of fields are called by the stream's own enumeration.
+    if Selection.converter(stream.selection),
+      do: enumerated(stream),
+      else: {:reader, Reader.open(stream.source, stream.options, stream.selection)}
+  end
 
-  def open(enumerable),
+  def open(enumerable), do: enumerated(enumerable)
+
+  defp enumerated(enumerable),
     do:
       {:enumerable, &Enumerable.reduce(enumerable, &1, fn item, batch -> add(item, batch) end),
        @first}

@@ -84,5 +84,41 @@ defmodule BoundedXml.Encode.NamespacesTest do
         assert error(content).kind == kind, inspect(content)
       end
     end
+
+    # They are written as they are, and no second declaration of their prefixes may follow them in the tag.
+    test "that are declared for nothing, or by a long URI, are taken" do
+      long = "urn:" <> String.duplicate("x", 40_000)
+
+      for {prefix, attribute} <- [{"", "xmlns"}, {"p", "xmlns:p"}], uri <- [long, ""] do
+        name = if prefix == "", do: "r", else: "p:r"
+
+        written =
+          BoundedXml.encode({name, [{attribute, uri}], []}, prefixes: %{prefix => "urn:y"})
+
+        assert {"r", [{^attribute, ^uri}]} = read_plain(written, prefix)
+      end
+
+      for uri <- [long, ""] do
+        content = {{"urn:x", "r"}, [{"xmlns:ns1", uri}], []}
+        written = BoundedXml.encode(content)
+        assert {"r", [{"xmlns:ns1", ^uri}, {"xmlns:ns2", "urn:x"}]} = read_plain(written, "ns2")
+      end
+
+      declaration = {{"http://www.w3.org/2000/xmlns/", "ns1"}, long}
+      written = BoundedXml.encode({{"urn:x", "r"}, [declaration], []})
+      assert {"r", [{"xmlns:ns1", ^long}, {"xmlns:ns2", "urn:x"}]} = read_plain(written, "ns2")
+    end
+
+    test "of a long default are not those of names without one" do
+      long = "urn:" <> String.duplicate("x", 40_000)
+      written = BoundedXml.encode({"r", [{"xmlns", long}], [{{nil, "a"}, [], []}]})
+      assert {{^long, "r"}, _, [{{nil, "a"}, _, []}]} = tree(written, namespaces: true)
+    end
+
+    defp read_plain(written, prefix) do
+      {name, attributes, []} = BoundedXml.parse!(written)
+      local = if prefix == "", do: name, else: String.replace_prefix(name, prefix <> ":", "")
+      {local, attributes}
+    end
   end
 end

@@ -92,4 +92,16 @@ defmodule BoundedXml.Encode.StreamTest do
   test "shows nothing of what it writes" do
     assert inspect(BoundedXml.encode_stream(["secret"])) == "#BoundedXml.Encode.Stream<>"
   end
+
+  test "records with fields are no content, whatever their functions" do
+    fields = [a: {:map, ".", &String.to_integer/1}]
+    source = BoundedXml.select("<r><a>7</a></r>", "r/a", fields: fields)
+
+    error =
+      assert_raise BoundedXml.EncodeError, fn ->
+        source |> BoundedXml.encode_stream(root: {"r", []}) |> Enum.to_list()
+      end
+
+    assert Exception.message(error) =~ "got: %{a: 7}"
+  end
 end

@@ -3,9 +3,12 @@
 use crate::arena::account::Account;
 use crate::arena::charged_vec::ChargedVec;
 use crate::sync::Arc;
+use crate::xml::simd::escape::{DOUBLE_QUOTED, SINGLE_QUOTED};
 use crate::xml::write::checks::checked_text;
-use crate::xml::write::fault::{Cause, FaultKind, Stop, excerpt};
-use crate::xml::write::name::check_local;
+use crate::xml::write::fault::{Cause, FaultKind, Stop, WriteError, excerpt};
+use crate::xml::write::name::{WrittenName, check_local};
+use crate::xml::write::pieces::PieceSink;
+use crate::xml::write::writer::{Quote, Writer};
 use std::ops::Range;
 
 /// Names of declarations are in this namespace.
@@ -98,7 +101,16 @@ impl Namespaces {
         if prefix == b"xml" {
             return Ok(());
         }
-        self.bind(depth, prefix, uri, false)
+        self.bind(depth, prefix, [b"", uri], false)
+    }
+
+    /// An attribute of the tag at `depth` declares `prefix` for a namespace that is not known here, or for none that
+    /// names can be in. Its URI has a NUL, as no name's has: the prefix is taken, and chosen for no name.
+    pub fn declare_unknown(&mut self, depth: usize, prefix: &[u8]) -> Result<(), Stop> {
+        if prefix == b"xml" {
+            return Ok(());
+        }
+        self.bind(depth, prefix, [b"\0", prefix], false)
     }
 
     /// Declares the prefixes that the user gave, but for those that the root declares itself, and for one of names without
@@ -108,7 +120,7 @@ impl Namespaces {
         let mut result = Ok(());
         for (prefix, uri) in &given {
             if self.visible(prefix).is_none() && (has_default || !prefix.is_empty()) {
-                result = self.bind(depth, prefix, uri, true);
+                result = self.bind(depth, prefix, [b"", uri], true);
             }
         }
         // Refused, they are declared when it is tried again.
@@ -118,7 +130,14 @@ impl Namespaces {
         result
     }
 
-    fn bind(&mut self, depth: usize, prefix: &[u8], uri: &[u8], chosen: bool) -> Result<(), Stop> {
+    /// The two parts of `uri` are stored as one.
+    fn bind(
+        &mut self,
+        depth: usize,
+        prefix: &[u8],
+        uri: [&[u8]; 2],
+        chosen: bool,
+    ) -> Result<(), Stop> {
         if self.bindings.len() >= MAX_BINDINGS {
             return Err(Cause::new(
                 FaultKind::Namespace,
@@ -127,11 +146,13 @@ impl Namespaces {
             .into());
         }
         self.bindings.reserve(1)?;
-        self.text.reserve(prefix.len() + uri.len())?;
+        self.text
+            .reserve(prefix.len() + uri[0].len() + uri[1].len())?;
         let start = self.text.len();
         self.text.extend_from_slice(prefix)?;
         let middle = self.text.len();
-        self.text.extend_from_slice(uri)?;
+        self.text.extend_from_slice(uri[0])?;
+        self.text.extend_from_slice(uri[1])?;
         self.bindings.push(Binding {
             prefix: start..middle,
             uri: middle..self.text.len(),
@@ -181,7 +202,7 @@ impl Namespaces {
             )
             .into());
         }
-        self.bind(depth, b"", b"", true)?;
+        self.bind(depth, b"", [b"", b""], true)?;
         Ok(Resolved::None)
     }
 
@@ -213,7 +234,7 @@ impl Namespaces {
                 break prefix;
             }
         };
-        self.bind(depth, &prefix, uri, true)?;
+        self.bind(depth, &prefix, [b"", uri], true)?;
         let prefix = self.bindings.last().map(|it| it.prefix.clone());
         Ok(prefix.map_or(Resolved::None, Resolved::Prefix))
     }
@@ -248,6 +269,81 @@ impl Namespaces {
             &self.text[binding.uri.clone()],
         ))
     }
+}
+
+impl Writer {
+    /// Whether a start tag needs its declarations first.
+    pub fn declares_first(&self) -> bool {
+        self.namespaces.has_given()
+    }
+
+    /// An attribute of the tag that begins next, if it is a declaration, before [`Writer::start`]. Its value counts
+    /// then, and is written with the attribute.
+    pub fn declare(&mut self, name: WrittenName<'_>, uri: &[u8]) -> Result<(), WriteError> {
+        match name {
+            WrittenName::Plain(name) if name.declares => self.declare_plain(name.bytes, uri),
+            WrittenName::Expanded(Some(DECLARATIONS), local) => {
+                let depth = self.open.depth() + 1;
+                self.namespaces
+                    .declare(depth, declared_prefix(local), uri)
+                    .map_err(|stop| self.stopped(stop))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The same of a declaration whose value is too long to be compared with the URIs of names.
+    pub fn declare_long(&mut self, name: WrittenName<'_>) -> Result<(), WriteError> {
+        let prefix = match name {
+            WrittenName::Plain(name) if name.declares => name.bytes.get(6..).unwrap_or_default(),
+            WrittenName::Expanded(Some(DECLARATIONS), local) => declared_prefix(local),
+            _ => return Ok(()),
+        };
+        let depth = self.open.depth() + 1;
+        self.namespaces
+            .declare_unknown(depth, prefix)
+            .map_err(|stop| self.stopped(stop))
+    }
+
+    #[cold]
+    pub(super) fn declare_plain(&mut self, name: &[u8], uri: &[u8]) -> Result<(), WriteError> {
+        let prefix = name.get(6..).unwrap_or_default();
+        // Names with prefixes are written as they are: their declarations may be what they like.
+        let depth = self.open.depth() + 1;
+        let declared = match self.namespaces.declare(depth, prefix, uri) {
+            // The prefix is taken all the same: it must not be declared twice in a tag.
+            Err(Stop::Cause(_)) => self.namespaces.declare_unknown(depth, prefix),
+            declared => declared,
+        };
+        match declared {
+            Err(Stop::Refused(refusal)) => Err(refusal.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Declarations that were chosen for names of this tag.
+    #[cold]
+    pub(crate) fn write_chosen(&mut self, sink: &mut impl PieceSink) {
+        while let Some((prefix, uri)) = self.namespaces.take_waiting() {
+            let (open, close): (&[u8], &[u8]) = match self.options.quote {
+                Quote::Double => (b"=\"", b"\""),
+                Quote::Single => (b"='", b"'"),
+            };
+            let colon: &[u8] = if prefix.is_empty() { b"" } else { b":" };
+            self.out.put([b" xmlns", colon, prefix, open], sink);
+            // It was checked when it was declared.
+            let _ = match self.options.quote {
+                Quote::Double => self.out.text::<DOUBLE_QUOTED>(uri, sink),
+                Quote::Single => self.out.text::<SINGLE_QUOTED>(uri, sink),
+            };
+            self.out.put([close], sink);
+        }
+    }
+}
+
+/// The prefix that the attribute `local` of the namespace of declarations declares, empty for names without one.
+fn declared_prefix(local: &[u8]) -> &[u8] {
+    if local == b"xmlns" { b"" } else { local }
 }
 
 /// Why a declaration is not allowed by Namespaces in XML 1.0, 3.

@@ -37,38 +37,6 @@ impl Writer {
         Ok(())
     }
 
-    /// Whether a start tag needs its declarations first.
-    pub fn declares_first(&self) -> bool {
-        self.namespaces.has_given()
-    }
-
-    /// An attribute of the tag that begins next, if it is a declaration, before [`Writer::start`]. Its value counts
-    /// then, and is written with the attribute.
-    pub fn declare(&mut self, name: WrittenName<'_>, uri: &[u8]) -> Result<(), WriteError> {
-        match name {
-            WrittenName::Plain(name) if name.declares => self.declare_plain(name.bytes, uri),
-            WrittenName::Expanded(Some(DECLARATIONS), local) => {
-                let prefix = if local == b"xmlns" { b"" } else { local };
-                let depth = self.open.depth() + 1;
-                self.namespaces
-                    .declare(depth, prefix, uri)
-                    .map_err(|stop| self.stopped(stop))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    #[cold]
-    fn declare_plain(&mut self, name: &[u8], uri: &[u8]) -> Result<(), WriteError> {
-        let prefix = name.get(6..).unwrap_or_default();
-        // Names with prefixes are written as they are: their declarations may be what they like.
-        let depth = self.open.depth() + 1;
-        match self.namespaces.declare(depth, prefix, uri) {
-            Err(crate::xml::write::fault::Stop::Refused(refusal)) => Err(refusal.into()),
-            _ => Ok(()),
-        }
-    }
-
     /// Begins a start tag. `expanded` says that any name of the tag is in a namespace by name.
     pub fn start(
         &mut self,
@@ -282,25 +250,6 @@ impl Writer {
     #[cold]
     pub(crate) fn value_fault(&self, name: &[u8], cause: Cause) -> WriteError {
         self.fault_at(cause, &format!("/@{}", excerpt(name)))
-    }
-
-    /// Declarations that were chosen for names of this tag.
-    #[cold]
-    pub(crate) fn write_chosen(&mut self, sink: &mut impl PieceSink) {
-        while let Some((prefix, uri)) = self.namespaces.take_waiting() {
-            let (open, close): (&[u8], &[u8]) = match self.options.quote {
-                Quote::Double => (b"=\"", b"\""),
-                Quote::Single => (b"='", b"'"),
-            };
-            let colon: &[u8] = if prefix.is_empty() { b"" } else { b":" };
-            self.out.put([b" xmlns", colon, prefix, open], sink);
-            // It was checked when it was declared.
-            let _ = match self.options.quote {
-                Quote::Double => self.out.text::<DOUBLE_QUOTED>(uri, sink),
-                Quote::Single => self.out.text::<SINGLE_QUOTED>(uri, sink),
-            };
-            self.out.put([close], sink);
-        }
     }
 
     /// Ends the innermost open element, without a check of its name.

@@ -159,8 +159,10 @@ impl<'env> Walk<'_, 'env> {
             let Some(value) = self.binary(value) else {
                 return Err(Stop::Shape(ATTRIBUTE, pair));
             };
-            if value.len() <= LONG {
-                self.encoder.writer.declare(key, value)?;
+            let writer = &mut self.encoder.writer;
+            match value.len() <= LONG {
+                true => writer.declare(key, value)?,
+                false => writer.declare_long(key)?,
             }
             let expanded = expanded || matches!(key, WrittenName::Expanded(..));
             self.current = Some(Frame::Declarations {
