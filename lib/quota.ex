@@ -232,7 +232,7 @@ defmodule Quota do
   that the work did not start. Returns whether `pid` was alive.
 
   Raises `ArgumentError` unless the caller runs in a quota with `count: [:children]`, when `pid` has a quota of its own,
-  and when it is not a pid of this node.
+  when it waits for the work, and when it is not a pid of this node.
 
       iex> Quota.run(Quota.mib(8), fn -> Quota.attach(spawn(fn -> Process.sleep(:infinity) end)) end,
       ...>   count: [:children])

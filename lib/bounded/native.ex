@@ -87,6 +87,7 @@ defmodule Bounded.Native do
   def account_children(_account, _after), do: not_loaded()
   def account_pollable(_account, _after), do: not_loaded()
   def account_prune(_account, _after), do: not_loaded()
+  def account_counts_children(_account), do: not_loaded()
   def account_too_many(_account), do: not_loaded()
   def account_watched(_account), do: not_loaded()
   def account_asked(_account), do: not_loaded()

@@ -17,11 +17,16 @@ defmodule Quota.Watch.Children do
 
   @doc "`Quota.attach/1`."
   def attach(pid) do
-    with {account, _caller} <- Native.own_account(),
+    with {account, caller} <- Native.own_account(),
+         true <- Native.account_counts_children(account),
          guard when is_pid(guard) <- Native.account_guard(account) do
       cond do
         Native.account_counts(account, pid) ->
           Process.alive?(pid)
+
+        pid == caller ->
+          raise ArgumentError,
+                "#{inspect(pid)} waits for the work, which would kill it at its end"
 
         Native.in_quota(pid) ->
           raise ArgumentError, "#{inspect(pid)} has a quota of its own"

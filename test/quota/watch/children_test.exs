@@ -197,4 +197,36 @@ defmodule Quota.ChildrenTest do
     assert {:error, error} = run(32 * @mib, work)
     assert error.usage.total < 96 * @mib
   end
+
+  test "a process is attached only where children count" do
+    sleeper = spawn(fn -> Process.sleep(:infinity) end)
+
+    # With a guard from the beginning, with one that starts later, and without.
+    for opts <- [[count: [:ets]], [mode: :observe], [shared_binaries: false], []] do
+      work = fn ->
+        Process.sleep(20)
+        Quota.attach(sleeper)
+      end
+
+      assert_raise ArgumentError, ~r/counts children/, fn -> Quota.run(8 * @mib, work, opts) end
+    end
+
+    limited = fn ->
+      Quota.put_limit(8 * @mib)
+      assert_raise ArgumentError, fn -> Quota.attach(sleeper) end
+      Quota.put_limit(8 * @mib, count: [:children])
+      Quota.attach(sleeper)
+    end
+
+    assert Task.await(Task.async(limited))
+    eventually(fn -> refute Process.alive?(sleeper) end)
+  end
+
+  test "the caller that waits for the work is not attached" do
+    work = fn -> Quota.attach(hd(Process.get(:"$callers"))) end
+
+    assert_raise ArgumentError, ~r/waits for the work/, fn ->
+      Quota.run(8 * @mib, work, count: [:children])
+    end
+  end
 end

@@ -4,6 +4,7 @@ use crate::fault_injection;
 use crate::quota::handle::Quota;
 use crate::quota::lifecycle::process_died;
 use crate::quota::state::alarm;
+use crate::quota::state::children::Children;
 use crate::quota::{pid, registry};
 use crate::timing;
 use bounded_core::arena::account::Account;
@@ -152,6 +153,13 @@ fn account_prune(env: Env, account: ResourceArc<Quota>, after: usize) -> Option<
         }
     }
     next
+}
+
+/// Whether the account counts children.
+#[rustler::nif]
+fn account_counts_children(account: ResourceArc<Quota>) -> bool {
+    let _measuring = timing::measure();
+    account.children().is_some_and(Children::have_most)
 }
 
 /// Whether more processes count towards the account than may. If not, the guard is sent `too_many` once there are.

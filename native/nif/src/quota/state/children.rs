@@ -111,6 +111,11 @@ impl Children {
         !self.announced.swap(true, Ordering::AcqRel)
     }
 
+    /// Whether the number of children has a maximum, as it has wherever children count.
+    pub fn have_most(&self) -> bool {
+        self.most.load(Ordering::Relaxed) != usize::MAX
+    }
+
     /// Whether the guard is to be sent `too_many`: it was not since it last asked.
     pub fn announce_too_many(&self) -> bool {
         !self.announced_too_many.swap(true, Ordering::AcqRel)
