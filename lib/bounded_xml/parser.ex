@@ -98,13 +98,15 @@ defmodule BoundedXml.Parser do
   """
   @spec new(keyword) :: {:ok, t}
   def new(opts \\ []) do
-    case Keyword.keyword?(opts) && Keyword.pop(opts, :select) do
-      {path, opts} when path != nil ->
+    Quota.Options.keyword!(opts)
+
+    case Keyword.pop(opts, :select) do
+      {nil, opts} ->
+        start(Options.validate!(opts, :parser), nil)
+
+      {path, opts} ->
         options = Options.validate!(opts, :record_parser)
         start(options, Selection.parse!(path, options))
-
-      _ ->
-        start(Options.validate!(opts, :parser), nil)
     end
   end
 
@@ -140,7 +142,7 @@ defmodule BoundedXml.Parser do
   Raises `Quota.ExceededError` when the quota to which the parser is charged has no room, and `ArgumentError` for a term
   that is not iodata. If the call had parsed a part of its input by then, the events of that part are lost and the parser is
   closed: later calls return a `BoundedXml.ParserError` with the reason `:interrupted`. Otherwise the parser is unchanged
-  and the caller can feed it again.
+  and the caller can feed it again. What the function of `:on_recover` raises closes the parser in the same way.
   """
   @spec feed(t, iodata) ::
           {:ok, [BoundedXml.event()]}
@@ -278,12 +280,23 @@ defmodule BoundedXml.Parser do
         {:error, error, events(batches)}
 
       {:full, events, feed} ->
-        events = Recovery.report(events, on_recover)
+        events = reported(events, on_recover, feed)
         parse(feed, on_recover, Feed.nothing(), last?, [events | batches])
 
       {_more_or_done, events, feed} ->
-        {:ok, [Recovery.report(events, on_recover) | batches], feed}
+        {:ok, [reported(events, on_recover, feed) | batches], feed}
     end
+  end
+
+  defp reported(events, nil, _feed), do: events
+
+  # Closes the parser before what the function raises goes on, like `next/4`.
+  defp reported(events, on_recover, feed) do
+    Recovery.report(events, on_recover)
+  catch
+    kind, reason ->
+      Native.xml_interrupt(feed.parser)
+      :erlang.raise(kind, reason, __STACKTRACE__)
   end
 
   # Empty input: returns no events, or the error of a closed parser.

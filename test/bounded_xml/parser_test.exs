@@ -185,4 +185,10 @@ defmodule BoundedXml.ParserTest do
       assert {:ok, [{:start_element, {"r", [{"a", ^value}]}}, _]} = Parser.feed(parser, "'/>")
     end)
   end
+
+  test "no selection is none" do
+    assert {:ok, parser} = Parser.new(select: nil)
+    assert {:ok, [_, _, _]} = Parser.feed(parser, "<r/>")
+    assert_raise ArgumentError, ~r/keyword list/, fn -> Parser.new(:select) end
+  end
 end

@@ -150,4 +150,18 @@ defmodule BoundedXml.RecoveryTest do
 
     assert {_, nil} = Xml.events("<r/>", recover: [], on_recover: nil)
   end
+
+  # The events of the part are lost with the exception: to go on would hide that.
+  test "a parser whose function raises is interrupted" do
+    for select <- [nil, "r/i"] do
+      {:ok, parser} =
+        Parser.new(select: select, recover: :all, on_recover: fn _ -> throw(:no) end)
+
+      assert catch_throw(Parser.feed(parser, "<r><i/>Fish & chips<i/>")) == :no
+      assert {:error, %{reason: :interrupted}, []} = Parser.feed(parser, "<i/></r>")
+      assert {:error, %{reason: :interrupted}, []} = Parser.finish(parser)
+      {:ok, parser} = Parser.restart(parser)
+      assert elem(Parser.feed(parser, "<r/>"), 0) == :ok
+    end
+  end
 end
