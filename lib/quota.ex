@@ -183,7 +183,7 @@ defmodule Quota do
       {5000050000, true, true}
   """
   @spec measure((() -> result)) :: {result, Usage.t()} when result: var
-  def measure(fun), do: Quota.Measure.run(fun)
+  def measure(fun), do: Quota.Measure.run(__MODULE__, fun)
 
   @doc """
   Puts a limit of `limit` bytes on the calling process for the rest of its life: a GenServer, a channel, a

@@ -7,10 +7,13 @@ defmodule Quota.Measure do
   alias Quota.Run.FlatSize
   alias Quota.Watch.{ProcessStats, Tracer}
 
-  def run(fun) do
+  @doc "`module` is that of the public function, which an exit names."
+  def run(module, fun) do
     Options.function!(fun)
     # The limit is not enforced, but bounds the size of the result.
     Run.run(__MODULE__, FlatSize.deliverable(), fn -> measured(fun) end, mode: :observe)
+  catch
+    :exit, {reason, {__MODULE__, :run, _}} -> exit({reason, {module, :measure, [fun]}})
   end
 
   defp measured(fun) do

@@ -173,7 +173,7 @@ defmodule Quota.Run do
   end
 
   defp inner(left, limit) do
-    if left >= Options.smallest(), do: left, else: raise(ExceededError.own(limit))
+    if left >= Options.smallest(), do: left, else: raise(ExceededError.nested(limit))
   end
 
   @doc """

@@ -75,9 +75,11 @@ defmodule Quota.ExceededError do
     at_least: false,
     usage: %Usage{},
     plug_status: 503,
-    # For the message only: bytes of the mailbox outside the heap, and `{binaries, references, bytes}`.
+    # For the message only: bytes of the mailbox outside the heap, `{binaries, references, bytes}`, and whether a quota in this
+    # one was refused.
     mailbox: 0,
-    binaries: nil
+    binaries: nil,
+    nested: false
   ]
 
   # Approximate minimum size of a message with its data, in bytes.
@@ -115,6 +117,10 @@ defmodule Quota.ExceededError do
   end
 
   @doc false
+  # The quota of the calling process has too little left for one of `requested` bytes in it.
+  def nested(requested), do: %{own(requested) | nested: true}
+
+  @doc false
   # The result of the calling process would take more than `limit` bytes on the caller's node.
   def result(limit), do: %{own(nil, limit) | category: :result}
 
@@ -150,6 +156,9 @@ defmodule Quota.ExceededError do
   defp breach(%{category: :system} = error),
     do: "needed #{Format.bytes(error.requested)} of native memory, which the system does not have"
 
+  defp breach(%{nested: true} = error),
+    do: "has too little of its limit of #{Format.bytes(error.limit)} left for a quota inside it"
+
   defp breach(error),
     do: "needed more than its limit of #{Format.bytes(error.limit)} #{cause(error)}"
 
@@ -170,6 +179,13 @@ defmodule Quota.ExceededError do
 
   defp cause(%{category: :unknown}),
     do: "and was killed; cause unknown: another tracer is attached to this process"
+
+  defp advice(%{nested: true}) do
+    smallest = Format.bytes(Quota.Options.smallest())
+
+    "A quota in another one gets what that has left, less a reserve, and needs at least #{smallest}. Release data that is no " <>
+      "longer needed before, or raise the outer limit"
+  end
 
   defp advice(%{category: :heap} = error) do
     if mostly_mailbox?(error),

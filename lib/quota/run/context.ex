@@ -3,8 +3,11 @@ defmodule Quota.Run.Context do
   # The context of the caller that is copied to the work: `$callers` and `$ancestors`, for Ecto's sandbox and Mox; Logger
   # metadata; and the keys of the process dictionary in `:inherit`.
 
+  # No value of a key: nil and false are values.
+  @absent {__MODULE__, :absent}
+
   def capture(keys) do
-    inherited = for key <- keys, value = Process.get(key), do: {key, value}
+    inherited = for key <- keys, (value = Process.get(key, @absent)) != @absent, do: {key, value}
 
     {self(), Process.get(:"$callers", []), Process.get(:"$ancestors", []),
      :logger.get_process_metadata(), inherited}

@@ -110,4 +110,32 @@ defmodule Quota.Run.CapturesTest do
 
     assert left < Quota.mib(4)
   end
+
+  test "a key to inherit may have any value" do
+    for value <- [false, nil, []] do
+      Process.put(:captures_test, value)
+      work = fn -> Process.get(:captures_test, :absent) end
+      assert Quota.run(Quota.mib(1), work, inherit: [:captures_test]) == value
+    end
+
+    work = fn -> Process.get(:captures_test_absent, :absent) end
+    assert Quota.run(Quota.mib(1), work, inherit: [:captures_test_absent]) == :absent
+  end
+
+  test "a quota that has too little left for one inside it says so" do
+    work = fn -> Quota.run(Quota.kib(128), fn -> :done end) end
+    {:error, error} = Quota.try_run(Quota.kib(128), work, label: "outer")
+    assert %{category: :native, requested: 131_072, label: "outer"} = error
+
+    assert Exception.message(error) =~
+             "too little of its limit of 128 KiB left for a quota inside it"
+
+    assert Exception.message(error) =~ "needs at least 64 KiB"
+  end
+
+  test "the exit of a killed measurement names the call" do
+    work = fn -> Process.exit(self(), :kill) end
+    assert {:killed, {Quota, :measure, [^work]}} = catch_exit(Quota.measure(work))
+    assert catch_exit(Quota.measure(fn -> exit(:own) end)) == :own
+  end
 end
