@@ -122,7 +122,7 @@ defmodule BoundedBinary do
   end
 
   def slices(_binary, _positions, opts) do
-    opts = Keyword.validate!(opts, shared: false)
+    opts = validate!(opts, shared: false)
     raise ArgumentError, ":shared must be a boolean, got: #{inspect(opts[:shared])}"
   end
 
@@ -146,7 +146,7 @@ defmodule BoundedBinary do
   """
   @spec split(binary, :binary.cp() | binary | [binary], trim: boolean) :: Enumerable.t()
   def split(binary, separator, opts \\ []) when is_binary(binary) do
-    opts = Keyword.validate!(opts, trim: false)
+    opts = validate!(opts, trim: false)
     Split.pieces(binary, separator, option!(opts, :trim, &is_boolean/1, "a boolean"))
   end
 
@@ -169,7 +169,7 @@ defmodule BoundedBinary do
   """
   @spec lines(binary | Enumerable.t(), max_bytes: pos_integer | :infinity) :: Enumerable.t()
   def lines(source, opts \\ []) do
-    opts = Keyword.validate!(opts, max_bytes: @default_max_bytes)
+    opts = validate!(opts, max_bytes: @default_max_bytes)
     Split.lines(source, max_bytes!(opts))
   end
 
@@ -206,7 +206,7 @@ defmodule BoundedBinary do
   @spec read_file(Path.t(), max_bytes: pos_integer | :infinity) ::
           {:ok, binary} | {:error, File.posix() | :efbig}
   def read_file(path, opts \\ []) do
-    opts = Keyword.validate!(opts, max_bytes: :infinity)
+    opts = validate!(opts, max_bytes: :infinity)
     BoundedBinary.File.read(IO.chardata_to_string(path), max_bytes!(opts))
   end
 
@@ -236,8 +236,7 @@ defmodule BoundedBinary do
           max_ratio: pos_integer | :infinity
         ) :: binary
   def inflate(data, opts \\ []) when is_binary(data) do
-    opts =
-      Keyword.validate!(opts, format: :auto, max_bytes: @default_max_bytes, max_ratio: @max_ratio)
+    opts = validate!(opts, format: :auto, max_bytes: @default_max_bytes, max_ratio: @max_ratio)
 
     unless opts[:format] in [:auto, :gzip, :zlib, :raw] do
       raise ArgumentError,
@@ -275,7 +274,7 @@ defmodule BoundedBinary do
           allow: [:function | :reference | :port | :external]
         ) :: term
   def to_term(binary, opts \\ []) when is_binary(binary) do
-    opts = Keyword.validate!(opts, max_bytes: @default_max_bytes, allow: [])
+    opts = validate!(opts, max_bytes: @default_max_bytes, allow: [])
     Decode.decode(binary, max_bytes!(opts), allowed!(opts[:allow]))
   end
 
@@ -306,8 +305,7 @@ defmodule BoundedBinary do
           deterministic: boolean
         ) :: binary
   def term_to_binary(term, opts \\ []) do
-    opts =
-      Keyword.validate!(opts, max_bytes: @default_max_bytes, compressed: 0, deterministic: false)
+    opts = validate!(opts, max_bytes: @default_max_bytes, compressed: 0, deterministic: false)
 
     level = option!(opts, :compressed, &(is_integer(&1) and &1 in 0..9), "a level from 0 to 9")
     deterministic = option!(opts, :deterministic, &is_boolean/1, "a boolean")
@@ -339,7 +337,7 @@ defmodule BoundedBinary do
   def compact(term, []), do: Compact.run(term, {@ratio, @bytes})
 
   def compact(term, opts) do
-    opts = Keyword.validate!(opts, ratio: @ratio, bytes: @bytes)
+    opts = validate!(opts, ratio: @ratio, bytes: @bytes)
     ratio = option!(opts, :ratio, &(is_number(&1) and &1 >= 1), "a number of at least 1")
     bytes = option!(opts, :bytes, &(is_integer(&1) and &1 > 0), "a positive number of bytes")
     Compact.run(term, {min(ratio, unreachable()), bytes})
@@ -383,6 +381,11 @@ defmodule BoundedBinary do
     end
 
     kinds
+  end
+
+  defp validate!(opts, known) do
+    Quota.Options.keyword!(opts)
+    Keyword.validate!(opts, known)
   end
 
   defp option!(opts, key, valid?, expected) do

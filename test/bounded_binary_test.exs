@@ -228,4 +228,20 @@ defmodule BoundedBinaryTest do
   defp huge, do: :binary.copy("x", 300_000)
 
   defp kept(term), do: BoundedBinary.retained(term).kept
+
+  test "options that are no keyword list are refused clearly" do
+    for opts <- [nil, :a, %{shared: true}, [1], [{:shared, true} | :a]],
+        call <- [
+          &BoundedBinary.slices("abc", [{0, 1}], &1),
+          &BoundedBinary.split("a;b", ";", &1),
+          &BoundedBinary.lines("a", &1),
+          &BoundedBinary.read_file("mix.exs", &1),
+          &BoundedBinary.inflate("", &1),
+          &BoundedBinary.to_term("", &1),
+          &BoundedBinary.term_to_binary("", &1),
+          &BoundedBinary.compact("", &1)
+        ] do
+      assert_raise ArgumentError, ~r/must be a keyword list/, fn -> call.(opts) end
+    end
+  end
 end

@@ -123,7 +123,7 @@ defmodule BoundedXml.Options do
   end
 
   defp check!({:emit, value}) do
-    (is_list(value) and value -- @emitted == []) ||
+    listed?(value, @emitted) ||
       invalid!(:emit, "a list of #{Enum.map_join(@emitted, ", ", &inspect/1)}", value)
   end
 
@@ -137,7 +137,7 @@ defmodule BoundedXml.Options do
   end
 
   defp check!({:recover, value}) do
-    value == :all or (is_list(value) and Enum.all?(value, &(&1 in @recovered))) ||
+    value == :all or listed?(value, @recovered) ||
       invalid!(
         :recover,
         ":all or a list of #{Enum.map_join(@recovered, ", ", &inspect/1)}",
@@ -179,6 +179,9 @@ defmodule BoundedXml.Options do
     (is_integer(value) and value in 1..@largest_limit) ||
       invalid!(key, "an integer from 1 to #{@largest_limit}", value)
   end
+
+  defp listed?(value, known),
+    do: is_list(value) and not List.improper?(value) and Enum.all?(value, &(&1 in known))
 
   defp prefix?({prefix, uri}) do
     is_binary(prefix) and BoundedXml.Path.ncname?(prefix) and is_binary(uri) and

@@ -278,6 +278,7 @@ defmodule BoundedXml.Path do
   end
 
   defp listed([step | _], path, _depth?), do: wrong_list!(path, "#{inspect(step)} is not a step")
+  defp listed(_end, path, _depth?), do: wrong_list!(path, "the list has no proper end")
 
   defp uri!(nil, _path), do: ""
 

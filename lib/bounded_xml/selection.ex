@@ -226,7 +226,8 @@ defmodule BoundedXml.Selection do
 
   # A list of steps may have `{nil, "a"}`, an element in no namespace.
   defp labelled?([{label, _path} | _] = paths) when is_atom(label) and label != nil do
-    Enum.all?(paths, &match?({label, _} when is_atom(label) and label != nil, &1)) ||
+    (not List.improper?(paths) and
+       Enum.all?(paths, &match?({label, _} when is_atom(label) and label != nil, &1))) ||
       raise ArgumentError,
             "several paths are a keyword list such as [item: \"r/item\"], got: #{inspect(paths, limit: 5)}"
   end

@@ -29,7 +29,8 @@ defmodule BoundedXml.Source do
   end
 
   def validate!(source) do
-    Enumerable.impl_for(source) ||
+    # Of functions, only those of two arguments are enumerable.
+    (Enumerable.impl_for(source) && (not is_function(source) or is_function(source, 2))) ||
       raise ArgumentError,
             "the source must be a binary, {:file, path} or an enumerable of iodata, got: #{inspect(source, limit: 5)}"
 

@@ -103,4 +103,36 @@ defmodule BoundedXml.OptionsTest do
       assert Options.validate!([encoding: name], :stream).encoding == name
     end
   end
+
+  test "an improper list is none" do
+    for opts <- [[emit: [:cdata | :comments]], [recover: [:entities | :characters]]] do
+      assert_raise ArgumentError, ~r/must be/, fn -> BoundedXml.stream("<r/>", opts) end
+    end
+
+    improper = [{:a, "r"} | :b]
+    assert_raise ArgumentError, ~r/keyword list/, fn -> BoundedXml.select("<r/>", improper) end
+
+    assert_raise ArgumentError, ~r/no proper end/, fn ->
+      BoundedXml.select("<r/>", ["r" | "a"], namespaces: true)
+    end
+
+    assert_raise ArgumentError, ~r/:required must be a list/, fn ->
+      BoundedXml.select("<r/>", "r", fields: [a: "@a"], required: [:a | :b])
+    end
+  end
+
+  test "a kind that is listed twice is listed" do
+    assert %{recover: [:entities], emit: [:cdata, :cdata]} =
+             Options.validate!([recover: [:entities, :entities], emit: [:cdata, :cdata]], :stream)
+  end
+
+  test "a function that is no enumerable is no source" do
+    for source <- [fn -> "<r/>" end, fn _ -> "<r/>" end] do
+      assert_raise ArgumentError, ~r/the source must be/, fn -> BoundedXml.stream(source) end
+    end
+
+    assert [_ | _] =
+             BoundedXml.stream(fn acc, fun -> Enumerable.reduce(["<r/>"], acc, fun) end)
+             |> Enum.to_list()
+  end
 end

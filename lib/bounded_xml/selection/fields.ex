@@ -14,7 +14,7 @@ defmodule BoundedXml.Selection.Fields do
   records in the record.
   """
   def parse!(fields, required, options) do
-    (is_list(required) and Enum.all?(required, &is_atom/1)) ||
+    (is_list(required) and not List.improper?(required) and Enum.all?(required, &is_atom/1)) ||
       raise ArgumentError,
             ":required must be a list of keys of fields, got: #{inspect(required, limit: 5)}"
 

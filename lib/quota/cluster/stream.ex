@@ -38,7 +38,7 @@ defmodule Quota.Cluster.Stream do
     own = Keyword.merge(@own, own)
     ordered!(own[:ordered])
     max_concurrency!(own[:max_concurrency])
-    opts = Keyword.merge([node: :any, pool_timeout: :infinity], opts)
+    opts = Keyword.merge(defaults(opts[:pool]), opts)
     options = Options.validate!(limit, fn -> work end, opts)
     if options.node == :any or is_list(options.node), do: Views.fetch!(options.pool)
 
@@ -59,6 +59,10 @@ defmodule Quota.Cluster.Stream do
           "expected {module, function, arguments}, called with the element before the arguments, got: " <>
             inspect(other, limit: 10)
   end
+
+  # Without a pool, nobody waits for room in it.
+  defp defaults(nil), do: [node: :any]
+  defp defaults(_pool), do: [node: :any, pool_timeout: :infinity]
 
   defp ordered!(ordered) when is_boolean(ordered), do: :ok
 

@@ -57,7 +57,15 @@ defmodule Quota.Pool.Size do
         do: " and #{Format.bytes(size.reserved)} are reserved by other pools",
         else: ""
       ) <>
-      ", so a pool can have #{Format.bytes(max(there, 0))}. Choose a smaller size, or raise the limit of the container"
+      ", so a pool can have #{Format.bytes(max(there, 0))}. " <> advice(size)
+  end
+
+  defp advice(size) do
+    smallest = Quota.Options.smallest()
+
+    if size.bytes < smallest,
+      do: "Choose at least #{Format.bytes(smallest)}, the smallest limit that can run in it",
+      else: "Choose a smaller size, or raise the limit of the container"
   end
 
   defp wanted({:fraction, fraction}, size) do

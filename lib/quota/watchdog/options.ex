@@ -38,7 +38,7 @@ defmodule Quota.Watchdog.Options do
   defp check!(:mode, value), do: invalid!(:mode, value, ":enforce or :observe")
 
   defp check!(:protect, value) do
-    unless is_list(value) and Enum.all?(value, &protectable?/1),
+    unless is_list(value) and not List.improper?(value) and Enum.all?(value, &protectable?/1),
       do:
         invalid!(
           :protect,

@@ -59,7 +59,7 @@ defmodule Quota.Cluster.StreamTest do
   test "arguments are validated" do
     stream = fn work, opts -> Quota.Cluster.async_stream([1], Quota.mib(1), work, opts) end
     work = {Integer, :pow, [2]}
-    assert_raise ArgumentError, ~r/:pool/, fn -> stream.(work, []) end
+    assert_raise ArgumentError, ~r/pass :pool as well, or one node/, fn -> stream.(work, []) end
 
     assert_raise ArgumentError, ~r/no Quota.Cluster of the pool/, fn ->
       stream.(work, pool: No.Pool)

@@ -40,6 +40,14 @@ defmodule Quota.Pool.SizeTest do
     assert message =~ "1 MiB are reserved by other pools"
   end
 
+  test "what is too small for any limit is not called too large" do
+    for size <- [1, {:fraction, 0.1}, {:fraction, 0.1993}] do
+      assert {:error, message} = resolve(size, 1 * @mib)
+      assert message =~ "Choose at least 64 KiB, the smallest limit that can run in it"
+      refute message =~ "smaller size"
+    end
+  end
+
   test "where nothing can be seen, bytes are believed and fractions refused" do
     assert {:ok, %{bytes: 1_000_000, limit: nil} = size} = resolve(1_000_000, 0, 0, "missing")
     assert Size.note(:pool, size, 150) =~ "cannot be read"
