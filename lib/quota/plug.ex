@@ -17,6 +17,8 @@ defmodule Quota.Plug do
   | takes longer than `:timeout` | 504 | the same |
   | finds no room in its `:pool` | 503 with `retry-after` | - |
 
+  The server waits for a part of the body no longer than `:timeout` leaves. Sending to a slow client takes as long as the server lets it.
+
   The first two log one line at level `:error`, at most one for each label in ten seconds (`config :bounded, log_breaches: false` turns
   that off). A full pool is not logged. The returned conn is halted, and its `before_send` callbacks have run. The next request of
   the connection starts without a limit.
@@ -101,7 +103,7 @@ defmodule Quota.Plug do
 
     try do
       Quota
-      |> Run.run(limit, work, run_options, {serving, &Owner.serve(serving, &1)})
+      |> Run.run(limit, work, run_options, {serving, &Owner.serve(serving, &1, &2)})
       |> Owner.returned(serving)
     catch
       :error, reason -> failed(Owner.restore(reason, serving), __STACKTRACE__, serving, options)

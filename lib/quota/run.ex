@@ -51,7 +51,7 @@ defmodule Quota.Run do
 
   @doc """
   `Quota.run/3`. `module` is that of the public function, which an exit names. With `{serving, serve}`, the caller gives messages
-  `{serving, request}` to `serve` while it waits; that returns `:ok`, or `:too_large` where what the work sends does not fit in
+  `{serving, request}` to `serve` while it waits, and the milliseconds that are left; that returns `:ok`, or `:too_large` where what the work sends does not fit in
   its limit.
   """
   def run(module, limit, fun, opts, serving \\ {nil, nil}) do
@@ -220,7 +220,7 @@ defmodule Quota.Run do
   defp unguarded(%{guard_at: time}), do: max(time - now(), 0)
 
   defp serve(run, request, watched) do
-    case run.serve.(request) do
+    case run.serve.(request, left(run)) do
       :ok -> if watched, do: await(run, watched), else: await(run)
       :too_large -> too_large(run, watched)
     end

@@ -85,6 +85,23 @@ defmodule Quota.PlugTest do
     assert {Server, %{calls: 8, seen: [{:send_trailers, [[{"a", "b"}]]} | _]}} = conn.adapter
   end
 
+  test "a body is not waited for longer than the work may take", %{conn: conn} do
+    read = fn options, opts ->
+      read = fn conn -> conn |> adapter(:read_req_body, [options]) |> elem(1) end
+      assert {Server, %{seen: [{:read_req_body, seen}]}} = run(conn, read, opts).adapter
+      seen
+    end
+
+    assert read.([length: 5], []) == [length: 5]
+    assert [length: 5, read_timeout: left] = read.([length: 5], timeout: 9_000)
+    assert left in 1..9_000
+    assert [read_timeout: left] = read.([read_timeout: :infinity], timeout: 9_000)
+    assert left in 1..9_000
+    assert read.([read_timeout: 10], timeout: 9_000) == [read_timeout: 10]
+    # As long as without the plug, where more than that is left.
+    assert read.([], timeout: 60_000) == [read_timeout: 15_000]
+  end
+
   test "what the adapter raises is raised in the work, and what the work raises in the request",
        %{
          conn: conn

@@ -22,6 +22,8 @@ defmodule Quota.Plug.Owner do
     :inform,
     :upgrade
   ]
+  # Milliseconds for which servers wait for a part of a body unless they are given `:read_timeout`, see `Plug.Conn.read_body/2`.
+  @read_timeout 15_000
   @without_payload [:get_peer_data, :get_sock_data, :get_ssl_data, :get_http_protocol, :push]
 
   @doc "Begins to serve `conn`. Returns the alias for requests and the conn for the work."
@@ -101,18 +103,18 @@ defmodule Quota.Plug.Owner do
   Serves a request of the work. Returns `:ok`, or `:too_large` if the terms to be sent do not fit in the limit. Never raises:
   an exception of the adapter is sent to the work, which raises it again.
   """
-  def serve(_serving, :too_large), do: :too_large
+  def serve(_serving, :too_large, _left), do: :too_large
 
-  def serve(_serving, {:hand_back, metadata, values}) do
+  def serve(_serving, {:hand_back, metadata, values}, _left) do
     :logger.set_process_metadata(metadata)
     Enum.each(values, &put/1)
   end
 
-  def serve(serving, {:call, from, tag, callback, args}) do
+  def serve(serving, {:call, from, tag, callback, args}, left) do
     state = Process.get(serving)
 
     try do
-      apply(state.module, callback, [state.payload | args])
+      apply(state.module, callback, [state.payload | within(callback, args, left)])
     catch
       kind, reason -> send(from, {tag, {:raised, kind, reason, __STACKTRACE__}})
     else
@@ -126,6 +128,15 @@ defmodule Quota.Plug.Owner do
 
     :ok
   end
+
+  # Nobody watches the time while the server waits for a slow client's body: it waits no longer than is left.
+  defp within(:read_req_body, [options], left) when is_integer(left) and is_list(options) do
+    {_, timeout} = List.keyfind(options, :read_timeout, 0, {:read_timeout, @read_timeout})
+    # `:infinity` is larger than any number.
+    [List.keystore(options, :read_timeout, 0, {:read_timeout, min(timeout, left)})]
+  end
+
+  defp within(_callback, args, _left), do: args
 
   defp put({key, nil}), do: Process.delete(key)
   defp put({key, value}), do: Process.put(key, value)
