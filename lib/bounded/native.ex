@@ -32,8 +32,8 @@ defmodule Bounded.Native do
 
   def binary_copy(_binary), do: not_loaded()
   def binary_new(_len), do: not_loaded()
-  def binary_append(_filling, _piece), do: not_loaded()
-  def binary_finish(_filling), do: not_loaded()
+  def binary_append(_builder, _piece), do: not_loaded()
+  def binary_finish(_builder), do: not_loaded()
   def binary_adjacent(_first, _second), do: not_loaded()
   def binary_address(_binary), do: not_loaded()
   def binary_slices(_binary, _positions, _shared), do: not_loaded()
@@ -78,7 +78,7 @@ defmodule Bounded.Native do
   def account_stack(_account, _stack), do: not_loaded()
   def account_cause(_account), do: not_loaded()
   def account_observe(_account, _heap, _binaries), do: not_loaded()
-  def account_batch_polled(_account, _surveyed, _taken), do: not_loaded()
+  def account_batch_polled(_account, _polled, _taken), do: not_loaded()
 
   ## quota/children.rs
 

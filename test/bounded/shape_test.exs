@@ -5,6 +5,7 @@ defmodule Bounded.ShapeTest do
   @longest_file 400
   @largest_folder 14
   @longest_function 100
+  @largest_circle 4
 
   # One loop, which says why it is one function.
   @long_functions ["skip_loop"]
@@ -65,4 +66,74 @@ defmodule Bounded.ShapeTest do
         length = lines |> Enum.drop(index) |> Enum.find_index(&(&1 == indent <> "}")),
         do: {name, length + 1}
   end
+
+  test "no circle of files in Rust that use each other has more than #{@largest_circle}" do
+    for crate <- wildcard("native/*/src") do
+      files = Map.new(Path.wildcard(crate <> "/**/*.rs"), &{module(&1, crate), &1})
+      assert map_size(files) > 5
+      graph = :digraph.new()
+      for {module, _} <- files, do: :digraph.add_vertex(graph, module)
+
+      for {module, file} <- files,
+          used <- uses(File.read!(file), module, files),
+          used != module,
+          do: :digraph.add_edge(graph, module, used)
+
+      circles = :digraph_utils.cyclic_strong_components(graph)
+      assert Enum.filter(circles, &(length(&1) > @largest_circle)) == []
+    end
+  end
+
+  defp module(file, crate),
+    do:
+      file
+      |> Path.relative_to(crate)
+      |> Path.rootname()
+      |> Path.split()
+      |> Enum.reject(&(&1 in ~w(lib mod)))
+
+  # The modules of the crate that a file names by their path, except in its tests. The kernels of a processor have one more name.
+  defp uses(source, module, files) do
+    source =
+      source |> String.split("#[cfg(test)]") |> hd() |> String.split("#[cfg(all(test") |> hd()
+
+    source = Regex.replace(~r{//.*|pub\(in [^)]*\)}, source, "")
+
+    imports =
+      for [_, path] <- Regex.scan(~r/\buse\s+((?:crate|super|self)::[^;]*);/, source),
+          do: expand(path)
+
+    paths = for [path] <- Regex.scan(~r/\b(?:crate|super)(?:::\w+)+/, source), do: path
+
+    for path <- List.flatten(imports) ++ paths,
+        path = String.replace(path, "simd::kernels", "simd::x86_64"),
+        found = named(absolute(String.split(path, "::"), module), files),
+        do: found
+  end
+
+  # `a::{b, c::{d}}`: `a::b` and `a::c::d`.
+  defp expand(path) do
+    case Regex.run(~r/^(.*?)\{(.*)\}$/s, String.trim(path)) do
+      [_, prefix, inside] -> for part <- parts(inside), do: expand(prefix <> part)
+      nil -> path |> String.split(" ") |> hd()
+    end
+  end
+
+  defp parts(inside),
+    do:
+      Regex.scan(~r/(?:[^,{}]|\{(?:[^{}]|\{[^{}]*\})*\})+/, inside)
+      |> List.flatten()
+      |> Enum.map(&String.trim/1)
+      |> Enum.reject(&(&1 == ""))
+
+  defp absolute(["crate" | path], _module), do: path
+  defp absolute(["self" | path], module), do: module ++ path
+  defp absolute(["super" | path], module), do: absolute_above(path, Enum.drop(module, -1))
+  defp absolute_above(["super" | path], above), do: absolute_above(path, Enum.drop(above, -1))
+  defp absolute_above(path, above), do: above ++ path
+
+  defp named([], _files), do: nil
+
+  defp named(path, files),
+    do: if(is_map_key(files, path), do: path, else: named(Enum.drop(path, -1), files))
 end

@@ -1,6 +1,6 @@
 defmodule Quota.Watch.BatchWatcher do
   @moduledoc false
-  # Polls all children of a quota together, where there are many: see `native/core/src/arena/account/survey.rs`.
+  # Polls all children of a quota together, where there are many: see `native/core/src/arena/account/batch_poll.rs`.
   #
   # It sends no signals, since among many runnable processes an answer takes long. So a child that runs at the time of a poll
   # gets a watcher of its own, and children are not monitored: the poll finds the dead ones.

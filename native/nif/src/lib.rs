@@ -1,4 +1,4 @@
-//! The NIF library: turns the core's results into terms. One room per Elixir module:
+//! The NIF library: turns the core's results into terms. One folder or file for each Elixir module:
 //!
 //! - `arena`: binaries whose payload is charged to an account until the last reference goes;
 //! - `quota`: accounts at run time (`handle`), which of them a process charges (`registry`), their guards (`watch`), those

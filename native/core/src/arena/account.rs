@@ -29,6 +29,7 @@ mod peaks;
 mod poll_interval;
 mod refusals;
 mod reservation;
+mod usage;
 
 pub use crate::arena::account::batch_poll::BatchPoll;
 pub use crate::arena::account::breach::{Breach, Category};
@@ -38,53 +39,11 @@ use crate::arena::account::peaks::Peaks;
 pub use crate::arena::account::poll_interval::{Look, PollInterval, PollLoad};
 use crate::arena::account::refusals::Refusals;
 pub use crate::arena::account::reservation::Reservation;
-
-/// The limit of an account without one.
-pub const UNLIMITED: u64 = u64::MAX;
+use crate::arena::account::usage::MAX_BYTES;
+pub use crate::arena::account::usage::{Kind, Refusal, UNLIMITED, Usage};
 
 /// Set in [`Account::used`] once the account is closed; what is still used is then orphaned.
 const CLOSED: u64 = 1 << 63;
-
-/// No reservation can be larger; keeps every sum of two figures far from overflow.
-const MAX_BYTES: u64 = 1 << 60;
-
-/// The use of reserved bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Memory that only this ledger sees: parser buffers, tables.
-    Native,
-    /// Payloads of binaries, which the VM counts as well in every process that holds them.
-    Binary,
-}
-
-/// A reservation that was refused, and by which figures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// Bytes asked for.
-    pub requested: u64,
-    /// Limit in bytes of the account that refused: the caller's own or one of its ancestors. [`UNLIMITED`] where none
-    /// did: the system has not that much.
-    pub limit: u64,
-    /// Bytes that account had in use, the VM's share included.
-    pub used: u64,
-}
-
-/// The usage of an account, in bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// Process heaps, stacks and mailboxes, as last observed.
-    pub heap: u64,
-    /// Binaries: the larger of what the VM was seen to hold and what was handed out.
-    pub binaries: u64,
-    /// Native memory that the VM does not see.
-    pub native: u64,
-    /// ETS tables, where they are counted.
-    pub ets: u64,
-    /// Everything together, nothing counted twice.
-    pub total: u64,
-    /// The largest `total` seen.
-    pub peak: u64,
-}
 
 /// The ledger of one quota.
 #[derive(Debug)]
@@ -213,6 +172,24 @@ impl Account {
     /// The largest figure seen of each kind, not all at the same time. `total` and `peak` are those of `usage`.
     pub fn peaks(&self) -> Usage {
         self.peaks.of(self.usage())
+    }
+
+    /// Records a breach with the usage of this moment. The first one counts; returns whether it was.
+    pub fn breach(&self, category: Category) -> bool {
+        let usage = self.usage();
+        self.breach.set(Breach { category, usage }).is_ok()
+    }
+
+    /// The breach that was recorded, if any.
+    pub fn recorded(&self) -> Option<Breach> {
+        self.breach.get().copied()
+    }
+
+    /// Refuses the reservation `nth` from now on, of this account or one below it, and with `lasting` every later one; 0 for none.
+    /// Returns the number of those refused since the last call.
+    #[cfg(feature = "faults")]
+    pub fn refuse_reservation(&self, nth: u64, lasting: bool) -> u64 {
+        self.refusals.set(nth, lasting)
     }
 
     fn total(&self) -> u64 {

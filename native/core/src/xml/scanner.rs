@@ -22,6 +22,7 @@ use crate::xml::dtd::Dtd;
 use crate::xml::input::line_counter::LineCounter;
 use crate::xml::input::position::Position;
 use crate::xml::scanner::interrupt::{Interrupt, exceeded, malformed};
+use crate::xml::scanner::state::source::EVENT_COST;
 use crate::xml::scanner::state::{Core, Region, State};
 use crate::xml::syntax::byte_class::{self, START};
 use crate::xml::syntax::names::{NameEnd, find_name_end, is_qname};
@@ -29,8 +30,7 @@ use std::convert::Infallible;
 
 /// The credit of one call, in units of about a nanosecond of work.
 pub(crate) const CREDIT: usize = 250_000;
-/// The costs of events, attributes and references, the work of the sink included.
-pub(crate) const EVENT_COST: usize = 100;
+/// The costs of attributes and references, the work of the sink included.
 pub(crate) const ATTRIBUTE_COST: usize = 100;
 pub(crate) const REFERENCE_COST: usize = 30;
 /// A line end that is normalised.

@@ -16,6 +16,7 @@
 pub(crate) mod append;
 pub(crate) mod byte_search;
 pub(crate) mod escape;
+mod kernel_set;
 mod positions;
 pub(crate) mod structural_index;
 pub(crate) mod utf8_scan;
@@ -42,26 +43,9 @@ use self::portable as kernels;
 #[cfg(all(target_arch = "x86_64", not(feature = "simd-portable")))]
 use self::x86_64 as kernels;
 
-/// Kernels that are used together. Not every set is made on every architecture.
-#[allow(dead_code)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum KernelSet {
-    Portable,
-    Sse2,
-    Avx2,
-    Avx512,
-    Neon,
-}
-
 /// The set of kernels that is used here: `portable`, `sse2`, `avx2`, `avx512` or `neon`.
 pub fn kernel_set() -> &'static str {
-    match kernels::set() {
-        KernelSet::Portable => "portable",
-        KernelSet::Sse2 => "sse2",
-        KernelSet::Avx2 => "avx2",
-        KernelSet::Avx512 => "avx512",
-        KernelSet::Neon => "neon",
-    }
+    kernels::set().name()
 }
 
 #[cfg(all(test, not(loom)))]

@@ -1,6 +1,6 @@
 //! Why a quota ended its work: recorded once, before the kill, and never guessed afterwards.
 
-use crate::arena::account::{Account, Usage};
+use crate::arena::account::usage::Usage;
 
 /// The kind of memory, or the count, that went over its limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,19 +24,6 @@ pub enum Category {
 pub struct Breach {
     pub category: Category,
     pub usage: Usage,
-}
-
-impl Account {
-    /// Records a breach with the usage of this moment. The first one counts; returns whether it was.
-    pub fn breach(&self, category: Category) -> bool {
-        let usage = self.usage();
-        self.breach.set(Breach { category, usage }).is_ok()
-    }
-
-    /// The breach that was recorded, if any.
-    pub fn recorded(&self) -> Option<Breach> {
-        self.breach.get().copied()
-    }
 }
 
 impl Usage {

@@ -1,6 +1,7 @@
 //! The VM's own usage for an account, as last observed: each figure replaces the one before; none is a reservation.
 
-use crate::arena::account::{Account, MAX_BYTES};
+use crate::arena::account::Account;
+use crate::arena::account::usage::MAX_BYTES;
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
 use std::sync::PoisonError;
 

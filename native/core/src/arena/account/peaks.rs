@@ -1,6 +1,6 @@
 //! The largest figure seen of each kind: which of them a limit has to allow for.
 
-use crate::arena::account::Usage;
+use crate::arena::account::usage::Usage;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 #[derive(Debug)]

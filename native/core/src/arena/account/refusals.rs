@@ -4,8 +4,6 @@
 //! second and so on, reaches every place that reserves.
 
 #[cfg(feature = "faults")]
-use crate::arena::account::Account;
-#[cfg(feature = "faults")]
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
 
 /// Which reservations of an account, and of the accounts below it, are refused. Nothing in other builds.
@@ -43,6 +41,16 @@ impl Refusals {
         }
     }
 
+    /// Refuses the reservation `nth` from now on, and with `lasting` every later one; 0 for none. Returns the number of those
+    /// refused since the last call.
+    pub fn set(&self, nth: u64, lasting: bool) -> u64 {
+        self.left.store(0, Ordering::SeqCst);
+        let refused = self.refused.swap(0, Ordering::SeqCst);
+        self.lasting.store(lasting, Ordering::SeqCst);
+        self.left.store(nth, Ordering::SeqCst);
+        refused
+    }
+
     /// Whether the reservation that is being made is a refused one.
     pub fn next(&self) -> bool {
         let lasting = self.lasting.load(Ordering::SeqCst);
@@ -58,20 +66,6 @@ impl Refusals {
             self.refused.fetch_add(1, Ordering::SeqCst);
         }
         refuses
-    }
-}
-
-#[cfg(feature = "faults")]
-impl Account {
-    /// Refuses the reservation `nth` from now on, of this account or one below it, and with `lasting` every later one; 0 for none.
-    /// Returns the number of those refused since the last call.
-    pub fn refuse_reservation(&self, nth: u64, lasting: bool) -> u64 {
-        let refusals = &self.refusals;
-        refusals.left.store(0, Ordering::SeqCst);
-        let refused = refusals.refused.swap(0, Ordering::SeqCst);
-        refusals.lasting.store(lasting, Ordering::SeqCst);
-        refusals.left.store(nth, Ordering::SeqCst);
-        refused
     }
 }
 

@@ -1,6 +1,7 @@
 //! Bytes that an account has granted.
 
-use crate::arena::account::{Account, Kind, Refusal};
+use crate::arena::account::Account;
+use crate::arena::account::usage::{Kind, Refusal};
 use crate::sync::Arc;
 
 /// Bytes granted by an account and its ancestors, refunded when dropped.

@@ -141,7 +141,7 @@ impl Expanded {
     /// The key of the attribute at `index` if one before it has the same. To be asked of all of them, from
     /// the first on.
     #[inline]
-    pub fn twin<'a, K: Copy + Eq + Hash>(
+    pub fn duplicate_of<'a, K: Copy + Eq + Hash>(
         &mut self,
         index: usize,
         attributes: &'a [AttributeSpan],
@@ -237,7 +237,7 @@ mod tests {
             let attributes: Vec<AttributeSpan> = (0..count).map(attribute).collect();
             let mut first = |key: &dyn Fn(usize) -> Option<usize>| {
                 let key = |attribute: &AttributeSpan| key(attribute.name.start as usize);
-                (0..count).find_map(|index| expanded.twin(index, &attributes, key).unwrap())
+                (0..count).find_map(|index| expanded.duplicate_of(index, &attributes, key).unwrap())
             };
             assert_eq!(first(&Some), None);
             assert_eq!(first(&|at| Some(at % (count - 1))), Some(0));

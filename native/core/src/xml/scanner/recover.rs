@@ -7,10 +7,11 @@
 use crate::xml::api::options::{MAX_LEADING, Recovered};
 use crate::xml::api::sink::Sink;
 use crate::xml::dtd::Lookup;
+use crate::xml::scanner::Scanner;
 use crate::xml::scanner::interrupt::{Interrupt, exceeded, malformed, shown};
 use crate::xml::scanner::prolog::OPEN;
 use crate::xml::scanner::state::Region;
-use crate::xml::scanner::{EVENT_COST, Scanner};
+use crate::xml::scanner::state::source::EVENT_COST;
 use crate::xml::syntax::byte_class::{self, SPACE};
 use crate::xml::syntax::line_table;
 use crate::xml::syntax::reference::{self, Begun, Reference, Target, forbidden, low_surrogate};

@@ -107,7 +107,7 @@ impl<S: Sink> Scanner<'_, S> {
                 (attribute.namespace < Namespaces::XMLNS || attribute.namespace == Namespaces::XML)
                     .then(|| (namespaces.id(attribute.namespace), name))
             };
-            if let Some((_, name)) = tag.expanded.twin(index, &tag.attributes, key)? {
+            if let Some((_, name)) = tag.expanded.duplicate_of(index, &tag.attributes, key)? {
                 let name = shown(name);
                 let reason = format!("two attributes are both the {name} of the same namespace");
                 self.fix_token();

@@ -4,8 +4,8 @@ pub(super) mod neon;
 
 use crate::arena::account::Refusal;
 use crate::arena::charged_vec::ChargedVec;
-use crate::xml::simd::KernelSet;
-use crate::xml::simd::utf8_scan::ScanResult;
+use crate::xml::simd::kernel_set::KernelSet;
+use crate::xml::simd::utf8_scan::algorithm::ScanResult;
 
 pub(super) use self::neon::{build, scan};
 

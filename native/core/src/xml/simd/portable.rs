@@ -5,10 +5,10 @@
 
 use crate::arena::account::Refusal;
 use crate::arena::charged_vec::ChargedVec;
-use crate::xml::simd::KernelSet;
+use crate::xml::simd::kernel_set::KernelSet;
 use crate::xml::simd::positions::Positions;
 use crate::xml::simd::structural_index::build::{self, Words};
-use crate::xml::simd::utf8_scan::{self, ScanResult};
+use crate::xml::simd::utf8_scan::algorithm::{ScanResult, scan_with};
 use crate::xml::simd::vector::{BaselineVector, Mask, Vector};
 
 #[cfg_attr(test, allow(dead_code))]
@@ -31,7 +31,7 @@ pub(super) fn build(
 
 pub(super) fn scan(text: &[u8]) -> ScanResult {
     // SAFETY: as above.
-    unsafe { utf8_scan::scan_with::<Word>(text) }
+    unsafe { scan_with::<Word>(text) }
 }
 
 pub(super) fn copy_and_scan(

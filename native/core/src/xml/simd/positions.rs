@@ -17,9 +17,6 @@ const PLACES: usize = 2_048;
 /// Follows the last position.
 const NONE: u16 = u16::MAX;
 
-/// The slots for the positions of one block; the next block overwrites the slots beyond them.
-pub(super) type Slots = [u16; BLOCK];
-
 /// The places of a window's marks in ascending order, counted from where it starts.
 pub(super) struct Positions {
     places: [u16; PLACES],
@@ -94,23 +91,5 @@ impl Positions {
     #[inline(always)]
     pub fn is_before(&self, number: usize, at: usize) -> bool {
         usize::from(self.places[number % PLACES]) < at
-    }
-}
-
-/// Writes the places of the bits of a block at `at`.
-///
-/// Several at once, even if there are fewer: branch prediction handles small counts.
-#[inline(always)]
-pub(super) fn write(slots: &mut Slots, bits: u64, at: usize) {
-    const AT_ONCE: usize = 4;
-    let mut left = bits;
-    for group in slots.as_chunks_mut::<AT_ONCE>().0 {
-        for slot in group {
-            *slot = (at + left.trailing_zeros() as usize) as u16;
-            left &= left.wrapping_sub(1);
-        }
-        if left == 0 {
-            break;
-        }
     }
 }

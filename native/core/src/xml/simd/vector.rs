@@ -1,10 +1,11 @@
 //! The operations on vectors of bytes that the searches in this folder are made of.
 #![allow(unsafe_code)]
 
-use crate::xml::simd::positions::{self, Slots};
-
 /// Bytes whose masks make one word, a bit for each byte.
 pub(super) const BLOCK: usize = 64;
+
+/// The slots for the positions of one block; the next block overwrites the slots beyond them.
+pub(super) type Slots = [u16; BLOCK];
 
 /// A vector of bytes.
 ///
@@ -59,7 +60,7 @@ pub(super) trait Vector: Copy {
     /// Writes the positions of the bits of the block at `at` to the first slots; the others may become anything.
     #[inline(always)]
     unsafe fn write_positions(slots: &mut Slots, bits: u64, at: usize) {
-        positions::write(slots, bits, at);
+        write(slots, bits, at);
     }
 }
 
@@ -92,4 +93,22 @@ pub(super) trait Mask: Copy {
 
     /// One bit for each byte, the first in the lowest.
     unsafe fn bits(self) -> u64;
+}
+
+/// Writes the positions of the bits of a block at `at`.
+///
+/// Several at once, even if there are fewer: branch prediction handles small counts.
+#[inline(always)]
+fn write(slots: &mut Slots, bits: u64, at: usize) {
+    const AT_ONCE: usize = 4;
+    let mut left = bits;
+    for group in slots.as_chunks_mut::<AT_ONCE>().0 {
+        for slot in group {
+            *slot = (at + left.trailing_zeros() as usize) as u16;
+            left &= left.wrapping_sub(1);
+        }
+        if left == 0 {
+            break;
+        }
+    }
 }

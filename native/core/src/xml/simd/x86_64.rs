@@ -7,10 +7,10 @@ pub(super) mod sse2;
 
 use crate::arena::account::Refusal;
 use crate::arena::charged_vec::ChargedVec;
-use crate::xml::simd::KernelSet;
+use crate::xml::simd::kernel_set::KernelSet;
 use crate::xml::simd::positions::Positions;
 use crate::xml::simd::structural_index::build::Words;
-use crate::xml::simd::utf8_scan::ScanResult;
+use crate::xml::simd::utf8_scan::algorithm::ScanResult;
 
 pub(super) type Baseline = std::arch::x86_64::__m128i;
 

@@ -17,11 +17,13 @@ use crate::sync::Arc;
 use crate::xml::api::options::Options;
 use crate::xml::api::sink::{Flow, Sink};
 use crate::xml::input::line_counter::LineCounter;
-use crate::xml::scanner::EVENT_COST;
 use crate::xml::scanner::interrupt::Interrupt;
 
 /// The most bytes that are passed at once.
 const PIECE: usize = 65_536;
+
+/// The credit that an event costs, the work of the sink included.
+pub(crate) const EVENT_COST: usize = 100;
 
 /// This number of bytes that the sink copies cost a unit of credit.
 const BYTES_PER_CREDIT: usize = 8;
@@ -30,7 +32,7 @@ const BYTES_PER_CREDIT: usize = 8;
 pub(crate) struct Source {
     /// The sink may take source text.
     raw: bool,
-    /// The sink is told where tags and elements end.
+    /// The sink wants to know where tags and elements end.
     ends: bool,
     /// The sink takes the text now.
     taken: bool,

@@ -6,7 +6,7 @@
 
 use crate::xml::simd::positions::Positions;
 use crate::xml::simd::structural_index::build::{self, Words};
-use crate::xml::simd::utf8_scan::{self, ScanResult};
+use crate::xml::simd::utf8_scan::algorithm::{ScanResult, scan_with};
 use crate::xml::simd::vector::{Mask, Vector};
 use std::arch::x86_64::*;
 
@@ -34,7 +34,7 @@ pub(in crate::xml::simd) unsafe fn build(
 /// [`is_there`].
 #[target_feature(enable = "avx2,bmi1,popcnt")]
 pub(in crate::xml::simd) unsafe fn scan(text: &[u8]) -> ScanResult {
-    utf8_scan::scan_with::<__m256i>(text)
+    scan_with::<__m256i>(text)
 }
 
 impl Vector for __m256i {

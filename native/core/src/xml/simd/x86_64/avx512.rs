@@ -7,10 +7,10 @@
 mod utf8_scan;
 
 pub(in crate::xml::simd) use self::utf8_scan::copy_and_scan;
-use crate::xml::simd::positions::{Positions, Slots};
+use crate::xml::simd::positions::Positions;
 use crate::xml::simd::structural_index::build::{self, Words};
-use crate::xml::simd::utf8_scan::{ScanResult, scan_with};
-use crate::xml::simd::vector::{BLOCK, Mask, Vector};
+use crate::xml::simd::utf8_scan::algorithm::{ScanResult, scan_with};
+use crate::xml::simd::vector::{BLOCK, Mask, Slots, Vector};
 use std::arch::x86_64::*;
 
 pub(in crate::xml::simd) fn is_there() -> bool {

@@ -5,7 +5,7 @@
 
 use crate::xml::simd::positions::Positions;
 use crate::xml::simd::structural_index::build::{self, Words};
-use crate::xml::simd::utf8_scan::{self, ScanResult};
+use crate::xml::simd::utf8_scan::algorithm::{ScanResult, scan_with};
 use crate::xml::simd::vector::{BaselineVector, Mask, Vector};
 use std::arch::x86_64::*;
 
@@ -21,7 +21,7 @@ pub(in crate::xml::simd) fn build(
 
 pub(in crate::xml::simd) fn scan(text: &[u8]) -> ScanResult {
     // SAFETY: as above.
-    unsafe { utf8_scan::scan_with::<__m128i>(text) }
+    unsafe { scan_with::<__m128i>(text) }
 }
 
 impl Vector for __m128i {

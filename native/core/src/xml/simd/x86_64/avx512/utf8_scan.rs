@@ -3,7 +3,7 @@
 
 use crate::arena::account::Refusal;
 use crate::arena::charged_vec::ChargedVec;
-use crate::xml::simd::utf8_scan::ScanResult;
+use crate::xml::simd::utf8_scan::algorithm::ScanResult;
 use std::arch::x86_64::*;
 
 const BLOCK: usize = 64;
