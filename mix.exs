@@ -69,7 +69,8 @@ defmodule Bounded.MixProject do
   # The site that `bin/docs` builds. Guides that are not listed follow those that are.
   defp docs do
     guides =
-      ~w(my_node_dies installing choosing_limits routes pools xml_recipes migrating kubernetes testing finding_a_leak doctor telemetry errors) ++
+      ~w(my_node_dies installing choosing_limits routes pools cluster xml_recipes migrating kubernetes testing) ++
+        ~w(errors finding_a_leak doctor watchdog telemetry) ++
         ~w(memory_model performance reliability architecture dependencies design_notes)
 
     [
@@ -92,7 +93,8 @@ defmodule Bounded.MixProject do
             for(guide <- guides, path = "guides/#{guide}.md", File.exists?(path), do: path) ++
               Path.wildcard("guides/*.md")
           ) ++
-          ["guides/cheatsheet.cheatmd" | Path.wildcard("guides/*.livemd")] ++
+          ["guides/cheatsheet.cheatmd"] ++
+          Enum.uniq(["guides/first_limit.livemd" | Path.wildcard("guides/*.livemd")]) ++
           [{:"examples/README.md", filename: "recipes", title: "Recipes"}] ++
           ["CHANGELOG.md", "SECURITY.md", "CONTRIBUTING.md", "LICENSE"],
       groups_for_extras: [
@@ -102,7 +104,8 @@ defmodule Bounded.MixProject do
         Livebooks: ~r"\.livemd",
         "On call": ~r"guides/(finding_a_leak|doctor|watchdog|telemetry|errors)",
         "How it works":
-          ~r"guides/(memory_model|performance|reliability|architecture|dependencies|design_notes)"
+          ~r"guides/(memory_model|performance|reliability|architecture|dependencies|design_notes)",
+        "The project": ~r"^(CHANGELOG|SECURITY|CONTRIBUTING|LICENSE)"
       ],
       groups_for_modules: [
         Limits: [Quota, Quota.Plug, Quota.Usage, Quota.Telemetry],
