@@ -38,7 +38,7 @@ defmodule Bounded.MixProject do
   # Optional at run time, and what only a build needs of OTP. Elixir before 1.19 reads the first option alone, and later ones
   # deprecate it.
   defp undeclared do
-    modules = [:telemetry, :crypto, :httpc, :inets, :public_key, :ssl]
+    modules = [:telemetry, :crypto, :httpc, :inets, :public_key, :ssl, :cover]
 
     if Version.match?(System.version(), "< 1.19.0-dev"),
       do: [xref: [exclude: modules]],
