@@ -3,7 +3,8 @@
     "{mix,.formatter}.exs",
     "{config,lib,test,examples}/**/*.{ex,exs}",
     "bench/**/*.{ex,exs}",
-    "demo/**/*.ex"
+    "demo/**/*.ex",
+    "native/fuzz/*.exs"
   ],
   # For `import_deps: [:bounded]`: every function of Bounded takes its parentheses.
   export: [locals_without_parens: []]

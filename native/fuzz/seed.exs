@@ -1,0 +1,47 @@
+# elixir seed.exs TARGET...: writes what fuzz targets begin with to seeded/TARGET, where it is not there yet. `bin/fuzz` runs
+# it: a process for each of thousands of files would take minutes.
+defmodule Seed do
+  # No longer than what `bin/fuzz` has libFuzzer read.
+  @longest 4096
+
+  def write(target) do
+    directory = Path.join("seeded", target)
+    File.mkdir_p!(directory)
+    there = directory |> File.ls!() |> MapSet.new()
+
+    for {name, content} <- seeds(target), name not in there do
+      File.write!(Path.join(directory, name), content.())
+    end
+  end
+
+  # The recipes of src/progress.rs: each kind of token, a little longer than what the parser sees at once, read with raised
+  # limits and with those that are set by default.
+  defp seeds("progress") do
+    for kind <- 0..79,
+        flags <- 0..1,
+        do: {"#{kind}-#{flags}", fn -> [kind, 17, 0, flags, 16, 1, 1] end}
+  end
+
+  # The documents in seeds, and the small ones of the suite that `bin/fetch-xmlconf` puts in place. A header of zeros means
+  # default options; one of ones, most of the others.
+  defp seeds(target) do
+    suite = Path.wildcard("../../test/xmlconf/**/*.xml")
+    small = Enum.filter(suite, &(File.stat!(&1).size <= @longest))
+
+    for file <- Path.wildcard("seeds/*.xml") ++ small,
+        name = Base.encode16(:erlang.md5(file), case: :lower),
+        header <- 0..1,
+        do: {"#{name}-#{header}", fn -> seed(target, header, File.read!(file)) end}
+  end
+
+  defp seed(target, header, document) when target in ["cuts", "encoding"],
+    do: [header, header, 0, 255, "seed", document]
+
+  # The document's internal subset, or as good as.
+  defp seed("dtd", header, document),
+    do: [header, document |> :binary.split("[") |> List.last()]
+
+  defp seed(_target, header, document), do: [header, document]
+end
+
+Enum.each(System.argv(), &Seed.write/1)
