@@ -36,6 +36,14 @@ defmodule Bounded.GuidesTest do
     end
   end
 
+  test "files that pages name exist" do
+    pages = ["SECURITY.md" | @pages] -- ["CHANGELOG.md", "bench/README.md"]
+    file = ~r/`((?:lib|native|bench|test|bin|demo)\/[\w.\/-]+\.(?:exs?|rs|txt|csv))`/
+    named = for page <- pages, [_, path] <- Regex.scan(file, File.read!(page)), do: {page, path}
+    assert length(named) > 20
+    assert Enum.reject(named, fn {_page, path} -> File.exists?(path) end) == []
+  end
+
   test "links between pages lead to files and headings" do
     links = for path <- @pages, link <- links(path), do: {path, link}
     assert length(links) > 20

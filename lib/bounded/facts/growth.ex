@@ -2,8 +2,8 @@ defmodule Bounded.Facts.Growth do
   @moduledoc false
   # Which processes and ETS tables grow: their sizes are compared from one look to the next.
   #
-  # A look may cost a number of microseconds on the node. Where all are more than that buys, they take turns: a part is looked at
-  # twice, then the next part. Those that were listed last are looked at each time.
+  # A look may cost the node a given number of microseconds. If measuring all of them costs more, they take turns: a part is measured
+  # twice, then the next part. The rows that were shown last are measured each time.
 
   alias Bounded.Facts.{Probe, Processes, Top}
 
