@@ -146,9 +146,9 @@ defmodule Bench.Cluster.Nodes do
     cookie = call(first, :erlang, :get_cookie, [])
     callers = here(first, :wait, [3, @limit, @held, second.node])
     true = until(fn -> here(second, :info, []).running == 3 end, 5_000)
-    # They cannot connect again meanwhile.
-    call(first, :erlang, :set_cookie, [second.node, :another])
-    call(second, :erlang, :set_cookie, [first.node, :another])
+    # They cannot connect again meanwhile: with one cookie for both, the next message between them would do so.
+    call(first, :erlang, :set_cookie, [second.node, :one])
+    call(second, :erlang, :set_cookie, [first.node, :other])
     call(first, :erlang, :disconnect_node, [second.node])
     released = until(fn -> idle?(second) end, 5_000)
     apart = until(fn -> not is_map_key(here(first, :views, []), second.node) end, 5_000)
