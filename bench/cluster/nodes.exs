@@ -146,6 +146,7 @@ defmodule Bench.Cluster.Nodes do
     cookie = call(first, :erlang, :get_cookie, [])
     callers = here(first, :wait, [3, @limit, @held, second.node])
     true = until(fn -> here(second, :info, []).running == 3 end, 5_000)
+
     # They cannot connect again meanwhile: with one cookie for both, the next message between them would do so.
     call(first, :erlang, :set_cookie, [second.node, :one])
     call(second, :erlang, :set_cookie, [first.node, :other])
