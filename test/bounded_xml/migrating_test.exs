@@ -11,6 +11,7 @@ defmodule BoundedXml.MigratingTest do
     "Saxy" => Saxy,
     "SweetXml" => SweetXml,
     "erlsom" => :erlsom,
+    "exml" => :exml,
     "fast_xml" => :fxml_stream
   }
 
