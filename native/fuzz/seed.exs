@@ -37,11 +37,22 @@ defmodule Seed do
   defp seed(target, header, document) when target in ["cuts", "encoding"],
     do: [header, header, 0, 255, "seed", document]
 
+  defp seed("fields", header, document),
+    do: [header, header, 0, 255, "seed", recipe(header), document]
+
   # The document's internal subset, or as good as.
   defp seed("dtd", header, document),
     do: [header, document |> :binary.split("[") |> List.last()]
 
   defp seed(_target, header, document), do: [header, document]
+
+  # The recipes of src/fields.rs. Of the elements of the document's third name: the first text in it, all attributes, and in each child,
+  # a record, all texts.
+  defp recipe(0),
+    do: [[4, 130, 0, 0], [16, 159, 0, 0], [3, 0, 0, 1], [16, 31, 0, 0], [18, 159, 0, 0]]
+
+  # Of those of the second name in the first: texts and attributes, the first of each.
+  defp recipe(1), do: [[1, 0, 1, 0], [16, 2, 0, 0], [1, 0, 0, 0], [1, 0, 0, 1], [16, 131, 0, 0]]
 end
 
 Enum.each(System.argv(), &Seed.write/1)

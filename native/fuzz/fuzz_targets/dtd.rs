@@ -4,7 +4,7 @@
 use bounded_core::arena::account::Account;
 use bounded_core::xml::Limits;
 use bounded_core::xml::dtd::amplification::Amplification;
-use bounded_core::xml::dtd::{Dtd, DtdOptions, DtdParser, SubsetEnd, Fault, Reason, Step};
+use bounded_core::xml::dtd::{Dtd, DtdOptions, DtdParser, Fault, Reason, Step, SubsetEnd};
 use libfuzzer_sys::fuzz_target;
 
 /// Bytes that one step may look at beyond the one declaration that it reads.

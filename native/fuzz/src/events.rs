@@ -76,19 +76,29 @@ impl Outcome {
     }
 }
 
-fn drive<'a, const SELECTS: bool>(
+/// A sink of which is known how much it was told.
+pub(crate) trait Calls: Sink {
+    /// The number of its events, told again or not.
+    fn told(&self) -> usize;
+
+    /// The parser is called: it is not full.
+    fn begin_call(&mut self);
+}
+
+/// Parses `chunks`; says what error ends the document, if one does.
+pub(crate) fn drive<'a>(
     parser: &mut Parser,
-    recorder: &mut Recorder<SELECTS>,
+    recorder: &mut impl Calls,
     mut chunks: impl Iterator<Item = &'a [u8]>,
 ) -> Option<DocumentError> {
     let mut idle = 0;
     loop {
-        let told = recorder.told;
-        recorder.full = false;
+        let told = recorder.told();
+        recorder.begin_call();
         let error = match parser.run(recorder) {
             Ok(Status::Done) => return None,
             Ok(Status::Full) => {
-                idle = if recorder.told == told { idle + 1 } else { 0 };
+                idle = if recorder.told() == told { idle + 1 } else { 0 };
                 assert!(idle < PATIENCE, "the parser makes no progress");
                 continue;
             }
@@ -144,6 +154,16 @@ impl<const SELECTS: bool> Recorder<SELECTS> {
         }
         self.events.push((self.position.take(), event));
         Flow::Accepted
+    }
+}
+
+impl<const SELECTS: bool> Calls for Recorder<SELECTS> {
+    fn told(&self) -> usize {
+        self.told
+    }
+
+    fn begin_call(&mut self) {
+        self.full = false;
     }
 }
 

@@ -42,7 +42,9 @@ pub fn difference(document: &[u8], flags: u8) -> Option<String> {
     let read = |document: &[u8]| Outcome::of(&options, false, once(document));
     let first = read(document);
     let events: Vec<Event> = first.events.into_iter().map(|(_, event)| event).collect();
-    let is_whole = !events.iter().any(|it| matches!(it, Event::SkippedEntity(_)));
+    let is_whole = !events
+        .iter()
+        .any(|it| matches!(it, Event::SkippedEntity(_)));
     if first.error.is_some() || !is_whole {
         return None;
     }
