@@ -5,7 +5,7 @@ defmodule Quota.Account.Breach do
   alias Bounded.Native
   alias Quota.{ExceededError, Telemetry}
   alias Quota.Account.BreachLog
-  alias Quota.Watch.{Binaries, ProcessStats}
+  alias Quota.Watch.{Binaries, Mailbox}
 
   @items [:current_stacktrace, :message_queue_len, :garbage_collection_info]
 
@@ -16,7 +16,7 @@ defmodule Quota.Account.Breach do
       note = %{
         stack: stack,
         messages: queue,
-        mailbox: ProcessStats.mailbox(pid, info, queue) || 0,
+        mailbox: Mailbox.bytes(pid, queue) || 0,
         binaries: Binaries.census(pid, info, Native.account_limit(account))
       }
 

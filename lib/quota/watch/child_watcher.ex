@@ -11,7 +11,7 @@ defmodule Quota.Watch.ChildWatcher do
 
   alias Bounded.Native
   alias Quota.Account.Breach
-  alias Quota.Watch.{Children, ProcessStats, Tracer}
+  alias Quota.Watch.{Children, Mailbox, ProcessStats, Tracer}
 
   @options [:monitor, priority: :max, fullsweep_after: 0, max_heap_size: 0]
   # Reductions that count as done by a child that has run since the last poll: its own count cannot be read without a signal.
@@ -115,7 +115,8 @@ defmodule Quota.Watch.ChildWatcher do
   defp seen(%{account: account} = watcher, heap, binaries, queue, trace) do
     worked = trace == nil or trace != watcher.trace
     work = if worked, do: watcher.work + @turn_reductions, else: watcher.work
-    milliseconds = next(Native.account_poll(account, heap, binaries, work, queue), watcher)
+    polled = Native.account_poll(account, heap, binaries, work, queue)
+    milliseconds = polled |> mailbox(queue, watcher) |> next(watcher)
     watcher = monitor(watcher, trace)
     watcher = %{watcher | work: work, trace: trace}
     watcher |> scout(worked) |> wait_for_scout(milliseconds)
@@ -145,6 +146,11 @@ defmodule Quota.Watch.ChildWatcher do
 
   defp wait_for_scout(watcher, milliseconds), do: wait(watcher, milliseconds)
 
+  defp mailbox(:over, queue, %{pid: pid, head: head}),
+    do: if(Mailbox.over?(pid, queue, Native.account_limit(head)), do: :mailbox, else: :over)
+
+  defp mailbox(polled, _queue, _watcher), do: polled
+
   defp next({:soft, milliseconds}, %{guard: guard}) do
     send(guard, :soft)
     milliseconds
@@ -152,7 +158,8 @@ defmodule Quota.Watch.ChildWatcher do
 
   defp next({:near, milliseconds}, _watcher), do: milliseconds
 
-  defp next(over, %{guard: guard, pid: pid, account: account}) when over in [:over, :queue] do
+  defp next(over, %{guard: guard, pid: pid, account: account})
+       when over in [:over, :queue, :mailbox] do
     send(guard, {:over, over})
     # May find nothing: the child may be killed before it can answer.
     Breach.note_stack(pid, account)

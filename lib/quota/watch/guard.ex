@@ -217,6 +217,9 @@ defmodule Quota.Watch.Guard do
     breach(guard)
   end
 
+  # Messages that wait are in use: nothing is left to judge.
+  defp over(guard, :mailbox), do: guard |> stop_working() |> noted() |> breach_of_sum()
+
   defp over(guard, :over) do
     cond do
       ProcessStats.sure?(guard.account) or others_over?(guard) ->
@@ -311,7 +314,7 @@ defmodule Quota.Watch.Guard do
       nil -> wait(guard, :infinity)
       {:deferred, ref} -> deferred(guard, ref)
       {:wait, guard, milliseconds} -> guard |> acquit(started) |> wait(milliseconds)
-      {:over, guard, :queue} -> over(guard, :queue)
+      {:over, guard, how} -> over(guard, how)
       {:dead, guard} -> wait(guard, :infinity)
     end
   end
@@ -347,6 +350,8 @@ defmodule Quota.Watch.Guard do
   end
 
   defp breach(%{policy: %{report: true}} = guard) do
+    # First, since it grows meanwhile.
+    Process.exit(guard.pid, :kill)
     Breach.report(guard.pid, guard.caller, guard.account, true)
     kill(%{guard | reported: true})
   end

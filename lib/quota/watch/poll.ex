@@ -4,7 +4,7 @@ defmodule Quota.Watch.Poll do
 
   alias Bounded.Native
   alias Quota.Account.Breach
-  alias Quota.Watch.{Binaries, Children, ProcessStats, Tracer}
+  alias Quota.Watch.{Binaries, Children, Mailbox, ProcessStats, Tracer}
 
   def poll(%{pid: pid, account: account} = guard, state \\ :uncollected) do
     case ProcessStats.judged(pid, state) do
@@ -19,7 +19,8 @@ defmodule Quota.Watch.Poll do
         case Native.account_poll(account, heap, counted + room, work, queue) do
           {:near, milliseconds} -> {:wait, noted(guard), milliseconds}
           {:soft, milliseconds} -> {:wait, softly_over(guard), milliseconds}
-          how when how in [:over, :queue] -> {:over, guard, how}
+          :over -> {:over, guard, if(Mailbox.over?(pid, queue, limit), do: :mailbox, else: :over)}
+          :queue -> {:over, guard, :queue}
           milliseconds -> {:wait, guard, milliseconds}
         end
     end

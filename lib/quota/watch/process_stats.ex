@@ -143,18 +143,8 @@ defmodule Quota.Watch.ProcessStats do
   end
 
   defp heap(pid, info, queue) do
-    with mailbox when is_integer(mailbox) <- mailbox(pid, info, queue),
-         do: blocks(info) + mailbox
-  end
-
-  @doc "Bytes of `queue` messages that wait outside the heap, or nil when the process is dead."
-  def mailbox(pid, info, queue), do: Mailbox.bytes(pid, blocks(info), queue)
-
-  defp blocks(info) do
-    Vm.bytes(
-      Keyword.fetch!(info, :old_heap_block_size) +
-        Keyword.fetch!(info, :heap_block_size) + Keyword.fetch!(info, :mbuf_size)
-    )
+    with mailbox when is_integer(mailbox) <- Mailbox.bytes(pid, queue),
+         do: Mailbox.heap(info) + mailbox
   end
 
   @doc """

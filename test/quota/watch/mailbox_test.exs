@@ -80,16 +80,42 @@ defmodule Quota.Watch.MailboxTest do
     for _ <- 1..10_000, do: send(pid, {:a, 1})
     {:memory, memory} = Process.info(pid, :memory)
     heap = fn -> elem(ProcessStats.glance(pid), 0) end
-    counted = Mailbox.bytes(pid, heap.(), 10_000)
+    counted = Mailbox.bytes(pid, 10_000)
     assert_in_delta counted, memory - heap.(), 1_000
     # Known by what was just counted, unless that was too long ago.
-    assert Mailbox.bytes(pid, heap.(), 11_000) in counted..div(counted * 11_000, 10_000)
+    assert Mailbox.bytes(pid, 11_000) in counted..div(counted * 11_000, 10_000)
     # An eighth more: asked again, and there are not so many.
-    assert_in_delta Mailbox.bytes(pid, heap.(), 20_000), counted, 1_000
+    assert_in_delta Mailbox.bytes(pid, 20_000), counted, 1_000
     ref = Process.monitor(pid)
     Process.exit(pid, :kill)
     assert_receive {:DOWN, ^ref, _, _, _}, 5_000
-    eventually(fn -> assert Mailbox.bytes(pid, 0, 100_000) == nil end)
-    assert Mailbox.bytes(pid, 0, 0) == 0
+    eventually(fn -> assert Mailbox.bytes(pid, 100_000) == nil end)
+    assert Mailbox.bytes(pid, 0) == 0
+  end
+
+  test "messages that take more than a limit are known to be in use" do
+    pid = off_heap()
+    assert_receive :ready, 5_000
+    flood(pid, 4, @mib)
+    bytes = Mailbox.bytes(pid, 4)
+    assert_in_delta bytes, 4 * @mib, @mib / 4
+    assert Mailbox.over?(pid, 4, 3 * @mib)
+    refute Mailbox.over?(pid, 4, 5 * @mib)
+    # Another number was not counted.
+    refute Mailbox.over?(pid, 5, 3 * @mib)
+    refute Mailbox.over?(pid, 0, 0)
+    refute Mailbox.over?(pid, 10_000, 3 * @mib)
+    Process.exit(pid, :kill)
+  end
+
+  # Asked by two questions, the heap that has grown between them would be taken for messages.
+  test "a heap that grows is not taken for messages" do
+    work = fn ->
+      send(self(), :one)
+      for _ <- 1..200, do: length(Enum.to_list(1..100_000))
+      :done
+    end
+
+    assert run(work, []) == {:ok, :done}
   end
 end
