@@ -116,7 +116,7 @@ defmodule Quota.Run do
 
   defp unwatched(run, bytes) do
     if Native.account_begin(run.account, run.worker, bytes, Vm.counts_binaries?()),
-      do: OrphanMonitor.wake()
+      do: OrphanMonitor.ensure()
   rescue
     error in SystemLimitError -> abandon(run, error, __STACKTRACE__)
   end

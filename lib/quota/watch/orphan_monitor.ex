@@ -4,7 +4,7 @@ defmodule Quota.Watch.OrphanMonitor do
   # `native/nif/src/quota/orphan_monitor.rs`.
   #
   # It belongs to no application and no supervisor: quotas work before an application starts and after it stops. A process that
-  # begins a quota starts or wakes the monitor if needed.
+  # begins a quota starts the monitor if needed.
 
   alias Bounded.Native
   alias Quota.Watch.{Children, Guard}
@@ -12,15 +12,6 @@ defmodule Quota.Watch.OrphanMonitor do
   @tick_ms 5
   # Ticks without an unguarded process, after which the monitor sleeps.
   @idle_ticks 20
-
-  def wake do
-    case Process.whereis(__MODULE__) do
-      nil -> spawn(__MODULE__, :start, [])
-      pid -> send(pid, :wake)
-    end
-
-    :ok
-  end
 
   @doc "Starts the monitor unless it is running."
   def ensure do

@@ -6,4 +6,5 @@ pub mod charged_vec;
 pub mod chunked_buf;
 pub mod chunked_stack;
 pub mod incremental_buf;
+pub mod orphan_watch;
 pub mod pool;

@@ -12,6 +12,13 @@ pub use std::sync::{
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
+/// Loom orders sequentially consistent accesses only as acquire and release do, but knows fences. Without loom they are ordered already.
+#[inline]
+pub fn sequential() {
+    #[cfg(loom)]
+    loom::sync::atomic::fence(Ordering::SeqCst);
+}
+
 /// Loom has none: the standard library's, with the ordering that its documentation guarantees made visible to loom.
 #[cfg(loom)]
 #[derive(Debug)]

@@ -2,6 +2,7 @@ defmodule Quota.Watch.OrphanMonitorTest do
   use ExUnit.Case, async: true
 
   import Bounded.Eventually
+  alias Bounded.Native
 
   defp work(test) do
     Process.flag(:trap_exit, true)
@@ -34,6 +35,30 @@ defmodule Quota.Watch.OrphanMonitorTest do
 
     Quota.run(65_536, fn -> :ok end)
     eventually(fn -> assert Process.whereis(Quota.Watch.OrphanMonitor) not in [nil, old] end)
+  end
+
+  # Its caller used to wake the monitor. One that was killed before left it asleep for all that came later.
+  test "a quota whose caller dies as it begins wakes the monitor" do
+    Quota.run(65_536, fn -> :ok end)
+    eventually(fn -> assert is_pid(Process.whereis(Quota.Watch.OrphanMonitor)) end)
+    monitor = Process.whereis(Quota.Watch.OrphanMonitor)
+    eventually(fn -> assert asleep?(monitor) end)
+    work = spawn(fn -> Process.sleep(:infinity) end)
+    ref = Process.monitor(work)
+
+    spawn(fn ->
+      account = Native.account_new(self(), 65_536, nil, nil)
+      Native.account_begin(account, work, 0, true)
+    end)
+
+    assert_receive {:DOWN, ^ref, _, _, :killed}, 5_000
+  end
+
+  # Awake, it does something every five milliseconds.
+  defp asleep?(monitor) do
+    before = Process.info(monitor, :reductions)
+    Process.sleep(50)
+    Process.info(monitor, :reductions) == before
   end
 
   defp received(workers) do

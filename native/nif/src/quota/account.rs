@@ -68,7 +68,7 @@ fn account_attach(env: Env, account: ResourceArc<Quota>, pid: LocalPid) -> bool 
 }
 
 /// Like `account_attach`, for work that has no guard yet, and whose `max_heap_size` is `vm_limit` bytes. Returns whether the
-/// orphan monitor has to be woken.
+/// orphan monitor has to be started.
 #[rustler::nif]
 fn account_begin(
     env: Env,
@@ -81,7 +81,7 @@ fn account_begin(
     account.process.vm_limit.set(vm_limit, counts_binaries);
     account.guard.set_unguarded();
     begin(account, pid);
-    orphan_monitor::must_be_woken(env)
+    orphan_monitor::wake(env)
 }
 
 /// From now on `pid` charges the root account again.

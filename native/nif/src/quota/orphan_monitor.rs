@@ -7,12 +7,12 @@
 //! A quota whose guard was killed is unguarded again: the orphan monitor decides what happens to its work.
 
 use crate::quota::handle::Quota;
-use crate::quota::state::guard;
+use crate::quota::state::guard::WATCH;
 use crate::quota::{lifecycle, pid, registry};
 use crate::timing;
 use bounded_core::arena::account::UNLIMITED;
 use rustler::{Env, LocalPid, ResourceArc};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 mod atoms {
@@ -22,19 +22,17 @@ mod atoms {
 /// Younger quotas are left to their callers.
 const AGE: Duration = Duration::from_millis(4);
 
-static AWAKE: AtomicBool = AtomicBool::new(false);
 /// The key of the monitor's pid; 0 before there is one. Every run reads it.
 static MONITOR: AtomicUsize = AtomicUsize::new(0);
 
-/// Whether the orphan monitor has to be woken. From now on the caller is about to wake it.
-pub fn must_be_woken(env: Env) -> bool {
-    // Read first: every run comes here, and a write would take the word from the other schedulers.
-    let awake = AWAKE.load(Ordering::SeqCst) || AWAKE.swap(true, Ordering::SeqCst);
-    !(awake && is_monitor_alive(env))
-}
-
-fn is_monitor_alive(env: Env) -> bool {
-    monitor().is_some_and(|monitor| monitor.is_alive(env))
+/// A quota has begun: wakes the orphan monitor if it sleeps. Returns whether it has to be started, because there is none.
+///
+/// The message is sent here and not by the caller, which may be killed before: the others would take the monitor for awake.
+pub fn wake(env: Env) -> bool {
+    let Some(monitor) = monitor().filter(|it| it.is_alive(env)) else {
+        return true;
+    };
+    WATCH.must_wake() && env.send(&monitor, atoms::wake()).is_err()
 }
 
 fn monitor() -> Option<LocalPid> {
@@ -89,7 +87,7 @@ pub fn guard_ended(env: Env, quota: &Quota) {
 fn orphan_monitor_enter(env: Env) {
     let _measuring = timing::measure();
     MONITOR.store(pid::key(*env.pid().as_c_arg()), Ordering::Release);
-    AWAKE.store(true, Ordering::SeqCst);
+    WATCH.started();
 }
 
 type Late = (Vec<(LocalPid, LocalPid, ResourceArc<Quota>)>, Option<usize>);
@@ -99,7 +97,7 @@ type Late = (Vec<(LocalPid, LocalPid, ResourceArc<Quota>)>, Option<usize>);
 #[rustler::nif]
 fn orphan_monitor_unguarded(piece: usize) -> Late {
     let _measuring = timing::measure();
-    if !guard::any_unguarded() {
+    if !WATCH.any_unguarded() {
         return (Vec::new(), None);
     }
     let late = |quota: &Quota| quota.guard.is_unguarded() && quota.started.elapsed() >= AGE;
@@ -115,10 +113,5 @@ fn orphan_monitor_unguarded(piece: usize) -> Late {
 #[rustler::nif]
 fn orphan_monitor_rest() -> bool {
     let _measuring = timing::measure();
-    AWAKE.store(false, Ordering::SeqCst);
-    let rest = !guard::any_unguarded();
-    if !rest {
-        AWAKE.store(true, Ordering::SeqCst);
-    }
-    rest
+    WATCH.may_sleep()
 }

@@ -55,11 +55,12 @@ pub fn insert(pid: ErlNifPid, quota: ResourceArc<Quota>) -> Option<ResourceArc<Q
     let key = pid::key(pid);
     let mut shard = shard(key).write().unwrap_or_else(PoisonError::into_inner);
     let replaced = shard.insert(key, quota);
-    // The destructor of the replaced quota may take other locks, so it must not run while the shard is locked.
-    drop(shard);
+    // While the shard is locked: the entry could be removed before it was added, and the number be below zero.
     if replaced.is_none() {
         ENTRIES.fetch_add(1, Ordering::AcqRel);
     }
+    // The destructor of the replaced quota may take other locks, so it must not run while the shard is locked.
+    drop(shard);
     replaced
 }
 
@@ -80,9 +81,9 @@ fn remove_if(pid: ErlNifPid, condition: impl FnOnce(&ResourceArc<Quota>) -> bool
         return false;
     }
     let removed = shard.remove(&key);
+    ENTRIES.fetch_sub(1, Ordering::AcqRel);
     // Its destructor must not run while the shard is locked, as in `insert`.
     drop(shard);
-    ENTRIES.fetch_sub(1, Ordering::AcqRel);
     drop(removed);
     true
 }

@@ -1,13 +1,14 @@
 //! Which guard watches a quota, and whether one does.
 
 use crate::quota::pid;
+use bounded_core::arena::orphan_watch::OrphanWatch;
 use rustler::LocalPid;
 use rustler::sys::ErlNifPid;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The number of quotas of the node that no guard watches.
-static UNGUARDED: AtomicUsize = AtomicUsize::new(0);
+/// The quotas of the node that no guard watches.
+pub static WATCH: OrphanWatch = OrphanWatch::new();
 
 /// The guard of a quota.
 #[derive(Default)]
@@ -53,20 +54,11 @@ impl GuardState {
 
     /// The quota has begun, or its guard has died.
     pub fn set_unguarded(&self) {
-        if !self.unguarded.swap(true, Ordering::AcqRel) {
-            UNGUARDED.fetch_add(1, Ordering::SeqCst);
-        }
+        WATCH.unguarded(&self.unguarded);
     }
 
     /// The quota has a guard, or has ended.
     pub fn clear_unguarded(&self) {
-        if self.unguarded.swap(false, Ordering::AcqRel) {
-            UNGUARDED.fetch_sub(1, Ordering::SeqCst);
-        }
+        WATCH.guarded(&self.unguarded);
     }
-}
-
-/// Whether any quota of the node is unguarded.
-pub fn any_unguarded() -> bool {
-    UNGUARDED.load(Ordering::SeqCst) > 0
 }
