@@ -4,7 +4,8 @@ excluded = [:build, :conformance, :rabbitmq, :slow]
 # `bin/arm64` sets it. An emulated processor takes ten to fifty times as long: tests that measure time or load, or keep a real one
 # busy for seconds, have the tag `native_speed`. All others have time.
 if System.get_env("BOUNDED_EMULATED") in [nil, ""] do
-  ExUnit.start(exclude: excluded)
+  # A busy machine may take longer than the default of 100 ms to start a process.
+  ExUnit.start(exclude: excluded, assert_receive_timeout: 5_000)
 else
   ExUnit.start(
     exclude: [:native_speed | excluded],

@@ -144,7 +144,7 @@ defmodule Bounded.FilesTest do
       assert read == :binary.copy("x", byte_size(read))
     end
 
-    Task.await(changing)
+    Task.await(changing, :infinity)
   end
 
   setup %{tmp_dir: dir} do
