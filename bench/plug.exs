@@ -1,5 +1,6 @@
 # What `Quota.Plug` costs: over the bare plug for a small request, for each call of the adapter, and with 100 connections; and what
-# a large body takes in memory. Plug and the servers are no dependency: ERL_LIBS names a folder that has them.
+# a large body takes in memory. Plug and the servers are no dependency: ERL_LIBS names a folder that has them. Throughput is measured
+# by a client of its own in another VM and, where it is installed, by wrk, which takes less of the processors.
 #
 #     MIX_ENV=prod mix compile
 #     ERL_LIBS=FOLDER elixir -pa _build/prod/lib/bounded/ebin --erl '+sbwt none +sbwtdcpu none +sbwtdio none' bench/plug.exs [cost] [throughput] [memory]
@@ -10,6 +11,7 @@ defmodule Bench.Plug do
   @calls 300
   @throughput_rounds 9
   @throughput_ms 1_500
+  @connections 100
 
   defmodule Null do
     # An adapter that does nothing: what is left is what the way to it costs.
@@ -37,6 +39,17 @@ defmodule Bench.Plug do
 
       body =
         Enum.map(rows, fn row -> [inspect(row.id), ?,, row.name, ?,, inspect(row.tags), ?\n] end)
+
+      send_resp(conn, 200, body)
+    end
+
+    # Some 1 ms of work on a slow processor: 400 lines of CSV.
+    def call(%{path_info: ["rows"]} = conn, _) do
+      body =
+        for i <- 1..400 do
+          tags = Enum.map_join([1, 2, 3, i], ",", &Integer.to_string/1)
+          [Integer.to_string(i), ?,, String.upcase("name #{i}"), ?,, tags, ?\n]
+        end
 
       send_resp(conn, 200, body)
     end
@@ -104,9 +117,14 @@ defmodule Bench.Plug do
   end
 
   defp per_call(fun, calls) do
-    {us, _} = :timer.tc(fn -> for _ <- 1..calls, do: fun.() end)
-    flush()
+    {us, _} = :timer.tc(fn -> for _ <- 1..calls, do: called(fun) end)
     us / calls
+  end
+
+  # A server takes the message that a response was sent out of the mailbox.
+  defp called(fun) do
+    fun.()
+    flush()
   end
 
   defp flush do
@@ -134,28 +152,32 @@ defmodule Bench.Plug do
     bare = start(server, App, [])
     limited = start(server, Quota.Plug, to: App, limit: @limit)
     {:ok, peer, _node} = client()
+    wrk = System.find_executable("wrk")
 
-    for path <- ["hello", "page"] do
+    for client <- [{:peer, peer}] ++ if(wrk, do: [{:wrk, wrk}], else: []),
+        path <- ["hello", "rows", "page"] do
       rounds =
         for _ <- 1..@throughput_rounds,
-            do: {requests(peer, bare, path), requests(peer, limited, path)}
+            do: {requests(client, bare, path), requests(client, limited, path)}
 
-      {bares, limiteds} = Enum.unzip(rounds)
-
-      ratio = fn part ->
-        median(Enum.map(rounds, fn {b, l} -> elem(l, part) / elem(b, part) end))
-      end
-
-      figures = fn list, part -> list |> Enum.map(&elem(&1, part)) |> median() |> round() end
-
-      IO.puts(
-        "#{inspect(server)}, 100 connections, /#{path}: #{figures.(bares, 0)} -> #{figures.(limiteds, 0)} requests a second, " <>
-          "#{Float.round(ratio.(0), 2)} of the bare plug's; CPU time of the server #{figures.(bares, 1)} -> " <>
-          "#{figures.(limiteds, 1)} us a request"
-      )
+      compared("#{inspect(server)}, #{elem(client, 0)}, /#{path}", rounds)
     end
 
     :peer.stop(peer)
+  end
+
+  # Medians of the rounds. Of the ratios too: what else runs on the machine changes from round to round.
+  defp compared(name, rounds) do
+    {bares, limiteds} = Enum.unzip(rounds)
+    figures = fn list, part -> list |> Enum.map(&elem(&1, part)) |> median() |> round() end
+    ratio = median(Enum.map(rounds, fn {{bare, _}, {limited, _}} -> limited / bare end))
+    time = median(Enum.map(rounds, fn {{_, bare}, {_, limited}} -> bare / limited end))
+
+    IO.puts(
+      "#{name}: #{figures.(bares, 0)} -> #{figures.(limiteds, 0)} requests a second, " <>
+        "#{Float.round(ratio, 2)} of the bare plug's; CPU time of the server " <>
+        "#{figures.(bares, 1)} -> #{figures.(limiteds, 1)} us a request, by which it would be #{Float.round(time, 2)}"
+    )
   end
 
   defp client do
@@ -167,14 +189,23 @@ defmodule Bench.Plug do
   end
 
   # Requests a second, and the CPU time of this VM for each in microseconds.
-  defp requests(peer, port, path) do
+  defp requests(client, port, path) do
     {before, _} = :erlang.statistics(:runtime)
-
-    done =
-      :peer.call(peer, Bench.Plug.Client, :requests, [port, path, 100, @throughput_ms], 60_000)
-
+    {done, seconds} = request_all(client, port, path)
     {later, _} = :erlang.statistics(:runtime)
-    {done * 1_000 / @throughput_ms, (later - before) * 1_000 / done}
+    {done / seconds, (later - before) * 1_000 / done}
+  end
+
+  defp request_all({:peer, peer}, port, path) do
+    args = [port, path, @connections, @throughput_ms]
+    {:peer.call(peer, Bench.Plug.Client, :requests, args, 60_000), @throughput_ms / 1_000}
+  end
+
+  defp request_all({:wrk, wrk}, port, path) do
+    options = ["-t1", "-c#{@connections}", "-d1s", "http://127.0.0.1:#{port}/#{path}"]
+    {report, 0} = System.cmd(wrk, options)
+    [_, done, seconds] = Regex.run(~r/(\d+) requests in ([\d.]+)s/, report)
+    {String.to_integer(done), String.to_float(seconds)}
   end
 
   defp start(Bandit, plug, options) do

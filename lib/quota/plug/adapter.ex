@@ -12,9 +12,12 @@ defmodule Quota.Plug.Adapter do
   defstruct [:module, :serving, :worker, :limit, :notify]
 
   @already_sent {:plug_conn, :sent}
+  # A body of at most this many bytes, and at most this part of the limit, is sent as one binary.
+  @joined 256 * 1024
+  @joined_part 16
 
   def send_resp(state, status, headers, body),
-    do: state |> call(:send_resp, [status, headers, body]) |> sent(state)
+    do: state |> call(:send_resp, [status, headers, joined(body, state)]) |> sent(state)
 
   def send_file(state, status, headers, path, offset, length),
     do: state |> call(:send_file, [status, headers, path, offset, length]) |> sent(state)
@@ -22,7 +25,7 @@ defmodule Quota.Plug.Adapter do
   def send_chunked(state, status, headers),
     do: state |> call(:send_chunked, [status, headers]) |> sent(state)
 
-  def chunk(state, body), do: call(state, :chunk, [body])
+  def chunk(state, body), do: call(state, :chunk, [joined(body, state)])
   def read_req_body(state, options), do: call(state, :read_req_body, [options])
   def inform(state, status, headers), do: call(state, :inform, [status, headers])
   def upgrade(state, protocol, options), do: call(state, :upgrade, [protocol, options])
@@ -45,6 +48,31 @@ defmodule Quota.Plug.Adapter do
       do: call(state, callback, []),
       else: raise("#{callback} not supported by #{inspect(module)}")
   end
+
+  # A message copies a list, which the server then walks again, but only refers to a binary. Where the body is not iodata, the
+  # server raises as it does without this.
+  defp joined(body, %{limit: limit}) when is_list(body) do
+    if fits?(body, min(@joined, div(limit, @joined_part))),
+      do: :erlang.iolist_to_binary(body),
+      else: body
+  end
+
+  defp joined(body, _state), do: body
+
+  # Each element counts, and not only bytes: with sharing, a few words can be a list without end and without bytes.
+  defp fits?(body, most), do: left(body, most) >= 0
+
+  defp left([head | tail], left) when is_binary(head) and left > 0,
+    do: left(tail, left - 1 - byte_size(head))
+
+  defp left([head | tail], left) when head in 0..255 and left > 0, do: left(tail, left - 2)
+
+  defp left([head | tail], left) when is_list(head) and left > 0,
+    do: left(tail, left(head, left - 1))
+
+  defp left([], left), do: left
+  defp left(tail, left) when is_binary(tail), do: left - byte_size(tail)
+  defp left(_not_iodata_or_too_large, _left), do: -1
 
   # Like a server's own adapter, if the conn has no owner to which Plug would send the message.
   defp sent(result, %{notify: true, worker: worker}) do
