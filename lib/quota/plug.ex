@@ -17,7 +17,8 @@ defmodule Quota.Plug do
   | takes longer than `:timeout` | 504 | the same |
   | finds no room in its `:pool` | 503 with `retry-after` | - |
 
-  The server waits for a part of the body no longer than `:timeout` leaves. Sending to a slow client takes as long as the server lets it.
+  Bandit waits for a part of the body no longer than `:timeout` leaves. Plug.Cowboy waits for a client that sends nothing until Cowboy's own
+  `idle_timeout` closes the connection. Sending to a slow client takes as long as the server lets it.
 
   The first two log one line at level `:error`, at most one for each label in ten seconds (`config :bounded, log_breaches: false` turns
   that off). A full pool is not logged. The returned conn is halted, and its `before_send` callbacks have run. The next request of

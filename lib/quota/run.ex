@@ -50,9 +50,9 @@ defmodule Quota.Run do
   ]
 
   @doc """
-  `Quota.run/3`. `module` is that of the public function, which an exit names. With `{serving, serve}`, the caller gives messages
-  `{serving, request}` to `serve` while it waits, and the milliseconds that are left; that returns `:ok`, or `:too_large` where what the work sends does not fit in
-  its limit.
+  `Quota.run/3`. `module` is that of the public function, which an exit names. With `{serving, serve}`, the caller calls `serve` with
+  the request of each message `{serving, request}` and the milliseconds that are left, while it waits. `serve` returns `:ok`, or
+  `:too_large` where what the work sends does not fit in its limit.
   """
   def run(module, limit, fun, opts, serving \\ {nil, nil}) do
     run = prepare(module, limit, fun, opts, Options.validate!(limit, fun, opts), serving)
