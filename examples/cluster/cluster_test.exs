@@ -16,7 +16,6 @@ defmodule Examples.ClusterTest do
     {:ok, nodes: nodes}
   end
 
-  # The last of these ends a node.
   test "reports are made where there is room, and a node that dies takes none along", context do
     [first, second, third] = context.nodes
     names = Enum.map(context.nodes, & &1.name)

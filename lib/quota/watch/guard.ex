@@ -350,21 +350,25 @@ defmodule Quota.Watch.Guard do
   end
 
   defp breach(%{policy: %{report: true}} = guard) do
-    # First, since it grows meanwhile.
-    Process.exit(guard.pid, :kill)
+    # The report comes second, since the process grows meanwhile.
+    exit_all(guard)
     Breach.report(guard.pid, guard.caller, guard.account, true)
-    kill(%{guard | reported: true})
+    wait_dead(%{guard | reported: true})
   end
 
   defp breach(guard), do: kill(guard)
 
   defp now, do: System.monotonic_time(:millisecond)
 
-  # `:kill`: a process that traps exits survives any other reason.
   defp kill(guard) do
+    exit_all(guard)
+    wait_dead(guard)
+  end
+
+  # `:kill`: a process that traps exits survives any other reason.
+  defp exit_all(guard) do
     Process.exit(guard.pid, :kill)
     if guard.policy.children, do: Children.exit_all(guard.account)
-    wait_dead(guard)
   end
 
   defp wait_dead(%{pid: pid} = guard) do

@@ -7,14 +7,14 @@ defmodule Quota.Watch.Mailbox do
   # or when the last measurement is a twentieth of the time since. In between, a message counts as the average of the last
   # measurement.
 
+  alias Bounded.Vm
+
   # Messages that are added up in about the time of the call itself.
   @cheap_length 1_000
   # Nanoseconds to add up one message, and the part of all time that this may take.
   @message_ns 50
   @share 20
   @growth 8
-
-  alias Bounded.Vm
 
   @doc "Bytes of the `queue` messages of a process that are outside its heap; nil when it is dead."
   def bytes(_pid, 0), do: 0

@@ -1,7 +1,7 @@
 //! The fields of records, as the core's selector finds them in one pass, against a walk over the tree of the same document.
 //!
-//! A fuzzer's bytes are a case, then a recipe: a path to the records and four fields of each, in names of the document itself,
-//! so that paths lead somewhere whatever it is.
+//! The input is a case, followed by a recipe: a path to the records, and four fields of each record. A recipe refers to names by their
+//! number in the document, so that its paths match elements of any document.
 
 mod sink;
 mod walk;
@@ -64,7 +64,7 @@ pub fn difference(bytes: &[u8]) -> Option<String> {
     let mut case = Case::read(bytes)?;
     let (recipe, document) = case.document.split_first_chunk::<RECIPE>()?;
     case.document = document;
-    // What is told of it all does not depend on this, and tags are found in another way without.
+    // Without positions the parser takes the fast path through tags. The events are the same.
     case.options.positions = false;
     let whole = Outcome::of(&case.options, false, once(document));
     let asked = asked(recipe, &whole);

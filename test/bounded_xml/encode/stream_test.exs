@@ -93,7 +93,7 @@ defmodule BoundedXml.Encode.StreamTest do
     assert inspect(BoundedXml.encode_stream(["secret"])) == "#BoundedXml.Encode.Stream<>"
   end
 
-  test "records with fields are no content, whatever their functions" do
+  test "records with fields are refused after their functions were called" do
     fields = [a: {:map, ".", &String.to_integer/1}]
     source = BoundedXml.select("<r><a>7</a></r>", "r/a", fields: fields)
 

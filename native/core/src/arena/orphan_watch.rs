@@ -1,7 +1,7 @@
-//! When the one process that sees to unguarded quotas may sleep, and who wakes it.
+//! When the process that kills the work of dead callers (the watcher) may sleep, and who wakes it.
 //!
-//! A quota that begins counts as unguarded first and then asks whether the watcher is awake. A watcher that goes to sleep says so first
-//! and then asks whether any quota is unguarded. One of the two sees the other.
+//! A quota that begins is first counted as unguarded, and then checks whether the watcher is awake. A watcher that goes to sleep first
+//! notes that, and then checks whether any quota is unguarded. So at least one of the two sees the other.
 
 use crate::sync::{AtomicBool, AtomicU64, Ordering, sequential};
 
@@ -23,7 +23,7 @@ impl OrphanWatch {
         }
     }
 
-    /// Its atomics cannot be made at compile time by loom.
+    /// As without loom, whose atomics cannot be created at compile time.
     #[cfg(loom)]
     pub fn new() -> OrphanWatch {
         OrphanWatch {
@@ -51,7 +51,8 @@ impl OrphanWatch {
         self.unguarded.load(Ordering::SeqCst) > 0
     }
 
-    /// Whether the watcher was asleep, after a quota has become unguarded. Only one caller is told so, and has to wake it.
+    /// Returns whether the caller must wake the watcher. Called after [`OrphanWatch::unguarded`]. If several quotas begin while the
+    /// watcher sleeps, this returns true to one of them.
     pub fn must_wake(&self) -> bool {
         sequential();
         // Read first: every run comes here, and a write would take the word from the other schedulers.
@@ -81,7 +82,7 @@ mod loom_tests {
     use crate::sync::Arc;
     use loom::thread;
 
-    /// What one quota finds that begins: whether it has to wake the watcher.
+    /// A quota begins. Returns whether it must wake the watcher.
     fn begins(watch: &OrphanWatch, flag: &AtomicBool) -> bool {
         watch.unguarded(flag);
         watch.must_wake()

@@ -1,4 +1,4 @@
-//! The sink: takes what the selector says of the tags that it is told, with all that a sink has to do for it.
+//! The sink: collects the fields that the selector finds in the tags of one pass over the document.
 
 use crate::events::{self, Calls, MEMORY};
 use crate::fields::{Asked, Field, Found, Read};
