@@ -83,10 +83,10 @@ defmodule Quota.Watch.EtsTest do
       :erlang.suspend_process(guard)
       send(work, :go)
       # The work has ended, and waits for its guard.
-      assert Accounts.eventually(fn -> waits_for?(work, guard) end)
+      assert Accounts.eventually(fn -> waits_for?(work, guard) end, 30_000)
       refute Task.yield(task, 20)
       :erlang.resume_process(guard)
-      assert {^expected, _} = Task.await(task)
+      assert {^expected, _} = Task.await(task, 60_000)
     end
   end
 
