@@ -74,7 +74,7 @@ fn used(quota: &Quota, heap: u64, binaries: u64) -> u64 {
         return quota.account.note(heap, binaries);
     }
     quota.account.observe(heap, binaries);
-    quota.account.usage().total
+    quota.account.total_with(heap, binaries)
 }
 
 /// Reports what the VM uses for the account's process, and says when to look again: `milliseconds`; or

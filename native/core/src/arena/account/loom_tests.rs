@@ -166,3 +166,22 @@ fn two_reports_of_one_account_never_count_twice_above_nor_below_zero() {
         assert_eq!(root.usage().total, 0);
     });
 }
+
+#[test]
+fn what_a_process_uses_as_it_ends_is_not_replaced_by_an_earlier_figure_of_its_watcher() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(2);
+    model.check(|| {
+        let account = Account::child(&Account::root(), 10);
+        let late = {
+            let account = Arc::clone(&account);
+            thread::spawn(move || account.observe(20, 0))
+        };
+        let ended = {
+            let account = Arc::clone(&account);
+            thread::spawn(move || (account.note(3, 0), account.total_with(3, 0)))
+        };
+        assert_eq!(ended.join().unwrap(), (3, 3));
+        late.join().unwrap();
+    });
+}

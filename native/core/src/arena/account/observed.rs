@@ -2,7 +2,7 @@
 
 use crate::arena::account::Account;
 use crate::arena::account::usage::MAX_BYTES;
-use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
+use crate::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering};
 use std::sync::PoisonError;
 
 /// One figure: everything below the account, the account's own share, and what its ancestors count of it.
@@ -29,6 +29,11 @@ impl Figure {
     fn replace_own(&self, new: u64) {
         let old = self.own.swap(new, Ordering::AcqRel);
         self.sum.fetch_add(new.wrapping_sub(old), Ordering::AcqRel);
+    }
+
+    /// What is below the account. Nobody may report meanwhile.
+    fn others(&self) -> u64 {
+        self.get().saturating_sub(self.own.load(Ordering::Acquire))
     }
 
     /// The difference to be added to every ancestor, with wrapping.
@@ -116,7 +121,7 @@ impl Account {
         let heap = heap.min(MAX_BYTES);
         let handed_out = self.binaries.load(Ordering::Acquire);
         let binaries = vm_binaries.min(MAX_BYTES).saturating_sub(handed_out);
-        let total = self.total() + heap + binaries;
+        let total = self.total_with(heap, vm_binaries);
         // More than the limit is this account's own fault, and not that of those above it.
         if total <= self.limit {
             for account in self.ancestors() {
@@ -126,6 +131,28 @@ impl Account {
         total
     }
 
+    /// Everything in use here, if the VM uses this much for the account's process. A watcher may report at this moment what the
+    /// process used when it was asked: that counts in [`Account::usage`], but not in this total.
+    pub fn total_with(&self, heap: u64, vm_binaries: u64) -> u64 {
+        let ets = self.observed.ets_seen.load(Ordering::Acquire);
+        let own = self.all_of(heap, vm_binaries, ets);
+        let _reporting = self.reporting();
+        self.reserved() + self.observed.all.others() + own
+    }
+
+    /// Bytes in all of what the VM uses, without the binaries that this ledger has handed out.
+    fn all_of(&self, heap: u64, vm_binaries: u64, ets: u64) -> u64 {
+        let handed_out = self.binaries.load(Ordering::Acquire);
+        heap.min(MAX_BYTES)
+            + ets.min(MAX_BYTES)
+            + vm_binaries.min(MAX_BYTES).saturating_sub(handed_out)
+    }
+
+    fn reporting(&self) -> MutexGuard<'_, ()> {
+        let reporting = self.observed.reporting.lock();
+        reporting.unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Reports the tables that belong to the account's processes, in bytes. Counts from the next
     /// `observe` on.
     pub fn observe_ets(&self, bytes: u64) {
@@ -133,15 +160,10 @@ impl Account {
     }
 
     fn report(&self, heap: u64, vm_binaries: u64, ets: u64) {
-        let _reporting = self
-            .observed
-            .reporting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let _reporting = self.reporting();
+        let all = self.all_of(heap, vm_binaries, ets);
         let heap = heap.min(MAX_BYTES);
         let ets = ets.min(MAX_BYTES);
-        let handed_out = self.binaries.load(Ordering::Acquire);
-        let all = heap + ets + vm_binaries.min(MAX_BYTES).saturating_sub(handed_out);
         self.observed.heap.replace_own(heap);
         self.observed.ets.replace_own(ets);
         self.observed.all.replace_own(all);
