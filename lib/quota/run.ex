@@ -26,6 +26,7 @@ defmodule Quota.Run do
   # The limit of the account in `mode: :observe`: it refuses nothing.
   @unlimited 0xFFFF_FFFF_FFFF_FFFF
 
+  # What is known before the work starts. `running` adds what is known from then on, in a small map: a run copies it once.
   defstruct [
     :module,
     :limit,
@@ -39,14 +40,9 @@ defmodule Quota.Run do
     :bare,
     :context,
     :account,
-    :worker,
-    :ref,
-    :deadline,
-    # The caller can serve requests of the work while it waits: the tag of the requests, the function that serves one, and the
-    # time at which the guard starts although requests keep coming.
+    # The caller can serve requests of the work while it waits: the tag of the requests, and the function that serves one.
     :serving,
-    :serve,
-    :guard_at
+    :serve
   ]
 
   @doc """
@@ -55,16 +51,21 @@ defmodule Quota.Run do
   `:too_large` where what the work sends does not fit in its limit.
   """
   def run(module, limit, fun, opts, serving \\ {nil, nil}) do
-    run = prepare(module, limit, fun, opts, Options.validate!(limit, fun, opts), serving)
-    admit(run.options, run.account, run.granted)
+    options = Options.validate!(limit, fun, opts)
+
+    %{account: account, granted: granted} =
+      run = prepare(module, limit, fun, opts, options, serving)
+
+    admit(options, account, granted)
     launch(run)
   end
 
   @doc "The part of `run/5` before the pool is asked: measures what is copied in, and opens the account."
   def prepare(module, limit, fun, opts, options, {serving, serve} \\ {nil, nil}) do
     Preload.ensure()
-    granted = settle(limit, options.mode)
-    context = Context.capture(options.inherit)
+    %{mode: mode, inherit: inherit} = options
+    granted = settle(limit, mode)
+    context = Context.capture(inherit)
     bare = Captures.check!(fun, context, granted, options)
     policy = Policy.new(options, false)
 
@@ -89,64 +90,73 @@ defmodule Quota.Run do
   def launch(run),
     do: if(Telemetry.enabled?(), do: Telemetry.run(run, &start/1), else: start(run))
 
-  defp start(%{options: options} = run) do
+  defp start(%{options: options, serving: serving} = run) do
     {flag, bytes} = vm_limit(run)
     {worker, ref} = spawn_worker(run, flag)
     deadline = deadline(options.timeout)
-    begin(%{run | worker: worker, ref: ref, deadline: deadline, guard_at: guard_at(run)}, bytes)
+    # `guard_at` is when the guard starts although requests keep coming.
+    running = %{
+      run: run,
+      worker: worker,
+      ref: ref,
+      deadline: deadline,
+      guard_at: guard_at(serving)
+    }
+
+    begin(run, running, bytes)
   end
 
   # The `max_heap_size` with which the worker starts, and its bytes. With captures, which may be above it already, and where a
   # guard starts with it, the worker sets it itself. 0: the system default could kill it before.
-  defp vm_limit(%{bare: true, eager: false} = run), do: Vm.max_heap_size(run.granted, true, true)
+  defp vm_limit(%{bare: true, eager: false, granted: granted}),
+    do: Vm.max_heap_size(granted, true, true)
+
   defp vm_limit(_run), do: {0, 0}
 
   # Starts the guard now, if the policy needs one from the beginning.
-  defp begin(%{eager: true} = run, _bytes) do
-    watched = watched(run)
-    go(run)
-    await(run, watched)
+  defp begin(%{eager: true} = run, running, _bytes) do
+    watched = watched(run, running)
+    go(running)
+    await(running, watched)
   end
 
-  defp begin(run, bytes) do
-    unwatched(run, bytes)
-    go(run)
-    await(run)
+  defp begin(run, running, bytes) do
+    unwatched(run, running, bytes)
+    go(running)
+    await(running)
   end
 
-  defp unwatched(run, bytes) do
-    if Native.account_begin(run.account, run.worker, bytes, Vm.counts_binaries?()),
+  defp unwatched(run, running, bytes) do
+    if Native.account_begin(run.account, running.worker, bytes, Vm.counts_binaries?()),
       do: OrphanMonitor.ensure()
   rescue
-    error in SystemLimitError -> abandon(run, error, __STACKTRACE__)
+    error in SystemLimitError -> abandon(running, error, __STACKTRACE__)
   end
 
-  defp watched(run) do
-    Native.account_attach(run.account, run.worker)
+  defp watched(run, running) do
+    Native.account_attach(run.account, running.worker)
     OrphanMonitor.ensure()
-    {guard, _} = watched = start_guard(run)
+    {guard, _} = watched = start_guard(running)
     # Before the work starts, so that `Quota.attach/1` finds the guard.
     Native.account_guarded(run.account, guard)
     watched
   rescue
-    error in SystemLimitError -> abandon(run, error, __STACKTRACE__)
+    error in SystemLimitError -> abandon(running, error, __STACKTRACE__)
   end
 
-  defp go(run), do: send(run.worker, {Worker, run.ref})
+  defp go(%{worker: worker, ref: ref}), do: send(worker, {Worker, ref})
 
-  defp start_guard(run), do: Guard.start_monitor(run.worker, self(), run.account, run.policy)
+  defp start_guard(%{run: run, worker: worker}),
+    do: Guard.start_monitor(worker, self(), run.account, run.policy)
 
   # The process table is full. Work without a guard is not started.
-  defp abandon(run, error, stack), do: stop(run, {:abandoned, error, stack})
+  defp abandon(running, error, stack), do: stop(running, {:abandoned, error, stack})
 
   defp spawn_worker(run, flag) do
     %{account: account, granted: granted, fun: fun, context: context, policy: policy} = run
-    holds = flag != 0
-
-    :erlang.spawn_opt(
-      fn -> Worker.start(account, granted, fun, context, policy, holds) end,
-      [{:monitor, [alias: :reply_demonitor]}, {:max_heap_size, flag} | heap(run)]
-    )
+    arguments = [account, granted, fun, context, policy, flag != 0]
+    options = [{:monitor, [alias: :reply_demonitor]}, {:max_heap_size, flag} | heap(run)]
+    :erlang.spawn_opt(Worker, :start, arguments, options)
   rescue
     # The process table is full. Closing the account releases the pool's reservation now, not when the caller is collected.
     error ->
@@ -181,8 +191,9 @@ defmodule Quota.Run do
   node's, for a limit that replaces the one that the process has.
   """
   def account(granted, options, parent \\ self()) do
-    enforced = if options.mode == :enforce, do: granted, else: @unlimited
-    Native.account_new(parent, enforced, terms(granted, options), label(options.label))
+    %{mode: mode, label: label} = options
+    enforced = if mode == :enforce, do: granted, else: @unlimited
+    Native.account_new(parent, enforced, terms(granted, options), label(label))
   end
 
   defp label(nil), do: nil
@@ -203,70 +214,75 @@ defmodule Quota.Run do
   defp deadline(:infinity), do: :infinity
   defp deadline(timeout), do: now() + timeout
 
-  defp guard_at(%{serving: nil}), do: nil
-  defp guard_at(_run), do: now() + @short
+  defp guard_at(nil), do: nil
+  defp guard_at(_serving), do: now() + @short
 
-  defp await(%{ref: ref, serving: serving} = run) do
+  defp await(%{run: %{serving: serving}, ref: ref} = running) do
     receive do
-      {^ref, reply} -> finish(run, reply)
-      {:DOWN, ^ref, _, _, reason} -> died(run, reason)
-      {^serving, request} when serving != nil -> serve(run, request, nil)
+      {^ref, reply} -> finish(running, reply)
+      {:DOWN, ^ref, _, _, reason} -> died(running, reason)
+      {^serving, request} when serving != nil -> serve(running, request, nil)
     after
-      min(unguarded(run), left(run)) -> await_guarded(run)
+      min(unguarded(running), left(running)) -> await_guarded(running)
     end
   end
 
   defp unguarded(%{guard_at: nil}), do: @short
   defp unguarded(%{guard_at: time}), do: max(time - now(), 0)
 
-  defp serve(run, request, watched) do
-    case run.serve.(request, left(run)) do
-      :ok -> if watched, do: await(run, watched), else: await(run)
-      :too_large -> too_large(run, watched)
+  defp serve(running, request, watched) do
+    case running.run.serve.(request, left(running)) do
+      :ok -> if watched, do: await(running, watched), else: await(running)
+      :too_large -> too_large(running, watched)
     end
   end
 
   # A request of the work does not fit in its limit: a breach of category `:result`.
-  defp too_large(run, watched) do
+  defp too_large(%{run: run} = running, watched) do
     with {_guard, guard_ref} <- watched, do: Process.demonitor(guard_ref, [:flush])
     Native.account_breach(run.account, :result)
     cause = Native.account_cause(run.account)
-    stop(run, {:exceeded, cause})
+    stop(running, {:exceeded, cause})
   end
 
-  defp await_guarded(run) do
-    if left(run) == 0, do: timed_out(run), else: await(run, start_late_guard(run))
+  defp await_guarded(running) do
+    if left(running) == 0,
+      do: timed_out(running),
+      else: await(running, start_late_guard(running))
   end
 
   # The exception is a value, so that a reply that arrives meanwhile can still be returned in tail position.
-  defp start_late_guard(run) do
-    start_guard(run)
+  defp start_late_guard(running) do
+    start_guard(running)
   rescue
     error in SystemLimitError -> {:system_limit, error, __STACKTRACE__}
   end
 
-  defp await(run, {:system_limit, error, stack}), do: abandon(run, error, stack)
+  defp await(running, {:system_limit, error, stack}), do: abandon(running, error, stack)
 
-  defp await(%{ref: ref, serving: serving} = run, {guard, guard_ref} = watched) do
+  defp await(
+         %{run: %{serving: serving} = run, ref: ref} = running,
+         {guard, guard_ref} = watched
+       ) do
     receive do
       {^ref, reply} ->
         Process.demonitor(guard_ref, [:flush])
-        finish(run, reply)
+        finish(running, reply)
 
       {:DOWN, ^ref, _, _, reason} ->
         guard_died = not Process.alive?(guard) and guard_died(run, guard_ref)
         Process.demonitor(guard_ref, [:flush])
-        died(run, guard_died || reason)
+        died(running, guard_died || reason)
 
       {:DOWN, ^guard_ref, _, _, reason} ->
-        guard_ended(run, guard, reason)
+        guard_ended(running, guard, reason)
 
       {^serving, request} when serving != nil ->
-        serve(run, request, watched)
+        serve(running, request, watched)
     after
-      left(run) ->
+      left(running) ->
         Process.demonitor(guard_ref, [:flush])
-        timed_out(run)
+        timed_out(running)
     end
   end
 
@@ -282,13 +298,13 @@ defmodule Quota.Run do
   end
 
   # The guard ends by itself when the worker has ended, which may be reported here first, and when there is another guard.
-  defp guard_ended(run, guard, reason) do
-    other = Native.account_guard(run.account)
+  defp guard_ended(running, guard, reason) do
+    other = Native.account_guard(running.run.account)
 
     cond do
-      reason in [:normal, :noproc] and not Process.alive?(run.worker) -> await(run)
-      other in [nil, guard] -> stop(run, {:died, {:guard_died, known(reason)}})
-      true -> await(run, {other, Process.monitor(other)})
+      reason in [:normal, :noproc] and not Process.alive?(running.worker) -> await(running)
+      other in [nil, guard] -> stop(running, {:died, {:guard_died, known(reason)}})
+      true -> await(running, {other, Process.monitor(other)})
     end
   end
 
@@ -304,32 +320,32 @@ defmodule Quota.Run do
   defp left(%{deadline: :infinity}), do: :infinity
   defp left(%{deadline: deadline}), do: max(deadline - now(), 0)
 
-  defp timed_out(run), do: stop(run, :timed_out)
+  defp timed_out(running), do: stop(running, :timed_out)
 
   # Stops the work, unless its reply has arrived. `outcome` says why.
-  defp stop(%{ref: ref} = run, outcome) do
-    Process.exit(run.worker, :kill)
+  defp stop(%{run: run, worker: worker, ref: ref} = running, outcome) do
+    Process.exit(worker, :kill)
     Process.demonitor(ref, [:flush])
 
     receive do
-      {^ref, reply} -> finish(run, reply)
+      {^ref, reply} -> finish(running, reply)
     after
       0 ->
         if run.policy.children, do: Children.kill(run.account)
-        stopped(run, outcome)
+        stopped(running, outcome)
     end
   end
 
-  @spec stopped(struct, term) :: no_return
-  defp stopped(run, {:exceeded, cause}), do: exceeded(run, cause)
-  defp stopped(run, {:died, reason}), do: died(run, reason)
+  @spec stopped(map, term) :: no_return
+  defp stopped(running, {:exceeded, cause}), do: exceeded(running, cause)
+  defp stopped(running, {:died, reason}), do: died(running, reason)
 
-  defp stopped(run, {:abandoned, error, stack}) do
+  defp stopped(%{run: run}, {:abandoned, error, stack}) do
     Native.account_close(run.account)
     reraise error, stack
   end
 
-  defp stopped(run, :timed_out) do
+  defp stopped(%{run: run}, :timed_out) do
     # Closes the account when the worker is dead.
     Native.account_answered(run.account)
 
@@ -339,29 +355,29 @@ defmodule Quota.Run do
       label: run.options.label
   end
 
-  defp finish(_run, {:left, value}), do: value
+  defp finish(_running, {:left, value}), do: value
 
   # The account closes when the worker is dead. Its memory no longer counts towards an outer quota from here on.
-  defp finish(run, reply) do
+  defp finish(%{run: run} = running, reply) do
     Native.account_answered(run.account)
-    unless run.policy.enforce, do: Breach.report(run.worker, self(), run.account, false)
+    unless run.policy.enforce, do: Breach.report(running.worker, self(), run.account, false)
 
     case reply do
       {:ok, value} -> value
       {:raise, kind, reason, stack} -> :erlang.raise(kind, reason, stack)
-      :breach -> exceeded(run, Native.account_cause(run.account))
-      {:observed_breach, reply} -> finish(run, reply)
+      :breach -> exceeded(running, Native.account_cause(run.account))
+      {:observed_breach, reply} -> finish(running, reply)
     end
   end
 
-  @spec died(struct, term) :: no_return
-  defp died(run, reason) do
+  @spec died(map, term) :: no_return
+  defp died(%{run: run} = running, reason) do
     cause = Native.account_cause(run.account)
     # The worker may have died before it was attached to its account.
     Native.account_close(run.account)
 
     if run.policy.enforce and killed?(reason) and cause != nil,
-      do: exceeded(run, cause),
+      do: exceeded(running, cause),
       else: gone(run, reason)
   end
 
@@ -369,9 +385,9 @@ defmodule Quota.Run do
   defp killed?({:guard_died, _}), do: true
   defp killed?(_), do: false
 
-  defp exceeded(run, {category, usage, stack}) do
+  defp exceeded(%{run: run, worker: worker}, {category, usage, stack}) do
     error = ExceededError.new(category, usage, stack, run.granted, run.options.label)
-    Telemetry.breach(error, run.worker, self(), true)
+    Telemetry.breach(error, worker, self(), true)
     raise error
   end
 

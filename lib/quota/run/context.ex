@@ -23,7 +23,14 @@ defmodule Quota.Run.Context do
     Process.put(:"$callers", [caller | callers])
     Process.put(:"$ancestors", [caller | ancestors])
     if metadata != :undefined, do: :logger.set_process_metadata(metadata)
-    Enum.each(inherited, fn {key, value} -> Process.put(key, value) end)
+    put(inherited)
+  end
+
+  defp put([]), do: :ok
+
+  defp put([{key, value} | inherited]) do
+    Process.put(key, value)
+    put(inherited)
   end
 
   def caller({caller, _, _, _, _}), do: caller

@@ -82,7 +82,7 @@ defmodule Quota.Watch.ProcessStats do
   """
   def own(:listed) do
     [total_heap_size: words, binary: list] = :erlang.process_info(self(), @own_listed)
-    {Vm.bytes(words), Enum.reduce(list, 0, fn {_, size, _}, sum -> sum + size end), list}
+    {Vm.bytes(words), sum(list, 0), list}
   end
 
   def own(way) do
@@ -90,6 +90,9 @@ defmodule Quota.Watch.ProcessStats do
     heap = heap(self(), info, 0)
     {if(way == :collected, do: heap - unused(info), else: heap), binaries(info), list}
   end
+
+  defp sum([], sum), do: sum
+  defp sum([{_, size, _} | list], sum), do: sum(list, sum + size)
 
   @doc """
   `{heap, binaries}` of one of many without asking it: `:runs` where that cannot be, nil when it is dead. The mailbox

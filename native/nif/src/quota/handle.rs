@@ -123,7 +123,13 @@ impl Quota {
 impl Drop for Quota {
     fn drop(&mut self) {
         fault_injection::point("drop");
-        self.end();
+        // Most have ended before. A guard that died after that may have marked its quota as unguarded.
+        if self.guard.is_unguarded() {
+            self.guard.clear_unguarded();
+        }
+        if !self.account.has_ended() {
+            self.account.close();
+        }
     }
 }
 

@@ -121,7 +121,8 @@ impl Account {
         let heap = heap.min(MAX_BYTES);
         let handed_out = self.binaries.load(Ordering::Acquire);
         let binaries = vm_binaries.min(MAX_BYTES).saturating_sub(handed_out);
-        let total = self.total_with(heap, vm_binaries);
+        // Nobody else reports for this process: no lock is needed.
+        let total = self.total_of(self.own(heap, vm_binaries));
         // More than the limit is this account's own fault, and not that of those above it.
         if total <= self.limit {
             for account in self.ancestors() {
@@ -134,9 +135,18 @@ impl Account {
     /// Everything in use here, if the VM uses this much for the account's process. A watcher may report at this moment what the
     /// process used when it was asked: that counts in [`Account::usage`], but not in this total.
     pub fn total_with(&self, heap: u64, vm_binaries: u64) -> u64 {
-        let ets = self.observed.ets_seen.load(Ordering::Acquire);
-        let own = self.all_of(heap, vm_binaries, ets);
+        let own = self.own(heap, vm_binaries);
         let _reporting = self.reporting();
+        self.total_of(own)
+    }
+
+    /// The part of the account's process, if the VM uses this much for it.
+    fn own(&self, heap: u64, vm_binaries: u64) -> u64 {
+        let ets = self.observed.ets_seen.load(Ordering::Acquire);
+        self.all_of(heap, vm_binaries, ets)
+    }
+
+    fn total_of(&self, own: u64) -> u64 {
         self.reserved() + self.observed.all.others() + own
     }
 
