@@ -119,4 +119,60 @@ defmodule Quota.Cluster.PlacementTest do
       assert {:error, %PoolFullError{reason: :full}} = run.(limit, options)
     end
   end
+
+  describe "messages" do
+    # From the question to the admission is one round trip. The work is sent after it.
+    @asked [hear: :admitted, send: :go, hear: :done]
+
+    defp traced(peer, work, options),
+      do: Peer.call(peer, ClusterTrace, :run, [work, options])
+
+    test "room here costs none, and room on another node one question", context do
+      %{a: a, b: b, c: c, names: [an, bn, cn], nodes: nodes} = context
+      assert traced(a, @where, node: :any) == {{:returned, an}, []}
+      assert {_, _, ^an} = at(a, :hold, [[node: an]])
+      for _ <- 1..2, do: assert({_, _, ^bn} = at(b, :hold, [[node: bn]]))
+      seen(nodes)
+
+      for node <- [:any, [an, cn], cn], options <- [[], [pool_timeout: 1_000]] do
+        assert traced(a, @where, [node: node] ++ options) ==
+                 {{:returned, cn}, [{:ask, cn} | @asked]}
+
+        idle({c, cn})
+        seen(nodes)
+      end
+    end
+
+    test "a refusal costs one question more", %{a: a, b: b, names: [_, bn, cn], nodes: nodes} do
+      assert {_, _, ^cn} = at(a, :hold, [[node: cn]])
+      seen(nodes)
+      # The node that seems to have more room has none.
+      at(b, :silence)
+      on_exit(fn -> at(b, :speak) end)
+      for _ <- 1..2, do: assert({_, _, ^bn} = at(b, :hold, [[node: bn]]))
+      expected = [{:ask, bn}, {:hear, :refused}, {:ask, cn} | @asked]
+      assert traced(a, @where, node: [bn, cn]) == {{:returned, cn}, expected}
+    end
+
+    test "views are sent when they change, at most every 100 ms, and none without a change",
+         %{a: a, names: [an, bn, cn]} do
+      views = &Peer.call(a, ClusterTrace, :views, &1)
+      # Until nothing is on its way of what ran before.
+      eventually(fn -> assert {_, []} = views.([1_000]) end, 20_000)
+
+      # An admission is a change, and what it changes may be seen in two parts.
+      {_, sent} = views.([1_000, {:once, :hold, [[node: an]]}])
+      by_node = Enum.group_by(sent, &elem(&1, 0), &elem(&1, 1))
+      assert Enum.sort(Map.keys(by_node)) == Enum.sort([bn, cn])
+      for {_, views} <- by_node, do: assert([%{running: 1, free: 0}] = Enum.take(views, -1))
+      for {_, views} <- by_node, do: assert(length(views) <= 2)
+
+      # Thousands of changes.
+      at(a, :release)
+      {passed, sent} = views.([1_500, {:always, :run, [@where, []]}])
+      counts = Enum.frequencies_by(sent, &elem(&1, 0))
+      assert Enum.sort(Map.keys(counts)) == Enum.sort([bn, cn])
+      for {_, count} <- counts, do: assert(count in 3..(div(passed, 100) + 1))
+    end
+  end
 end

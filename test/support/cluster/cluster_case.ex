@@ -11,7 +11,7 @@ defmodule Quota.ClusterCase do
     quote do
       import Bounded.Eventually
       import Quota.ClusterCase
-      alias Bounded.Test.{ClusterNode, Peer}
+      alias Bounded.Test.{ClusterNode, ClusterTrace, Peer}
       alias Quota.{ExceededError, PoolFullError, TimeoutError}
 
       @moduletag :capture_log
