@@ -44,10 +44,10 @@ defmodule Quota.Cluster.LostTest do
     do: eventually(fn -> assert at(peer, :figures).running == count end)
 
   # As kill -9 does.
-  defp kill(peer) do
-    pid = Peer.call(peer, :os, :getpid, [])
-    {_, 0} = System.cmd("kill", ["-9", "#{pid}"])
-  end
+  defp kill(peer), do: peer |> os_pid() |> signal("KILL")
+
+  defp os_pid(peer), do: Peer.call(peer, :os, :getpid, [])
+  defp signal(os_pid, name), do: {_, 0} = System.cmd("kill", ["-#{name}", "#{os_pid}"])
 
   test "a node that is killed loses its own calls alone", context do
     %{a: a, b: b, an: an, bn: bn, nodes: [_, there]} = context
@@ -90,6 +90,25 @@ defmodule Quota.Cluster.LostTest do
     Process.unlink(b)
     Peer.call(b, :init, :stop, [])
     assert outcome(a, lost) == {:exit, {:nodedown, bn}}
+  end
+
+  @tag :slow
+  @tag flags: ["-kernel", "net_ticktime", "4"]
+  test "a node that falls silent is lost within 1.25 net_ticktime, and its work ends when it is back",
+       context do
+    %{a: a, b: b, an: an, bn: bn, nodes: [here, there]} = context
+    lost = calling(a, node: bn)
+    running(there, 1)
+    os_pid = os_pid(b)
+    began = System.monotonic_time(:millisecond)
+    signal(os_pid, "STOP")
+    on_exit(fn -> System.cmd("kill", ["-CONT", "#{os_pid}"], stderr_to_stdout: true) end)
+    assert outcome(a, lost) == {:exit, {:nodedown, bn}}
+    # Ours is but to hear of it; a busy machine is late.
+    assert System.monotonic_time(:millisecond) - began < 5_000 + 1_000
+    eventually(fn -> assert Map.keys(at(a, :views)) == [an] end)
+    signal(os_pid, "CONT")
+    Enum.each([here, there], &idle/1)
   end
 
   test "work that may run twice runs elsewhere", context do
