@@ -73,14 +73,20 @@ defmodule BoundedXml.CallsTest do
   end
 
   # More than any limit allows.
-  @wide for limit <- [:max_depth, :max_attributes, :max_name_bytes, :max_namespaces],
+  @wide for limit <- [
+              :max_depth,
+              :max_attributes,
+              :max_name_bytes,
+              :max_namespaces,
+              :max_entity_depth
+            ],
             do: {limit, 1_073_741_824}
 
   test "limits as wide as they can be are read up to in short calls" do
     most = &ParseError.ceilings()[&1]
 
-    [attributes, namespaces, depth] =
-      Enum.map([:max_attributes, :max_namespaces, :max_depth], most)
+    [attributes, namespaces, depth, entities] =
+      Enum.map([:max_attributes, :max_namespaces, :max_depth, :max_entity_depth], most)
 
     tag = &IO.iodata_to_binary(["<r xmlns:p='u'", Enum.map(&1, &2), "/>"])
     # They differ at their end.
@@ -96,7 +102,16 @@ defmodule BoundedXml.CallsTest do
       )
     end
 
+    # Each refers to the next one.
+    chain = fn count, reference ->
+      declared = Enum.map_join(1..(count - 1), &"<!ENTITY e#{&1} '&e#{&1 + 1};'>")
+      "<!DOCTYPE r [#{declared}<!ENTITY e#{count} 'x'>]>" <> reference
+    end
+
     for {name, document, limit} <- [
+          {"entities in one another", chain.(entities, "<r>&e1;</r>"), :max_entity_depth},
+          {"entities in one another, in a value", chain.(entities, "<r a='&e1;'/>"),
+           :max_entity_depth},
           {"attributes", tag.(2..attributes, &" a#{&1}='v'"), :max_attributes},
           {"attributes with a prefix", tag.(2..attributes, &" p:a#{&1}='v'"), :max_attributes},
           {"namespaces", tag.(2..namespaces, &" xmlns:p#{&1}='u#{&1}'"), :max_namespaces},
