@@ -7,7 +7,11 @@ defmodule Bounded.PackageTest do
   @moduletag :tmp_dir
   @moduletag timeout: 300_000
 
-  @documents ["README.md", "CHANGELOG.md"] ++ Path.wildcard("guides/*.md")
+  @documents ~w(README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md examples/README.md) ++
+               Path.wildcard("guides/*.{md,livemd,cheatmd}")
+
+  # Of Markdown, and of the pictures that are HTML.
+  @link ~r/\]\(([^)\s#]+)|(?:src|srcset|href)="([^"#]+)/
 
   test "has what is built and read, and nothing that was built or tests", %{tmp_dir: dir} do
     copy(dir)
@@ -31,12 +35,27 @@ defmodule Bounded.PackageTest do
   test "what its documents link to is in it, or on the web", %{tmp_dir: dir} do
     copy(dir)
 
-    for document <- @documents,
-        [_, link] <- Regex.scan(~r/\]\(([^)\s#]+)/, File.read!(document)),
-        not String.starts_with?(link, "https://") do
+    links =
+      for document <- @documents,
+          [_ | found] <- Regex.scan(@link, File.read!(document)),
+          link = List.last(found),
+          not String.starts_with?(link, "https://"),
+          do: {document, link}
+
+    assert {"README.md", "guides/images/speed-dark.svg"} in links
+    assert {"README.md", "guides/first_limit.livemd"} in links
+
+    for {document, link} <- links do
       assert File.exists?(Path.join([dir, Path.dirname(document), link])),
              "#{document} links to #{link}"
     end
+  end
+
+  test "has a formatter's configuration that a dependent can import", %{tmp_dir: dir} do
+    copy(dir)
+    {config, _} = dir |> Path.join(".formatter.exs") |> Code.eval_file()
+    assert [locals_without_parens: functions] = config[:export]
+    assert is_list(functions)
   end
 
   test "says where it comes from" do

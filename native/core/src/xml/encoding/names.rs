@@ -134,6 +134,14 @@ mod tests {
         ] {
             assert_eq!(name(written), Some(expected), "{written}");
         }
+        // The code pages of DOS, by number.
+        let pages = [437, 737, 775, 850, 852, 855, 857, 874, 1125];
+        for page in pages.into_iter().chain(860..=866) {
+            for prefix in ["cp", "CP-", "cp_"] {
+                let written = format!("{prefix}{page}");
+                assert!(name(&written).is_some(), "{written}");
+            }
+        }
         let long = "x".repeat(1000);
         for unknown in [
             "", "-", "utf-7", "utf-9", "klingon", "UTF-32", "utf-8!", &long,
