@@ -58,6 +58,36 @@ defmodule Quota.Cluster.PlacementTest do
       assert node in [bn, cn]
     end
 
+    test "a node that is short of memory is seen as such, and not chosen", context do
+      %{a: a, b: b, c: c, names: [an, bn, cn]} = context
+
+      seen_as = fn expected ->
+        eventually(
+          fn ->
+            for peer <- [a, b] do
+              infos = Peer.call(peer, Quota.Cluster, :info, [ClusterNode.pool()])
+              info = Enum.find(infos, &(&1.node == cn))
+              assert Map.take(info, [:paused, :pressure]) == expected
+            end
+          end,
+          10_000
+        )
+      end
+
+      at(c, :short_of_memory)
+      on_exit(fn -> at(c, :enough_memory) end)
+      seen_as.(%{paused: true, pressure: :critical})
+      held = for _ <- 1..3, do: at(a, :hold, [[node: :any]])
+      assert Enum.frequencies_by(held, &elem(&1, 2)) == %{an => 1, bn => 2}
+      assert {:error, %PoolFullError{nodes: []}} = run(a, @where, node: :any)
+      assert {:error, %PoolFullError{node: ^cn, reason: :paused}} = run(a, @where, node: cn)
+
+      at(c, :enough_memory)
+      %{level: level} = Peer.call(c, Quota.Pressure, :info, [])
+      seen_as.(%{paused: false, pressure: level})
+      assert run(a, @where, node: :any) == {:returned, cn}
+    end
+
     test "work that waits goes where room comes first", %{a: a, b: b, names: [an, bn, cn]} do
       assert {_, _, ^an} = at(a, :hold, [[node: :any]])
 

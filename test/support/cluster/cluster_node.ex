@@ -109,6 +109,18 @@ defmodule Bounded.Test.ClusterNode do
   @doc "Ends `silence/0`."
   def speak, do: :sys.resume(server())
 
+  @doc "Makes this node critically short of memory, as far as its pool knows."
+  def short_of_memory do
+    measured = :atomics.new(4, signed: true)
+    # The level, and the time at which it was measured: it stays fresh for an hour.
+    :atomics.put(measured, 1, 2)
+    :atomics.put(measured, 2, System.monotonic_time(:millisecond) + 3_600_000)
+    :persistent_term.put(Quota.Pressure, {nil, measured})
+  end
+
+  @doc "Ends `short_of_memory/0`."
+  def enough_memory, do: :persistent_term.erase(Quota.Pressure)
+
   def crash_server, do: crash(server())
   def crash_scope, do: crash(Process.whereis(Module.concat(Quota.Cluster, @pool)))
 
