@@ -99,13 +99,27 @@ defmodule Quota.Cluster.Runner do
 
     spawn(fn ->
       of_runner = Process.monitor(runner)
-      of_caller = Process.monitor(caller)
+      of_caller = monitor_caller(caller, runner)
 
       receive do
         {:DOWN, ^of_runner, _, _, _} -> :ok
         {:DOWN, ^of_caller, _, _, _} -> Process.exit(runner, :kill)
       end
     end)
+  end
+
+  # The connection over which the caller has asked may be lost by now. A monitor would connect again, and find the caller alive, though
+  # it has given up: so no connection is made, and the caller must still monitor the runner, which ends with that connection.
+  defp monitor_caller(caller, runner) do
+    of_caller = if connected?(node(caller)), do: Process.monitor(caller)
+    unless of_caller && caller in monitoring(runner), do: Process.exit(runner, :kill)
+    of_caller
+  end
+
+  defp connected?(node), do: node == node() or node in Node.list([:visible, :hidden])
+
+  defp monitoring(runner) do
+    with {:monitored_by, pids} <- Process.info(runner, :monitored_by), do: pids, else: (nil -> [])
   end
 
   defp reply(ref, message), do: send(ref, {ref, message})

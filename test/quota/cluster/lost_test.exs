@@ -151,6 +151,23 @@ defmodule Quota.Cluster.LostTest do
     end
   end
 
+  # By the time that a run is watched, its caller's connection may be lost, and may be back.
+  test "a caller that has given up holds no memory, and no connection is made to find it",
+       context do
+    %{a: a, b: b, an: an, nodes: [_, there]} = context
+    caller = at(a, :idler)
+
+    for {connected, admitted} <- [{true, 1}, {false, 2}] do
+      unless connected, do: true = Peer.call(b, :erlang, :disconnect_node, [an])
+      at(b, :run_for, [caller])
+      eventually(fn -> assert at(b, :figures).admitted == admitted end)
+      idle(there)
+      assert an in Peer.call(b, :erlang, :nodes, []) == connected
+    end
+
+    at(a, :kill, [caller])
+  end
+
   @tag :slow
   test "a server that crashes is found again", %{a: a, b: b, an: an, bn: bn, nodes: nodes} do
     for {peer, _} <- nodes, do: at(peer, :crash_server)

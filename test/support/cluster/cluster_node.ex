@@ -2,6 +2,7 @@ defmodule Bounded.Test.ClusterNode do
   @moduledoc false
   # What tests of `Quota.Cluster` do on its nodes.
 
+  alias Quota.Cluster.{Protocol, Runner}
   alias Quota.Pool.Overshoot
 
   @pool Bounded.Test.Shared
@@ -70,6 +71,15 @@ defmodule Bounded.Test.ClusterNode do
   def held(parent) do
     send(parent, {:holding, self()})
     receive do: (:release -> node())
+  end
+
+  @doc "A process that does nothing."
+  def idler, do: spawn(Process, :sleep, [:infinity])
+
+  @doc "A run of this node for a process that no longer waits for it, as after a connection that was lost and is back."
+  def run_for(caller) do
+    request = %{ref: make_ref(), caller: caller, limit: @limit, opts: [pool: @pool], wait: false}
+    spawn(Runner, :start, [Protocol.version(), request])
   end
 
   @doc "Starts callers that hold a reservation each, or wait for one."
