@@ -31,6 +31,48 @@ defmodule BoundedXml.FieldsTest do
              %{k: "1", x: "2", bx: "4", any: "2", no: nil, same: "1"}
   end
 
+  test "attributes are known by their whole names, in any order and company" do
+    fields = [x: "@x", px: "@p:x", y: "i/@y"]
+    prefixes = %{"p" => "urn:p"}
+
+    items = [
+      {"x='1' p:x='2'", "y='3'", "1", "2", "3"},
+      {"p:x='2' x='1'", "p:y='0' y='3'", "1", "2", "3"},
+      {"p:x='2'", "p:y='0'", nil, "2", nil},
+      {"q:x='2' o:x='0'", "q:y='0' xx='4'", nil, "2", nil},
+      {"x='&lt;'", "o:y='0' y=''", "<", nil, ""}
+    ]
+
+    for order <- [items, Enum.reverse(items)] do
+      records = for {own, inner, _, _, _} <- order, do: "<r #{own}><i #{inner}/></r>"
+      document = "<d xmlns:p='urn:p' xmlns:q='urn:p' xmlns:o='urn:o'>#{records}</d>"
+      expected = for {_, _, x, px, y} <- order, do: %{x: x, px: px, y: y}
+      assert select(document, "d/r", fields: fields, prefixes: prefixes) == expected
+
+      # Without namespaces, a prefix is a part of the name.
+      literal = [x: "@x", px: "@p:x"]
+      found = select(document, "d/r", fields: literal)
+      assert Enum.map(found, & &1.x) == Enum.map(expected, & &1.x)
+      assert Enum.count(found, &(&1.px == "2")) == 3
+    end
+  end
+
+  test "attributes of documents with more names than are numbered, and with long ones" do
+    long = String.duplicate("n", 200)
+    names = for n <- 1..1_200, do: "a#{n}"
+    tag = fn value -> ["<r x='", value, "' z='", value, "' ", long, "='", value, "'/>"] end
+    many = for name <- names, do: ["<o ", name, "='0'/>"]
+    last = ["<r w='0' ", long, "='3' x='3' last='3'/>"]
+    document = IO.iodata_to_binary(["<d>", tag.("1"), many, tag.("2"), last, "</d>"])
+    fields = [x: "@x", long: "@" <> long, last: "@last"]
+
+    assert select(document, "d/r", fields: fields) == [
+             %{x: "1", long: "1", last: nil},
+             %{x: "2", long: "2", last: nil},
+             %{x: "3", long: "3", last: "3"}
+           ]
+  end
+
   test "all of them, in document order" do
     record = "<i><a>1<a>2</a>3</a><b><a>4</a></b><a/></i>"
 

@@ -35,6 +35,20 @@ impl ChunkedBuf {
     /// Adds as many of `items` as the current block has room for, at least one; returns how many.
     #[inline]
     pub fn extend(&mut self, items: &[u8]) -> Result<usize, Refusal> {
+        let end = self.len % BLOCK_BYTES + items.len();
+        if let Some(last) = self.blocks.last_mut()
+            && end <= last.capacity().min(BLOCK_BYTES)
+            && last.len() + items.len() == end
+        {
+            last.extend_from_slice(items)?;
+            self.len += items.len();
+            return Ok(items.len());
+        }
+        self.extend_blocks(items)
+    }
+
+    #[inline(never)]
+    fn extend_blocks(&mut self, items: &[u8]) -> Result<usize, Refusal> {
         let block = self.len / BLOCK_BYTES;
         if block == self.blocks.len() {
             let first = ChargedVec::new(self.blocks.account());
@@ -64,6 +78,13 @@ impl ChunkedBuf {
             at += to - from;
             (to > from).then(|| &block[from..to])
         })
+    }
+
+    /// The `len` items from `start` on if one block has all of them.
+    #[inline]
+    pub fn slice(&self, start: usize, len: usize) -> Option<&[u8]> {
+        let from = start % BLOCK_BYTES;
+        self.blocks.get(start / BLOCK_BYTES)?.get(from..from + len)
     }
 
     /// Writes `items` over others, which are in one block.
@@ -123,6 +144,11 @@ mod tests {
         assert_eq!(collected(&segments, 0, bytes.len()), bytes);
         assert_eq!(collected(&segments, 65_530, 70_000), bytes[65_530..135_530]);
         assert_eq!(collected(&segments, 199_999, 10), bytes[199_999..]);
+        assert_eq!(segments.slice(65_530, 6), Some(&bytes[65_530..65_536]));
+        assert_eq!(segments.slice(65_536, 9), Some(&bytes[65_536..65_545]));
+        assert_eq!(segments.slice(65_530, 7), None);
+        assert_eq!(segments.slice(199_999, 2), None);
+        assert_eq!(segments.slice(300_000, 1), None);
     }
 
     #[test]

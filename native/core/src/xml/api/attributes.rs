@@ -5,6 +5,7 @@ use crate::xml::api::sink::{Attribute, Name};
 use crate::xml::names::namespaces::Namespaces;
 use crate::xml::names::table::NameId;
 use crate::xml::syntax::utf8;
+use std::cell::Cell;
 
 /// Which buffer a span lies in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,16 +133,46 @@ impl<'a> Attributes<'a> {
     /// The value of the attribute with this name, in this namespace; in none if that is empty.
     #[inline]
     pub fn find(&self, uri: &str, local: &str) -> Option<&'a str> {
-        let is_named = |span: &&AttributeSpan| {
-            let prefix = span.prefix as usize;
-            span.name.len() - prefix == local.len()
-                && &self.sources.bytes(&span.name)[prefix..] == local.as_bytes()
-                && self.namespaces.get(span.namespace).map_or("", |it| it.uri) == uri
-        };
+        let is_named = |span: &&AttributeSpan| self.is_named(span, uri, local);
         self.spans
             .iter()
             .find(is_named)
             .map(|span| self.value(span))
+    }
+
+    /// The same, and faster where the same is looked for again in the same document: `known` is the number of its name then.
+    #[inline]
+    pub fn find_known(
+        &self,
+        uri: &str,
+        local: &str,
+        known: &Cell<Option<NameId>>,
+    ) -> Option<&'a str> {
+        for span in self.spans {
+            let is_it = match (known.get(), span.id) {
+                (Some(known), Some(id)) => known == id,
+                _ => self.is_named(span, uri, local),
+            };
+            if is_it {
+                // Without a prefix, it is in no namespace, and the only name of its kind.
+                if span.prefix == 0 && uri.is_empty() {
+                    known.set(span.id);
+                }
+                return Some(self.value(span));
+            }
+        }
+        None
+    }
+
+    #[inline(always)]
+    fn is_named(&self, span: &AttributeSpan, uri: &str, local: &str) -> bool {
+        let prefix = span.prefix as usize;
+        span.name.len() - prefix == local.len()
+            && &self.sources.bytes(&span.name)[prefix..] == local.as_bytes()
+            && match self.namespaces.get(span.namespace) {
+                Some(namespace) => namespace.uri == uri,
+                None => uri.is_empty(),
+            }
     }
 
     /// How many namespace declarations are in scope around the tag, those that it declares anew included.

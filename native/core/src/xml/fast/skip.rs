@@ -25,6 +25,16 @@ impl<S: Sink> Scanner<'_, S> {
             if self.core.credit == 0 || asks && self.sink.is_full() {
                 return Err(Interrupt::Full);
             }
+            if asks && self.text[self.at..].starts_with(b"</") {
+                let around = self.core.element_stack.depth().saturating_sub(1);
+                // As the loop would find, which would be entered for this alone.
+                if self.core.interest_stack.tells_end(around) {
+                    if !self.fast_end_tag()? {
+                        return Ok(());
+                    }
+                    continue;
+                }
+            }
             let (at, stop) = skip_loop(self.text, self.at, self.core);
             self.at = at;
             self.charge_skipped(1);

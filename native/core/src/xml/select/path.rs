@@ -2,6 +2,8 @@
 
 use crate::xml::api::attributes::Attributes;
 use crate::xml::api::sink::Name;
+use crate::xml::names::table::NameId;
+use std::cell::Cell;
 
 /// One step of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,5 +79,15 @@ impl AttributeTest {
     #[inline]
     pub fn find<'a>(&self, attributes: &Attributes<'a>) -> Option<&'a str> {
         attributes.find(&self.uri, &self.local)
+    }
+
+    /// The same, given the number of its name in this document if that is known, which it is from then on.
+    #[inline]
+    pub fn find_known<'a>(
+        &self,
+        attributes: &Attributes<'a>,
+        known: &Cell<Option<NameId>>,
+    ) -> Option<&'a str> {
+        attributes.find_known(&self.uri, &self.local, known)
     }
 }

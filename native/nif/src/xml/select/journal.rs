@@ -71,7 +71,7 @@ impl Journal {
 
     #[inline]
     pub fn get(&self, index: usize) -> Option<Entry> {
-        let bytes: &[u8; BYTES] = self.0.slices(index * BYTES, BYTES).next()?.first_chunk()?;
+        let bytes: &[u8; BYTES] = self.0.slice(index * BYTES, BYTES)?.first_chunk()?;
         let word = |at: usize| {
             let word = bytes.get(at..at + 4).and_then(|word| word.first_chunk());
             word.map_or(0, |word| u32::from_le_bytes(*word))

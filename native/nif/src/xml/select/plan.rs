@@ -4,9 +4,10 @@ mod decode;
 mod extras;
 
 use crate::xml::terms::RawTerm;
-use bounded_core::xml::{AttributeTest, Selector};
+use bounded_core::xml::{AttributeTest, NameId, Selector};
 pub use extras::Extras;
 use rustler::{NifResult, Term};
+use std::cell::Cell;
 use std::ops::Range;
 
 /// What is to be done about an element that a path leads to. The number of an action is that of its hit, see
@@ -64,6 +65,8 @@ pub struct Field {
     /// The name of a field that must be there.
     pub required: Option<String>,
     pub attribute: Option<AttributeTest>,
+    /// The number of the attribute's name in the document, once it was found.
+    pub name: Cell<Option<NameId>>,
     /// While its mark is set, it is there already.
     pub mark: u64,
 }
@@ -81,6 +84,8 @@ pub struct Plan {
     /// The attributes that are kept of elements around records.
     pub around: Vec<AttributeTest>,
     pub extras: Extras,
+    /// Whether any action comes before those of records: see `FieldSink::enter`.
+    pub has_first_round: bool,
 }
 
 impl Plan {

@@ -3,7 +3,7 @@
 use crate::xml::large::Wait;
 use crate::xml::select::fields::{Around, End, Fault, FieldSink, Fields, Mode, Stop};
 use crate::xml::select::journal::{Entry, What};
-use crate::xml::select::plan::{Action, Plan};
+use crate::xml::select::plan::{Action, Field, Plan};
 use bounded_core::arena::account::Refusal;
 use bounded_core::arena::chunked_buf::ChunkedBuf;
 use bounded_core::xml::{Attributes, ExceededLimit, Flow, Name};
@@ -78,12 +78,16 @@ impl FieldSink<'_, '_> {
         if !progress.entering {
             progress.entering = true;
             progress.within = plan.selector.enter(name, attributes, context);
-            progress.taken = 0;
+            progress.taken = match plan.has_first_round {
+                true => 0,
+                false => plan.selector.hits().len(),
+            };
         }
         let count = self.records.selection.plan.selector.hits().len();
         while self.fields.capture.taken < 2 * count {
             let taken = self.fields.capture.taken;
-            let hit = self.records.selection.plan.selector.hits()[taken % count];
+            let index = taken.checked_sub(count).unwrap_or(taken);
+            let hit = self.records.selection.plan.selector.hits()[index];
             if !self.take(hit, taken >= count, name, attributes) {
                 return false;
             }
@@ -255,8 +259,13 @@ impl Fields {
         field: usize,
         attributes: &Attributes<'_>,
     ) -> Result<(), Stop> {
-        let test = plan.fields[field].attribute.as_ref();
-        let Some(value) = test.and_then(|test| test.find(attributes)) else {
+        let Field {
+            attribute, name, ..
+        } = &plan.fields[field];
+        let found = attribute
+            .as_ref()
+            .and_then(|test| test.find_known(attributes, name));
+        let Some(value) = found else {
             return Ok(());
         };
         let value = value.as_bytes();

@@ -219,14 +219,13 @@ impl Fields {
             return values.large.take(&values.terms);
         }
         values.batch.count(0, len);
-        let mut slices = bytes.slices(start, len);
-        match slices.next() {
-            Some(all) if all.len() == len => {
+        match bytes.slice(start, len) {
+            Some(all) => {
                 let field = entry.index as usize;
                 let score = &mut self.scores[field];
                 Some(values.interner.field(&values.terms, field, all, score))
             }
-            _ => Some(values.terms.binary_from(len, bytes.slices(start, len))),
+            None => Some(values.terms.binary_from(len, bytes.slices(start, len))),
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::xml::select::plan::{Action, Extras, Field, Plan, Record};
 use crate::xml::terms::{self, RawTerm};
 use bounded_core::xml::{AttributeTest, NamespaceTest, Predicate, SelectorBuilder, Step, StepId};
 use rustler::{Error, NifResult, Term};
+use std::cell::Cell;
 
 mod words {
     rustler::atoms! { raw, fields, attribute, around, records }
@@ -54,7 +55,10 @@ pub fn plan(selection: Term) -> NifResult<Plan> {
             _ => {}
         }
     }
+    let is_first = |action: &Action| matches!(action, Action::Value(_) | Action::Around(_));
+    let has_first_round = draft.actions.iter().any(is_first);
     Ok(Plan {
+        has_first_round,
         selector,
         labels: draft.labels,
         actions: draft.actions,
@@ -184,7 +188,7 @@ impl Draft {
                     true => Action::Raw(field),
                     false => Action::Text(field),
                 };
-                self.act(at, action, !many);
+                self.act(at, action, !many && at != self.nodes[record]);
                 return Ok(());
             }
             let (kind, content): (rustler::Atom, Term) = source.decode()?;
@@ -203,7 +207,12 @@ impl Draft {
             } else {
                 self.fields[field].attribute = Some(test(uri, local));
                 let at = self::steps(&mut self.builder, self.nodes[record], steps, false)?;
-                self.act(at, Action::Attribute(field), !many);
+                // The record's own is passed once anyway: a mark would change the context in it for nothing.
+                self.act(
+                    at,
+                    Action::Attribute(field),
+                    !many && at != self.nodes[record],
+                );
             }
             Ok(())
         })?;
@@ -231,6 +240,7 @@ impl Draft {
             many,
             required,
             attribute: None,
+            name: Cell::new(None),
             mark: 0,
         });
         self.keys.push(key);
