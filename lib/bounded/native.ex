@@ -103,6 +103,7 @@ defmodule Bounded.Native do
 
   def account_guarded(_account, _pid), do: not_loaded()
   def account_guard_done(_account), do: not_loaded()
+  def account_guard_refused(_account), do: not_loaded()
   def account_guard_ended(_account), do: not_loaded()
   def orphan_monitor_enter, do: not_loaded()
   def orphan_monitor_unguarded(_piece), do: not_loaded()

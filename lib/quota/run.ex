@@ -289,11 +289,9 @@ defmodule Quota.Run do
   # With counted children, another watcher kills the work when the guard dies, so the work may be reported dead before its guard.
   defp guard_died(run, guard_ref) do
     receive do
-      {:DOWN, ^guard_ref, _, _, :normal} ->
-        false
-
       {:DOWN, ^guard_ref, _, _, reason} ->
-        not finished?(run, reason) and {:guard_died, known(reason)}
+        reason = known(run, reason)
+        reason != :normal and {:guard_died, reason}
     end
   end
 
@@ -302,19 +300,27 @@ defmodule Quota.Run do
     other = Native.account_guard(running.run.account)
 
     cond do
-      reason in [:normal, :noproc] and not Process.alive?(running.worker) -> await(running)
-      other in [nil, guard] -> stop(running, {:died, {:guard_died, known(reason)}})
-      true -> await(running, {other, Process.monitor(other)})
+      reason in [:normal, :noproc] and not Process.alive?(running.worker) ->
+        await(running)
+
+      other in [nil, guard] ->
+        stop(running, {:died, {:guard_died, known(running.run, reason)}})
+
+      true ->
+        await(running, {other, Process.monitor(other)})
     end
   end
 
-  # The exit reason of a guard that was monitored too late is unknown. Either its work had ended, which it has recorded then, or
-  # the guard was killed.
-  defp finished?(run, :noproc), do: Native.account_guard_ended(run.account)
-  defp finished?(_run, _reason), do: false
+  # The monitor of a guard that was dead before has no exit reason. The guard has recorded why it ended, unless it was killed.
+  defp known(run, :noproc) do
+    case Native.account_guard_ended(run.account) do
+      :done -> :normal
+      :system_limit -> {:system_limit, []}
+      nil -> :killed
+    end
+  end
 
-  defp known(:noproc), do: :killed
-  defp known(reason), do: reason
+  defp known(_run, reason), do: reason
 
   # `:infinity` is larger than any number.
   defp left(%{deadline: :infinity}), do: :infinity

@@ -82,6 +82,11 @@ defmodule Quota.Watch.Guard do
       # A guard that dies without this call was killed, and the orphan monitor then kills its process.
       Native.account_guard_done(account)
     end
+  catch
+    # The process table is full. The caller may monitor the guard only now that it is dead, and then gets no reason.
+    :error, :system_limit ->
+      Native.account_guard_refused(account)
+      :erlang.raise(:error, :system_limit, __STACKTRACE__)
   end
 
   defp wait(%{pid: pid, caller: caller} = guard, milliseconds) do

@@ -49,6 +49,17 @@ defmodule Quota.ProcessLimitTest do
     end
   end
 
+  test "the caller learns why a guard ended, also where it monitors the guard only afterwards" do
+    peer = Peer.start(["+P", "1024"])
+
+    for _ <- 1..20 do
+      assert {:done, :system_limit} = Peer.call(peer, FullTable, :late_caller, [:full])
+
+      assert {{:guard_died, :killed}, {Quota, :run, _}} =
+               Peer.call(peer, FullTable, :late_caller, [:killed])
+    end
+  end
+
   test "a limit that cannot be replaced stays" do
     peer = Peer.start(["+P", "1024"])
     assert Peer.call(peer, FullTable, :replace, []) == {:system_limit, Quota.mib(8)}

@@ -2,6 +2,8 @@ defmodule Bounded.Test.FullTable do
   @moduledoc false
   # Quotas on a node whose process table has room for `free` more. For a node started with `+P 1024`.
 
+  alias Bounded.Native
+
   def run(free, opts) do
     work = fn -> Process.sleep(50) end
     watched(free, opts, fn -> Quota.run(Quota.mib(1), work, opts) end)
@@ -61,6 +63,57 @@ defmodule Bounded.Test.FullTable do
     Quota.delete_limit()
     empty(fill)
     {result, limit}
+  end
+
+  @doc """
+  How a run ends whose guard, which the orphan monitor has started, is dead before the caller monitors it: it could start no process
+  (`:full`), or was killed (`:killed`).
+  """
+  def late_caller(end_of_guard) do
+    warm_up([])
+    test = self()
+    serve = fn :wait, _left -> receive(do: (:go_on -> :ok)) end
+
+    {caller, ref} =
+      spawn_monitor(fn ->
+        caller = self()
+        work = fn -> outlive_guard(caller, test) end
+        run = fn -> Quota.Run.run(Quota, Quota.mib(1), work, [], {:serving, serve}) end
+        exit({:done, try_to(run)})
+      end)
+
+    guard = receive(do: ({:guarded, worker, guard} -> {worker, guard}))
+    end_guard(end_of_guard, guard)
+    send(caller, :go_on)
+    receive do: ({:DOWN, ^ref, _, _, reason} -> reason)
+  end
+
+  # Keeps its caller busy, and then is over its limit by a heap that is almost empty: the guard starts a process that lists binaries.
+  defp outlive_guard(caller, test) do
+    send(caller, {:serving, :wait})
+    {account, _} = Native.own_account()
+    soon(fn -> Native.account_guard(account) != nil end)
+    send(test, {:guarded, self(), Native.account_guard(account)})
+    receive do: (:grow -> :ok)
+    held = Enum.to_list(1..5_000)
+    Process.flag(:min_heap_size, 160_000)
+    :erlang.garbage_collect()
+    Process.sleep(:infinity)
+    length(held)
+  end
+
+  defp end_guard(:full, {worker, guard}) do
+    ref = Process.monitor(guard)
+    fill = fill(0)
+    send(worker, :grow)
+    receive do: ({:DOWN, ^ref, _, _, {:system_limit, _}} -> :ok)
+    empty(fill)
+  end
+
+  defp end_guard(:killed, {_worker, guard}) do
+    ref = Process.monitor(guard)
+    Process.exit(guard, :kill)
+    receive do: ({:DOWN, ^ref, _, _, :killed} -> :ok)
   end
 
   # Everything is loaded, and processes of the VM that come once are there.

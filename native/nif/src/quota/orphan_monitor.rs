@@ -11,12 +11,12 @@ use crate::quota::state::guard::WATCH;
 use crate::quota::{lifecycle, pid, registry};
 use crate::timing;
 use bounded_core::arena::account::UNLIMITED;
-use rustler::{Env, LocalPid, ResourceArc};
+use rustler::{Atom, Env, LocalPid, ResourceArc};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 mod atoms {
-    rustler::atoms! { wake }
+    rustler::atoms! { wake, done, system_limit }
 }
 
 /// Younger quotas are left to their callers.
@@ -62,11 +62,25 @@ fn account_guard_done(account: ResourceArc<Quota>) {
     account.guard.finish();
 }
 
-/// Whether the guard of this quota ended because it had nothing left to watch.
+/// The guard of this quota ends because it could not start a process: the process table is full.
 #[rustler::nif]
-fn account_guard_ended(account: ResourceArc<Quota>) -> bool {
+fn account_guard_refused(account: ResourceArc<Quota>) {
     let _measuring = timing::measure();
-    account.guard.is_done()
+    account.guard.refuse();
+}
+
+/// Why the guard of this quota has ended: `done`, because it had nothing left to watch, or `system_limit`. Nil where it has not
+/// said so: it is alive or was killed.
+#[rustler::nif]
+fn account_guard_ended(account: ResourceArc<Quota>) -> Option<Atom> {
+    let _measuring = timing::measure();
+    if account.guard.is_done() {
+        Some(atoms::done())
+    } else if account.guard.is_refused() {
+        Some(atoms::system_limit())
+    } else {
+        None
+    }
 }
 
 /// The guard is dead. Unless it had finished, the orphan monitor decides what happens to its work. Work that is only

@@ -16,6 +16,8 @@ pub struct GuardState {
     pid: OnceLock<ErlNifPid>,
     /// The guard has ended because nothing is left to watch.
     done: AtomicBool,
+    /// The guard has ended because it could not start a process.
+    refused: AtomicBool,
     /// The quota has begun, and no guard watches it.
     unguarded: AtomicBool,
 }
@@ -45,6 +47,16 @@ impl GuardState {
     /// Whether the guard ended because nothing was left to watch.
     pub fn is_done(&self) -> bool {
         self.done.load(Ordering::Acquire)
+    }
+
+    /// The guard ends, because it could not start a process.
+    pub fn refuse(&self) {
+        self.refused.store(true, Ordering::Release);
+    }
+
+    /// Whether the guard ended because it could not start a process.
+    pub fn is_refused(&self) -> bool {
+        self.refused.load(Ordering::Acquire)
     }
 
     /// Whether the quota has begun and no guard watches it.
