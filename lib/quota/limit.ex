@@ -5,6 +5,7 @@ defmodule Quota.Limit do
 
   alias Bounded.{Native, Vm}
   alias Quota.{Options, Preload, Run}
+  alias Quota.Account.Opening
   alias Quota.Run.Captures
   alias Quota.Watch.{Guard, OrphanMonitor, Policy, Tracer}
 
@@ -13,7 +14,7 @@ defmodule Quota.Limit do
     Preload.ensure()
     Captures.check_label!(limit, options)
     before = before()
-    account = Run.account(limit, options, nil)
+    account = Opening.open(limit, options, nil)
     Run.admit(options, account, limit)
     policy = Policy.new(options, true)
     install(account, limit, policy, before)

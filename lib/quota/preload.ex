@@ -3,7 +3,7 @@ defmodule Quota.Preload do
   # Prepares the node for its first quota, once, in the calling process.
 
   alias Bounded.{Native, Vm}
-  alias Quota.Account.{Breach, BreachLog, Reservation}
+  alias Quota.Account.{Breach, BreachLog, Opening, Reservation}
   alias Quota.{ExceededError, Telemetry}
 
   alias Quota.Run.{Captures, Context, FlatSize, LastLook, Worker}
@@ -42,6 +42,7 @@ defmodule Quota.Preload do
     Guard,
     LastLook,
     Mailbox,
+    Opening,
     OrphanMonitor,
     Policy,
     Poll,

@@ -10,7 +10,7 @@ defmodule Quota.Run do
 
   alias Bounded.{Native, Vm}
   alias Quota.{ExceededError, Options, Pool, Preload, Telemetry, TimeoutError}
-  alias Quota.Account.Breach
+  alias Quota.Account.{Breach, Opening}
   alias Quota.Run.{Captures, Context, Worker}
   alias Quota.Watch.{Children, Guard, OrphanMonitor, Policy, ProcessStats}
 
@@ -22,9 +22,6 @@ defmodule Quota.Run do
 
   # Bytes that an outer quota keeps for its own work.
   @kept 64 * 1024
-
-  # The limit of the account in `mode: :observe`: it refuses nothing.
-  @unlimited 0xFFFF_FFFF_FFFF_FFFF
 
   # What is known before the work starts. `running` adds what is known from then on, in a small map: a run copies it once.
   defstruct [
@@ -80,7 +77,7 @@ defmodule Quota.Run do
       eager: Policy.eager?(policy),
       bare: bare,
       context: context,
-      account: account(granted, options),
+      account: Opening.open(granted, options),
       serving: serving,
       serve: serve
     }
@@ -185,25 +182,6 @@ defmodule Quota.Run do
   defp inner(left, limit) do
     if left >= Options.smallest(), do: left, else: raise(ExceededError.nested(limit))
   end
-
-  @doc """
-  Creates an account with `options` for work of the calling process, below that of the process `parent`. With nil it is below the
-  node's, for a limit that replaces the one that the process has.
-  """
-  def account(granted, options, parent \\ self()) do
-    %{mode: mode, label: label} = options
-    enforced = if mode == :enforce, do: granted, else: @unlimited
-    Native.account_new(parent, enforced, terms(granted, options), label(label))
-  end
-
-  defp label(nil), do: nil
-  defp label(label), do: :erlang.term_to_binary(label)
-
-  # The limits that the guard enforces besides the account's own limit.
-  defp terms(_, %{mode: :enforce, soft_limit: nil, max_queue: nil, max_children: nil}), do: nil
-
-  defp terms(granted, options),
-    do: {granted, options.soft_limit, options.max_queue, options.max_children}
 
   @doc "Reserves the granted limit in the pool, if there is one."
   def admit(%{pool: nil}, _account, _granted), do: :ok
