@@ -112,8 +112,9 @@ defmodule Bounded.KernelFile do
   Bytes of memory that the VM has resident, without files that it maps, or nil.
   """
   @spec resident(root) :: non_neg_integer | nil
-  def resident(root) do
-    status = read(root, "proc/self/status")
-    bytes(status, "RssAnon") || bytes(status, "VmRSS")
-  end
+  def resident(root), do: root |> read("proc/self/status") |> resident_in()
+
+  @doc "The same, from the text of `proc/self/status`."
+  @spec resident_in(binary) :: non_neg_integer | nil
+  def resident_in(status), do: bytes(status, "RssAnon") || bytes(status, "VmRSS")
 end

@@ -61,6 +61,8 @@ defmodule BoundedXml.Encode do
   # Passes terms to the native writer, call by call. Each call returns frames, which say what remains to be written and are passed
   # to the next call.
 
+  import Bounded.Sizes, only: [plain_max: 0]
+
   alias Bounded.Native
   alias BoundedBinary.Builder
   alias BoundedXml.EncodeError
@@ -73,9 +75,6 @@ defmodule BoundedXml.Encode do
           | BoundedXml.event()
           | {:reference, {:entity, String.t()} | {:decimal | :hexadecimal, non_neg_integer}}
           | {:processing_instruction, String.t(), String.t()}
-
-  # `slice::PLAIN_MAX` of the core: larger binaries are charged.
-  @plain_max 512 * 1024
 
   @doc false
   def pieces(content, setup) do
@@ -101,7 +100,7 @@ defmodule BoundedXml.Encode do
 
   def binary(pieces) do
     case :erlang.iolist_size(pieces) do
-      size when size <= @plain_max ->
+      size when size <= plain_max() ->
         :erlang.iolist_to_binary(pieces)
 
       size ->

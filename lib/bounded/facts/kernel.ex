@@ -16,7 +16,7 @@ defmodule Bounded.Facts.Kernel do
       commit_limit: root |> KernelFile.read("proc/meminfo") |> KernelFile.bytes("CommitLimit"),
       oom_score: root |> KernelFile.read("proc/self/oom_score_adj") |> score(),
       address_space: root |> KernelFile.read("proc/self/limits") |> address_space(),
-      resident: KernelFile.bytes(status, "RssAnon") || KernelFile.bytes(status, "VmRSS"),
+      resident: KernelFile.resident_in(status),
       mapped: KernelFile.bytes(status, "RssFile") || 0,
       shared: KernelFile.bytes(status, "RssShmem") || 0,
       swapped: KernelFile.bytes(status, "VmSwap") || 0
