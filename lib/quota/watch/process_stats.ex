@@ -96,7 +96,8 @@ defmodule Quota.Watch.ProcessStats do
 
   @doc """
   `{heap, binaries}` of one of many without asking it: `:runs` where that cannot be, nil when it is dead. The mailbox
-  is left out, since what is on its way there would have to be waited for.
+  is left out, since what is on its way there would have to be waited for. Waits only while the process is in a call that does not
+  yield: then even its status is not answered.
   """
   def glance(pid) do
     case Process.info(pid, :status) do
