@@ -31,6 +31,18 @@ defmodule BoundedXml.Reader do
   @doc "The next batch of events that is not empty, or `:done`. Closes the source and the parser before it raises."
   def batch(reader), do: next(consumed(reader))
 
+  @doc "Folds the whole document with a function that never halts."
+  def fold(reader, acc, fun) do
+    case next(reader) do
+      {events, reader} ->
+        acc = closing(reader, fn -> :lists.foldl(fun, acc, events) end)
+        fold(consumed(reader), acc, fun)
+
+      :done ->
+        {:done, acc}
+    end
+  end
+
   @doc "Folds the document with a function that returns `{:cont, acc}`, or `{:halt, acc}` to stop."
   def handle(reader, acc, fun) do
     case next(reader) do

@@ -17,11 +17,28 @@ defmodule BoundedXml.Stream do
       reader = Reader.open(stream.source, stream.options, stream.selection)
       converter = Selection.converter(stream.selection)
 
-      Reader.reduce(reader, [], {:cont, acc}, converted(fun, converter))
+      case folded(fun) do
+        {:ok, fold} -> Reader.fold(reader, acc, converted(fold, converter))
+        :error -> Reader.reduce(reader, [], {:cont, acc}, converted(fun, converter))
+      end
     end
 
     defp converted(fun, nil), do: fun
     defp converted(fun, converter), do: fn record, acc -> fun.(converter.(record), acc) end
+
+    # `Enum.reduce/3` wraps its function in one that never halts. Folding a batch of events with the unwrapped function
+    # saves up to a third of the time of a whole parse. Another release of Elixir may wrap it differently; then this returns
+    # `:error` and the function is called as any other.
+    defp folded(fun) do
+      with {:module, Enum} <- :erlang.fun_info(fun, :module),
+           {:name, name} <- :erlang.fun_info(fun, :name),
+           "-reduce/3-" <> _ <- Atom.to_string(name),
+           {:env, [fold]} when is_function(fold, 2) <- :erlang.fun_info(fun, :env) do
+        {:ok, fold}
+      else
+        _another -> :error
+      end
+    end
 
     def count(_stream), do: {:error, __MODULE__}
     def member?(_stream, _element), do: {:error, __MODULE__}
