@@ -23,7 +23,8 @@ defmodule Quota.Run do
   # Bytes that an outer quota keeps for its own work.
   @kept 64 * 1024
 
-  # What is known before the work starts. `running` adds what is known from then on, in a small map: a run copies it once.
+  # What is known before the work starts. What is known from then on is in a small map, `running`, which refers to this: adding it
+  # here would copy all of this once a run.
   defstruct [
     :module,
     :limit,

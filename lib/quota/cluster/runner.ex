@@ -116,7 +116,7 @@ defmodule Quota.Cluster.Runner do
     of_caller
   end
 
-  defp connected?(node), do: node == node() or node in Node.list([:visible, :hidden])
+  defp connected?(node), do: node in Node.list([:this, :connected])
 
   defp monitoring(runner) do
     with {:monitored_by, pids} <- Process.info(runner, :monitored_by), do: pids, else: (nil -> [])

@@ -35,6 +35,7 @@ impl ChunkedBuf {
     /// Adds as many of `items` as the current block has room for, at least one; returns how many.
     #[inline]
     pub fn extend(&mut self, items: &[u8]) -> Result<usize, Refusal> {
+        // The usual case: all of them fit in the block that is being filled, and it need not grow.
         let end = self.len % BLOCK_BYTES + items.len();
         if let Some(last) = self.blocks.last_mut()
             && end <= last.capacity().min(BLOCK_BYTES)

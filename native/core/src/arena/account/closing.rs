@@ -39,6 +39,10 @@ impl Account {
     /// last of them, the account closes: what is still reserved is orphaned until it is refunded. Ending it
     /// twice changes nothing.
     pub fn close(&self) {
+        // Every quota is closed again when it is dropped.
+        if self.has_ended() {
+            return;
+        }
         self.end_observing();
         if self.closing.ended.swap(true, Ordering::AcqRel) {
             return;

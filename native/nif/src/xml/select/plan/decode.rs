@@ -188,7 +188,7 @@ impl Draft {
                     true => Action::Raw(field),
                     false => Action::Text(field),
                 };
-                self.act(at, action, !many && at != self.nodes[record]);
+                self.act_in(record, at, action, many);
                 return Ok(());
             }
             let (kind, content): (rustler::Atom, Term) = source.decode()?;
@@ -207,12 +207,7 @@ impl Draft {
             } else {
                 self.fields[field].attribute = Some(test(uri, local));
                 let at = self::steps(&mut self.builder, self.nodes[record], steps, false)?;
-                // The record's own is passed once anyway: a mark would change the context in it for nothing.
-                self.act(
-                    at,
-                    Action::Attribute(field),
-                    !many && at != self.nodes[record],
-                );
+                self.act_in(record, at, Action::Attribute(field), many);
             }
             Ok(())
         })?;
@@ -245,6 +240,13 @@ impl Draft {
         });
         self.keys.push(key);
         self.fields.len() - 1
+    }
+
+    /// The action of a field of `record`. The record's own element is passed once anyway: a mark would change the context in it for
+    /// nothing.
+    fn act_in(&mut self, record: usize, at: StepId, action: Action, many: bool) {
+        let once = !many && at != self.nodes[record];
+        self.act(at, action, once);
     }
 
     /// The number of an action is that of its hit.
