@@ -54,6 +54,7 @@ defmodule Quota.Cluster.LostTest do
     assert {_, _, ^an} = at(a, :hold, [[node: an]])
     # It may run anywhere, but has begun: without `retry: :safe` it is not run again.
     lost = calling(a, node: :any)
+    eventually(fn -> assert at(a, :begun?, [lost]) end)
     running(there, 1)
     waiting = calling(a, node: bn, pool_timeout: :infinity)
     either = calling(a, node: [an, bn], pool_timeout: :infinity)

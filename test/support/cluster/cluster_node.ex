@@ -101,6 +101,12 @@ defmodule Bounded.Test.ClusterNode do
         do: outcome
   end
 
+  @doc "Whether the work of a caller of `load/2` has begun: its node counts it as running before that."
+  def begun?(caller) do
+    {:messages, messages} = Process.info(caller, :messages)
+    Enum.any?(messages, &match?({:holding, _worker}, &1))
+  end
+
   def kill(pid), do: Process.exit(pid, :kill)
 
   @doc "Kills all callers of `hold/1` and `load/2`."
