@@ -4,6 +4,7 @@ defmodule Bounded.Test.ClusterRandom do
   # crash, connections that are cut.
 
   alias Bounded.Test.ClusterNode
+  alias Bounded.Vm
   alias Quota.{ExceededError, PoolFullError, TimeoutError}
   alias Quota.Pool.Overshoot
 
@@ -139,18 +140,31 @@ defmodule Bounded.Test.ClusterRandom do
     receive do: ({:DOWN, ^monitor, _, _, _} -> {:killed_caller, nil})
   end
 
-  defp delay(what) do
-    pid = if what == :server, do: ClusterNode.server(), else: Enum.random([nil | runners()])
-
-    if pid, do: spawn(fn -> suspend(pid, :rand.uniform(150)) end)
-
+  defp delay(:server) do
+    server = ClusterNode.server()
+    if server, do: spawn(fn -> suspend(server) end)
     {:delayed, nil}
   end
 
-  defp suspend(pid, ms) do
-    :erlang.suspend_process(pid)
-    Process.sleep(ms)
-    :erlang.resume_process(pid)
+  defp delay(:runner) do
+    runner = Enum.random([nil | runners()])
+    if runner && Vm.resumes?(), do: spawn(fn -> suspend_process(runner) end)
+    {:delayed, nil}
+  end
+
+  defp suspend(server) do
+    :sys.suspend(server)
+    Process.sleep(:rand.uniform(150))
+    :sys.resume(server)
+  catch
+    # It has ended meanwhile.
+    :exit, _ -> :ok
+  end
+
+  defp suspend_process(runner) do
+    :erlang.suspend_process(runner)
+    Process.sleep(:rand.uniform(150))
+    :erlang.resume_process(runner)
   rescue
     # It has ended meanwhile.
     ArgumentError -> :ok
