@@ -1,6 +1,6 @@
 # What `Quota.Cluster` does, and what it costs:
 #
-#     MIX_ENV=prod mix run bench/cluster.exs [simulation | cost | nodes [RELEASE...]]
+#     MIX_ENV=prod mix run bench/cluster.exs [simulation | cost | nodes [RELEASE RELEASE RELEASE]]
 #
 # 1. `simulation`: placement on up to 1,000 nodes with delayed views, against other ways to choose a node.
 # 2. `cost`: what `node: :any` adds to a run in a pool when there is room here.
@@ -138,8 +138,13 @@ defmodule Bench.Cluster do
 
   defp nodes([]), do: nodes(["here", "here", "here"])
 
-  defp nodes(releases),
+  defp nodes([_, _, _] = releases),
     do: Nodes.measure(for(r <- releases, do: if(r == "here", do: nil, else: r)))
+
+  defp nodes(releases) do
+    IO.puts(:stderr, "nodes wants three releases, one for each node, not #{length(releases)}")
+    System.halt(2)
+  end
 end
 
 Bench.Cluster.main(System.argv())
