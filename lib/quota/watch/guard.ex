@@ -260,7 +260,7 @@ defmodule Quota.Watch.Guard do
 
     case poll(counted_once(guard), :collected) do
       {:over, guard, :over} -> guard |> noted() |> breach_of_sum()
-      {:over, guard, :queue} -> over(guard, :queue)
+      {:over, guard, how} -> over(guard, how)
       {:wait, guard, milliseconds} -> wait(guard, milliseconds)
       {:dead, guard} -> wait(guard, :infinity)
     end

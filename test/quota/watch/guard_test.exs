@@ -71,6 +71,71 @@ defmodule Quota.Watch.GuardTest do
     for _ <- 1..10, do: assert(Quota.run(16 * @mib, work) == 44)
   end
 
+  # A collection that the guard asks for waits until the process leaves a dirty scheduler. Messages may fill its mailbox meanwhile,
+  # just before the guard is told. Tested on OTP 25, by whose sizes of heaps this garbage is over the limit and not far over it.
+  if Bounded.Vm.release() == 25 do
+    @tag :tmp_dir
+    test "work whose garbage was collected, and whose messages are over its limit, is over it", %{
+      tmp_dir: dir
+    } do
+      pipe = Path.join(dir, "pipe")
+      {_, 0} = System.cmd("mkfifo", [pipe])
+      messages = Enum.to_list(1..2_000_000)
+      work = work_with_garbage(pipe)
+
+      for _ <- 1..10 do
+        run = Task.async(fn -> Quota.try_run(28 * @mib, work) end)
+        assert_receive {:begins, worker, guard}, 5_000
+        :erlang.suspend_process(guard)
+        send(worker, :go)
+        assert_receive :garbage, 5_000
+        opening = {:current_function, {:prim_file, :open_nif, 2}}
+        eventually(fn -> assert opening == Process.info(worker, :current_function) end)
+        ref = deferred(guard)
+        send(worker, messages)
+        # Most of the time before the guard looks again, which it does each millisecond.
+        send(guard, {:garbage_collect, ref, true})
+        eventually(fn -> refute Process.alive?(guard) end)
+        # Opened for both, it waits for nobody.
+        {:ok, file} = :file.open(pipe, [:raw, :read, :write, :binary])
+        :file.close(file)
+        assert {:error, %Quota.ExceededError{category: :heap}} = Task.await(run)
+      end
+    end
+
+    defp work_with_garbage(pipe) do
+      test = self()
+
+      fn ->
+        Process.flag(:message_queue_data, :off_heap)
+        send(test, {:begins, self(), guard()})
+        receive do: (:go -> garbage(16_000_000))
+        send(test, :garbage)
+        # Returns when somebody writes to it.
+        :file.open(pipe, [:raw, :read, :binary])
+        Process.sleep(:infinity)
+      end
+    end
+
+    # Some in the old heap, which no small collection frees.
+    defp garbage(bytes) do
+      list = Enum.to_list(1..div(bytes, 16))
+      for _ <- 1..4, do: :erlang.garbage_collect(self(), type: :minor)
+      length(list)
+    end
+
+    # Lets the guard go on until a collection that it has requested is deferred.
+    defp deferred(guard) do
+      collect = {Quota.Watch.ProcessStats, :collect, 1}
+      :erlang.trace_pattern(collect, [{:_, [], [{:return_trace}]}], [:local])
+      on_exit(fn -> :erlang.trace_pattern(collect, false, [:local]) end)
+      :erlang.trace(guard, true, [:call])
+      :erlang.resume_process(guard)
+      assert_receive {:trace, ^guard, :return_from, ^collect, {:deferred, ref}}, 5_000
+      ref
+    end
+  end
+
   test "a process with a limit of its own dies with its guard" do
     {_, ref, guard} = limited([])
     kill(guard)
