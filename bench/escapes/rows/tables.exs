@@ -27,8 +27,18 @@ defmodule Bench.Escapes.Rows.Tables do
 
   defp handles do
     [
-      row("100 x :counters of 1 million", 8.0, [since: 26, why: @loop], &counters/0),
-      row("100 x :atomics of 1 million", 8.0, [since: 26, why: @loop], &atomics/0),
+      row(
+        "100 x :counters of 1 million",
+        [{25, 8.0}, {27, 9.5}],
+        [since: 26, why: @loop],
+        &counters/0
+      ),
+      row(
+        "100 x :atomics of 1 million",
+        [{25, 8.0}, {27, 9.5}],
+        [since: 26, why: @loop],
+        &atomics/0
+      ),
       row("100 x :counters of 1 million, not counted", 12.2, @untold, &counters/0),
       row("100 x :atomics of 1 million, not counted", 12.2, @untold, &atomics/0),
       row(
