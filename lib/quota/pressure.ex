@@ -34,6 +34,7 @@ defmodule Quota.Pressure do
   """
 
   alias Bounded.{Cgroup, Telemetry}
+  alias Bounded.Facts.Pressure, as: Facts
 
   @typedoc "The level of the node, see the table above."
   @type level :: :normal | :high | :critical
@@ -49,14 +50,6 @@ defmodule Quota.Pressure do
           full: float | nil
         }
 
-  # Figure: enters :high, leaves :high, enters :critical, leaves :critical. No number is larger than an atom.
-  @thresholds %{
-    used: {0.85, 0.80, 0.95, 0.90},
-    some: {20.0, 10.0, :never, :never},
-    full: {:never, :never, 20.0, 10.0}
-  }
-
-  @levels {:normal, :high, :critical}
   @fresh_ms 450
 
   # Slots of the atomics that all readers share.
@@ -80,15 +73,7 @@ defmodule Quota.Pressure do
   @spec info() :: info
   def info do
     shared = shared()
-    shared |> elem(0) |> figures() |> Map.delete(:events) |> Map.put(:level, level(shared))
-  end
-
-  @doc false
-  # The level and its figures of a group that may be another node's, given its previous level. Events are not judged.
-  def measure(group, previous \\ :normal) do
-    figures = group |> figures() |> Map.delete(:events)
-    before = Enum.find_index(Tuple.to_list(@levels), &(&1 == previous))
-    Map.put(figures, :level, elem(@levels, rank(figures, before)))
+    shared |> elem(0) |> Facts.read() |> Map.put(:level, level(shared))
   end
 
   @doc false
@@ -112,15 +97,16 @@ defmodule Quota.Pressure do
          :atomics.compare_exchange(seen, @looked_at, looked_at, now) == :ok do
       look(shared)
     else
-      elem(@levels, :atomics.get(seen, @level))
+      Facts.level(:atomics.get(seen, @level))
     end
   end
 
   @doc false
   def look({group, seen}) do
-    figures = figures(group)
-    throttled = throttled(figures.events)
-    killed = killed(figures.events)
+    figures = Facts.read(group)
+    counts = Cgroup.events(group)
+    throttled = throttled(counts)
+    killed = killed(counts)
 
     events =
       cond do
@@ -130,45 +116,12 @@ defmodule Quota.Pressure do
       end
 
     previous = :atomics.get(seen, @level)
-    level = max(events, rank(figures, previous))
-    changed = :atomics.exchange(seen, @level, level) != level
-    if changed, do: announce(figures, elem(@levels, level), elem(@levels, previous))
-    elem(@levels, level)
+    rank = max(events, Facts.rank(figures, previous))
+    level = Facts.level(rank)
+    changed = :atomics.exchange(seen, @level, rank) != rank
+    if changed, do: announce(figures, level, Facts.level(previous))
+    level
   end
-
-  # The highest level that any figure reaches, given the previous level.
-  defp rank(figures, previous) do
-    @thresholds
-    |> Enum.map(fn {key, thresholds} -> rank(figures[key], previous, thresholds) end)
-    |> Enum.max()
-  end
-
-  defp rank(nil, _previous, _thresholds), do: 0
-  defp rank(value, _, {_, _, critical, _}) when value >= critical, do: 2
-  defp rank(value, 2, {_, _, _, leave}) when value >= leave, do: 2
-  defp rank(value, _, {high, _, _, _}) when value >= high, do: 1
-  defp rank(value, previous, {_, leave, _, _}) when previous > 0 and value >= leave, do: 1
-  defp rank(_value, _previous, _thresholds), do: 0
-
-  defp figures(group) do
-    memory = Cgroup.memory(group)
-    stalls = Cgroup.pressure(group, memory) || %{some: nil, full: nil}
-    usage = memory.usage && max(memory.usage - memory.reclaimable, 0)
-
-    %{
-      source: memory.source,
-      limit: memory.limit,
-      usage: usage,
-      used: usage && memory.limit && used(usage, memory.limit),
-      some: stalls.some,
-      full: stalls.full,
-      events: Cgroup.events(group)
-    }
-  end
-
-  # A group may have a limit of 0: it has nothing left.
-  defp used(_usage, 0), do: 1.0
-  defp used(usage, limit), do: usage / limit
 
   defp throttled(events), do: Map.get(events, :high, 0)
   defp killed(events), do: max(Map.get(events, :oom, 0), Map.get(events, :oom_kill, 0))

@@ -92,6 +92,48 @@ defmodule Bounded.ShapeTest do
       |> Path.split()
       |> Enum.reject(&(&1 in ~w(lib mod)))
 
+  # What is shared stands below what uses it.
+  test "lib/bounded uses no module of the other folders" do
+    files = wildcard("lib/bounded/**/*.ex")
+    assert length(files) > 20
+
+    upward =
+      for file <- files,
+          [first | _] = name <- aliases(File.read!(file)),
+          first in [:Quota, :BoundedBinary, :BoundedXml],
+          do: {relative(file), Module.concat(name)}
+
+    assert upward == []
+  end
+
+  # The names of modules in the code of a file, as they stand there: none of those in comments and strings.
+  defp aliases(source) do
+    {_ast, names} =
+      source
+      |> Code.string_to_quoted!()
+      |> Macro.prewalk([], fn
+        {:__aliases__, _, [first | _] = name} = node, names when is_atom(first) ->
+          {node, [name | names]}
+
+        node, names ->
+          {node, names}
+      end)
+
+    names
+  end
+
+  test "aliases/1 finds the modules that code names" do
+    source = """
+    # Quota
+    alias Quota.{Pool, Run}
+    alias BoundedXml.Path, as: Other
+    def f, do: {Quota.Pressure, "BoundedBinary"}
+    """
+
+    assert [[:Quota, :Pressure], [:Other], [:BoundedXml, :Path], [:Run], [:Pool], [:Quota]] =
+             aliases(source)
+  end
+
   # The modules of the crate that a file names by their path, except in its tests. The kernels of a processor have one more name.
   defp uses(source, module, files) do
     source =

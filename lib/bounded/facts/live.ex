@@ -6,7 +6,7 @@ defmodule Bounded.Facts.Live do
   # interval where even the fixed figures take too long.
 
   alias Bounded.{Cgroup, KernelFile}
-  alias Bounded.Facts.{Growth, Probe, Quotas}
+  alias Bounded.Facts.{Growth, Pressure, Probe, Quotas}
 
   # Share of one core, in parts of a thousand, that timed calls may take. A third of the hundredth that the node is to lose at most:
   # the rest is for the messages of distribution and for files, which are not timed.
@@ -47,7 +47,7 @@ defmodule Bounded.Facts.Live do
     {of_tables, tables, table_growth} = Growth.look(live.tables, probe, div(budget, 10))
     left = max(budget - of_memory - of_quotas - of_tables, div(budget, 4))
     {of_processes, processes, process_growth} = Growth.look(live.processes, probe, left)
-    pressure = Quota.Pressure.measure(live.group, live.level)
+    pressure = Pressure.measure(live.group, live.level)
     now = System.monotonic_time(:millisecond)
     cost_us = of_memory + of_quotas + of_tables + of_processes
 

@@ -2,9 +2,8 @@ defmodule Bounded.Facts.Quotas do
   @moduledoc false
   # What runs of this library on a node: quotas by usage, pools, the watchdog.
 
-  alias Bounded.Facts.{Probe, Top}
+  alias Bounded.Facts.{Pools, Probe, Top}
   alias Bounded.Native
-  alias Quota.Pool.Ledger
 
   @listed 20
 
@@ -16,7 +15,7 @@ defmodule Bounded.Facts.Quotas do
     {spent, {{_, _, native, _, _}, orphaned, _}} = Probe.timed(probe, Native, :node_usage, [])
     top = {0, Top.new(@listed)}
     {of_quotas, {count, largest}, complete} = quotas(probe, 0, budget, 0, top)
-    {of_pools, pools} = Probe.timed(probe, Ledger, :all_figures, [])
+    {of_pools, pools} = Probe.timed(probe, Pools, :all_figures, [])
 
     {spent + of_quotas + of_pools,
      %{

@@ -79,19 +79,16 @@ defmodule BoundedXml.Reader do
   end
 
   @doc "Reduces the rest of `events` and of the document, like `Enumerable.reduce/3`."
-  def reduce(reader, events, {:cont, acc}, fun) do
-    case closing(reader, fn -> each(events, acc, fun) end) do
-      {:cont, acc} ->
+  def reduce(reader, events, {:cont, _acc} = command, fun) do
+    case closing(reader, fn -> each(events, command, fun) end) do
+      {{:cont, acc}, []} ->
         case next(consumed(reader)) do
           {events, reader} -> reduce(reader, events, {:cont, acc}, fun)
           :done -> {:done, acc}
         end
 
-      {:halt, acc} ->
-        reduce(reader, [], {:halt, acc}, fun)
-
-      {:suspend, acc, events} ->
-        reduce(reader, events, {:suspend, acc}, fun)
+      {command, events} ->
+        reduce(reader, events, command, fun)
     end
   end
 
@@ -105,15 +102,10 @@ defmodule BoundedXml.Reader do
     {:halted, acc}
   end
 
-  defp each([], acc, _fun), do: {:cont, acc}
+  defp each([event | events], {:cont, acc}, fun), do: each(events, fun.(event, acc), fun)
 
-  defp each([event | events], acc, fun) do
-    case fun.(event, acc) do
-      {:cont, acc} -> each(events, acc, fun)
-      {:halt, acc} -> {:halt, acc}
-      {:suspend, acc} -> {:suspend, acc, events}
-    end
-  end
+  defp each(events, {tag, _acc} = command, _fun) when tag in [:cont, :halt, :suspend],
+    do: {command, events}
 
   defp consumed(%{status: status, read: read} = reader)
        when status == :full or read >= @collect_bytes,

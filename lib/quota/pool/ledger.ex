@@ -3,14 +3,16 @@ defmodule Quota.Pool.Ledger do
   # The reservations of a pool. They are kept in native memory, found by the pool's name, as long as the node runs, and so
   # survive the pool's process.
 
+  alias Bounded.Facts.Pools
   alias Bounded.Native
 
   defstruct [:pool, :size, :percent, :max_waiting]
 
-  def put(name, %__MODULE__{} = ledger), do: :persistent_term.put({__MODULE__, name}, ledger)
+  def put(name, %__MODULE__{} = ledger), do: Pools.put(name, ledger)
 
-  @doc "Returns the ledger of the pool `name`, or nil."
-  def get(name), do: :persistent_term.get({__MODULE__, name}, nil)
+  defdelegate get(name), to: Pools
+  defdelegate all, to: Pools
+  defdelegate figures(ledger), to: Pools
 
   def fetch!(name) do
     get(name) ||
@@ -24,34 +26,6 @@ defmodule Quota.Pool.Ledger do
     for {other, ledger} <- all(), other != name, reduce: 0 do
       sum -> sum + figures(ledger).size
     end
-  end
-
-  @doc "`{name, ledger}` of each pool that is running."
-  def all do
-    for {{__MODULE__, name}, ledger} <- :persistent_term.get(),
-        Process.whereis(name) != nil,
-        do: {name, ledger}
-  end
-
-  @doc "`{name, figures}` of each pool that is running: nothing that only this node understands."
-  def all_figures, do: for({name, ledger} <- all(), do: {name, figures(ledger)})
-
-  def figures(%__MODULE__{pool: pool}) do
-    {{size, reserved, orphaned, peak, running, admitted, refused}, waiting, paused} =
-      Native.pool_figures(pool)
-
-    %{
-      size: size,
-      reserved: reserved,
-      free: max(size - reserved, 0),
-      orphaned: orphaned,
-      peak: peak,
-      running: running,
-      waiting: waiting,
-      admitted: admitted,
-      refused: refused,
-      paused: paused
-    }
   end
 
   @doc """

@@ -66,6 +66,15 @@ defmodule BoundedXml.EnumerableTest do
     assert_opened_and_closed_once()
   end
 
+  test "an answer that Enumerable does not know closes the source" do
+    assert_raise FunctionClauseError, fn ->
+      Enumerable.reduce(tracked(), {:cont, nil}, fn _event, acc -> {:next, acc} end)
+    end
+
+    assert_receive :closed
+    refute_received :closed
+  end
+
   test "a suspended enumeration can be halted" do
     step = fn event, _acc -> {:suspend, event} end
     assert {:suspended, nil, continue} = Enumerable.reduce(tracked(), {:suspend, nil}, step)
