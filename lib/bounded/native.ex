@@ -84,8 +84,7 @@ defmodule Bounded.Native do
 
   def process_bytes(_memory, _heap), do: not_loaded()
   def account_spawned(_account, _most), do: not_loaded()
-  def account_children(_account, _after), do: not_loaded()
-  def account_pollable(_account, _after), do: not_loaded()
+  def account_children(_account, _after, _pollable), do: not_loaded()
   def account_prune(_account, _after), do: not_loaded()
   def account_counts_children(_account), do: not_loaded()
   def account_too_many(_account), do: not_loaded()
@@ -102,8 +101,7 @@ defmodule Bounded.Native do
   ## quota/orphan_monitor.rs
 
   def account_guarded(_account, _pid), do: not_loaded()
-  def account_guard_done(_account), do: not_loaded()
-  def account_guard_refused(_account), do: not_loaded()
+  def account_guard_ends(_account, _reason), do: not_loaded()
   def account_guard_ended(_account), do: not_loaded()
   def orphan_monitor_enter, do: not_loaded()
   def orphan_monitor_unguarded(_piece), do: not_loaded()

@@ -39,7 +39,7 @@ defmodule Quota.Watch.BatchWatcher do
 
   # Returns the number of children polled: all, or until the sum was over the limit.
   defp look_at(%{account: account, guard: guard} = watcher, from, polled) do
-    {children, next} = Native.account_pollable(account, from)
+    {children, next} = Native.account_children(account, from, true)
     polled = polled + length(children)
 
     case Enum.find(children, &over?(&1, guard)) do

@@ -180,7 +180,7 @@ defmodule Quota.Watch.Children do
 
   @doc "Calls `fun` with lists of `{pid, account}` until every child of `account` was in one."
   def each_piece(account, fun, from \\ 0) do
-    {children, next} = Native.account_children(account, from)
+    {children, next} = Native.account_children(account, from, false)
     fun.(children)
     if next, do: each_piece(account, fun, next), else: :ok
   end
@@ -193,7 +193,7 @@ defmodule Quota.Watch.Children do
 
   @doc "Sends an exit signal `:kill` to all children of `account`."
   def exit_all(account) do
-    {children, next} = Native.account_children(account, 0)
+    {children, next} = Native.account_children(account, 0, false)
 
     # More than one batch may be a fork bomb, whose processes start others faster than one process can kill them.
     if next,
@@ -212,7 +212,7 @@ defmodule Quota.Watch.Children do
 
   # Returns whether there were any.
   defp wait_for_all(account, from, any) do
-    {children, next} = Native.account_children(account, from)
+    {children, next} = Native.account_children(account, from, false)
 
     dying =
       for {pid, child} <- children do

@@ -80,12 +80,12 @@ defmodule Quota.Watch.Guard do
       look(if policy.children, do: watch_child(guard, pid, account), else: guard)
 
       # A guard that dies without this call was killed, and the orphan monitor then kills its process.
-      Native.account_guard_done(account)
+      Native.account_guard_ends(account, :done)
     end
   catch
     # The process table is full. The caller may monitor the guard only now that it is dead, and then gets no reason.
     :error, :system_limit ->
-      Native.account_guard_refused(account)
+      Native.account_guard_ends(account, :system_limit)
       :erlang.raise(:error, :system_limit, __STACKTRACE__)
   end
 

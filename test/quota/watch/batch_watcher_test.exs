@@ -57,10 +57,15 @@ defmodule Quota.Watch.BatchWatcherTest do
     work = fn ->
       {account, _} = Native.own_account()
       for _ <- 1..@many, do: spawn(fn -> Process.sleep(:infinity) end)
-      eventually(fn -> assert length(Native.account_children(account, 0) |> elem(0)) == @many end)
 
-      for {pid, _} <- elem(Native.account_children(account, 0), 0), do: Process.exit(pid, :kill)
-      eventually(fn -> assert Native.account_children(account, 0) |> elem(0) == [] end)
+      eventually(fn ->
+        assert length(Native.account_children(account, 0, false) |> elem(0)) == @many
+      end)
+
+      for {pid, _} <- elem(Native.account_children(account, 0, false), 0),
+          do: Process.exit(pid, :kill)
+
+      eventually(fn -> assert Native.account_children(account, 0, false) |> elem(0) == [] end)
       :done
     end
 

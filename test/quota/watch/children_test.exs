@@ -129,7 +129,7 @@ defmodule Quota.ChildrenTest do
   test "work of a quota inside is not counted twice" do
     work = fn ->
       {account, _} = Native.own_account()
-      Quota.run(8 * @mib, fn -> Native.account_children(account, 0) end)
+      Quota.run(8 * @mib, fn -> Native.account_children(account, 0, false) end)
     end
 
     assert run(64 * @mib, work, max_children: 1) == {:ok, {[], nil}}

@@ -97,23 +97,11 @@ fn account_spawned(
 type Page = (Vec<(LocalPid, ResourceArc<Quota>)>, Option<usize>);
 
 /// `{[{pid, account}], next}`: processes that count towards the account, but its own, from `after` on, which is 0 at first.
-/// The rest is behind `next`, unless that is nil.
+/// The rest is behind `next`, unless that is nil. With `pollable` only those that can be polled without waiting until they are
+/// scheduled.
 #[rustler::nif]
-fn account_children(account: ResourceArc<Quota>, after: usize) -> Page {
+fn account_children(account: ResourceArc<Quota>, after: usize, pollable: bool) -> Page {
     let _measuring = timing::measure();
-    page(&account, after, |_| true)
-}
-
-/// The same for those that can be polled without waiting until they are scheduled.
-#[rustler::nif]
-fn account_pollable(account: ResourceArc<Quota>, after: usize) -> Page {
-    let _measuring = timing::measure();
-    page(&account, after, |child| {
-        !child.process.asked.load(Ordering::Acquire)
-    })
-}
-
-fn page(account: &Quota, after: usize, wanted: impl Fn(&Quota) -> bool) -> Page {
     let Some(children) = account.children() else {
         return (Vec::new(), None);
     };
@@ -122,8 +110,9 @@ fn page(account: &Quota, after: usize, wanted: impl Fn(&Quota) -> bool) -> Page 
     let found = keys.into_iter().filter_map(|key| {
         let process = pid::pid(key);
         match registry::find(process) {
-            Some(child) if child.counts_towards(account) => {
-                wanted(&child).then(|| (LocalPid::from_c_arg(process), child))
+            Some(child) if child.counts_towards(&account) => {
+                let wanted = !pollable || !child.process.asked.load(Ordering::Acquire);
+                wanted.then(|| (LocalPid::from_c_arg(process), child))
             }
             _ => {
                 children.forget(key);

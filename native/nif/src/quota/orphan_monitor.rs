@@ -7,16 +7,16 @@
 //! A quota whose guard was killed is unguarded again: the orphan monitor decides what happens to its work.
 
 use crate::quota::handle::Quota;
-use crate::quota::state::guard::WATCH;
+use crate::quota::state::guard::{GuardEnd, WATCH};
 use crate::quota::{lifecycle, pid, registry};
 use crate::timing;
 use bounded_core::arena::account::UNLIMITED;
-use rustler::{Atom, Env, LocalPid, ResourceArc};
+use rustler::{Env, LocalPid, ResourceArc};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 mod atoms {
-    rustler::atoms! { wake, done, system_limit }
+    rustler::atoms! { wake }
 }
 
 /// Younger quotas are left to their callers.
@@ -55,38 +55,24 @@ fn account_guarded(env: Env, account: ResourceArc<Quota>, pid: LocalPid) -> bool
     true
 }
 
-/// The guard of this quota has nothing left to watch and ends.
+/// The guard of this quota is about to end, for `reason`.
 #[rustler::nif]
-fn account_guard_done(account: ResourceArc<Quota>) {
+fn account_guard_ends(account: ResourceArc<Quota>, reason: GuardEnd) {
     let _measuring = timing::measure();
-    account.guard.finish();
+    account.guard.end(reason);
 }
 
-/// The guard of this quota ends because it could not start a process: the process table is full.
+/// Why the guard of this quota has ended, or nil where it has not said so: it is alive or was killed.
 #[rustler::nif]
-fn account_guard_refused(account: ResourceArc<Quota>) {
+fn account_guard_ended(account: ResourceArc<Quota>) -> Option<GuardEnd> {
     let _measuring = timing::measure();
-    account.guard.refuse();
-}
-
-/// Why the guard of this quota has ended: `done`, because it had nothing left to watch, or `system_limit`. Nil where it has not
-/// said so: it is alive or was killed.
-#[rustler::nif]
-fn account_guard_ended(account: ResourceArc<Quota>) -> Option<Atom> {
-    let _measuring = timing::measure();
-    if account.guard.is_done() {
-        Some(atoms::done())
-    } else if account.guard.is_refused() {
-        Some(atoms::system_limit())
-    } else {
-        None
-    }
+    account.guard.ended()
 }
 
 /// The guard is dead. Unless it had finished, the orphan monitor decides what happens to its work. Work that is only
 /// observed continues.
 pub fn guard_ended(env: Env, quota: &Quota) {
-    if quota.guard.is_done() || quota.account.limit() == UNLIMITED {
+    if quota.guard.ended() == Some(GuardEnd::Done) || quota.account.limit() == UNLIMITED {
         return;
     }
     quota.guard.set_unguarded();

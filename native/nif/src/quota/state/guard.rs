@@ -2,22 +2,29 @@
 
 use crate::quota::pid;
 use bounded_core::arena::orphan_watch::OrphanWatch;
-use rustler::LocalPid;
 use rustler::sys::ErlNifPid;
+use rustler::{LocalPid, NifUnitEnum};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The quotas of the node that no guard watches.
 pub static WATCH: OrphanWatch = OrphanWatch::new();
 
+/// Why a guard has ended by itself.
+#[derive(Clone, Copy, PartialEq, Eq, NifUnitEnum)]
+pub enum GuardEnd {
+    /// Nothing is left to watch.
+    Done,
+    /// It could not start a process: the process table is full.
+    SystemLimit,
+}
+
 /// The guard of a quota.
 #[derive(Default)]
 pub struct GuardState {
     pid: OnceLock<ErlNifPid>,
-    /// The guard has ended because nothing is left to watch.
-    done: AtomicBool,
-    /// The guard has ended because it could not start a process.
-    refused: AtomicBool,
+    /// Why the guard has ended. Nothing where it is alive or was killed.
+    ended: OnceLock<GuardEnd>,
     /// The quota has begun, and no guard watches it.
     unguarded: AtomicBool,
 }
@@ -39,24 +46,14 @@ impl GuardState {
         self.pid.set(*pid.as_c_arg()).is_ok()
     }
 
-    /// The guard ends, because nothing is left to watch.
-    pub fn finish(&self) {
-        self.done.store(true, Ordering::Release);
+    /// The guard ends.
+    pub fn end(&self, reason: GuardEnd) {
+        let _ = self.ended.set(reason);
     }
 
-    /// Whether the guard ended because nothing was left to watch.
-    pub fn is_done(&self) -> bool {
-        self.done.load(Ordering::Acquire)
-    }
-
-    /// The guard ends, because it could not start a process.
-    pub fn refuse(&self) {
-        self.refused.store(true, Ordering::Release);
-    }
-
-    /// Whether the guard ended because it could not start a process.
-    pub fn is_refused(&self) -> bool {
-        self.refused.load(Ordering::Acquire)
+    /// Why the guard has ended, unless it is alive or was killed.
+    pub fn ended(&self) -> Option<GuardEnd> {
+        self.ended.get().copied()
     }
 
     /// Whether the quota has begun and no guard watches it.
