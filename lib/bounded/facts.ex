@@ -5,7 +5,7 @@ defmodule Bounded.Facts do
   #
   # `Bounded.Doctor` judges them.
 
-  alias Bounded.Facts.{Allocators, Kernel, NativeMemory, Ports, Probe, Processes, Tables}
+  alias Bounded.Facts.{Allocators, Ets, Kernel, NativeMemory, Ports, Probe, Processes}
 
   @type t :: %{
           node: node,
@@ -28,7 +28,7 @@ defmodule Bounded.Facts do
       allocators: Allocators.gather(probe),
       native: NativeMemory.gather(probe),
       processes: Processes.gather(probe),
-      tables: Tables.gather(probe),
+      tables: Ets.gather(probe),
       ports: Ports.gather(probe)
     }
   end

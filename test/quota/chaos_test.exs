@@ -201,7 +201,7 @@ defmodule Quota.ChaosTest do
     }
   end
 
-  # Workers and guards, and who watches or looks for members; the sweeper stays.
+  # Workers, guards, watchers of children and those who look for children. The orphan monitor stays.
   defp watcher?(pid) do
     case Process.info(pid, [:current_function, :initial_call]) do
       [current_function: {now, _, _}, initial_call: {first, _, _}] ->

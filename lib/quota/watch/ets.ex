@@ -113,7 +113,7 @@ defmodule Quota.Watch.Ets do
     {info, bytes, now() + fresh, fresh}
   end
 
-  # An estimate that has fallen though the table has its size is made again: another process (`Quota.Watchdog.Census.Tables`) may
+  # An estimate that has fallen though the table has its size is made again: another process (`Quota.Watchdog.Census.Ets`) may
   # have read the same rows, and have held their binaries, at that moment.
   defp estimate(before, sample) do
     estimate = sample.()

@@ -3,7 +3,7 @@ defmodule Quota.Watchdog.Census do
   # The process that asks all others, for the watchdog, which must never wait for an answer. It looks when it is told to:
   # at suspects first, then at a part of all processes. It asks no process that runs: `ProcessFigures.ask/1`.
 
-  alias Quota.Watchdog.Census.{Growth, Identity, Ports, ProcessFigures, Tables}
+  alias Quota.Watchdog.Census.{Ets, Growth, Identity, Ports, ProcessFigures}
   alias Quota.Watchdog.Census.Summary
   alias Quota.Watchdog.Limits
 
@@ -46,7 +46,7 @@ defmodule Quota.Watchdog.Census do
           server: server,
           limit: limit,
           growth: Growth.new(limit),
-          tables: %Tables{}
+          tables: %Ets{}
         })
       end,
       [
@@ -110,7 +110,7 @@ defmodule Quota.Watchdog.Census do
     do: %{state | mailboxes: Map.put(state.mailboxes, pid, {queue, bytes})}
 
   defp answered({:sampled, table, rows, estimate}, state),
-    do: %{state | tables: Tables.sampled(state.tables, table, rows, estimate)}
+    do: %{state | tables: Ets.sampled(state.tables, table, rows, estimate)}
 
   defp answered({:ports, programs}, state),
     do: %{state | ports: Ports.answered(state.ports, programs)}
@@ -152,7 +152,7 @@ defmodule Quota.Watchdog.Census do
         writers: %{}
     }
 
-    state = %{state | tables: Tables.look(state.tables, true)}
+    state = %{state | tables: Ets.look(state.tables, true)}
     state = drain(state)
     %{state | before: state.totals, ports: state.ports |> Ports.await() |> Ports.calm()}
   end
@@ -307,11 +307,11 @@ defmodule Quota.Watchdog.Census do
   end
 
   defp tables(state) do
-    tables = Tables.look(state.tables, false)
+    tables = Ets.look(state.tables, false)
 
     tables =
       if Summary.loose(state) > div(state.limit, 64),
-        do: Tables.sample(tables, state.limit),
+        do: Ets.sample(tables, state.limit),
         else: tables
 
     %{state | tables: tables}

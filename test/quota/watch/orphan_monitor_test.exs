@@ -25,7 +25,7 @@ defmodule Quota.Watch.OrphanMonitorTest do
     eventually(fn -> assert alive(received([])) == [] end)
   end
 
-  test "a killed sweeper is replaced by who needs it next" do
+  test "a killed orphan monitor is replaced by the next run that needs it" do
     Quota.run(65_536, fn -> :ok end)
     eventually(fn -> assert is_pid(Process.whereis(Quota.Watch.OrphanMonitor)) end)
     old = Process.whereis(Quota.Watch.OrphanMonitor)

@@ -129,7 +129,7 @@ defmodule Bounded.Test.FullTable do
     SystemLimitError -> :system_limit
   end
 
-  # But for the sweeper, which stays.
+  # All processes but the orphan monitor, which stays.
   defp others, do: Process.list() -- [Process.whereis(Quota.Watch.OrphanMonitor)]
 
   defp fill(free) do

@@ -3,7 +3,7 @@ defmodule Quota.Watchdog.Census.Summary do
   # What the census reports: candidates, worst first, and what is about to be taken.
 
   alias Bounded.Native
-  alias Quota.Watchdog.Census.{Growth, Ports, Tables}
+  alias Quota.Watchdog.Census.{Ets, Growth, Ports}
 
   # More candidates are not reported.
   @reported 12
@@ -74,7 +74,7 @@ defmodule Quota.Watchdog.Census.Summary do
           }
 
     tables =
-      for {grown, owner, table} <- Tables.grown(state.tables, loose),
+      for {grown, owner, table} <- Ets.grown(state.tables, loose),
           grown >= smallest,
           do: %{
             kind: :table,
@@ -125,7 +125,7 @@ defmodule Quota.Watchdog.Census.Summary do
       |> Map.values()
       |> Enum.max_by(& &1.queue, fn -> %{pid: nil, queue: 0} end)
 
-    known = Enum.sum(for {grown, _, _} <- Tables.grown(state.tables, loose), do: grown)
+    known = Enum.sum(for {grown, _, _} <- Ets.grown(state.tables, loose), do: grown)
 
     Map.new(state.mailboxes, fn {pid, {queue, bytes}} ->
       share =

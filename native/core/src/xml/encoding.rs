@@ -50,32 +50,24 @@ pub struct EncodingError {
 
 impl EncodingError {
     fn malformed(offset: u64, reason: String) -> EncodingError {
-        EncodingError {
-            kind: ErrorKind::Encoding,
-            offset,
-            reason,
-        }
+        EncodingError::new(ErrorKind::Encoding, offset, reason)
     }
 
     fn truncated(offset: u64, reason: String) -> EncodingError {
-        EncodingError {
-            kind: ErrorKind::Truncated,
-            offset,
-            reason,
-        }
+        EncodingError::new(ErrorKind::Truncated, offset, reason)
     }
 
     fn beyond(offset: u64, reason: String) -> EncodingError {
-        EncodingError {
-            kind: ErrorKind::Limit,
-            offset,
-            reason,
-        }
+        EncodingError::new(ErrorKind::Limit, offset, reason)
     }
 
     fn unsupported(offset: u64, reason: String) -> EncodingError {
+        EncodingError::new(ErrorKind::Unsupported, offset, reason)
+    }
+
+    fn new(kind: ErrorKind, offset: u64, reason: String) -> EncodingError {
         EncodingError {
-            kind: ErrorKind::Unsupported,
+            kind,
             offset,
             reason,
         }

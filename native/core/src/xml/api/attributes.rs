@@ -64,7 +64,7 @@ pub(crate) struct AttributeSpan {
     pub namespace: u32,
 }
 
-/// The buffers that spans refer to, in the order of [`Source`].
+/// The buffers that spans refer to, in the order of [`SpanBuffer`].
 #[derive(Clone, Copy)]
 pub(crate) struct SpanBuffers<'a>(pub [&'a [u8]; 4]);
 

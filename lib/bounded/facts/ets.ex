@@ -1,4 +1,4 @@
-defmodule Bounded.Facts.Tables do
+defmodule Bounded.Facts.Ets do
   @moduledoc false
   # ETS tables, the largest, and tables of one name as groups. Binaries that their rows reference are not in these figures.
 

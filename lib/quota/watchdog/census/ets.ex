@@ -1,4 +1,4 @@
-defmodule Quota.Watchdog.Census.Tables do
+defmodule Quota.Watchdog.Census.Ets do
   @moduledoc false
   # ETS tables that grew since the node was calm. The VM's figure of a table leaves out the binaries that its rows reference: those of
   # tables that grew are estimated from a sample of their rows, by another process, while binaries grew that no process holds.
