@@ -69,7 +69,11 @@ defmodule Bounded.Test.ClusterRandom do
     end
   end
 
-  defp alive?(pid), do: Process.alive?(pid) or (:ets.delete(@works, pid) && false)
+  defp alive?(pid) do
+    alive = Process.alive?(pid)
+    unless alive, do: :ets.delete(@works, pid)
+    alive
+  end
 
   ## Operations
 

@@ -2,6 +2,8 @@ defmodule Bounded.Test.Operations do
   @moduledoc false
   # The public operations that reserve memory, for tests that refuse it to each of them. A new operation is one more line.
 
+  @dialyzer :no_improper_lists
+
   alias Bounded.Test.Xml
   alias BoundedXml.Conn
 

@@ -2,6 +2,8 @@ defmodule Bounded.Test.Random do
   @moduledoc false
   # Random terms and binaries, from the seed that ExUnit prints. PropEr, where it is present, has its own.
 
+  @dialyzer :no_improper_lists
+
   import Bitwise
 
   @doc "A term of at most `depth` levels, with binaries that `binary` makes."

@@ -88,10 +88,15 @@ defmodule Bounded.Test.ReleaseServer do
 
   defp pass(client, server) do
     receive do
-      {:tcp, ^client, data} -> :gen_tcp.send(server, data) && pass(client, server)
-      {:tcp, ^server, data} -> :gen_tcp.send(client, data) && pass(client, server)
+      {:tcp, ^client, data} -> pass(client, server, server, data)
+      {:tcp, ^server, data} -> pass(client, server, client, data)
       {:tcp_closed, _} -> Enum.each([client, server], &:gen_tcp.close/1)
     end
+  end
+
+  defp pass(client, server, to, data) do
+    :gen_tcp.send(to, data)
+    pass(client, server)
   end
 
   defp read(receive_more, got) do

@@ -40,7 +40,7 @@ defmodule Bounded.Facts.Allocators do
   defp carriers_size(figure) when elem(figure, 0) == :carriers_size, do: elem(figure, 1)
   defp carriers_size(_), do: 0
 
-  # By the allocator whose blocks they are: carriers move between instances.
+  # Sums of all allocators that own blocks in these carriers, which migrate between instances.
   defp blocks_size({:blocks, by_allocator}) do
     by_allocator
     |> Enum.flat_map(&elem(&1, 1))

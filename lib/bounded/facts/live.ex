@@ -2,8 +2,8 @@ defmodule Bounded.Facts.Live do
   @moduledoc false
   # Figures of a node that are read again and again, at a bounded cost for that node: what `Bounded.Top` shows.
   #
-  # Calls are timed there. The processes are scanned in as large a part as the rest of the time allows, and `pause_ms/2` stretches the
-  # interval where even the fixed figures take too long.
+  # The calls to the node are timed on that node. Its processes are scanned in parts, as large as the rest of the time allows, and
+  # `pause_ms/1` lengthens the interval where even the fixed figures take too long.
 
   alias Bounded.{Cgroup, KernelFile}
   alias Bounded.Facts.{Growth, Pressure, Probe, Quotas}
@@ -20,7 +20,7 @@ defmodule Bounded.Facts.Live do
     :tables,
     level: :normal,
     used: nil,
-    # Of the look before and the last one.
+    # The cost of the look before the last one, and of the last one.
     costs_us: {0, 0}
   ]
 

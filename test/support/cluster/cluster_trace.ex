@@ -58,6 +58,8 @@ defmodule Bounded.Test.ClusterTrace do
      for({:send, {Protocol, :view, _, _, view}, to} <- traced(server), do: {node(to), view})}
   end
 
+  # Repeats until its process is killed.
+  @dialyzer {:nowarn_function, repeat: 1}
   defp repeat({:once, function, arguments}), do: apply(ClusterNode, function, arguments)
 
   defp repeat({:always, function, arguments} = call) do

@@ -3,6 +3,8 @@ defmodule Bounded.Test.Garbage do
   # Calls every NIF with what its Elixir module would never give it. For a VM of its own: what the calls leave behind
   # (paused pools, processes in closed accounts) affects no other test.
 
+  @dialyzer :no_improper_lists
+
   import Bitwise
 
   alias Bounded.Native
@@ -237,6 +239,8 @@ defmodule Bounded.Test.Garbage do
     with {:ok, file} <- Native.kernel_file_open("/proc/meminfo"), do: [file], else: (_ -> [])
   end
 
+  # Looks into a parser, which is opaque.
+  @dialyzer {:nowarn_function, parsers: 0}
   defp parsers do
     for document <- ["", "<a><b>", "<a/>"] do
       {:ok, parser} = BoundedXml.Parser.new()

@@ -4,7 +4,7 @@ use crate::arena::account::{Account, Kind, Refusal, Reservation, UNLIMITED};
 use crate::sync::Arc;
 use std::ops::{Deref, DerefMut};
 
-/// IncrementalBuf by a quarter keeps appending linear without ever holding twice what is needed.
+/// Growing by a quarter keeps appending linear without ever holding twice what is needed.
 const GROWTH_DIVISOR: usize = 4;
 
 /// A `Vec` that asks its account for every byte of its capacity.

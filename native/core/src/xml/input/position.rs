@@ -1,4 +1,4 @@
-//! LineCounter in a document.
+//! A position in a document.
 
 use std::fmt;
 

@@ -12,48 +12,48 @@ pub(super) const GROUP: usize = 64;
 const ROOM: usize = 1_024;
 
 /// Larger than [`ROOM`], and a power of two, so that an index modulo this is in bounds without a check.
-const PLACES: usize = 2_048;
+const SLOTS: usize = 2_048;
 
 /// Follows the last position.
 const NONE: u16 = u16::MAX;
 
-/// The places of a window's marks in ascending order, counted from where it starts.
+/// The positions of the markup in a window, in ascending order, counted from the start of the window.
 pub(super) struct Positions {
-    places: [u16; PLACES],
+    positions: [u16; SLOTS],
     count: usize,
 }
 
 impl Positions {
     pub fn new() -> Positions {
         Positions {
-            places: [NONE; PLACES],
+            positions: [NONE; SLOTS],
             count: 0,
         }
     }
 
     pub fn clear(&mut self) {
-        self.places[0] = NONE;
+        self.positions[0] = NONE;
         self.count = 0;
     }
 
-    /// Adds the places of the bits of some blocks, of which the first is at `at`, as far as there is room; says of how
-    /// many.
+    /// Adds the positions of the bits of some blocks, of which the first is at `at`, as far as there is room. Returns the number of
+    /// blocks that were added.
     ///
     /// # Safety
     ///
     /// The processor has the instructions of `V`.
     #[inline(always)]
     pub unsafe fn add<V: Vector>(&mut self, words: &[u64; GROUP], at: usize) -> usize {
-        let mut with_marks = 0;
+        let mut with_markup = 0;
         for (block, &word) in words.iter().enumerate() {
-            with_marks |= u64::from(word != 0) << block;
+            with_markup |= u64::from(word != 0) << block;
         }
         let mut count = self.count;
         let mut blocks = GROUP;
-        while with_marks != 0 {
-            let block = with_marks.trailing_zeros() as usize;
-            with_marks &= with_marks - 1;
-            let Some(slots) = self.places[count..ROOM + BLOCK].first_chunk_mut() else {
+        while with_markup != 0 {
+            let block = with_markup.trailing_zeros() as usize;
+            with_markup &= with_markup - 1;
+            let Some(slots) = self.positions[count..ROOM + BLOCK].first_chunk_mut() else {
                 blocks = block;
                 break;
             };
@@ -62,19 +62,19 @@ impl Positions {
             unsafe { V::write_positions(slots, word, at + block * BLOCK) };
             count += word.count_ones() as usize;
         }
-        self.places[count] = NONE;
+        self.positions[count] = NONE;
         self.count = count;
         blocks
     }
 
-    /// The place of this number.
+    /// The position of this number.
     #[inline(always)]
     pub fn get(&self, number: usize) -> Option<usize> {
-        let place = self.places[number % PLACES];
-        (place != NONE).then_some(usize::from(place))
+        let position = self.positions[number % SLOTS];
+        (position != NONE).then_some(usize::from(position))
     }
 
-    /// The number of the first place that is not before `at`; `guess` is one that may be near it.
+    /// The number of the first position that is not before `at`; `guess` is one that may be near it.
     #[inline(always)]
     pub fn number(&self, at: usize, guess: usize) -> usize {
         let mut number = guess;
@@ -87,9 +87,9 @@ impl Positions {
         number
     }
 
-    /// Whether the place of this number is before `at`. Behind the last, none is.
+    /// Whether the position of this number is before `at`. After the last one, none is.
     #[inline(always)]
     pub fn is_before(&self, number: usize, at: usize) -> bool {
-        usize::from(self.places[number % PLACES]) < at
+        usize::from(self.positions[number % SLOTS]) < at
     }
 }

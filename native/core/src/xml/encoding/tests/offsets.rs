@@ -1,4 +1,4 @@
-//! LineCounter in the text and where they stood in the original.
+//! Positions in the text, and where they were in the original.
 
 use crate::xml::encoding::tests::*;
 use proptest::prelude::*;
