@@ -34,7 +34,7 @@ defmodule Bench.Vm do
   defp group(%{group: {:error, why}}), do: "without a control group (#{why})"
 
   @doc """
-  What `expression` has handed to `return/1`: `{:ok, term}`, or `{:died, why}`, or `:hung` after so many milliseconds. `flags` are of
+  What `expression` has handed to `return/1`: `{:ok, term}`, or `{:died, why}`, or `:hung` after `milliseconds`. `flags` are of
   the emulator.
   """
   def run(machine, expression, milliseconds, flags \\ "") do
@@ -55,7 +55,7 @@ defmodule Bench.Vm do
     collect(port, pid, System.monotonic_time(:millisecond) + milliseconds, "")
   end
 
-  @doc "Hands `term` to who called `run/3`, and ends this VM, whatever still runs in it."
+  @doc "Returns `term` to the caller of `run/3`, and ends this VM, also what still runs in it."
   def return(term) do
     IO.puts("\nRESULT #{term |> :erlang.term_to_binary() |> Base.encode64()}")
     System.halt(0)

@@ -8,7 +8,7 @@ defmodule Demo.Uploads do
 
   @requests 400
   @clients 8
-  # Every so many requests one is hostile: 5 %.
+  # One request in this number is hostile: 5 %.
   @hostile_every 20
   @limit 16_777_216
   @attribute 209_715_200

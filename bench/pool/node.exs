@@ -3,7 +3,7 @@
 defmodule Bench.Pool.Node do
   @smallest Quota.mib(8)
   @largest Quota.mib(64)
-  # One request in so many uses far more than it asked for.
+  # One request in this number uses far more than it asked for.
   @liars 10
 
   def main(kind, seconds, clients) do

@@ -112,7 +112,7 @@ defmodule Quota.Watchdog do
   @doc """
   Starts the watchdog of this node.
 
-  Returns `{:error, {error, []}}` with an `ArgumentError` on a system that tells neither a control group's memory nor the machine's
+  Returns `{:error, {error, []}}` with an `ArgumentError` on a system that reports neither a control group's memory nor the machine's
   (`/proc/meminfo`), and `{:error, {:already_started, pid}}` where one runs. Raises `ArgumentError` for invalid options.
   """
   @spec start_link([option]) :: GenServer.on_start()

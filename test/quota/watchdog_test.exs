@@ -319,7 +319,10 @@ defmodule Quota.WatchdogTest do
     root = Path.join(System.tmp_dir!(), "bounded_nothing_#{System.unique_integer([:positive])}")
     log = capture_log(fn -> send(self(), Watchdog.start_link(root: root)) end)
     assert_receive {:error, {%ArgumentError{} = error, []}}
-    assert Exception.message(error) =~ "tells neither a control group's memory nor /proc/meminfo"
+
+    assert Exception.message(error) =~
+             "reports neither a control group's memory nor /proc/meminfo"
+
     assert log == "" or log =~ "Quota.Watchdog"
   end
 

@@ -77,7 +77,7 @@ defmodule Quota.PoolCase do
     keeper
   end
 
-  @doc "Waits until so many wait."
+  @doc "Waits until `count` requests are in the queue of the pool `name`."
   def waiting(name, count), do: eventually(fn -> assert Pool.info(name).waiting == count end)
 
   @doc "Waits until nothing is reserved in the pool."

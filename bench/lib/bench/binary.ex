@@ -28,7 +28,7 @@ defmodule Bench.Binary do
   ]
   @fields [20, 100, 1_000]
 
-  @doc "`[{name, goal, ratio, our nanoseconds, theirs}]`, medians of so many rounds."
+  @doc "`[{name, goal, ratio, our nanoseconds, theirs}]`, medians of `rounds` rounds."
   def run(rounds), do: Node.with_node(&Node.call(&1, __MODULE__, :measure, [rounds]))
 
   @doc false

@@ -10,7 +10,7 @@ defmodule Bench.Measure do
   @enough_ms 200
 
   @doc """
-  `%{cpu_ms, wall_ms, counted}` for one time, out of so many. Runs in a fresh process, whose heap is
+  `%{cpu_ms, wall_ms, counted}` of one run, the average of `times` runs. Runs in a fresh process, whose heap is
   gone afterwards; what it raises is `{:error, message}`.
   """
   def run(fun, times) do

@@ -16,7 +16,7 @@ defmodule Bench.Tally do
   @doc "One event more, or several."
   defmacro event(tally, events \\ 1), do: quote(do: unquote(tally) + unquote(events))
 
-  @doc "A text more, of so many bytes."
+  @doc "Counts a text of `bytes` bytes."
   defmacro text(tally, bytes),
     do: quote(do: unquote(tally) + 1 + Bitwise.bsl(unquote(bytes), unquote(@bits)))
 

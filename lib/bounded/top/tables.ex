@@ -76,7 +76,7 @@ defmodule Bounded.Top.Tables do
 
   defp act(:ended), do: "ended"
   defp act(:observed), do: "would have ended"
-  defp act(:refused), do: "was refused to end"
+  defp act(:refused), do: "was not allowed to end"
   defp act(:collected), do: "collected the garbage of"
   defp act(:nothing_to_end), do: "found nothing to end"
   defp act(:critical), do: "reported that memory is almost used up"

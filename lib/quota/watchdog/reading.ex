@@ -30,7 +30,7 @@ defmodule Quota.Watchdog.Reading do
   # Parts of the limit, in percent, from which on the kernel is about to drop cache.
   @full_percent 95
 
-  @doc "Opens the files: `{:ok, reading}`, or `{:error, why}` on a system that does not tell its memory."
+  @doc "Opens the files: `{:ok, reading}`, or `{:error, why}` on a system that does not report its memory."
   def open(kill_at, root \\ "/") do
     group = Cgroup.find(root)
 
@@ -55,7 +55,7 @@ defmodule Quota.Watchdog.Reading do
 
       _ ->
         {:error,
-         "this system tells neither a control group's memory nor /proc/meminfo, so that nothing can be judged"}
+         "this system reports neither a control group's memory nor /proc/meminfo, so the watchdog cannot measure its memory"}
     end
   end
 

@@ -78,7 +78,7 @@ defmodule Quota.Watchdog.Report do
       "Quota.Watchdog would have ended #{subject(culprit)}. It goes on (mode: :observe), and the kernel may kill the node"
 
   defp heading(%{outcome: :refused, culprit: culprit}),
-    do: "Quota.Watchdog was refused to end #{subject(culprit)} by its handle: function"
+    do: "the handle: function of Quota.Watchdog refused to end #{subject(culprit)}"
 
   defp heading(%{outcome: :nothing_to_end}),
     do:

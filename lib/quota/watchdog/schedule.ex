@@ -41,7 +41,7 @@ defmodule Quota.Watchdog.Schedule do
     state.reading.line - state.used - pending
   end
 
-  @doc "Has the census look, where that is due."
+  @doc "Asks the census for a look, if one is due."
   def census(%{busy: true} = state, _now), do: state
 
   def census(state, now) do
@@ -93,7 +93,7 @@ defmodule Quota.Watchdog.Schedule do
       state.used - state.looked_used < div(state.reading.limit, @stir)
   end
 
-  @doc "Has the census look."
+  @doc "Asks the census for a look."
   def look(state, now, calm) do
     number = state.number + 1
     Census.look(state.census, number, calm)

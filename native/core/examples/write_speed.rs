@@ -1,4 +1,4 @@
-//! Writing alone: what a document holds is read once into memory, then written so many times.
+//! Writing alone: what a document holds is read once into memory, then written as often as the last argument says.
 //!
 //! `write_speed WRITER FILE TIMES` prints `bytes cpu_nanoseconds`, the latter for all the times together, reading not
 //! included. WRITER is `quick_xml`, whose `Writer` escapes and checks nothing else, or `bounded`, this crate with all its

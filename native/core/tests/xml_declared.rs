@@ -182,7 +182,7 @@ fn what_is_wrong_in_a_doctype() {
         ),
         (
             "<!DOCTYPE r [] x><r/>",
-            "'>' belongs behind the ']' of a DOCTYPE at line 1, column 16 (byte 15)",
+            "'>' belongs after the ']' of a DOCTYPE at line 1, column 16 (byte 15)",
         ),
         (
             "<r/><!DOCTYPE r>",

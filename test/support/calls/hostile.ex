@@ -197,7 +197,7 @@ defmodule Bounded.Test.Hostile do
       end
   end
 
-  # A unit over and over, so many bytes of it, none of them made twice.
+  # `unit` repeated to `bytes` bytes: a part that holds one block of it.
   defp rep(unit, bytes) do
     block = String.duplicate(unit, div(@chunk, byte_size(unit)))
     bytes = bytes - rem(bytes, byte_size(unit))

@@ -20,7 +20,7 @@ defmodule Quota.ClusterCase do
   end
 
   @doc """
-  Starts connected nodes, with room for so many runs of `ClusterNode.limit/0` each, 0 for neither pool nor cluster. Returns
+  Starts connected nodes, one for each number in `rooms`: the number of runs of `ClusterNode.limit/0` for which its pool has room. 0 is a node without pool and cluster. Returns
   `[{peer, node}]`. For `setup_all`, since nodes start slowly. `context` may have `env` and `cookie` of nodes that run already,
   and `flags` for `erl`.
   """

@@ -8,7 +8,7 @@ defmodule Bench.Contenders.QuickXml do
 
   def wrap, do: :plain
 
-  @doc "Parses the file so many times; answers as `Bench.Measure.run/3`."
+  @doc "Parses the file `times` times; answers as `Bench.Measure.run/3`."
   def measure(path, times) do
     arguments = ["quick_xml", path, Integer.to_string(times)]
     [events, text_bytes, cpu_ns, wall_ns] = Program.figures("scan_speed", arguments)

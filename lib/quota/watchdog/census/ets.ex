@@ -45,7 +45,7 @@ defmodule Quota.Watchdog.Census.Ets do
     end
   end
 
-  @doc "Has the binaries of the tables estimated that have grown by most rows, for a `limit`. `{:sampled, ...}` is sent to the caller."
+  @doc "Starts estimates of the binaries of the tables that grew by most rows. `{:sampled, ...}` is sent to the caller."
   def sample(tables, limit) do
     now = System.monotonic_time(:millisecond)
 

@@ -11,7 +11,7 @@ defmodule Quota.Watchdog.Census.Identity do
   @items [:registered_name, :initial_call]
   @most_ancestors 10
 
-  @doc "Has another process ask, which sends `{:identity, pid, identity}` to the caller."
+  @doc "Starts a process that asks for the identity and sends `{:identity, pid, identity}` to the caller."
   def ask(pid, bytes) do
     caller = self()
 

@@ -9,7 +9,7 @@ defmodule Quota.Watchdog.Census.Ports do
   # Milliseconds between two readings while something grows.
   @every_ms 50
 
-  @doc "Has another process read the programs' memory, unless that was done just now. `{:ports, programs}` is sent to the caller."
+  @doc "Starts a process that reads the programs' memory and sends `{:ports, programs}` to the caller, unless one has just done so."
   def ask(%__MODULE__{asked: asked} = ports, now) when asked != nil and now - asked < @every_ms,
     do: ports
 

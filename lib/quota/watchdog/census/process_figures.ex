@@ -56,7 +56,7 @@ defmodule Quota.Watchdog.Census.ProcessFigures do
     end
   end
 
-  @doc "Has another process ask, which sends `{:figures, pid, figures}` to the caller."
+  @doc "Starts a process that asks for the figures and sends `{:figures, pid, figures}` to the caller."
   def ask(pid) do
     caller = self()
 

@@ -19,7 +19,7 @@ defmodule Quota.Watchdog.Reading.Slow do
     ])
   end
 
-  @doc "Has the figures read, which `{:slow, figures}` brings."
+  @doc "Makes the process read the figures and send `{:slow, figures}`."
   def ask(pid), do: send(pid, :read)
 
   @doc "Reads the figures here and now."

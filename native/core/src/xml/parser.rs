@@ -234,7 +234,7 @@ impl Parser {
     fn stuck<T>(&mut self) -> Result<T, Error> {
         let position = self.position();
         let reason =
-            "the parser does not get on from here. This is a fault of bounded's: please report it";
+            "the parser makes no progress from here. This is a bug in bounded: please report it";
         self.fail(ErrorKind::Internal, reason.into(), None, position)
     }
 

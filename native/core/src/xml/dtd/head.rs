@@ -18,7 +18,7 @@ pub struct Head {
 pub fn head(text: &[u8], limits: Limits, options: DtdOptions) -> Result<Head, Fault> {
     let rules = Rules { limits, options };
     let mut cursor = Cursor::new(text, 0, 0, &rules);
-    cursor.space("white space belongs behind '<!DOCTYPE'")?;
+    cursor.space("white space belongs after '<!DOCTYPE'")?;
     let name = cursor.qname("the name of the document type belongs here")?;
     let spaced = cursor.skip_space();
     let start = cursor.at;

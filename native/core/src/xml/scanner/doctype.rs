@@ -237,7 +237,7 @@ impl<S: Sink> Scanner<'_, S> {
                 None => return self.doctype_cut(text),
                 Some(b'>') => {}
                 Some(_) => {
-                    return malformed(self.at + end, "'>' belongs behind the ']' of a DOCTYPE");
+                    return malformed(self.at + end, "'>' belongs after the ']' of a DOCTYPE");
                 }
             }
         }

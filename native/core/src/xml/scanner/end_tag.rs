@@ -48,7 +48,7 @@ impl<S: Sink> Scanner<'_, S> {
             match text.get(scanner.at) {
                 None => Err(Interrupt::NeedInput),
                 Some(b'>') => scanner.close(scanner.at + 1),
-                Some(_) => malformed(scanner.at, "'>' belongs behind the name of an end tag"),
+                Some(_) => malformed(scanner.at, "'>' belongs after the name of an end tag"),
             }
         })
     }

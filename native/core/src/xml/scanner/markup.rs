@@ -133,7 +133,7 @@ impl<S: Sink> Scanner<'_, S> {
                 [b'?', b'>', ..] => return scanner.finish_instruction(stop + 2),
                 [b'?'] => return Err(Interrupt::NeedInput),
                 [byte, ..] if byte_class::is(byte, SPACE) => {}
-                _ => return malformed(stop, "white space belongs behind a target"),
+                _ => return malformed(stop, "white space belongs after a target"),
             }
             scanner.at = stop;
             scanner.core.state = State::InstructionSpace;

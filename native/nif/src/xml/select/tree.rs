@@ -205,7 +205,7 @@ impl Tree {
         Some(list)
     }
 
-    /// Has the innermost element's frame here.
+    /// Moves the frame of the innermost element here, unless it is. Returns whether there is one.
     #[inline(always)]
     fn has_frame(&mut self, terms: &Terms) -> bool {
         !self.frames.is_empty() || self.take_frame(terms).is_some()
