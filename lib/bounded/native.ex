@@ -140,7 +140,7 @@ defmodule Bounded.Native do
   def xml_position(_parser), do: not_loaded()
   def xml_progress(_parser), do: not_loaded()
   def xml_encoding?(_name), do: not_loaded()
-  def xml_places(_paths), do: not_loaded()
+  def xml_states(_paths), do: not_loaded()
   def xml_encodings, do: not_loaded()
 
   ## xml/encode.rs

@@ -185,7 +185,7 @@ defmodule BoundedXml.Selection do
   # `positions?` tells whether the caller asked for positions: functions of fields need them in any case.
   defstruct [:native, converters: %{}, positions?: false]
 
-  @max_places 63
+  @max_states 63
 
   # What is made of an element unless it is said.
   @plain [fields: nil, required: [], as: :tree]
@@ -290,10 +290,10 @@ defmodule BoundedXml.Selection do
   defp fits!({[{nil, _steps, :tree}], {false, false, false}} = native), do: native
 
   defp fits!(native) do
-    case Bounded.Native.xml_places(native) do
-      count when count > @max_places ->
+    case Bounded.Native.xml_states(native) do
+      count when count > @max_states ->
         raise ArgumentError,
-              "the paths have #{count} different beginnings, of which there may be #{@max_places}. " <>
+              "the paths have #{count} different beginnings, of which there may be #{@max_states}. " <>
                 "Select elements that are nearer to the root element, or in several passes"
 
       _count ->

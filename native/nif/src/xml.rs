@@ -155,10 +155,10 @@ fn xml_progress<'a>(env: Env<'a>, parser: ResourceArc<ParserHandle>) -> Term<'a>
     }
 }
 
-/// The number of places of a selection, of which there may be 63.
+/// The number of states of a selection, of which there may be 63.
 #[rustler::nif]
-fn xml_places(paths: Term) -> NifResult<usize> {
-    select::plan::places(paths)
+fn xml_states(paths: Term) -> NifResult<usize> {
+    select::plan::states(paths)
 }
 
 /// Whether a document can be read in the encoding of this name.

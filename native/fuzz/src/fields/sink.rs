@@ -35,7 +35,7 @@ enum End {
 struct FieldSink<'a> {
     asked: &'a Asked,
     selector: Selector,
-    /// The places in a record.
+    /// The states in a record.
     below: u64,
     in_record: bool,
     /// Elements open whose tags were told, but for those that are wanted within only.
@@ -234,11 +234,11 @@ impl Sink for FieldSink<'_> {
         let within = self.enter(&name, attributes, context);
         self.full = self.reluctant;
         let depth = self.depth + 1;
-        let (places, inside) = match self.in_record {
+        let (states, inside) = match self.in_record {
             true => (within & self.below, INSIDE),
             false => (within, 0),
         };
-        let context = places | self.marks | inside;
+        let context = states | self.marks | inside;
         let mut ends = self.ends.iter().filter(|(at, _)| *at == depth).peekable();
         let is_told = ends.peek().is_some();
         if ends.any(|(_, end)| matches!(end, End::Text(_))) {
@@ -246,7 +246,7 @@ impl Sink for FieldSink<'_> {
             self.contexts.push(context);
             return Some(Interest::All);
         }
-        Some(match places {
+        Some(match states {
             _ if is_told => {
                 self.depth = depth;
                 Interest::Tags(context | INSIDE)

@@ -1,11 +1,11 @@
-//! Which elements the paths of a selection lead to.
+//! Which elements the paths of a selection lead to: a nondeterministic finite automaton.
 //!
-//! The paths are a tree of steps: two that begin alike share their first steps. Below a step are the steps that may follow it,
-//! as children of its element and at any depth; each of the two is a place, which has a number. The places that are reached in
-//! an element, one bit a place, are the context in which is decided about the elements in it.
+//! The paths are a tree of steps: two that begin alike share their first steps. A step leads to up to two states, each with a
+//! number: one where the next step is a child of its element, one where it may be at any depth. The states that are reached in an
+//! element, one bit each, are the context, which decides about the elements in it.
 //!
 //! ```text
-//! r/item, r/item/@id, r//note        places: {root: r} {r: item} {r: //note}
+//! r/item, r/item/@id, r//note        states: {root: r} {r: item} {r: //note}
 //! ```
 //!
 //! The remaining bits are marks. In a context that has a mark, the selector does not look for the elements that it stands for.
@@ -25,10 +25,10 @@ pub const INSIDE: u64 = 1 << 63;
 /// Returns which elements are selected.
 #[derive(Debug)]
 pub struct Selector {
-    places: Box<[Place]>,
+    states: Box<[State]>,
     edges: Box<[Edge]>,
     hits: Box<[u32]>,
-    /// The places before the root element, and those of all contexts.
+    /// The states before the root element, and those of all contexts.
     root: u64,
     mask: u64,
     /// By the number of a hit, its mark; 0 without one.
@@ -41,7 +41,7 @@ pub struct Selector {
 
 /// The steps that may follow another one: those of its children, or those at any depth.
 #[derive(Debug)]
-struct Place {
+struct State {
     edges: Range<usize>,
     deep: bool,
     /// With all these marks it is done with.
@@ -53,7 +53,7 @@ struct Edge {
     step: Step,
     /// The number of the name that it was seen to accept, if that is the only one.
     id: Option<NameId>,
-    /// The places that it leads to.
+    /// The states that it leads to.
     to: u64,
     hits: Range<usize>,
     done: u64,
@@ -107,7 +107,7 @@ impl Selector {
     }
 
     /// Calls `visit` with each edge that an element of this name takes from the context, and with all hits, until it answers false.
-    /// Returns the places at any depth, which are not left.
+    /// Returns the states at any depth, which are not left.
     #[inline(always)]
     fn each_edge(
         &mut self,
@@ -118,12 +118,12 @@ impl Selector {
         let mut stay = 0;
         let mut from = self.reached(context);
         while from != 0 {
-            let place = &self.places[from.trailing_zeros() as usize];
-            if place.deep && !has(context, place.done) {
+            let state = &self.states[from.trailing_zeros() as usize];
+            if state.deep && !has(context, state.done) {
                 stay |= from & from.wrapping_neg();
             }
             from &= from - 1;
-            for edge in &mut self.edges[place.edges.clone()] {
+            for edge in &mut self.edges[state.edges.clone()] {
                 if has(context, edge.done) || !accepts(edge, name) {
                     continue;
                 }

@@ -45,7 +45,7 @@ pub struct Record {
     /// Its fields, and those with the fields of records in it.
     pub fields: Range<usize>,
     pub all: Range<usize>,
-    /// The places of the paths of its fields, and of fields in it.
+    /// The states of the paths of its fields, and of fields in it.
     pub below: u64,
     /// The mark that it is open in another record, and that with those of its own fields.
     pub guard: u64,
@@ -124,8 +124,8 @@ impl Plan {
     }
 }
 
-/// The number of places that the paths of a selection have, of which there may be
-/// [`bounded_core::xml::SelectorBuilder::MAX_PLACES`].
-pub fn places(selection: Term) -> NifResult<usize> {
-    decode::places(selection)
+/// The number of states that the paths of a selection have, of which there may be
+/// [`bounded_core::xml::SelectorBuilder::MAX_STATES`].
+pub fn states(selection: Term) -> NifResult<usize> {
+    decode::states(selection)
 }

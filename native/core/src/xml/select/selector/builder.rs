@@ -1,7 +1,7 @@
 //! Puts the paths of a selection together.
 
 use crate::xml::select::path::Step;
-use crate::xml::select::selector::{Edge, Place, Selector};
+use crate::xml::select::selector::{Edge, Selector, State};
 
 /// The number of a step in a [`SelectorBuilder`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +39,8 @@ impl Default for SelectorBuilder {
 }
 
 impl SelectorBuilder {
-    /// The most places of all paths, those before the root element included.
-    pub const MAX_PLACES: usize = 63;
+    /// The most states of all paths, those before the root element included.
+    pub const MAX_STATES: usize = 63;
 
     pub fn new() -> SelectorBuilder {
         SelectorBuilder {
@@ -72,7 +72,7 @@ impl SelectorBuilder {
         }))
     }
 
-    /// While the mark of hit `id` is set, nothing is looked for at a step or below. The mark takes a place.
+    /// While the mark of hit `id` is set, nothing is looked for at a step or below. The mark takes the bit of a state.
     pub fn guard(&mut self, at: StepId, id: u32) {
         self.steps[at.0].guard = Some(id);
     }
@@ -82,15 +82,15 @@ impl SelectorBuilder {
         self.steps[at.0].hits.push(Hit { id, once });
     }
 
-    /// The number of places.
+    /// The number of states.
     pub fn count(&self) -> usize {
         let guards = self.steps.iter().filter(|step| step.guard.is_some());
-        self.places().iter().flatten().flatten().count() + guards.count()
+        self.states().iter().flatten().flatten().count() + guards.count()
     }
 
-    /// The places at a step and below it.
+    /// The states at a step and below it.
     pub fn below(&self, at: StepId) -> u64 {
-        let bits = self.places();
+        let bits = self.states();
         let mut all = 0;
         let mut from = vec![at.0];
         while let Some(index) = from.pop() {
@@ -100,18 +100,18 @@ impl SelectorBuilder {
         all
     }
 
-    /// `None` with no step, or with too many places. With `whole`, elements that are hit are wanted as a whole, and their
+    /// `None` with no step, or with too many states. With `whole`, elements that are hit are wanted as a whole, and their
     /// attributes are not asked for.
     pub fn build(mut self, whole: bool) -> Option<Selector> {
-        let bits = self.places();
+        let bits = self.states();
         let count = bits.iter().flatten().flatten().count();
-        if count == 0 || self.count() > SelectorBuilder::MAX_PLACES {
+        if count == 0 || self.count() > SelectorBuilder::MAX_STATES {
             return None;
         }
         let marks = self.allot_marks(count);
         let done = self.done(&marks);
         let mut selector = Selector {
-            places: Box::default(),
+            states: Box::default(),
             edges: Box::default(),
             hits: Box::default(),
             root: mask(&bits[0]),
@@ -120,7 +120,7 @@ impl SelectorBuilder {
             marks: Box::default(),
             whole,
         };
-        let (mut places, mut edges, mut hits) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut states, mut edges, mut hits) = (Vec::new(), Vec::new(), Vec::new());
         for index in 0..self.steps.len() {
             for deep in [false, true] {
                 let Some(number) = bits[index][usize::from(deep)] else {
@@ -146,23 +146,23 @@ impl SelectorBuilder {
                     });
                 }
                 self.steps[index].next = next;
-                debug_assert_eq!(places.len(), number);
+                debug_assert_eq!(states.len(), number);
                 let all = edges[first..].iter().map(|edge| edge.done);
-                places.push(Place {
+                states.push(State {
                     edges: first..edges.len(),
                     deep,
                     done: together(all),
                 });
             }
         }
-        (selector.places, selector.edges, selector.hits) =
-            (places.into(), edges.into(), hits.into());
+        (selector.states, selector.edges, selector.hits) =
+            (states.into(), edges.into(), hits.into());
         selector.marks = marks.into();
         Some(selector)
     }
 
-    /// The numbers of the places below each step: of its children, and of those at any depth.
-    fn places(&self) -> Vec<[Option<usize>; 2]> {
+    /// The numbers of the states below each step: of its children, and of those at any depth.
+    fn states(&self) -> Vec<[Option<usize>; 2]> {
         let mut count = 0;
         let mut number = |has: bool| {
             has.then(|| {
@@ -185,13 +185,13 @@ impl SelectorBuilder {
     }
 
     /// By the number of a hit, its mark, as far as there are bits: those of guards first.
-    fn allot_marks(&self, places: usize) -> Vec<u64> {
+    fn allot_marks(&self, states: usize) -> Vec<u64> {
         let hits = || self.steps.iter().flat_map(|it| &it.hits);
         let most = hits().map(|hit| hit.id as usize + 1).max().unwrap_or(0);
         let mut marks = vec![0; most];
         let guards = self.steps.iter().filter_map(|step| step.guard);
         let once = hits().filter(|hit| hit.once).map(|hit| hit.id);
-        for (bit, id) in (places..SelectorBuilder::MAX_PLACES).zip(guards.chain(once)) {
+        for (bit, id) in (states..SelectorBuilder::MAX_STATES).zip(guards.chain(once)) {
             if let Some(mark) = marks.get_mut(id as usize) {
                 *mark = 1 << bit;
             }

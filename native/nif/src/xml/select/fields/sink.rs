@@ -32,14 +32,14 @@ impl FieldSink<'_, '_> {
         let within = fields.capture.finish();
         let depth = fields.depth + 1;
         let is_told = fields.ends.last().is_some_and(|(at, _)| *at == depth);
-        let (places, inside) = match fields.mode {
+        let (states, inside) = match fields.mode {
             Mode::Record => {
                 let record = self.records.selection.plan.records.get(fields.record);
                 (within & record.map_or(0, |record| record.below), INSIDE)
             }
             _ => (within, 0),
         };
-        let context = places | fields.marks | inside;
+        let context = states | fields.marks | inside;
         let has_text = || fields.ends.iter().rev().take_while(|(at, _)| *at == depth);
         if is_told && has_text().any(|(_, end)| matches!(end, End::Text(_))) {
             // There is room.
@@ -48,7 +48,7 @@ impl FieldSink<'_, '_> {
             fields.depth = depth;
             return Interest::All;
         }
-        match places {
+        match states {
             _ if is_told => {
                 fields.depth = depth;
                 Interest::Tags(context | INSIDE)

@@ -70,7 +70,7 @@ pub fn plan(selection: Term) -> NifResult<Plan> {
     })
 }
 
-pub fn places(selection: Term) -> NifResult<usize> {
+pub fn states(selection: Term) -> NifResult<usize> {
     let (paths, _extras): (Term, Extras) = selection.decode()?;
     Ok(Draft::of(paths)?.builder.count())
 }
