@@ -15,6 +15,9 @@ else
   )
 end
 
+# With `--cover`.
+Bounded.Test.Cover.prepare("cover/vms")
+
 # Tests go over limits on purpose. The one of the log turns it on.
 Application.put_env(:bounded, :log_breaches, false)
 

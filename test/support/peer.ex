@@ -5,6 +5,7 @@ defmodule Bounded.Test.Peer do
   import Bounded.Eventually
   import ExUnit.Assertions
   import ExUnit.Callbacks
+  alias Bounded.Test.Cover
 
   @doc """
   Starts one that ends with the calling test, with more flags for `erl`; `code` is where its modules are. It has no
@@ -63,9 +64,14 @@ defmodule Bounded.Test.Peer do
 
   def call(peer, module, function, arguments) do
     :peer.call(peer, module, function, arguments, 300_000)
+  after
+    Cover.collect(peer)
   end
 
   defp start_link(options, flags, code) do
+    counted = code == :code.get_path()
+    # Each goes before those that came before it.
+    code = if counted, do: code ++ Cover.paths(), else: code
     paths = Enum.flat_map(code, &[~c"-pa", &1])
     arguments = Enum.map(flags, &String.to_charlist/1) ++ paths
 
@@ -73,6 +79,7 @@ defmodule Bounded.Test.Peer do
     start = %{connection: :standard_io, args: arguments, wait_boot: 120_000}
     {:ok, peer, _node} = :peer.start_link(Map.merge(options, start))
 
+    if counted, do: Cover.count(peer)
     {:ok, _} = call(peer, :application, :ensure_all_started, [:bounded])
     peer
   end

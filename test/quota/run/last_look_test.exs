@@ -3,6 +3,7 @@ defmodule Quota.Run.LastLookTest do
   use ExUnit.Case, async: true
 
   alias Bounded.{Native, Vm}
+  alias Bounded.Test.Cover
 
   @mib 1024 * 1024
   @limit 4 * @mib
@@ -20,7 +21,7 @@ defmodule Quota.Run.LastLookTest do
 
     # The binary is garbage when the work ends. `mix test --cover` makes the library count its lines by built-in functions, and
     # on OTP 25 one of these collects garbage before the last look.
-    if Vm.release() >= 26 or :cover.is_compiled(Quota.Run.LastLook) == false do
+    if Vm.release() >= 26 or not Cover.on?() do
       refused(fn ->
         bits = Process.get(:factor, 8) * 24 * @mib
         byte_size(<<0::size(bits)>>)
