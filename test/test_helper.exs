@@ -23,6 +23,7 @@ Application.put_env(:bounded, :log_breaches, false)
 
 # Elixir words its own summary differently from release to release; `bin/test` adds this one up.
 ExUnit.after_suite(fn %{total: total, failures: failed, excluded: excluded, skipped: skipped} ->
+  Bounded.Test.Cover.merge()
   passed = total - failed - excluded - skipped
   IO.puts("\nmix test: #{passed} passed, #{failed} failed, #{skipped} skipped")
 end)

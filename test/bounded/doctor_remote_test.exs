@@ -3,7 +3,7 @@ defmodule Bounded.DoctorRemoteTest do
   use ExUnit.Case, async: false
 
   alias Bounded.Doctor
-  alias Bounded.Test.{Faults, Peer}
+  alias Bounded.Test.{Cover, Faults, Peer}
 
   @moduletag timeout: 120_000
 
@@ -17,7 +17,7 @@ defmodule Bounded.DoctorRemoteTest do
 
   defp mix(arguments, env) do
     System.cmd("mix", ["bounded.doctor" | arguments],
-      env: [{"MIX_ENV", "test"} | env],
+      env: [{"MIX_ENV", "test"} | env] ++ Cover.environment(),
       stderr_to_stdout: true
     )
   end

@@ -7,6 +7,9 @@ defmodule Bounded.Test.Cover do
   # `:cover` keeps counters in persistent terms up to OTP 26, unless Elixir asks it for `local_only` (see mix.exs). Later releases of OTP
   # count natively: there, only what runs in this VM counts.
 
+  @sizes "sizes"
+  @variable "BOUNDED_COVER"
+
   @doc "Writes the compiled code to `folder`, if lines are counted, for `paths/0` and `count/1`."
   def prepare(folder) do
     counters = counters()
@@ -21,6 +24,7 @@ defmodule Bounded.Test.Cover do
       end
 
       sizes = for {module, counter} <- counters, do: {module, :counters.info(counter).size}
+      File.write!(Path.join(folder, @sizes), :erlang.term_to_binary(sizes))
       :persistent_term.put(__MODULE__, {to_charlist(Path.expand(folder)), sizes})
     end
   end
@@ -60,20 +64,54 @@ defmodule Bounded.Test.Cover do
 
   @doc "Adds what it counted since the last time. A VM that is gone, or has no process left, has counted in vain."
   def collect(peer) do
-    if prepared() do
-      for {module, lines} <- :peer.call(peer, __MODULE__, :take, []), {index, times} <- lines do
-        :counters.add(:persistent_term.get({:cover, module}), index, times)
-      end
+    if prepared(), do: peer |> :peer.call(__MODULE__, :take, []) |> add()
+  catch
+    _, _ -> :ok
+  end
+
+  defp add(taken) do
+    for {module, lines} <- taken, {index, times} <- lines do
+      :counters.add(:persistent_term.get({:cover, module}), index, times)
     end
 
     :ok
-  catch
-    _, _ -> :ok
+  end
+
+  @doc "Variables with which `mix TASK` counts, a VM of its own. `merge/0` adds what it counted until its end."
+  def environment do
+    case prepared() do
+      nil ->
+        []
+
+      {folder, _} ->
+        start = "-pa #{Mix.Project.compile_path()} -pa #{folder} -s #{__MODULE__} start"
+        [{"ERL_AFLAGS", start}, {@variable, "#{folder}"}]
+    end
+  end
+
+  @doc "Adds what VMs with the variables of `environment/0` counted."
+  def merge do
+    for {folder, _} <- [prepared()], path <- Path.wildcard("#{folder}/*.counted") do
+      path |> File.read!() |> :erlang.binary_to_term() |> add()
+      File.rm!(path)
+    end
   end
 
   defp prepared, do: :persistent_term.get(__MODULE__, nil)
 
   ## In such a VM
+
+  @doc "What the flag of `environment/0` calls before everything else."
+  def start do
+    {:ok, _} = :application.ensure_all_started(:elixir)
+    folder = System.fetch_env!(@variable)
+    sizes = folder |> Path.join(@sizes) |> File.read!() |> :erlang.binary_to_term()
+    create(sizes)
+    # Now, as Mix puts the folder of the original code first.
+    for {module, _} <- sizes, do: {:module, _} = :code.ensure_loaded(module)
+    counted = Path.join(folder, "#{System.pid()}.counted")
+    System.at_exit(fn _ -> File.write!(counted, :erlang.term_to_binary(take())) end)
+  end
 
   def create(sizes) do
     for {module, size} <- sizes,

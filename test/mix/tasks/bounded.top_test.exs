@@ -1,12 +1,13 @@
 defmodule Mix.Tasks.Bounded.TopTest do
   use ExUnit.Case, async: true
 
+  alias Bounded.Test.Cover
   alias Mix.Tasks.Bounded.Top
 
   test "prints plain text where the output is no terminal" do
     {text, 0} =
       System.cmd("mix", ["bounded.top", "--frames", "1", "--sort", "memory"],
-        env: [{"MIX_ENV", "test"}],
+        env: [{"MIX_ENV", "test"} | Cover.environment()],
         stderr_to_stdout: true
       )
 
@@ -32,7 +33,10 @@ defmodule Mix.Tasks.Bounded.TopTest do
       # Not before the first frame is there, as nobody reads what is typed before.
       type = "(sleep 3; for word in #{words}; do printf \"$word\"; sleep 1; done)"
       shell = "#{type} | timeout 60 script -qec '#{command}' /dev/null"
-      env = [{"MIX_ENV", "test"}, {"TERM", "xterm"}, {"NO_COLOR", nil} | env]
+
+      env =
+        [{"MIX_ENV", "test"}, {"TERM", "xterm"}, {"NO_COLOR", nil} | env] ++ Cover.environment()
+
       {text, _} = System.cmd("sh", ["-c", shell], env: env)
       text
     end
