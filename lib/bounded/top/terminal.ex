@@ -15,6 +15,14 @@ defmodule Bounded.Top.Terminal do
   @erase_line "\e[K"
   @erase_below "\e[J"
 
+  # Linux lists the VM's open files, also where there is no `ps`.
+  @size """
+  for terminal in /proc/$1/fd/1 /proc/$1/fd/0 /dev/$(ps -o tty= -p $1 2>/dev/null); do
+    stty size <$terminal 2>/dev/null && exit
+  done
+  exit 1
+  """
+
   @doc "Opens it. What is typed is sent to `owner` as `{:input, text}`, or `{:input, :eof}`."
   def open(owner) do
     case terminal?() && screen() do
@@ -74,9 +82,10 @@ defmodule Bounded.Top.Terminal do
   @doc "`{columns, rows}`."
   def size(%{screen: nil}), do: @default
 
-  # Not by `:io.columns/0`, which waits while a process waits for input.
+  # Not by `:io.columns/0`, which waits while a process waits for input. The VM starts programs in a session of their own, where
+  # /dev/tty is not there: they open the VM's terminal by its name.
   def size(_terminal) do
-    with {text, 0} <- System.cmd("sh", ["-c", "stty size </dev/tty"], stderr_to_stdout: true),
+    with {text, 0} <- System.cmd("sh", ["-c", @size, "sh", System.pid()], stderr_to_stdout: true),
          [rows, columns] <- String.split(text),
          {rows, ""} when rows > 0 <- Integer.parse(rows),
          {columns, ""} when columns > 0 <- Integer.parse(columns) do
