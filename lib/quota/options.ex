@@ -53,9 +53,6 @@ defmodule Quota.Options do
   @doc "The largest limit in bytes: 512 PiB."
   def largest, do: @largest
 
-  @doc "The longest timeout in milliseconds."
-  def longest, do: @longest
-
   defp limit!(limit) when is_integer(limit) do
     unless limit >= smallest() and limit <= @largest do
       raise ArgumentError,

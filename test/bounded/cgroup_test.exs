@@ -64,6 +64,24 @@ defmodule Bounded.CgroupTest do
       assert figures("v2_docker") == {:cgroup_v2, 402_653_184, 90_000_000, 60}
     end
 
+    @tag :tmp_dir
+    test "of which a part is mounted, at the group, above it or elsewhere", %{tmp_dir: dir} do
+      for {mounted, path, directory} <- [
+            {"/host/pod", "/host/pod", "/sys/fs/cgroup"},
+            {"/host/pod", "/host/pod/app", "/sys/fs/cgroup/app"},
+            {"/host/pod", "/host/pods", "/sys/fs/cgroup"}
+          ] do
+        root = Path.join(dir, "#{:erlang.phash2(path)}")
+        File.cp_r!(Path.join(@fixtures, "v2"), root)
+        mount = "30 23 0:26 #{mounted} /sys/fs/cgroup rw - cgroup2 cgroup rw\n"
+        File.write!(Path.join(root, "proc/self/mountinfo"), mount)
+        File.write!(Path.join(root, "proc/self/cgroup"), "0::#{path}\n")
+        File.mkdir_p!(Path.join(root, "sys/fs/cgroup/app"))
+        File.write!(Path.join(root, "sys/fs/cgroup/app/memory.max"), "1000000\n")
+        assert hd(Cgroup.find(root).directories) == directory
+      end
+    end
+
     test "a limit on the slice, and blanks in names" do
       assert figures("v2_systemd") == {:cgroup_v2, 2_147_483_648, 1_000_000_000, 3}
     end
@@ -103,6 +121,14 @@ defmodule Bounded.CgroupTest do
       assert Enum.all?(Map.values(memory), &is_nil/1)
       assert Cgroup.events(group) == %{}
       assert Cgroup.pressure(group, Cgroup.memory(group)) == nil
+    end
+
+    @tag :tmp_dir
+    test "without the machine's memory, the group's limit", %{tmp_dir: dir} do
+      File.cp_r!(Path.join(@fixtures, "v2"), dir)
+      File.rm!(Path.join(dir, "proc/meminfo"))
+      assert %{source: :cgroup_v2, limit: limit, physical: nil} = Cgroup.memory(Cgroup.find(dir))
+      assert limit == memory("v2").limit
     end
 
     test "garbled files raise nothing" do

@@ -9,6 +9,7 @@ defmodule Bounded.DictionaryTest do
     pid = holder(fn -> Process.put(:key, {:value, self()}) end)
     assert {:value, ^pid} = Dictionary.get(pid, :key)
     assert nil == Dictionary.get(pid, :other)
+    assert {:value, ^pid} = Dictionary.get(pid, :key, 1_000)
     Process.exit(pid, :kill)
     refute Process.alive?(pid)
     assert nil == Dictionary.get(pid, :key)

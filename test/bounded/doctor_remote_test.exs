@@ -74,6 +74,10 @@ defmodule Bounded.DoctorRemoteTest do
     assert {text, 1} = mix(["--node", "nobody@127.0.0.1", "--cookie", cookie], env)
     assert text =~ "Is the node's name right?"
 
+    alone = [{"ERL_EPMD_PORT", "1"}]
+    assert {text, 1} = mix(["--node", "app@127.0.0.1", "--cookie", cookie], alone)
+    assert text =~ "no Erlang port mapper (epmd, port 4369) answers on 127.0.0.1"
+
     assert {text, 1} = mix(["--node", "app@no-such-host.invalid", "--cookie", cookie], env)
     assert text =~ "not known here"
 

@@ -28,6 +28,18 @@ defmodule Bounded.FilesTest do
     error in File.Error -> {:error, error.reason}
   end
 
+  @tag skip: not File.exists?("/proc/self/mem") && "this system has no /proc/self/mem"
+  test "a file whose reading fails is an error that names it" do
+    # Its first page is never mapped.
+    path = "/proc/self/mem"
+    assert BoundedBinary.read_file(path) == {:error, :eio}
+
+    for source <- [{:file, path}, {:file, path, [:compressed]}] do
+      error = assert_raise File.Error, fn -> source |> BoundedXml.stream() |> Enum.to_list() end
+      assert {error.path, error.reason} == {path, :eio}
+    end
+  end
+
   for {name, reader} <- @readers do
     test "#{name}: what is no file is refused at once", %{tmp_dir: dir} do
       pipe = Path.join(dir, "pipe")

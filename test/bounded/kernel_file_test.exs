@@ -14,6 +14,13 @@ defmodule Bounded.KernelFileTest do
     end
 
     @tag :tmp_dir
+    test "is empty once it cannot be read", %{tmp_dir: dir} do
+      File.write!(Path.join(dir, "memory.current"), "")
+      assert {:ok, file} = KernelFile.open(dir, "memory.current")
+      assert KernelFile.reread(file) == ""
+    end
+
+    @tag :tmp_dir
     test "has an error where it is not there", %{tmp_dir: dir} do
       assert KernelFile.open(dir, "memory.current") == {:error, :enoent}
     end
@@ -27,6 +34,20 @@ defmodule Bounded.KernelFileTest do
 
       assert KernelFile.bytes(text, "MemTotal") ==
                KernelFile.bytes(KernelFile.read("/", "proc/meminfo"), "MemTotal")
+    end
+  end
+
+  describe "a file that is read once" do
+    @tag :tmp_dir
+    test "is read to its end, but not without end", %{tmp_dir: dir} do
+      path = Path.join(dir, "large")
+      File.write!(path, :binary.copy("x", 1_000_000))
+      assert byte_size(KernelFile.read(dir, "large")) == 1_000_000
+      File.write!(path, :binary.copy("x", 4_000_000))
+      assert byte_size(KernelFile.read(dir, "large")) in 1_048_576..1_200_000
+      assert KernelFile.read(dir, "none") == ""
+      # Another node's.
+      assert KernelFile.read(&"read #{&1}", "proc/meminfo") == "read /proc/meminfo"
     end
   end
 

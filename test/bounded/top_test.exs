@@ -230,6 +230,48 @@ defmodule Bounded.TopTest do
       assert Enum.sum(for {_, bytes} <- kinds, do: bytes) == sample.memory.total + 50 * @mib
     end
 
+    test "shows quotas by their age and label, and whose limit it is", %{sample: sample} do
+      quota = fn fields ->
+        Map.merge(
+          %{pid: self(), label: nil, limit: 2 * @mib, age_ms: 1, heap: 0, binaries: 0, native: 0},
+          fields
+        )
+      end
+
+      ages = [{5, "5 ms"}, {5_000, "5 s"}, {600_000, "10 min"}, {7_200_000, "2 h"}]
+      largest = for {ms, _} <- ages, do: {@mib, quota.(%{age_ms: ms})}
+      largest = largest ++ [{0, quota.(%{label: "import", limit: 0})}]
+
+      library =
+        Map.merge(sample.library, %{count: 5, complete: false, largest: largest, watchdog: nil})
+
+      [table | _] = Tables.tables(%{sample | library: library}, :growth)
+      assert table.title == "quotas: 5 or more"
+      rows = Enum.map(table.rows, &{Enum.at(&1, 1), Enum.at(&1, 6), Enum.at(&1, 7)})
+
+      assert rows ==
+               for({_, age} <- ages, do: {"50 %", age, inspect(self())}) ++
+                 [{"0 %", "1 ms", ~s("import")}]
+
+      for {source, whose} <- [
+            machine: "the machine's memory",
+            cgroup_v2: "the control group's limit"
+          ] do
+        pressure = %{sample.pressure | source: source, limit: 100 * @mib, usage: 9 * @mib}
+
+        assert Tables.limit(%{sample | pressure: pressure}) =~
+                 "9 MiB of 100 MiB (#{whose}) in use"
+      end
+    end
+
+    test "colours pressure by its level", %{sample: sample} do
+      for {level, colour} <- [normal: "\e[32m", high: "\e[33m", critical: "\e[31m"] do
+        sample = put_in(sample.pressure.level, level)
+        assert sample |> text(colour: true) |> Enum.any?(&(&1 =~ colour <> "pressure  #{level}"))
+        refute sample |> text([]) |> Enum.any?(&(&1 =~ "\e["))
+      end
+    end
+
     test "says when no limit can be read", %{sample: sample} do
       pressure = %{sample.pressure | limit: nil, usage: nil, some: nil, level: :normal}
       lines = text(%{sample | pressure: pressure}, [])

@@ -35,6 +35,16 @@ defmodule BoundedBinary.EncodeTest do
     1..10
   ]
 
+  test "what does not fit in the quota is refused before it is made" do
+    parts = List.duplicate(:binary.copy("x", 100_000), 50)
+
+    assert {:error, %Quota.ExceededError{} = error} =
+             Quota.try_run(Quota.mib(1), fn -> byte_size(BoundedBinary.term_to_binary(parts)) end)
+
+    assert error.category == :native
+    assert byte_size(BoundedBinary.term_to_binary(parts)) > 5_000_000
+  end
+
   test "gives what the VM gives, and what to_term/2 reads" do
     for term <- @terms ++ [@terms, Enum.to_list(1..70_000), List.to_tuple(Enum.to_list(1..300))] do
       encoded = BoundedBinary.term_to_binary(term)

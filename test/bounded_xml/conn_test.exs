@@ -62,6 +62,8 @@ defmodule BoundedXml.ConnTest do
     end
 
     assert {:done, _} = Conn.with_body(declared(conn([]), "x"), [], fn _ -> :done end)
+    patient = [read_timeout: :infinity, max_bytes: :infinity]
+    assert {[_ | _], _} = Conn.with_body(conn(@pieces), patient, &items/1)
   end
 
   defp declared(conn, length),

@@ -323,6 +323,17 @@ defmodule BoundedXml.EncodeTest do
       assert byte_size(error.path) < 200
     end
 
+    test "the declaration says what it is told to, and an encoding only if there is one" do
+      declared = fn options -> BoundedXml.encode({"a", [], []}, declaration: options) end
+      assert declared.(version: "1.1", encoding: nil) == ~s(<?xml version="1.1"?><a/>)
+
+      assert declared.(encoding: "utf-8", standalone: true) =~
+               ~r/encoding="utf-8" standalone="yes"/i
+
+      assert declared.(standalone: false) =~ ~s(standalone="no")
+      refute declared.(standalone: nil) =~ "standalone"
+    end
+
     test "wrong options are named" do
       for opts <- [
             [unknown: 1],
@@ -335,6 +346,8 @@ defmodule BoundedXml.EncodeTest do
             [prefixes: %{"a" => ""}],
             [declaration: [encoding: "latin1"]],
             [declaration: [version: "2.0"]],
+            [declaration: [standalone: "yes"]],
+            [declaration: [charset: "UTF-8"]],
             [declaration: "yes"],
             :no
           ] do

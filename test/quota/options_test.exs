@@ -111,11 +111,36 @@ defmodule Quota.OptionsTest do
     for count <- [nil, :children, [:x], [:children | :ets]],
         do: refused(@mib, [count: count], ":count must be a list")
 
+    for most <- [-1, 1 <<< 32, 1.5, :x],
+        do:
+          refused(
+            @mib,
+            [count: [:children], max_children: most],
+            "max_children must be from 0 to"
+          )
+
+    refused(@mib, [max_children: 1], "max_children limits the processes that count: [:children]")
+
     for keys <- [:x, [1 | 2]], do: refused(@mib, [inherit: keys], ":inherit must be a list")
     for pool <- ["x", 1, {:x}], do: refused(@mib, [pool: pool], ":pool must be the name")
     refused(@mib, [pool_timeout: 5], "pass :pool as well")
     refused(@mib, [mode: :x], ":mode must be :enforce or :observe")
     refused(@mib, [shared_binaries: nil], "true or false")
+  end
+
+  test "what is measured is a function" do
+    for fun <- [:x, fn _ -> :ok end, {Kernel, :node, []}] do
+      assert_raise ArgumentError, ~r/expected a function of no arguments, got: /, fn ->
+        Quota.measure(fun)
+      end
+    end
+  end
+
+  test "a pool may have a part of what the node may use" do
+    {:ok, pid} = Quota.Pool.start_link(name: Quota.OptionsTest.Part, size: {:fraction, 0.5})
+    assert %{size: size} = Quota.Pool.info(Quota.OptionsTest.Part)
+    assert size in 1..Bounded.Cgroup.memory(Bounded.Cgroup.find()).limit
+    GenServer.stop(pid)
   end
 
   test "the options of a pool" do

@@ -74,6 +74,18 @@ defmodule Quota.PoolTest do
       assert_raise ArgumentError, fn -> Pool.info(:far_too_large) end
     end
 
+    test "started again with another size, it has that one, and minds no stray message" do
+      name = :"resized #{System.unique_integer([:positive])}"
+      {:ok, pid} = Pool.start_link(name: name, size: 8 * @charge)
+      GenServer.stop(pid)
+      {:ok, pid} = Pool.start_link(name: name, size: 2 * @charge)
+      assert Pool.info(name).size == 2 * @charge
+      send(pid, :stray)
+      assert Quota.run(@limit, fn -> :ok end, pool: name) == :ok
+      assert_raise ArgumentError, fn -> Quota.run(4 * @limit, fn -> :ok end, pool: name) end
+      GenServer.stop(pid)
+    end
+
     test "options are checked" do
       for options <- [
             [],

@@ -95,6 +95,15 @@ defmodule Quota.PressureTest do
     assert Pressure.level(context.shared) == :critical
   end
 
+  test "a group that may have nothing has nothing left", context do
+    put(context.root, "cg/memory.max", "0\n")
+    shared = context.root |> Cgroup.find() |> Pressure.new()
+    assert Pressure.look(shared) == :critical
+
+    assert %{level: :critical, used: 1.0} =
+             context.root |> Cgroup.find() |> Pressure.measure(:normal)
+  end
+
   test "sees nothing, is normal and says so" do
     shared = Pressure.new(Cgroup.find("there is no such directory"))
     assert Pressure.look(shared) == :normal

@@ -372,6 +372,20 @@ defmodule Quota.WatchdogTest do
       assert GenServer.call(server, :answer) == :answer
     end
 
+    test "limits no longer what is given no limit, and minds no stray message" do
+      :ok = Watchdog.limit(:watchdog_unlimited, 16 * @mib)
+      :ok = Watchdog.limit(:watchdog_unlimited, :infinity)
+      pid = waiting(fn -> Process.register(self(), :watchdog_unlimited) end)
+      watchdog = :persistent_term.get(Bounded.Facts.Watchdog)
+      send(watchdog, :stray)
+      GenServer.cast(watchdog, :stray)
+      # A pass of the census is over.
+      Process.sleep(300)
+      assert %{mode: _} = Watchdog.status()
+      assert Process.alive?(watchdog)
+      refute Bounded.Native.in_quota(pid)
+    end
+
     test "raises for what is no matcher" do
       assert_raise ArgumentError, ~r/expected a registered name/, fn ->
         Watchdog.limit("name", 16 * @mib)

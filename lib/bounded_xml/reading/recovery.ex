@@ -35,8 +35,6 @@ defmodule BoundedXml.Recovery do
 
   @doc false
   # Calls the function of `:on_recover` for each accepted error among `events`, and returns the events without them.
-  def report(events, nil), do: events
-
   def report(events, fun) do
     Enum.reject(events, fn
       {:recovered, kind, text, place} ->

@@ -32,7 +32,6 @@ defmodule Quota.Watch.ProcessStats do
   Of a process that was `:collected` just now, the heap may be four times as large as what is live, and is smaller after the next
   collection: it counts as what that makes of it.
   """
-  def judged(pid, state \\ :uncollected)
   def judged(pid, :uncollected), do: seen(pid, &div(used(&1), 2))
   def judged(pid, :collected), do: seen(pid, &(div(used(&1), 2) - unused(&1)))
 

@@ -53,6 +53,8 @@ defmodule Bounded.Doctor.JudgedTest do
       assert summary == "8 ETS tables named :shards have 60 MiB together"
 
       assert [%{id: :large_table}] = findings(tables(facts, largest: [table(:shards, 40 * @mib)]))
+      few = [{9 * @mib, %{name: :shards, count: 8}}]
+      assert findings(tables(context.facts, groups: few)) == []
     end
 
     test "persistent terms, and atoms of which three quarters exist", %{facts: facts} do

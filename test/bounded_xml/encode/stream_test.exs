@@ -50,6 +50,45 @@ defmodule BoundedXml.Encode.StreamTest do
     assert Enum.all?(zipped, fn {a, b} -> a == b end)
   end
 
+  test "is enumerable: counted, searched, sliced and put off before it begins" do
+    items = [{:start_element, {"a", []}}, "x", {:end_element, "a"}]
+    stream = BoundedXml.encode_stream(items)
+    assert Enum.count(stream) == 1
+    assert Enum.member?(stream, "<a>x</a>")
+    refute Enum.member?(stream, "<a>y</a>")
+    assert Enum.slice(stream, 0, 2) == ["<a>x</a>"]
+    assert Enum.at(stream, 1) == nil
+
+    assert Enumerable.reduce(stream, {:halt, :acc}, fn _, _ -> flunk("called") end) ==
+             {:halted, :acc}
+
+    assert {:suspended, [], continue} =
+             Enumerable.reduce(stream, {:suspend, []}, &{:cont, [&1 | &2]})
+
+    assert continue.({:cont, []}) == {:done, ["<a>x</a>"]}
+    assert inspect(stream) == "#BoundedXml.Encode.Stream<>"
+  end
+
+  test "a writer in use by another process is an error of its own" do
+    error = EncodeError.new({:unusable, :busy})
+    assert error.kind == :busy
+    assert Exception.message(error) =~ "give each process one of its own"
+  end
+
+  test "of nothing, without a root, is refused or empty as encode does it" do
+    outcome = fn fun ->
+      try do
+        fun.()
+      rescue
+        error in EncodeError -> {error.kind, error.reason}
+      end
+    end
+
+    for empty <- [[], lazily([])] do
+      assert outcome.(fn -> written(empty) end) == outcome.(fn -> BoundedXml.encode([]) end)
+    end
+  end
+
   test "raises where the error is, after the pieces before it" do
     items = Stream.concat([{:start_element, {"a", []}}], List.duplicate({"b", [], ["x"]}, 20_000))
 

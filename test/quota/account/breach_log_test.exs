@@ -70,6 +70,26 @@ defmodule Quota.Account.BreachLogTest do
     lines(label, fn -> for _ <- 1..5, do: breach(label: label) end, 1)
   end
 
+  test "and the next line says how many were not" do
+    label = label()
+
+    error = %Quota.ExceededError{
+      limit: @mib,
+      category: :heap,
+      usage: %Quota.Usage{},
+      label: label
+    }
+
+    write = fn count -> fn -> Quota.Account.BreachLog.write(error, "Quota: ", [], count) end end
+    {_, [line]} = lines(label, write.(4), 1)
+
+    assert String.trim_trailing(line)
+           |> String.ends_with?(". 4 earlier breaches of this label were not logged")
+
+    {_, [line]} = lines(label, write.(0), 1)
+    refute line =~ "earlier"
+  end
+
   test "a run raises and is not logged" do
     label = label()
     lines(label, fn -> Quota.try_run(@mib, fn -> grow([]) end, label: label) end, 0)

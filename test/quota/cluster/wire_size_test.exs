@@ -20,6 +20,11 @@ defmodule Quota.Cluster.WireSizeTest do
     assert size(fn -> binary end) in 1_000..1_400
   end
 
+  test "a result may take its limit, or where that is not enforced what a node can take" do
+    assert WireSize.most(1_000, :enforce) == 1_000
+    assert WireSize.most(1_000, :observe) == Quota.Run.FlatSize.deliverable()
+  end
+
   test "a part of a binary counts for itself" do
     part = binary_part(@binary, 0, 100)
     assert size(part) in 100..300

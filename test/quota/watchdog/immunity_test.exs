@@ -40,7 +40,7 @@ defmodule Quota.Watchdog.ImmunityTest do
     assert reason(agent, [:immunity_test]) == :protected
     assert reason(agent, [agent]) == :protected
     assert reason(agent, [{:ancestor, self()}]) == :protected
-    assert reason(agent, [:other, {:ancestor, :other}, {Other, :init, 1}]) == nil
+    assert reason(agent, [:other, self(), {:ancestor, :other}, {Other, :init, 1}]) == nil
     call = Identity.of(agent, 0).call
     assert reason(agent, [call]) == :protected
   end

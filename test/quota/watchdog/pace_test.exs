@@ -23,6 +23,12 @@ defmodule Quota.Watchdog.PaceTest do
     assert noted([{0, 910}, {40, 910}, {85, 910}, {88, 914}]).rate < 100 * @mib
   end
 
+  test "tells how long it takes to take so much" do
+    assert Pace.time_left(%Pace{rate: 2 * @mib}, 3 * @mib) == 1_500
+    assert Pace.time_left(%Pace{rate: 2 * @mib}, -1) == 0
+    assert Pace.time_left(%Pace{rate: 0}, 1) == :infinity
+  end
+
   test "forgets growth that is over" do
     assert noted([{0, 100}, {4, 104}, {50, 104}, {60, 104}, {95, 104}]).rate == 0
   end

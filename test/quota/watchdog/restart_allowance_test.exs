@@ -58,6 +58,17 @@ defmodule Quota.Watchdog.RestartAllowanceTest do
     assert RestartAllowance.of([self()], self()) == nil
     assert RestartAllowance.of([], self()) == nil
     assert RestartAllowance.of([:no_such_name], self()) == nil
+    # What a process keeps in its dictionary may be anything.
+    assert RestartAllowance.of(["name"], self()) == nil
+  end
+
+  test "of a state that no known release has, takes the default of supervisors" do
+    for state <- [%{children: nil}, {:state, 1}, nil] do
+      assert RestartAllowance.read(state, self(), 0) == {:permanent, 3, 5, 0}
+    end
+
+    unknown = {:state, :name, :one_for_one, :children, :dynamics, 7, 60, :restarts, 0, :m, :a}
+    assert RestartAllowance.read(unknown, self(), 0) == {:permanent, 7, 60, 0}
   end
 
   test "lets children end as often as their supervisor survives" do

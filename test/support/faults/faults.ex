@@ -141,6 +141,19 @@ defmodule Bounded.Test.Faults do
     end)
   end
 
+  @doc "What ports of another node are called, and something that is none."
+  def asked_remotely(node) do
+    probe = Bounded.Facts.Probe.new(node)
+    items = ["no port" | Bounded.Facts.Probe.call(probe, :erlang, :ports, [])]
+
+    probe
+    |> Bounded.Facts.Probe.reduce(items, &:erlang.port_info/2, :name, [], &[&1 | &2])
+    |> Enum.reverse()
+  end
+
+  def read_remotely(node, path),
+    do: Bounded.KernelFile.read(Bounded.Facts.Probe.new(node).root, path)
+
   @doc "Starts a watchdog of this node, which outlives the caller."
   def watched do
     {:ok, watchdog} = Quota.Watchdog.start_link()

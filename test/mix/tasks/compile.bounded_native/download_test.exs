@@ -14,7 +14,9 @@ defmodule Mix.Tasks.Compile.BoundedNative.DownloadTest do
         "/file" => {200, "content"},
         "/moved" => {:redirect, "/hop9"},
         "/hop10" => {200, "moved content"},
-        "/plain" => {:redirect, "http://localhost/file"}
+        "/plain" => {:redirect, "http://localhost/file"},
+        "/nowhere" => {302, "gone"},
+        "/half" => {:truncated, "content"}
       })
 
     server = ReleaseServer.start(dir, answers)
@@ -31,6 +33,24 @@ defmodule Mix.Tasks.Compile.BoundedNative.DownloadTest do
     assert message =~ "redirected more than 5 times"
     assert {:error, message} = Download.get(url <> "/plain", trusting)
     assert message =~ "redirected to http://localhost/file, which is not HTTPS"
+  end
+
+  test "what is no answer is an error that says why", %{url: url, trusting: trusting} do
+    failed = fn url ->
+      assert {:error, message} = Download.get(url, trusting)
+      message
+    end
+
+    assert failed.(url <> "/none") =~ "/none cannot be downloaded: the server answered 404"
+    assert failed.(url <> "/nowhere") =~ "the server redirected to no address"
+
+    assert failed.(url <> "/half") =~
+             ~r/the connection ended after|the server closed the connection/
+
+    assert failed.("http://localhost/file") =~ "its address is not HTTPS"
+    assert failed.("https://localhost:1/file") =~ "no connection (:econnrefused)"
+    # Set to nothing, a variable is not set.
+    assert Download.get(url <> "/file", Map.put(trusting, "HTTPS_PROXY", "")) == {:ok, "content"}
   end
 
   test "a server whose certificate nobody vouches for is refused", %{url: url, trusting: trusting} do

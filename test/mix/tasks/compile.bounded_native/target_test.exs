@@ -11,6 +11,8 @@ defmodule Mix.Tasks.Compile.BoundedNative.TargetTest do
           {"x86_64-pc-linux-gnu", "x86_64-unknown-linux-gnu"},
           {"aarch64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"},
           {"x86_64-alpine-linux-musl", "x86_64-unknown-linux-musl"},
+          {"aarch64-linux-gnu", "aarch64-unknown-linux-gnu"},
+          {"amd64-pc-linux-gnu", "x86_64-unknown-linux-gnu"},
           {"aarch64-apple-darwin24.1.0", "aarch64-apple-darwin"},
           {"x86_64-apple-darwin23.6.0", "x86_64-apple-darwin"},
           {"amd64-portbld-freebsd14.1", nil},
@@ -48,6 +50,11 @@ defmodule Mix.Tasks.Compile.BoundedNative.TargetTest do
              detect(%{"TARGET_ARCH" => "arm", "TARGET_ABI" => "gnueabihf"})
 
     assert {:ok, %{triple: "aarch64-unknown-linux-gnu"}} = detect(%{"TARGET_ARCH" => "arm64"})
+
+    for os <- ["darwin", "macos"] do
+      variables = %{"TARGET_ARCH" => "arm64", "TARGET_OS" => os}
+      assert {:ok, %{triple: "aarch64-apple-darwin"}} = detect(variables)
+    end
   end
 
   test "CARGO_BUILD_TARGET for another processor than TARGET_ARCH is an error" do

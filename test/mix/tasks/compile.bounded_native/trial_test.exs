@@ -81,6 +81,15 @@ defmodule Mix.Tasks.Compile.BoundedNative.TrialTest do
 
     assert {:error, "it is neither" <> _} = Trial.inspect_header("junk", host)
 
+    # An ELF file of either byte order, and a Mach-O file.
+    elf = fn endian, machine -> <<0x7F, "ELF", 2, endian, 0::80, 2::16>> <> machine end
+    [arm, intel] = ["aarch64-apple-darwin", "x86_64-unknown-linux-gnu"]
+    assert Trial.inspect_header(elf.(2, <<62::16>>) <> "nif_init", intel) == :ok
+    assert {:error, "it is for another" <> _} = Trial.inspect_header(elf.(2, <<183::16>>), intel)
+    mach = <<0xFEEDFACF::little-32, 0x0100000C::little-32, "nif_init">>
+    assert Trial.inspect_header(mach, arm) == :ok
+    assert {:error, "it is for another" <> _} = Trial.inspect_header(mach, intel)
+
     assert {:error, "it has no function" <> _} =
              library |> binary_part(0, 64) |> Trial.inspect_header(host)
   end

@@ -1,0 +1,55 @@
+defmodule Quota.Watchdog.FiguresTest do
+  # What the watchdog and its census know before all figures are there.
+  use ExUnit.Case, async: true
+
+  alias Bounded.Cgroup
+  alias Quota.Watchdog.Census.{Ports, Summary}
+  alias Quota.Watchdog.{Reading, State}
+
+  test "programs that grew since the node was calm, with the process that uses each" do
+    ports = Ports.answered(%Ports{}, [{:a, self(), 10}, {:b, self(), 10}])
+    # Without a baseline nothing grew.
+    assert Ports.grown(ports, 1) == []
+    assert Ports.calm(%Ports{}) == %Ports{}
+
+    grown =
+      Ports.answered(Ports.calm(ports), [{:a, self(), 14}, {:b, self(), 11}, {:c, self(), 9}])
+
+    assert Ports.grown(grown, 4) == [{4, self(), 14}, {9, self(), 9}]
+    assert Ports.await(grown) == grown
+  end
+
+  test "are asked for at most once in a while, and waited for as long" do
+    assert Ports.await(%Ports{}) == %Ports{}
+    now = System.monotonic_time(:millisecond)
+    asked = Ports.ask(%Ports{}, now)
+    assert Ports.ask(asked, now + 1) == asked
+    assert %Ports{now: programs} = Ports.await(asked)
+    assert is_list(programs)
+  end
+
+  test "before the census has looked twice, no binaries are loose and none are noted" do
+    assert Summary.loose(%{totals: nil}) == 0
+    assert Summary.loose(%{totals: %{binary: 9}, before: nil}) == 0
+    state = %State{summary: nil, allocated: []}
+    assert State.allocated(state) == state
+  end
+
+  test "the reader of what changes slowly minds no stray message" do
+    slow = Reading.Slow.start_link(Cgroup.find())
+    send(slow, :stray)
+    Reading.Slow.ask(slow)
+    assert_receive {:slow, %{memory: %{}, events: %{}}}, 5_000
+    Process.unlink(slow)
+    Process.exit(slow, :kill)
+  end
+
+  test "a group of version 1 is read of its own file" do
+    assert {:ok, reading} = Reading.open(0.5, "test/fixtures/cgroup/v1")
+    assert reading.line == div(reading.limit, 2)
+    assert {80_000_000, _} = Reading.used(reading, reading.refreshed)
+    Process.unlink(reading.slow)
+    Process.exit(reading.slow, :kill)
+    assert {:error, "this system tells neither" <> _} = Reading.open(0.5, "test/fixtures/none")
+  end
+end
