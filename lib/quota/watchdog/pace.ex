@@ -5,9 +5,9 @@ defmodule Quota.Watchdog.Pace do
 
   # Bytes per second that are assumed before any growth was seen: a process that fills binaries does that.
   @assumed 500 * 1024 * 1024
-  @looks 8
+  @looks 4
   @shortest_ms 2
-  @longest_ms 250
+  @longest_ms 500
   # Milliseconds over which the growth now is measured: one step of an allocator is not a trend.
   @window_ms 40
   # The fastest growth seen is forgotten by a half in this time.

@@ -23,9 +23,10 @@ defmodule Quota.Watchdog.Reading do
     events: %{}
   ]
 
-  # Milliseconds between two readings of what changes slowly: usually, while the usage is near the line, and while the kernel drops
-  # cache for what grows, so that the usage tells nothing.
-  @refresh_ms 1_000
+  # Milliseconds between two readings of what changes slowly: while nothing grows, while something does, and while the usage is near the
+  # line or the kernel drops cache for what grows, so that the usage tells nothing.
+  @idle_ms 10_000
+  @growing_ms 1_000
   @near_ms 20
   # Parts of the limit, in percent, from which on the kernel is about to drop cache.
   @full_percent 95
@@ -68,12 +69,14 @@ defmodule Quota.Watchdog.Reading do
     do: Path.join(directory, "memory.current")
 
   @doc """
-  Bytes in use now, without cache that the kernel drops, and the reading to pass to the next call. `near` tells that the usage is near
-  the line. What changes slowly is sent to the caller where it is due: see `refreshed/3`.
+  Bytes in use now, without cache that the kernel drops, and the reading to pass to the next call. `pace` is `:near` while the usage is
+  near the line, `:growing` while something grows, or `:idle`. What changes slowly is sent to the caller where it is due: see
+  `refreshed/3`.
   """
-  def used(reading, now, near \\ false) do
+  def used(reading, now, pace \\ :idle) do
     usage = usage(reading)
-    {max(usage - reading.cache, 0), refresh(reading, now, near or dropping?(reading, usage))}
+    pace = if dropping?(reading, usage), do: :near, else: pace
+    {max(usage - reading.cache, 0), refresh(reading, now, pace)}
   end
 
   defp usage(%{file: file, memory: %{source: :machine}} = reading) do
@@ -90,16 +93,20 @@ defmodule Quota.Watchdog.Reading do
     do: usage * 100 >= limit * @full_percent and cache * 100 >= limit
 
   # Asked once, until the answer has come.
-  defp refresh(%{asked: asked} = reading, _now, _near) when asked != nil, do: reading
+  defp refresh(%{asked: asked} = reading, _now, _pace) when asked != nil, do: reading
 
-  defp refresh(reading, now, near) do
-    if now - reading.refreshed >= if(near, do: @near_ms, else: @refresh_ms) do
+  defp refresh(reading, now, pace) do
+    if now - reading.refreshed >= refresh_ms(pace) do
       Slow.ask(reading.slow)
       %{reading | asked: now}
     else
       reading
     end
   end
+
+  defp refresh_ms(:idle), do: @idle_ms
+  defp refresh_ms(:growing), do: @growing_ms
+  defp refresh_ms(:near), do: @near_ms
 
   @doc "Notes what changes slowly: `{:slow, figures}` brings it to the caller of `used/3`."
   def refreshed(reading, %{memory: memory, high: high, events: events}, now) do

@@ -6,8 +6,10 @@ defmodule Quota.Watchdog.Schedule do
 
   # Parts of the line, in percent, below which a node that does not grow is calm.
   @calm_percent 85
-  # Milliseconds between passes over all processes of a calm node; a pass takes at most one part in this many of the time, and more
-  # where processes are to be limited as they appear.
+  # Milliseconds between passes over all processes of a calm node: while its usage stays as it was at the last pass, and after it has
+  # changed or where processes are to be limited as they appear. A pass takes at most one part in this many of the time, and more where
+  # processes are to be limited.
+  @idle_ms 5_000
   @calm_ms 1_000
   @calm_share 1_000
   @limits_share 50
@@ -49,7 +51,7 @@ defmodule Quota.Watchdog.Schedule do
       stirs?(state) ->
         if now - state.looked >= look_pause(state), do: look(state, now, false), else: state
 
-      now - state.looked >= max(@calm_ms, calm_pause(state)) ->
+      now - state.looked >= max(due(state), calm_pause(state)) ->
         look(state, now, calm?(state))
 
       true ->
@@ -61,13 +63,22 @@ defmodule Quota.Watchdog.Schedule do
   defp look_pause(%{summary: %{cost: cost}}), do: min(div(cost, 1_000), @look_ms) |> max(2)
   defp look_pause(_), do: 2
 
+  # A usage that fell makes a new baseline due too: what grows afterwards is measured from there.
+  defp due(state) do
+    if state.limits == %{} and
+         abs(state.used - state.looked_used) < div(state.reading.limit, @stir),
+       do: @idle_ms,
+       else: @calm_ms
+  end
+
   # By the number of processes, and not by the time that the last pass took: on a busy machine that is mostly waiting.
   defp calm_pause(state) do
     share = if state.limits == %{}, do: @calm_share, else: @limits_share
     div(:erlang.system_info(:process_count) * @process_us * share, 1_000)
   end
 
-  defp stirs?(state) do
+  @doc "Whether something grows, or what happens at the line is not over."
+  def stirs?(state) do
     state.settling != nil or state.next < state.stirred_until or
       (state.over_since != nil and state.next - state.over_since < @over_for_ms)
   end
@@ -111,5 +122,5 @@ defmodule Quota.Watchdog.Schedule do
   end
 
   @doc "Makes the next look due."
-  def hasten(state, now), do: %{state | looked: now - @calm_ms}
+  def hasten(state, now), do: %{state | looked: now - @idle_ms}
 end

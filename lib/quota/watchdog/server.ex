@@ -136,11 +136,19 @@ defmodule Quota.Watchdog.Server do
   defp timeout(state), do: max(state.next - now(), 0)
 
   defp tick(state, now) do
-    {used, reading} = Reading.used(state.reading, now, state.over_since != nil)
+    {used, reading} = Reading.used(state.reading, now, pace(state))
     pace = state.pace |> Pace.late(now - state.next, now) |> Pace.note(used, now)
     state = Schedule.stirred(%{state | used: used, reading: reading, pace: pace}, now)
     state = state |> Decision.step(now) |> Schedule.census(now)
     %{state | next: now + Schedule.pause(state)}
+  end
+
+  defp pace(state) do
+    cond do
+      state.over_since != nil -> :near
+      Schedule.stirs?(state) -> :growing
+      true -> :idle
+    end
   end
 
   defp now, do: System.monotonic_time(:millisecond)
