@@ -157,7 +157,7 @@ defmodule Bench.Watchdog.Kinds do
       timeout: :infinity
     )
     |> Enum.to_list()
-    |> then(fn lists -> Process.sleep(:infinity) && lists end)
+    |> then(fn lists -> {Process.sleep(:infinity), lists} end)
   end
 
   defp files(rate) do

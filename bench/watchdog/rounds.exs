@@ -18,7 +18,7 @@ defmodule Bench.Watchdog.Rounds do
     kind = Kinds.fetch!(name)
     Process.sleep(1_500)
     start = usage()
-    for _ <- 1..rounds, do: write(file, round(kind, rate, start))
+    for n <- 1..rounds, do: write(file, round(kind, rate, n < rounds && start))
     System.halt(0)
   end
 
@@ -42,7 +42,8 @@ defmodule Bench.Watchdog.Rounds do
     slowest = receive(do: ({:slowest, ms} -> ms))
     for {pid} <- :ets.tab2list(:culprits), do: Process.exit(pid, :kill)
     for {pid, _} <- bystanders, do: Process.exit(pid, :kill)
-    rest(start + 60_000_000, System.monotonic_time(:millisecond) + @rest_ms)
+    # Before the next round.
+    if start, do: rest(start + 60_000_000, System.monotonic_time(:millisecond) + @rest_ms)
     %{ended: ended, bystanders: length(dead), slowest: slowest, took: took}
   end
 

@@ -58,6 +58,7 @@ defmodule Bounded.Native do
   def account_usage(_account), do: not_loaded()
   def account_details(_account), do: not_loaded()
   def in_quota(_pid), do: not_loaded()
+  def account_of(_pid), do: not_loaded()
   def own_account, do: not_loaded()
   def own_observe(_heap, _binaries), do: not_loaded()
   def own_usage, do: not_loaded()

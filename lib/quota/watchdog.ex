@@ -34,6 +34,10 @@ defmodule Quota.Watchdog do
   `:protect` names, or itself; a logger only if nothing else grew as much; and no more children of a supervisor than its restart
   intensity allows. The exit reason is `:killed`.
 
+  Work of `Quota.run/3` and `Quota.try_run/3` that it ends is a breach if it was over its limit: `Quota.ExceededError`. If it was within
+  its limit, the caller exits with `{:killed, {Quota, :run, _}}`. A process with `Quota.put_limit/2` reports a breach in the first case
+  alone.
+
   ## Options
 
     * `:kill_at` - the line: a fraction of the limit, such as `0.9`, or the bytes that shall be left, an integer. Default 0.9
@@ -41,7 +45,8 @@ defmodule Quota.Watchdog do
     * `:protect` - what is never ended: registered names, pids, `{:ancestor, name_or_pid}` for all processes below one, and
       `{module, function, arity}` for an initial call. Default `[]`
     * `:handle` - a function that may choose: it is given a map with `:culprit`, `:others` and `:figures`, and returns `:end`, `:refuse`,
-      or `{:end, pid}` for one of the others. It has 50 milliseconds; without an answer the culprit ends
+      or `{:end, pid}` for one of the others, which may all end. It runs in a process of its own, with 50 milliseconds and 16 MiB of heap.
+      If it is late, needs more, raises or returns anything else, the culprit ends, and a warning is logged
     * `:per_minute` - how often it acts within a minute at most, default 20. Then it says so and ends nothing until that is over
 
   ## Reports

@@ -55,6 +55,9 @@ defmodule Quota.Watchdog.BlackBox do
   @doc "Reports what came back after an end."
   def ended(box, figures, ended), do: send(box, {:ended, figures, ended})
 
+  @doc "Reports that the function given with `handle:` gave no answer, and why."
+  def unanswered(box, why), do: send(box, {:unanswered, why})
+
   @doc "Reports that nothing more is ended within this minute."
   def paused(box, figures, most), do: send(box, {:paused, figures, most})
 
@@ -134,6 +137,11 @@ defmodule Quota.Watchdog.BlackBox do
         "#{Format.bytes(figures.used)} of #{Format.bytes(figures.limit)} in use"
     )
 
+    state
+  end
+
+  defp handle({:unanswered, why}, state) do
+    Logger.warning("Quota.Watchdog: the function given with handle: #{why}. That counts as :end")
     state
   end
 

@@ -5,6 +5,7 @@ defmodule Quota.Watchdog.Decision do
   import Quota.Watchdog.State, only: [expected: 2, time_left: 1, figures: 1]
 
   alias Quota.Watchdog.{BlackBox, Census, Culprit, Immunity, Relief}
+  alias Quota.Watchdog.Decision.{Breaches, Handle}
 
   # Milliseconds for which a summary is good, and for which one that is newer is waited for.
   @fresh_ms 12
@@ -18,8 +19,6 @@ defmodule Quota.Watchdog.Decision do
   # Milliseconds for which what a kill gives back is waited for, while nothing grows.
   @settle_ms 2_000
   @minute_ms 60_000
-  # Milliseconds that the function given with `handle:` has.
-  @handle_ms 50
   # The part of the limit below the line at which a crisis is over.
   @eased 50
   # From this part of the limit on, in percent, a report is made even if nothing is ended.
@@ -177,47 +176,20 @@ defmodule Quota.Watchdog.Decision do
     %{state | critical: true}
   end
 
-  defp act([first | rest], state, now) do
-    case chosen(state, first, rest) do
+  defp act([first | _] = candidates, state, now) do
+    case Handle.choose(candidates, state, figures(state)) do
       :refuse ->
-        state |> report(first, rest, :refused) |> Map.put(:acted, true)
-
-      candidate when state.options.mode == :observe ->
-        state |> report(candidate, rest, :observed) |> Map.put(:acted, true)
+        state |> report(first, tl(candidates), :refused) |> Map.put(:acted, true)
 
       candidate ->
-        execute(state, candidate, rest, now)
+        act(candidate, List.delete(candidates, candidate), state, now)
     end
   end
 
-  # The caller's function decides in a process of its own, within a few milliseconds.
-  defp chosen(%{options: %{handle: nil}}, first, _rest), do: first
+  defp act(candidate, rest, %{options: %{mode: :observe}} = state, _now),
+    do: state |> report(candidate, rest, :observed) |> Map.put(:acted, true)
 
-  defp chosen(state, first, rest) do
-    choice = %{figures: figures(state), culprit: public(first), others: Enum.map(rest, &public/1)}
-    handle = state.options.handle
-    {pid, ref} = spawn_monitor(fn -> exit({:handled, handle.(choice)}) end)
-
-    receive do
-      {:DOWN, ^ref, _, _, {:handled, :refuse}} ->
-        :refuse
-
-      {:DOWN, ^ref, _, _, {:handled, {:end, other}}} ->
-        Enum.find([first | rest], first, &(&1[:pid] == other))
-
-      {:DOWN, ^ref, _, _, _} ->
-        first
-    after
-      @handle_ms ->
-        Process.demonitor(ref, [:flush])
-        Process.exit(pid, :kill)
-        first
-    end
-  rescue
-    SystemLimitError -> first
-  end
-
-  defp public(candidate), do: Map.drop(candidate, [:identity, :identities])
+  defp act(candidate, rest, state, now), do: execute(state, candidate, rest, now)
 
   defp execute(state, candidate, rest, now) do
     aim = state.reading.line - div(state.reading.limit, 20)
@@ -226,6 +198,7 @@ defmodule Quota.Watchdog.Decision do
     wait = patience(state) |> min(10)
     BlackBox.capture(state.box, hd(pids), candidate[:identity], wait)
     refs = Enum.map(pids, &Process.monitor/1)
+    Enum.each(pids, &Breaches.note/1)
     for pid <- pids, do: Process.exit(pid, :kill)
     Census.ended(state.census, pids)
 

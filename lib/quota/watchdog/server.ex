@@ -96,6 +96,9 @@ defmodule Quota.Watchdog.Server do
     {:reply, :ok, %{state | limits: limits}, timeout(state)}
   end
 
+  def handle_call(_unknown, _from, state),
+    do: {:reply, {:error, :unknown_call}, state, timeout(state)}
+
   defp last(nil), do: nil
   defp last(%{at: at} = last), do: last |> Map.delete(:at) |> Map.put(:age_ms, now() - at)
 
@@ -113,6 +116,11 @@ defmodule Quota.Watchdog.Server do
 
   def handle_info({:relieved, results}, state) do
     proceed(Decision.relieved(%{state | relieving: nil}, results))
+  end
+
+  # It answered before it ended, or somebody killed it: what it did not collect is ended instead.
+  def handle_info({:DOWN, _, :process, pid, _}, %{relieving: pid} = state) do
+    proceed(Decision.relieved(%{state | relieving: nil}, []))
   end
 
   def handle_info({:DOWN, ref, :process, _pid, _}, %{settling: %{refs: refs} = settling} = state) do

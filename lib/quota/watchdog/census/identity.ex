@@ -3,12 +3,12 @@ defmodule Quota.Watchdog.Census.Identity do
   # Who a suspect is: its name, what it was started for, its ancestors, and how often its supervisor may restart it. Asked by a process
   # of its own when a process becomes a suspect, so that it is known when the watchdog must decide.
 
-  alias Bounded.Dictionary
+  alias Bounded.{Dictionary, Vm}
   alias Quota.Watchdog.Census.RestartAllowance
 
   defstruct [:name, :call, :ancestors, :label, :allowance, supervisor?: false]
 
-  @items [:registered_name, :initial_call]
+  @items [:registered_name, :initial_call, :total_heap_size]
   @most_ancestors 10
 
   @doc "Starts a process that asks for the identity and sends `{:identity, pid, identity}` to the caller."
@@ -30,7 +30,7 @@ defmodule Quota.Watchdog.Census.Identity do
     SystemLimitError -> :ok
   end
 
-  @doc "The identity of a process of `bytes`, which waits for its answers. nil when it is dead, or has not run yet."
+  @doc "The identity of a process of at least `bytes`, which waits for its answers. nil when it is dead, or has not run yet."
   def of(pid, bytes), do: identity(pid, bytes, &RestartAllowance.of/2)
 
   @doc "The same, without the answer of its supervisor."
@@ -39,7 +39,9 @@ defmodule Quota.Watchdog.Census.Identity do
 
   defp identity(pid, bytes, allowance) do
     case Process.info(pid, @items) do
-      [registered_name: name, initial_call: call] ->
+      [registered_name: name, initial_call: call, total_heap_size: words] ->
+        # Of one that has not been looked at, the caller does not know the size.
+        bytes = max(bytes, Vm.bytes(words))
         started = Dictionary.get(pid, :"$initial_call", bytes)
 
         unless unborn?(call, started, bytes),

@@ -151,6 +151,14 @@ fn own_usage<'a>(env: Env<'a>) -> Option<Term<'a>> {
     Some((quota.limit(), details(&quota.account), label).encode(env))
 }
 
+/// The account of the quota that `pid` runs in, or nil.
+#[rustler::nif]
+fn account_of(pid: LocalPid) -> Option<ResourceArc<Quota>> {
+    let _measuring = timing::measure();
+    let quota = registry::find(*pid.as_c_arg())?;
+    Some(head(&quota).clone())
+}
+
 /// `{account, caller}` of the quota that the calling process runs in, or nil.
 #[rustler::nif]
 fn own_account(env: Env) -> Option<(ResourceArc<Quota>, LocalPid)> {

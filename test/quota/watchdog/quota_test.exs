@@ -1,0 +1,128 @@
+defmodule Quota.Watchdog.QuotaTest do
+  # What the caller gets of work that the watchdog ends. It looks at every process of the node, and its events have one handler.
+  use ExUnit.Case, async: false
+
+  import Bounded.Eventually
+
+  alias Bounded.Native
+  alias Bounded.Test.{FakeGroup, Telemetry}
+  alias Quota.Watchdog
+
+  @moduletag :capture_log
+
+  @mib 1024 * 1024
+  @limit 1_024 * @mib
+  @calm 770 * @mib
+  @raised 785 * @mib
+  @over 925 * @mib
+
+  setup do
+    Telemetry.forward(self())
+    root = FakeGroup.create(@limit)
+    FakeGroup.use_bytes(root, @calm)
+    start_supervised!({Watchdog, root: root, mode: :enforce})
+    eventually(fn -> assert is_list(Watchdog.status().grew) end)
+    FakeGroup.use_bytes(root, @raised)
+    eventually(fn -> assert Watchdog.status().used == @raised end)
+    # A pass that began while the node was calm ends meanwhile.
+    Process.sleep(200)
+    {:ok, root: root}
+  end
+
+  # The usage passes the line once the watchdog has seen what grew.
+  defp pass_line_when_seen(root, kind) do
+    spawn_link(fn ->
+      eventually(
+        fn -> assert Enum.any?(Watchdog.status().grew, &(&1.kind == kind)) end,
+        10_000
+      )
+
+      FakeGroup.use_bytes(root, @over)
+    end)
+  end
+
+  # Over its limit by its own account, while its guard does not come to look.
+  defp over(test) do
+    {account, _} = Native.own_account()
+    guard = eventually(fn -> assert Native.account_guard(account) end)
+    # It is at work: the reason for which this process ends is known to it.
+    eventually(fn -> assert guard in elem(Process.info(self(), :monitored_by), 1) end)
+    :erlang.suspend_process(guard)
+    Native.own_observe(0, 200 * @mib)
+    send(test, {:over, self()})
+    Process.sleep(:infinity)
+  end
+
+  # The usage steps up until the watchdog has seen it.
+  defp rise(root) do
+    spawn_link(fn -> rise(root, 1) end)
+  end
+
+  defp rise(root, step) when step < 60 do
+    if Enum.any?(Watchdog.status().grew, &(&1.kind == :quota)) do
+      FakeGroup.use_bytes(root, @over)
+    else
+      FakeGroup.use_bytes(root, @raised + rem(step, 10) * 9 * @mib)
+      Process.sleep(50)
+      rise(root, step + 1)
+    end
+  end
+
+  test "work over its limit has exceeded it, if the watchdog comes before the guard", %{
+    root: root
+  } do
+    rise(root)
+    test = self()
+
+    assert {:error, %Quota.ExceededError{category: :binaries, limit: limit}} =
+             Quota.try_run(Quota.mib(64), fn -> over(test) end, label: :late_guard)
+
+    assert limit == Quota.mib(64)
+    assert_received {:over, pid}
+
+    assert_receive {[:bounded, :watchdog, :report], _, %{outcome: :ended, culprit: culprit}},
+                   5_000
+
+    assert %{kind: :quota, pid: ^pid} = culprit
+
+    assert_receive {[:bounded, :quota, :breach], _, %{label: :late_guard, enforced: true}}, 5_000
+  end
+
+  test "run/3 raises then", %{root: root} do
+    rise(root)
+    test = self()
+
+    assert_raise Quota.ExceededError, fn -> Quota.run(Quota.mib(64), fn -> over(test) end) end
+    assert_receive {[:bounded, :watchdog, :report], _, %{culprit: %{kind: :quota}}}, 5_000
+  end
+
+  test "a process with put_limit/2 reports the breach then", %{root: root} do
+    rise(root)
+    test = self()
+
+    pid =
+      spawn(fn ->
+        Quota.put_limit(Quota.mib(64), label: :limited)
+        over(test)
+      end)
+
+    ref = Process.monitor(pid)
+    assert_receive {:DOWN, ^ref, _, _, :killed}, 10_000
+    assert_receive {[:bounded, :quota, :breach], _, %{pid: ^pid, label: :limited}}, 5_000
+  end
+
+  test "the caller of work within its limit exits, as with Task.await/2", %{root: root} do
+    pass_line_when_seen(root, :process)
+
+    work = fn ->
+      list = Enum.to_list(1..(30 * 45_000))
+      Process.sleep(:infinity)
+      list
+    end
+
+    assert {:killed, {Quota, :run, [_, ^work, []]}} = catch_exit(Quota.run(Quota.mib(512), work))
+
+    assert_receive {[:bounded, :watchdog, :report], _, %{outcome: :ended}}, 5_000
+    refute_received {[:bounded, :quota, :breach], _, _}
+  end
+end
