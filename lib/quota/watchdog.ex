@@ -16,7 +16,7 @@ defmodule Quota.Watchdog do
 
   The figures by which the kernel decides: usage and limit of the control group with the smallest limit up the tree (versions 1 and
   2, and `memory.high`), without file cache that the kernel drops, or the machine's memory without a group. It reads them each few
-  milliseconds to each quarter of a second, by the headroom and by the fastest growth that it has seen. What is about to be taken
+  milliseconds to each half of a second, by the headroom and by the fastest growth that it has seen. What is about to be taken
   counts as taken: the copy that the next garbage collection of a growing heap makes, and files that are being read.
 
   ## What it does
