@@ -101,7 +101,7 @@ defmodule Quota.PressureTest do
     assert Pressure.look(shared) == :critical
 
     assert %{level: :critical, used: 1.0} =
-             context.root |> Cgroup.find() |> Pressure.measure(:normal)
+             context.root |> Cgroup.find() |> Bounded.Facts.Pressure.measure(:normal)
   end
 
   test "sees nothing, is normal and says so" do

@@ -50,6 +50,6 @@ defmodule Quota.Watchdog.FiguresTest do
     assert {80_000_000, _} = Reading.used(reading, reading.refreshed)
     Process.unlink(reading.slow)
     Process.exit(reading.slow, :kill)
-    assert {:error, "this system tells neither" <> _} = Reading.open(0.5, "test/fixtures/none")
+    assert {:error, "this system reports neither" <> _} = Reading.open(0.5, "test/fixtures/none")
   end
 end

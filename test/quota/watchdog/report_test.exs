@@ -60,7 +60,7 @@ defmodule Quota.Watchdog.ReportTest do
       assert text(candidate(fields)) =~ "Quota.Watchdog ended #{subject}, before the kernel"
 
       assert text(candidate(fields), outcome: :refused) =~
-               "was refused to end #{subject} by its handle"
+               "the handle: function of Quota.Watchdog refused to end #{subject}"
 
       assert text(candidate(fields), outcome: :observed) =~
                "would have ended #{subject}. It goes on"
