@@ -86,7 +86,8 @@ defmodule Quota do
 
   Errors, throws and exits of `fun` are raised again in the caller, with their stack trace. If the process dies for
   any other reason than a breach, the caller exits with `{reason, {Quota, :run, [limit, fun, opts]}}`, as with
-  `Task.await/2`. The reason is `:killed` where `Quota.Watchdog` has ended work that was within its limit. If the caller dies, the work is killed.
+  `Task.await/2`. The reason is `:killed` where `Quota.Watchdog` has ended work that was within its limit. If the caller dies, the work
+  is killed.
 
   ## Options
 

@@ -1,7 +1,18 @@
 defmodule Examples.FeedFilter do
   @moduledoc """
   Reads a feed, changes and drops items, and writes the rest, in memory that does not grow with the feed.
+
+      mix run examples/feed_filter/run.exs feed.xml items.xml
   """
+
+  @limit Quota.mib(32)
+
+  def main([from, to]) do
+    Quota.run(@limit, fn -> run(from, to) end, label: "feed filter")
+    IO.puts("wrote #{to}: #{File.stat!(to).size} bytes of #{File.stat!(from).size}")
+  end
+
+  def main(_), do: IO.puts(:stderr, "usage: mix run examples/feed_filter/run.exs FROM.xml TO.xml")
 
   @doc "Writes the items of the feed `from` that have a link to the file `to`, with their titles trimmed."
   def run(from, to) do
