@@ -34,18 +34,10 @@ defmodule Quota.WatchdogTest do
   setup context do
     Telemetry.forward(self())
     root = FakeGroup.create(@limit)
-    FakeGroup.use_bytes(root, @calm)
-    options = Keyword.merge([root: root, mode: :enforce], context[:watchdog] || [])
 
-    if context[:watchdog] != false do
-      start_supervised!({Watchdog, options})
-      # Of a calm node.
-      eventually(fn -> assert is_list(Watchdog.status().grew) end)
-      # No longer calm: what grows from now on has grown since then, however long it takes.
-      FakeGroup.use_bytes(root, @raised)
-      eventually(fn -> assert Watchdog.status().used == @raised end)
-      # A pass that began while the node was calm ends meanwhile.
-      Process.sleep(200)
+    case context[:watchdog] do
+      false -> FakeGroup.use_bytes(root, @calm)
+      options -> FakeGroup.watch(root, @calm, @raised, options || [])
     end
 
     {:ok, root: root}

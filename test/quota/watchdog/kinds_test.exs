@@ -20,13 +20,7 @@ defmodule Quota.Watchdog.KindsTest do
   setup do
     Telemetry.forward(self())
     root = FakeGroup.create(@limit)
-    FakeGroup.use_bytes(root, @calm)
-    start_supervised!({Watchdog, root: root, mode: :enforce})
-    eventually(fn -> assert is_list(Watchdog.status().grew) end)
-    FakeGroup.use_bytes(root, @raised)
-    eventually(fn -> assert Watchdog.status().used == @raised end)
-    # A pass that began while the node was calm ends meanwhile: what it sees is no growth.
-    Process.sleep(200)
+    FakeGroup.watch(root, @calm, @raised)
     {:ok, root: root}
   end
 

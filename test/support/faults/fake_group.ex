@@ -2,7 +2,11 @@ defmodule Bounded.Test.FakeGroup do
   @moduledoc false
   # A recorded machine with one control group of version 2, whose usage a test writes.
 
+  import Bounded.Eventually
+  import ExUnit.Assertions
   import ExUnit.Callbacks
+
+  alias Quota.Watchdog
 
   @doc "Makes one with `limit` bytes; returns the folder below which its files are read."
   def create(limit) do
@@ -21,6 +25,20 @@ defmodule Bounded.Test.FakeGroup do
   @doc "Writes the bytes in use. In place: the file may be open."
   def use_bytes(root, bytes),
     do: put(root, "cg/memory.current", String.pad_trailing("#{bytes}", 20) <> "\n")
+
+  @doc """
+  Starts a watchdog with `options`, which sees that the group is calm with `calm` bytes in use, and then that there are `raised`. What has
+  grown since, and nothing that there was before, is what grew.
+  """
+  def watch(root, calm, raised, options \\ []) do
+    use_bytes(root, calm)
+    start_supervised!({Watchdog, Keyword.merge([root: root, mode: :enforce], options)})
+    eventually(fn -> assert is_list(Watchdog.status().grew) end)
+    use_bytes(root, raised)
+    eventually(fn -> assert Watchdog.status().used == raised end)
+    # A pass that began while the node was calm ends meanwhile.
+    Process.sleep(200)
+  end
 
   def put(root, path, text) do
     path = Path.join(root, path)

@@ -1,7 +1,6 @@
 defmodule Quota.Watchdog.Decision.Handle do
   @moduledoc false
-  # Asks the function given with `handle:`, in a process of its own that has some milliseconds and some memory. Whatever goes wrong there
-  # costs the watchdog nothing more, and is an answer: the culprit ends.
+  # Calls the `handle:` function in a process of its own, with a limit on its time and its heap. If the call fails, the culprit ends.
 
   alias Bounded.Format
   alias Quota.Watchdog.BlackBox
