@@ -56,6 +56,7 @@ defmodule Bounded.Native do
   def account_close(_account), do: not_loaded()
   def account_label(_account), do: not_loaded()
   def account_usage(_account), do: not_loaded()
+  def account_others(_account), do: not_loaded()
   def account_details(_account), do: not_loaded()
   def in_quota(_pid), do: not_loaded()
   def account_of(_pid), do: not_loaded()

@@ -229,4 +229,43 @@ defmodule Quota.ChildrenTest do
       Quota.run(8 * @mib, work, count: [:children])
     end
   end
+
+  # The guard asked the work what it uses itself, and waited for the answer.
+  @tag :native_speed
+  test "children over the limit end while the work is in a call that does not yield" do
+    test = self()
+    depth = unyielding(20, 1_000_000)
+
+    work = fn ->
+      children = for _ <- 1..4, do: spawn(fn -> keep(Enum.to_list(1..@mib)) end)
+      send(test, {:began, self(), children})
+      :erts_debug.flat_size(shared(depth))
+    end
+
+    {caller, ended} = spawn_monitor(fn -> exit(run(32 * @mib, work)) end)
+    assert_receive {:began, worker, children}, 5_000
+    refs = Map.new([worker | children], &{Process.monitor(&1), &1})
+    at = Map.new(refs, fn _any -> next_end(refs) end)
+    for child <- children, do: assert(at[child] < at[worker] - 300)
+    assert_receive {:DOWN, ^ended, _, ^caller, {:error, error}}, 5_000
+    assert %Quota.ExceededError{category: :heap} = error
+  end
+
+  # How often a list has to be doubled for its size to take at least `microseconds` to find out, in one call.
+  defp unyielding(depth, microseconds) do
+    {took, _} = :timer.tc(:erts_debug, :flat_size, [shared(depth)])
+    if took < microseconds, do: unyielding(depth + 1, microseconds), else: depth
+  end
+
+  defp shared(depth), do: Enum.reduce(1..depth, [], fn _, list -> [list | list] end)
+
+  defp keep(kept) do
+    Process.sleep(:infinity)
+    kept
+  end
+
+  defp next_end(refs) do
+    assert_receive {:DOWN, ref, _, _, _} when is_map_key(refs, ref), 10_000
+    {refs[ref], System.monotonic_time(:millisecond)}
+  end
 end

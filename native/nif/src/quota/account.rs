@@ -114,6 +114,13 @@ fn account_usage(account: ResourceArc<Quota>) -> UsageTuple {
     tuple(account.account.usage())
 }
 
+/// Bytes in use of an account, without what the VM uses for its own process.
+#[rustler::nif]
+fn account_others(account: ResourceArc<Quota>) -> u64 {
+    let _measuring = timing::measure();
+    account.account.total_with(0, 0)
+}
+
 /// The current figures and the peaks of an account, in bytes: see [`details`].
 #[rustler::nif]
 fn account_details<'a>(env: Env<'a>, account: ResourceArc<Quota>) -> Term<'a> {
