@@ -22,6 +22,35 @@ defmodule Seed do
         do: {"#{kind}-#{flags}", fn -> [kind, 17, 0, flags, 16, 1, 1] end}
   end
 
+  # Terms of each kind, without the version byte. The header allows everything or nothing, and 4,080 bytes or 16.
+  defp seeds("external_term") do
+    terms = [
+      :atom,
+      -1,
+      1.5,
+      1_000_000_000_000_000_000_000,
+      "short",
+      :binary.copy("x", 100),
+      <<5::3>>,
+      ~c"string",
+      [1, [2 | 3], []],
+      {},
+      {:a, {"b", [c: 1]}},
+      %{"k" => %{1 => []}},
+      Map.new(1..40, &{&1, &1}),
+      self(),
+      make_ref(),
+      &String.length/1,
+      fn -> self() end
+    ]
+
+    for {term, number} <- Enum.with_index(terms),
+        {flags, limit} <- [{255, 255}, {0, 1}] do
+      <<131, bytes::binary>> = :erlang.term_to_binary(term)
+      {"#{number}-#{flags}", fn -> [flags, limit, number, bytes] end}
+    end
+  end
+
   # The documents in seeds, and the small ones of the suite that `bin/fetch-xmlconf` puts in place. A header of zeros means
   # default options; one of ones, most of the others.
   defp seeds(target) do

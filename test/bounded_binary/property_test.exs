@@ -81,21 +81,6 @@ defmodule BoundedBinary.PropertyTest do
     end)
   end
 
-  test "damaged data is a DecodeError and nothing else" do
-    check(300, fn ->
-      data = Enum.random([:zlib.gzip(bytes(3_000)), :erlang.term_to_binary(random_term())])
-      damaged = damage(data)
-
-      for decode <- [&BoundedBinary.inflate/1, &BoundedBinary.to_term/1] do
-        try do
-          decode.(damaged)
-        rescue
-          BoundedBinary.DecodeError -> :ok
-        end
-      end
-    end)
-  end
-
   test "to_term/2 equals :erlang.binary_to_term/1, and its estimate is never too small" do
     check(500, fn -> assert_decodes(random_term()) end)
   end
@@ -160,17 +145,5 @@ defmodule BoundedBinary.PropertyTest do
     fun.()
   rescue
     ArgumentError -> :badarg
-  end
-
-  defp damage(data) do
-    at = :rand.uniform(byte_size(data)) - 1
-    before = binary_part(data, 0, at)
-    <<byte, rest::binary>> = binary_part(data, at, byte_size(data) - at)
-
-    case :rand.uniform(3) do
-      1 -> before
-      2 -> <<before::binary, Bitwise.bxor(byte, :rand.uniform(255)), rest::binary>>
-      3 -> <<before::binary, rest::binary>>
-    end
   end
 end

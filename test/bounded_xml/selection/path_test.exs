@@ -153,4 +153,10 @@ defmodule BoundedXml.PathTest do
     assert wrong("a[@]") =~ "name of an attribute"
     assert wrong("a[@p:x]", true) =~ "no URI"
   end
+
+  # The short version of bench/mutations.exs.
+  test "a damaged path is selected by, or is an ArgumentError that says what is wrong" do
+    counts = Enum.frequencies(for _ <- 1..2_000, do: Bounded.Test.Mutations.check(:path))
+    assert counts[:accepted] > 100 and counts[:refused] > 100
+  end
 end
