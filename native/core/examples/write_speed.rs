@@ -144,6 +144,7 @@ fn start<'a>(
     Ok(())
 }
 
+#[inline(always)]
 fn checked(name: &str) -> Result<CheckedName<'_>, Box<dyn Error>> {
     check_name(name.as_bytes()).map_err(|fault| fault.1.into())
 }

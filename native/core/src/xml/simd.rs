@@ -18,6 +18,7 @@ pub(crate) mod byte_search;
 pub(crate) mod escape;
 mod kernel_set;
 mod positions;
+pub(crate) mod short;
 pub(crate) mod structural_index;
 pub(crate) mod utf8_scan;
 mod vector;

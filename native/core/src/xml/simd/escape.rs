@@ -1,17 +1,15 @@
 //! Text copied behind what was written, escaped and checked on the way: one pass.
 //!
 //! With the vectors that every processor of an architecture has: most texts and values are shorter than one of the wider
-//! ones. What is shorter than a vector is looked at as words of eight bytes.
+//! ones. What is shorter than a vector has zeros behind it.
 #![allow(unsafe_code)]
-
-mod words;
 
 use crate::xml::simd::append::copy_short;
 use crate::xml::simd::kernels::Baseline;
+use crate::xml::simd::short;
 use crate::xml::simd::vector::{Mask, Vector};
 use bytes::BytesMut;
 use std::mem::MaybeUninit;
-use words::{HIGH, all, special_bytes};
 
 /// Where the text will stand, which decides what is escaped.
 pub(crate) const TEXT: usize = 0;
@@ -50,6 +48,9 @@ const _: () = assert!(BLOCK_ROOM <= MARGIN);
 pub(crate) const MARGIN: usize = 128;
 
 const SLOT: usize = 8;
+
+/// The highest bit of each byte.
+const HIGH: u128 = u128::from_ne_bytes([0x80; short::SHORT]);
 
 const PLAIN: u8 = 0;
 /// The first byte of U+FFFE and U+FFFF, and of others.
@@ -156,7 +157,8 @@ unsafe fn append_with<V: Vector, const CONTEXT: usize>(
     out: &mut Target<'_>,
 ) -> (usize, End, bool) {
     if source.len() < V::BYTES {
-        return last::<CONTEXT>(source, 0, out);
+        // SAFETY: by this function's contract.
+        return unsafe { append_short::<V, CONTEXT>(source, out) };
     }
     // SAFETY: by this function's contract; there is a vector to read.
     let mut ascii = unsafe { V::load(source.as_ptr()).is_in(0, 0x7F) };
@@ -189,15 +191,46 @@ unsafe fn append_with<V: Vector, const CONTEXT: usize>(
             }
         }
     }
-    // SAFETY: as above.
-    let mut non_ascii = unsafe { ascii.first_not().is_some() };
-    if end == End::Complete && at < source.len() {
-        let (read, how, high) = last::<CONTEXT>(source, at, out);
-        non_ascii |= high;
-        at = read;
-        end = how;
+    let rest = source.len() - at;
+    if rest > 0 && end == End::Complete {
+        if out.left() < MARGIN {
+            end = End::NoRoom;
+        } else {
+            // SAFETY: the text has a vector at least, whose last one can be read; there is room for a margin.
+            let specials = unsafe {
+                let last = source.as_ptr().add(source.len() - V::BYTES);
+                let bytes = V::load(last);
+                ascii = ascii.and(bytes.is_in(0, 0x7F));
+                copy_rest::<V>(source, at, out);
+                special::<V, CONTEXT>(bytes).bits() >> (V::BYTES - rest)
+            };
+            (at, end) = copied::<CONTEXT>(source, at, rest, specials, out);
+        }
     }
+    // SAFETY: as above.
+    let non_ascii = unsafe { ascii.first_not().is_some() };
     (at, end, non_ascii)
+}
+
+/// Copies what is left from `at` on of a text of more than a vector, less than one, to the end, without counting it.
+///
+/// # Safety
+///
+/// There is room for a vector.
+#[inline(always)]
+unsafe fn copy_rest<V: Vector>(source: &[u8], at: usize, out: &mut Target<'_>) {
+    let before = V::BYTES - (source.len() - at);
+    // SAFETY: the last vector of the text is there; where nothing became a reference, what was written before are the same
+    // bytes as those before `at`, more than a vector. Otherwise by this function's contract.
+    unsafe {
+        if out.written == at {
+            let from = source.as_ptr().add(at - before);
+            std::ptr::copy_nonoverlapping(from, out.end().sub(before), V::BYTES);
+        } else {
+            let word = short::first(&source[at..]).to_le_bytes();
+            std::ptr::copy_nonoverlapping(word.as_ptr(), out.end(), V::BYTES);
+        }
+    }
 }
 
 /// The bytes that are not only copied.
@@ -290,83 +323,52 @@ fn write_special<const CONTEXT: usize>(source: &[u8], at: usize, out: &mut Targe
     true
 }
 
-/// What is left from `at` on, less than a vector.
-#[inline(always)]
-fn last<const CONTEXT: usize>(
-    source: &[u8],
-    at: usize,
-    out: &mut Target<'_>,
-) -> (usize, End, bool) {
-    let rest = &source[at..];
-    if out.left() < MARGIN {
-        return (at, End::NoRoom, false);
-    }
-    // SAFETY: there is room for a margin.
-    let (special, high) = unsafe { copy_words::<CONTEXT>(rest, out.end()) };
-    if special == 0 {
-        out.written += rest.len();
-        return (source.len(), End::Complete, high != 0);
-    }
-    let (read, end) = bytewise::<CONTEXT>(source, at, out);
-    (read, end, high != 0)
-}
-
-/// Copies what is shorter than a vector, word by word, and looks at it: what is special of it, and what is not ASCII.
+/// What is shorter than a vector.
 ///
 /// # Safety
 ///
-/// There is room for it, and for eight bytes in any case.
+/// The processor has the instructions of `V`.
 #[inline(always)]
-unsafe fn copy_words<const CONTEXT: usize>(rest: &[u8], target: *mut u8) -> (u64, u64) {
-    let put = |word: u64, at: usize| {
-        // SAFETY: within the text's length, or the first eight bytes.
-        unsafe { target.add(at).cast::<u64>().write_unaligned(word.to_le()) };
-        (special_bytes::<CONTEXT>(word), word & HIGH)
-    };
-    let (mut special, mut high, mut from) = (0, 0, 0);
-    while let Some(word) = rest[from..].first_chunk::<8>() {
-        let (found, beyond) = put(u64::from_le_bytes(*word), from);
-        (special, high, from) = (special | found, high | beyond, from + 8);
-    }
-    if from > 0
-        && let Some(word) = rest.last_chunk::<8>()
-    {
-        let (found, beyond) = put(u64::from_le_bytes(*word), rest.len() - 8);
-        return (special | found, high | beyond);
-    }
-    let word = if let (Some(first), Some(last)) = (rest.first_chunk::<4>(), rest.last_chunk::<4>())
-    {
-        let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
-        let behind = 8 * (rest.len() - 4) as u32;
-        // What is in both is the same in both; spaces stand behind it.
-        u64::from(first) | u64::from(last) << behind | spaces(rest.len())
-    } else {
-        let bytes = rest.iter().rev();
-        bytes.fold(0, |word, &byte| word << 8 | u64::from(byte)) | spaces(rest.len())
-    };
-    // All eight bytes are within the margin.
-    put(word, 0)
-}
-
-/// A word of spaces but for its first `len` bytes, which are zero.
-#[inline(always)]
-fn spaces(len: usize) -> u64 {
-    all(b' ').checked_shl(8 * len as u32).unwrap_or_default()
-}
-
-/// The same, looked at byte by byte.
-#[inline(never)]
-fn bytewise<const CONTEXT: usize>(
+unsafe fn append_short<V: Vector, const CONTEXT: usize>(
     source: &[u8],
-    from: usize,
+    out: &mut Target<'_>,
+) -> (usize, End, bool) {
+    const { assert!(V::BYTES <= short::SHORT && V::BYTES <= MARGIN) };
+    if out.left() < MARGIN {
+        return (0, End::NoRoom, false);
+    }
+    let word = short::first(source);
+    let non_ascii = word & HIGH != 0;
+    let word = word.to_le_bytes();
+    // SAFETY: there is a vector to read, and room for one.
+    let specials = unsafe {
+        std::ptr::copy_nonoverlapping(word.as_ptr(), out.end(), V::BYTES);
+        special::<V, CONTEXT>(V::load(word.as_ptr())).bits()
+    };
+    // The zeros behind it are none of its own.
+    let specials = specials & !(u64::MAX << source.len());
+    let (read, end) = copied::<CONTEXT>(source, 0, source.len(), specials, out);
+    (read, end, non_ascii)
+}
+
+/// Counts `len` bytes from `at` on, less than a vector, which are already copied, or writes what their `specials` become.
+/// Says how far that went.
+#[inline(always)]
+fn copied<const CONTEXT: usize>(
+    source: &[u8],
+    at: usize,
+    len: usize,
+    specials: u64,
     out: &mut Target<'_>,
 ) -> (usize, End) {
-    for at in from..source.len() {
-        if !write_special::<CONTEXT>(source, at, out) {
-            return (at, End::Illegal);
-        }
+    if specials == 0 {
+        out.written += len;
+        return (at + len, End::Complete);
     }
-    (source.len(), End::Complete)
+    match block::<CONTEXT>(source, at, len, specials, out) {
+        None => (at + len, End::Complete),
+        Some(illegal) => (illegal, End::Illegal),
+    }
 }
 
 #[cfg(all(test, not(loom)))]

@@ -1,6 +1,6 @@
 //! Names, and names that were checked.
 
-use crate::xml::simd::byte_search;
+use crate::xml::simd::{byte_search, short};
 use crate::xml::syntax::byte_class::{self, START};
 use crate::xml::syntax::names;
 use crate::xml::write::MAX_NAME_BYTES;
@@ -17,17 +17,30 @@ pub struct CheckedName<'a> {
 }
 
 /// Bytes of a head.
-pub(crate) const HEAD: usize = 16;
+pub(crate) const HEAD: usize = short::SHORT;
 
 impl<'a> CheckedName<'a> {
     /// Of what was checked.
     #[inline(always)]
     pub(crate) fn new(bytes: &'a [u8]) -> CheckedName<'a> {
+        let head = short::first(bytes);
         CheckedName {
             bytes,
-            head: head(bytes),
-            declares: bytes.starts_with(b"xmlns") && matches!(bytes.get(5), None | Some(b':')),
+            head: head.to_le_bytes(),
+            declares: declares(bytes, head),
         }
+    }
+
+    /// Whether it is a name of ASCII characters, and not too long.
+    #[inline(always)]
+    fn is_plain(&self) -> bool {
+        let (first, len) = (self.head[0], self.bytes.len());
+        // A zero ends a name: one that is short is looked at as a whole.
+        let end = match len <= HEAD {
+            true => byte_search::name_end(&self.head, 0),
+            false => byte_search::name_end(self.bytes, 0),
+        };
+        end >= len && byte_class::is(first, START) && first < 0x80 && len <= MAX_NAME_BYTES
     }
 
     /// Whether both are the same name.
@@ -56,50 +69,36 @@ pub enum WrittenName<'a> {
 }
 
 /// `bytes` as a name: production Name.
-#[inline]
+#[inline(always)]
 pub fn check_name(bytes: &[u8]) -> Result<CheckedName<'_>, Box<(FaultKind, String)>> {
-    match checked(bytes) {
-        Ok(name) => Ok(name),
-        Err(cause) => Err(Box::new((cause.kind, cause.reason))),
+    let name = CheckedName::new(bytes);
+    if !name.is_plain() {
+        check_slowly(bytes).map_err(boxed)?;
     }
+    Ok(name)
+}
+
+#[cold]
+fn boxed(cause: Cause) -> Box<(FaultKind, String)> {
+    Box::new((cause.kind, cause.reason))
 }
 
 #[inline]
 pub(crate) fn checked(bytes: &[u8]) -> Result<CheckedName<'_>, Cause> {
     let name = CheckedName::new(bytes);
-    let starts = byte_class::is(name.head[0], START) && name.head[0] < 0x80;
-    // A zero ends a name: one that is short is looked at as a whole.
-    let end = match bytes.len() <= HEAD {
-        true => byte_search::name_end(&name.head, 0),
-        false => byte_search::name_end(bytes, 0),
-    };
-    let plain = starts && end >= bytes.len();
-    if !plain || bytes.len() > MAX_NAME_BYTES {
+    if !name.is_plain() {
         check_slowly(bytes)?;
     }
     Ok(name)
 }
 
-/// The first bytes, with zeros behind them: two words that overlap, or what is shorter than those.
+/// Whether it is `xmlns` or begins with `xmlns:`.
 #[inline(always)]
-fn head(bytes: &[u8]) -> [u8; HEAD] {
-    if let Some(head) = bytes.first_chunk::<HEAD>() {
-        return *head;
-    }
-    let len = bytes.len();
-    let word = if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
-        let (first, last) = (u64::from_le_bytes(*first), u64::from_le_bytes(*last));
-        u128::from(first) | u128::from(last) << (8 * (len - 8))
-    } else if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
-        let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
-        u128::from(first) | u128::from(last) << (8 * (len - 4))
-    } else {
-        bytes
-            .iter()
-            .rev()
-            .fold(0, |word, &byte| word << 8 | u128::from(byte))
-    };
-    word.to_le_bytes()
+fn declares(bytes: &[u8], head: u128) -> bool {
+    const XMLNS: u64 = u64::from_le_bytes(*b"xmlns\0\0\0");
+    const COLON: u64 = u64::from_le_bytes(*b"xmlns:\0\0");
+    let first = head as u64 & 0xFFFF_FFFF_FFFF;
+    first == COLON || first == XMLNS && bytes.len() == 5
 }
 
 /// Whether two names with their heads are the same.
