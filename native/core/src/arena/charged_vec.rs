@@ -42,13 +42,14 @@ impl<T> ChargedVec<T> {
     /// Refused, it stays as it was.
     #[inline]
     pub fn reserve(&mut self, additional: usize) -> Result<(), Refusal> {
-        if additional <= self.items.capacity() - self.items.len() {
-            return Ok(());
+        if additional > self.items.capacity() - self.items.len() {
+            self.grow(additional)?;
         }
-        self.grow(additional)
+        Ok(())
     }
 
     #[cold]
+    #[inline(never)]
     fn grow(&mut self, additional: usize) -> Result<(), Refusal> {
         let held = self.items.capacity();
         let needed = self.items.len().saturating_add(additional);

@@ -14,6 +14,8 @@ const BLOCK_BYTES: usize = 65_536;
 pub struct ChunkedStack<T> {
     top: ChargedVec<T>,
     full: ChargedVec<ChargedVec<T>>,
+    /// Items in the full blocks.
+    below: usize,
     /// An empty block for what comes on top of a full one.
     spare: Option<ChargedVec<T>>,
 }
@@ -26,13 +28,14 @@ impl<T> ChunkedStack<T> {
         ChunkedStack {
             top: ChargedVec::new(account),
             full: ChargedVec::new(account),
+            below: 0,
             spare: None,
         }
     }
 
     #[inline(always)]
     pub fn len(&self) -> usize {
-        self.full.len() * Self::BLOCK + self.top.len()
+        self.below + self.top.len()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -43,14 +46,21 @@ impl<T> ChunkedStack<T> {
     /// them cannot be refused.
     #[inline(always)]
     pub fn reserve(&mut self, additional: usize) -> Result<(), Refusal> {
-        match Self::BLOCK - self.top.len() {
-            0 => self.reserve_block(),
-            room => self.top.reserve(additional.min(room)),
+        // How many items can be added to the block on top.
+        let room = self.top.capacity().min(Self::BLOCK) - self.top.len();
+        if additional > room {
+            self.reserve_slowly(additional)?;
         }
+        Ok(())
     }
 
     #[cold]
-    fn reserve_block(&mut self) -> Result<(), Refusal> {
+    #[inline(never)]
+    fn reserve_slowly(&mut self, additional: usize) -> Result<(), Refusal> {
+        let room = Self::BLOCK - self.top.len();
+        if room > 0 {
+            return self.top.reserve(additional.min(room));
+        }
         if self.spare.is_none() {
             let mut block = ChargedVec::new(self.top.account());
             block.reserve(1)?;
@@ -62,17 +72,25 @@ impl<T> ChunkedStack<T> {
     /// Puts one item on top. Refused, the stack stays as it was.
     #[inline(always)]
     pub fn push(&mut self, item: T) -> Result<(), Refusal> {
-        self.reserve(1)?;
-        if self.top.len() == Self::BLOCK {
+        if self.top.len() == self.top.capacity() || self.top.len() == Self::BLOCK {
             self.begin_block()?;
         }
         self.top.push(item)
     }
 
     #[cold]
+    #[inline(never)]
     fn begin_block(&mut self) -> Result<(), Refusal> {
+        self.reserve_slowly(1)?;
+        if self.top.len() < Self::BLOCK {
+            return Ok(());
+        }
         match self.spare.take() {
-            Some(block) => self.full.push(mem::replace(&mut self.top, block)),
+            Some(block) => {
+                self.full.push(mem::replace(&mut self.top, block))?;
+                self.below += Self::BLOCK;
+                Ok(())
+            }
             None => Ok(()),
         }
     }
@@ -90,6 +108,7 @@ impl<T> ChunkedStack<T> {
     #[cold]
     fn end_block(&mut self) {
         if let Some(block) = self.full.pop() {
+            self.below -= Self::BLOCK;
             self.spare = Some(mem::replace(&mut self.top, block));
         }
     }
@@ -109,7 +128,7 @@ impl<T> ChunkedStack<T> {
     pub fn get(&self, index: usize) -> Option<&T> {
         match self.full.get(index / Self::BLOCK) {
             Some(block) => block.get(index % Self::BLOCK),
-            None => self.top.get(index - self.full.len() * Self::BLOCK),
+            None => self.top.get(index - self.below),
         }
     }
 }

@@ -49,6 +49,33 @@ pub(crate) fn put_short<const B: usize, const H: usize, const A: usize>(
     true
 }
 
+/// Adds `<` and a name of `len` bytes, which `head` begins with, behind a `>` if it `closes` a tag; or, where the name is longer
+/// than that or there is little room, nothing.
+#[inline(always)]
+pub(crate) fn put_start<const H: usize>(
+    out: &mut BytesMut,
+    closes: bool,
+    (head, len): (&[u8; H], usize),
+) -> bool {
+    let target = out.spare_capacity_mut();
+    if target.len() < 2 + H || len > H {
+        return false;
+    }
+    let target = target.as_mut_ptr().cast::<u8>();
+    let before = usize::from(closes);
+    // SAFETY: there is room for both and a whole head, whose end is written over by what follows, or not counted.
+    unsafe {
+        target.write(b'>');
+        target.add(before).write(b'<');
+        target
+            .add(before + 1)
+            .cast::<[u8; H]>()
+            .write_unaligned(*head);
+        out.set_len(out.len() + before + 1 + len);
+    }
+    true
+}
+
 /// Copies `source`. Most names and texts are so short that calling for it takes longer than doing it: two words that
 /// overlap.
 ///
@@ -105,6 +132,24 @@ mod tests {
             assert!(put_short(&mut out, b"<", (b"abcd", len), b">"));
             while put_short(&mut out, b"<", (b"abcd", 0), b">") {}
             assert!(out.capacity() - out.len() < 6);
+        }
+    }
+
+    #[test]
+    fn puts_a_start_behind_the_end_of_a_tag() {
+        for len in 0..=4 {
+            let mut out = BytesMut::with_capacity(14);
+            assert!(put_start(&mut out, false, (b"abcd", len)));
+            assert!(put_start(&mut out, true, (b"abcd", len)));
+            let name = &b"abcd"[..len];
+            assert_eq!(out, [b"<", name, b"><", name].concat());
+            while put_start(&mut out, true, (b"abcd", 0)) {}
+            assert!(out.capacity() - out.len() < 6);
+            assert!(!put_start(
+                &mut BytesMut::with_capacity(14),
+                false,
+                (b"abcd", 5)
+            ));
         }
     }
 

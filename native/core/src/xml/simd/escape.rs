@@ -4,6 +4,9 @@
 //! ones. What is shorter than a vector has zeros behind it.
 #![allow(unsafe_code)]
 
+mod short_text;
+
+pub(crate) use self::short_text::{put_text, put_value};
 use crate::xml::simd::append::copy_short;
 use crate::xml::simd::kernels::Baseline;
 use crate::xml::simd::short;
@@ -103,7 +106,7 @@ const fn classes(context: usize) -> [u8; 256] {
 }
 
 /// Adds `source` to `out` as far as the spare capacity goes: it never reallocates.
-#[inline]
+#[inline(never)]
 pub(crate) fn append<const CONTEXT: usize>(source: &[u8], out: &mut BytesMut) -> Escaped {
     let mut target = Target::new(out);
     // SAFETY: the baseline is part of the architecture.
@@ -333,7 +336,7 @@ unsafe fn append_short<V: Vector, const CONTEXT: usize>(
     source: &[u8],
     out: &mut Target<'_>,
 ) -> (usize, End, bool) {
-    const { assert!(V::BYTES <= short::SHORT && V::BYTES <= MARGIN) };
+    const { assert!(V::BYTES <= short::SHORT) };
     if out.left() < MARGIN {
         return (0, End::NoRoom, false);
     }

@@ -1,7 +1,6 @@
 //! Names, and names that were checked.
 
 use crate::xml::simd::{byte_search, short};
-use crate::xml::syntax::byte_class::{self, START};
 use crate::xml::syntax::names;
 use crate::xml::write::MAX_NAME_BYTES;
 use crate::xml::write::fault::{Cause, FaultKind, excerpt};
@@ -12,8 +11,6 @@ pub struct CheckedName<'a> {
     pub(crate) bytes: &'a [u8],
     /// Its first bytes, with zeros behind them: most names are no longer, and copied and compared as one.
     pub(crate) head: [u8; HEAD],
-    /// Whether it is `xmlns` or begins with `xmlns:`.
-    pub(crate) declares: bool,
 }
 
 /// Bytes of a head.
@@ -23,24 +20,23 @@ impl<'a> CheckedName<'a> {
     /// Of what was checked.
     #[inline(always)]
     pub(crate) fn new(bytes: &'a [u8]) -> CheckedName<'a> {
-        let head = short::first(bytes);
         CheckedName {
             bytes,
-            head: head.to_le_bytes(),
-            declares: declares(bytes, head),
+            head: short::first(bytes).to_le_bytes(),
         }
     }
 
     /// Whether it is a name of ASCII characters, and not too long.
     #[inline(always)]
     fn is_plain(&self) -> bool {
-        let (first, len) = (self.head[0], self.bytes.len());
+        let len = self.bytes.len();
         // A zero ends a name: one that is short is looked at as a whole.
-        let end = match len <= HEAD {
-            true => byte_search::name_end(&self.head, 0),
-            false => byte_search::name_end(self.bytes, 0),
+        let fits = match len <= HEAD {
+            true => byte_search::name_end(&self.head, 0) >= len,
+            false => len <= MAX_NAME_BYTES && byte_search::name_end(self.bytes, 0) == len,
         };
-        end >= len && byte_class::is(first, START) && first < 0x80 && len <= MAX_NAME_BYTES
+        // Of what may stand in a name, the hyphen, the point and digits, which cannot begin one, come before all others.
+        fits && self.head[0] >= b':'
     }
 
     /// Whether both are the same name.
@@ -54,9 +50,12 @@ impl<'a> CheckedName<'a> {
         self.bytes
     }
 
-    /// Whether an attribute of this name declares a namespace.
+    /// Whether an attribute of this name declares a namespace: it is `xmlns`, or begins with `xmlns:`.
+    #[inline(always)]
     pub fn declares(&self) -> bool {
-        self.declares
+        self.head.starts_with(b"xmln")
+            && self.bytes[4..].starts_with(b"s")
+            && matches!(self.bytes.get(5), None | Some(b':'))
     }
 }
 
@@ -90,15 +89,6 @@ pub(crate) fn checked(bytes: &[u8]) -> Result<CheckedName<'_>, Cause> {
         check_slowly(bytes)?;
     }
     Ok(name)
-}
-
-/// Whether it is `xmlns` or begins with `xmlns:`.
-#[inline(always)]
-fn declares(bytes: &[u8], head: u128) -> bool {
-    const XMLNS: u64 = u64::from_le_bytes(*b"xmlns\0\0\0");
-    const COLON: u64 = u64::from_le_bytes(*b"xmlns:\0\0");
-    let first = head as u64 & 0xFFFF_FFFF_FFFF;
-    first == COLON || first == XMLNS && bytes.len() == 5
 }
 
 /// Whether two names with their heads are the same.
@@ -195,7 +185,10 @@ mod tests {
             ("xmln", false),
             ("a:xmlns", false),
         ] {
-            assert_eq!(checked(name.as_bytes()).map(|it| it.declares), Ok(declares));
+            assert_eq!(
+                checked(name.as_bytes()).map(|it| it.declares()),
+                Ok(declares)
+            );
         }
     }
 }

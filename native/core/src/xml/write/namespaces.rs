@@ -39,6 +39,8 @@ pub(crate) struct Namespaces {
     made: u64,
     /// Bindings that are chosen and not written.
     waiting: usize,
+    /// The depth of the last binding.
+    innermost: usize,
 }
 
 /// What a name is written as: a prefix, perhaps.
@@ -57,6 +59,7 @@ impl Namespaces {
             given,
             made: 0,
             waiting: 0,
+            innermost: 0,
         }
     }
 
@@ -76,15 +79,18 @@ impl Namespaces {
     /// Declarations of elements deeper than `depth` are over.
     #[inline(always)]
     pub fn pop(&mut self, depth: usize) {
-        if !self.bindings.is_empty() {
+        if self.innermost > depth {
             self.pop_bindings(depth);
         }
     }
 
     #[cold]
+    #[inline(never)]
     fn pop_bindings(&mut self, depth: usize) {
+        self.innermost = 0;
         while let Some(last) = self.bindings.last() {
             if last.depth <= depth {
+                self.innermost = last.depth;
                 return;
             }
             let start = last.prefix.start;
@@ -159,6 +165,7 @@ impl Namespaces {
             depth,
             chosen,
         })?;
+        self.innermost = depth;
         self.waiting += usize::from(chosen);
         Ok(())
     }
@@ -281,7 +288,7 @@ impl Writer {
     /// then, and is written with the attribute.
     pub fn declare(&mut self, name: WrittenName<'_>, uri: &[u8]) -> Result<(), WriteError> {
         match name {
-            WrittenName::Plain(name) if name.declares => self.declare_plain(name.bytes, uri),
+            WrittenName::Plain(name) if name.declares() => self.declare_plain(name.bytes, uri),
             WrittenName::Expanded(Some(DECLARATIONS), local) => {
                 let depth = self.open.depth() + 1;
                 self.namespaces
@@ -295,7 +302,7 @@ impl Writer {
     /// The same of a declaration whose value is too long to be compared with the URIs of names.
     pub fn declare_long(&mut self, name: WrittenName<'_>) -> Result<(), WriteError> {
         let prefix = match name {
-            WrittenName::Plain(name) if name.declares => name.bytes.get(6..).unwrap_or_default(),
+            WrittenName::Plain(name) if name.declares() => name.bytes.get(6..).unwrap_or_default(),
             WrittenName::Expanded(Some(DECLARATIONS), local) => declared_prefix(local),
             _ => return Ok(()),
         };

@@ -58,6 +58,11 @@ impl OpenElements {
         self.elements.len()
     }
 
+    #[inline(always)]
+    pub fn is_empty(&self) -> bool {
+        self.elements.is_empty()
+    }
+
     /// Makes room for one more, so that it is not refused.
     #[inline(always)]
     pub fn reserve(&mut self, name: &CheckedName<'_>) -> Result<(), Refusal> {
@@ -105,11 +110,12 @@ impl OpenElements {
 
     #[inline(always)]
     pub fn pop(&mut self) {
-        if let Some(last) = self.elements.pop()
+        if let Some(last) = self.elements.last()
             && last.len as usize > HEAD
         {
             self.names.truncate(last.start);
         }
+        self.elements.pop();
     }
 
     /// The way to the innermost one: `/rss/channel[1]/item[3]`.

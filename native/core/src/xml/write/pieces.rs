@@ -3,7 +3,7 @@
 use crate::arena::account::{Account, Kind, Refusal, Reservation};
 use crate::sync::Arc;
 use crate::xml::simd::append;
-use crate::xml::simd::escape::{self, End, Escaped};
+use crate::xml::simd::escape::{self, End, Escaped, SINGLE_QUOTED, TEXT};
 use crate::xml::syntax::utf8;
 use crate::xml::write::name::HEAD;
 use bytes::{BufMut, BytesMut};
@@ -67,6 +67,20 @@ impl Pieces {
         }
     }
 
+    /// Begins a start tag, behind the end of the one before if it `closes` that.
+    #[inline(always)]
+    pub fn put_start(
+        &mut self,
+        closes: bool,
+        (name, head): (&[u8], &[u8; HEAD]),
+        sink: &mut impl PieceSink,
+    ) {
+        if !append::put_start(&mut self.buffer, closes, (head, name.len())) {
+            let end: &[u8] = if closes { b">" } else { b"" };
+            self.put_across(&[end, b"<", name], sink);
+        }
+    }
+
     #[inline(always)]
     pub fn put<const N: usize>(&mut self, parts: [&[u8]; N], sink: &mut impl PieceSink) {
         if !append::put(&mut self.buffer, parts) {
@@ -90,8 +104,54 @@ impl Pieces {
         }
     }
 
-    /// Adds a text, escaped and checked.
+    /// Adds an attribute, its value escaped and checked.
     #[inline(always)]
+    pub fn value<const CONTEXT: usize>(
+        &mut self,
+        (name, head): (&[u8], &[u8; HEAD]),
+        value: &[u8],
+        sink: &mut impl PieceSink,
+    ) -> Result<(), TextFault> {
+        let quote = const { quote(CONTEXT) };
+        if escape::put_value::<CONTEXT>(&mut self.buffer, (head, name.len()), quote, value) {
+            return Ok(());
+        }
+        self.any_value::<CONTEXT>(name, value, sink)
+    }
+
+    #[inline(never)]
+    fn any_value<const CONTEXT: usize>(
+        &mut self,
+        name: &[u8],
+        value: &[u8],
+        sink: &mut impl PieceSink,
+    ) -> Result<(), TextFault> {
+        let quote = [const { quote(CONTEXT) }];
+        self.put([b" ", name, b"=", &quote], sink);
+        self.text::<CONTEXT>(value, sink)?;
+        self.put([&quote], sink);
+        Ok(())
+    }
+
+    /// Adds the text of an element, escaped and checked, behind the end of the tag if it `closes` one.
+    #[inline(always)]
+    pub fn content(
+        &mut self,
+        closes: bool,
+        text: &[u8],
+        sink: &mut impl PieceSink,
+    ) -> Result<(), TextFault> {
+        if escape::put_text::<TEXT>(&mut self.buffer, closes, text) {
+            return Ok(());
+        }
+        if closes {
+            self.put([b">"], sink);
+        }
+        self.text::<TEXT>(text, sink)
+    }
+
+    /// Adds a text, escaped and checked.
+    #[inline(never)]
     pub fn text<const CONTEXT: usize>(
         &mut self,
         text: &[u8],
@@ -180,5 +240,14 @@ impl Pieces {
 
     pub fn left(&self) -> usize {
         self.buffer.capacity() - self.buffer.len()
+    }
+}
+
+/// What stands around values of this context.
+const fn quote(context: usize) -> u8 {
+    if context == SINGLE_QUOTED {
+        b'\''
+    } else {
+        b'"'
     }
 }

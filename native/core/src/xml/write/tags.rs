@@ -22,7 +22,7 @@ impl Writer {
     ) -> Result<(), WriteError> {
         debug_assert!(attributes.len() <= FEW);
         for (name, value) in attributes {
-            if name.declares {
+            if name.declares() {
                 self.declare_plain(name.bytes, value)?;
             }
         }
@@ -104,13 +104,14 @@ impl Writer {
         name: CheckedName<'_>,
         sink: &mut impl PieceSink,
     ) -> Result<(), WriteError> {
-        if self.open.depth() == 0 {
+        if self.open.is_empty() {
             self.begin_root()?;
         }
         self.open.reserve(&name)?;
-        if self.in_tag {
+        if self.in_tag && (self.namespaces.has_waiting() || self.indents()) {
             self.close_tag(sink);
         }
+        let closes = self.in_tag;
         let content = self.indent_child(sink);
         if let Some(parent) = self.open.last_mut() {
             parent.children += 1;
@@ -118,7 +119,7 @@ impl Writer {
             self.stage = Stage::Root;
         }
         self.open.push(&name, content)?;
-        self.out.put_name(b"<", (name.bytes, &name.head), b"", sink);
+        self.out.put_start(closes, (name.bytes, &name.head), sink);
         self.in_tag = true;
         Ok(())
     }
@@ -222,18 +223,8 @@ impl Writer {
     ) -> Result<(), WriteError> {
         let full = (name.bytes, &name.head);
         let written = match self.options.quote {
-            Quote::Double => {
-                self.out.put_name(b" ", full, b"=\"", sink);
-                let written = self.out.text::<DOUBLE_QUOTED>(value, sink);
-                self.out.put([b"\""], sink);
-                written
-            }
-            Quote::Single => {
-                self.out.put_name(b" ", full, b"='", sink);
-                let written = self.out.text::<SINGLE_QUOTED>(value, sink);
-                self.out.put([b"'"], sink);
-                written
-            }
+            Quote::Double => self.out.value::<DOUBLE_QUOTED>(full, value, sink),
+            Quote::Single => self.out.value::<SINGLE_QUOTED>(full, value, sink),
         };
         match written {
             Ok(()) if self.options.indent.is_none() => Ok(()),

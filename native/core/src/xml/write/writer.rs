@@ -3,7 +3,6 @@
 use crate::arena::account::{Account, Refusal};
 use crate::arena::charged_vec::ChargedVec;
 use crate::sync::Arc;
-use crate::xml::simd::escape::TEXT;
 use crate::xml::write::attributes::Attributes;
 use crate::xml::write::checks::text_cause;
 use crate::xml::write::fault::{Cause, Fault, FaultKind, Stop, WriteError};
@@ -150,14 +149,18 @@ impl Writer {
         if text.is_empty() {
             return Ok(());
         }
-        if self.open.depth() == 0 {
+        let Some(parent) = self.open.last_mut() else {
             return self.text_beside_root(text, sink);
-        }
+        };
+        parent.children += 1;
         if self.options.indent.is_some() {
             self.keep_as_it_is()?;
         }
-        self.begin_content(sink);
-        match self.out.text::<TEXT>(text, sink) {
+        if self.in_tag && self.namespaces.has_waiting() {
+            self.close_tag(sink);
+        }
+        let closes = std::mem::take(&mut self.in_tag);
+        match self.out.content(closes, text, sink) {
             Ok(()) => Ok(()),
             Err(fault) => Err(self.fault(text_cause(text, fault))),
         }

@@ -1,0 +1,205 @@
+//! Short texts and values, with what stands around them: written at once, or not at all where anything in them has to be
+//! escaped or there is little room.
+
+use super::{HIGH, MARGIN, special};
+use crate::xml::simd::kernels::Baseline;
+use crate::xml::simd::short;
+use crate::xml::simd::vector::{Mask, Vector};
+use bytes::BytesMut;
+
+/// Bytes of the longest: two vectors.
+const LONGEST: usize = 2 * Baseline::BYTES;
+
+/// Room for a name with what stands around it, and for a text of [`LONGEST`] bytes.
+const ROOM: usize = 1 + short::SHORT + 2 + LONGEST + 1;
+const _: () = assert!(ROOM <= MARGIN);
+
+/// Adds ` name="value"` with the quotes of the context, where the name is no longer than its `head`.
+#[inline(always)]
+pub(crate) fn put_value<const CONTEXT: usize>(
+    out: &mut BytesMut,
+    (head, len): (&[u8; short::SHORT], usize),
+    quote: u8,
+    value: &[u8],
+) -> bool {
+    let room = out.spare_capacity_mut();
+    if room.len() < ROOM || len > short::SHORT {
+        return false;
+    }
+    let target = room.as_mut_ptr().cast::<u8>();
+    // SAFETY: there is room for all of it; what is written behind the name and the value is written over, or not counted.
+    unsafe {
+        target.write(b' ');
+        target
+            .add(1)
+            .cast::<[u8; short::SHORT]>()
+            .write_unaligned(*head);
+        target
+            .add(1 + len)
+            .cast::<[u8; 2]>()
+            .write_unaligned([b'=', quote]);
+        let start = target.add(1 + len + 2);
+        if !copy_plain::<CONTEXT>(value, start) {
+            return false;
+        }
+        start.add(value.len()).write(quote);
+        out.set_len(out.len() + 1 + len + 2 + value.len() + 1);
+    }
+    true
+}
+
+/// Adds a text, behind a `>` if it `closes` a tag.
+#[inline(always)]
+pub(crate) fn put_text<const CONTEXT: usize>(
+    out: &mut BytesMut,
+    closes: bool,
+    text: &[u8],
+) -> bool {
+    let room = out.spare_capacity_mut();
+    if room.len() < ROOM {
+        return false;
+    }
+    let target = room.as_mut_ptr().cast::<u8>();
+    let before = usize::from(closes);
+    // SAFETY: there is room for all of it; what is written behind the text is not counted.
+    unsafe {
+        target.write(b'>');
+        if !copy_plain::<CONTEXT>(text, target.add(before)) {
+            return false;
+        }
+        out.set_len(out.len() + before + text.len());
+    }
+    true
+}
+
+/// Copies a text, if it is short, is UTF-8 and nothing in it has to be looked at.
+///
+/// # Safety
+///
+/// [`LONGEST`] bytes can be written to `target`.
+#[inline(always)]
+unsafe fn copy_plain<const CONTEXT: usize>(text: &[u8], target: *mut u8) -> bool {
+    const BYTES: usize = Baseline::BYTES;
+    const { assert!(BYTES <= short::SHORT) };
+    let non_ascii = if text.len() < BYTES {
+        let word = short::first(text);
+        let bytes = word.to_le_bytes();
+        // SAFETY: there is a vector to read, and room for one; the baseline is part of the architecture.
+        let specials = unsafe {
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), target, BYTES);
+            special::<Baseline, CONTEXT>(Baseline::load(bytes.as_ptr())).bits()
+        };
+        // The zeros behind it are none of its own.
+        if specials & !(u64::MAX << text.len()) != 0 {
+            return false;
+        }
+        word & HIGH != 0
+    } else if text.len() <= LONGEST {
+        let behind = text.len() - BYTES;
+        // SAFETY: two vectors, which overlap, or are the same, and end where the text does.
+        unsafe {
+            let (first, last) = (text.as_ptr(), text.as_ptr().add(behind));
+            std::ptr::copy_nonoverlapping(first, target, BYTES);
+            std::ptr::copy_nonoverlapping(last, target.add(behind), BYTES);
+            let (first, last) = (Baseline::load(first), Baseline::load(last));
+            let specials =
+                special::<Baseline, CONTEXT>(first).or(special::<Baseline, CONTEXT>(last));
+            if specials.first().is_some() {
+                return false;
+            }
+            first
+                .is_in(0, 0x7F)
+                .and(last.is_in(0, 0x7F))
+                .first_not()
+                .is_some()
+        }
+    } else {
+        return false;
+    };
+    !non_ascii || simdutf8::basic::from_utf8(text).is_ok()
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::super::{DOUBLE_QUOTED, SINGLE_QUOTED, TEXT};
+    use super::*;
+
+    const NAME: (&[u8; short::SHORT], usize) = (b"name............", 4);
+
+    /// What each of the three adds to an empty buffer, if it does.
+    fn put(text: &[u8], room: usize) -> [Option<BytesMut>; 3] {
+        let added = |put: &dyn Fn(&mut BytesMut) -> bool| {
+            let mut out = BytesMut::with_capacity(room);
+            let is_put = put(&mut out);
+            assert!(is_put || out.is_empty());
+            is_put.then_some(out)
+        };
+        [
+            added(&|out| put_text::<TEXT>(out, true, text)),
+            added(&|out| put_value::<DOUBLE_QUOTED>(out, NAME, b'"', text)),
+            added(&|out| put_value::<SINGLE_QUOTED>(out, NAME, b'\'', text)),
+        ]
+    }
+
+    fn enclosed(text: &[u8]) -> [Vec<u8>; 3] {
+        [
+            [b">", text].concat(),
+            [b" name=\"", text, b"\""].concat(),
+            [b" name='", text, b"'"].concat(),
+        ]
+    }
+
+    #[test]
+    fn puts_what_is_plain_and_nothing_else() {
+        for len in 0..=LONGEST {
+            let plain = vec![b'x'; len];
+            assert_eq!(
+                put(&plain, ROOM),
+                enclosed(&plain).map(|it| Some(it[..].into()))
+            );
+            for at in 0..len {
+                for byte in 0..=0x7F {
+                    let mut text = plain.clone();
+                    text[at] = byte;
+                    let everywhere = byte >= b' ' && !b"<>&".contains(&byte);
+                    let plain = [
+                        everywhere || byte == b'\n' || byte == b'\t',
+                        everywhere && byte != b'"',
+                        everywhere && byte != b'\'',
+                    ];
+                    let found = put(&text, ROOM);
+                    for ((found, expected), plain) in found.iter().zip(enclosed(&text)).zip(plain) {
+                        assert_eq!(*found, plain.then(|| expected[..].into()), "{byte} at {at}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn puts_no_longer_text_and_none_without_room_or_in_another_encoding() {
+        assert_eq!(put(&[b'x'; LONGEST + 1], ROOM + 1), [None, None, None]);
+        assert_eq!(put(b"x", ROOM - 1), [None, None, None]);
+        let mut out = BytesMut::with_capacity(ROOM);
+        assert!(!put_value::<DOUBLE_QUOTED>(
+            &mut out,
+            (NAME.0, short::SHORT + 1),
+            b'"',
+            b"x"
+        ));
+        for len in 1..LONGEST - 1 {
+            let mut text = vec![b'x'; len];
+            text.extend_from_slice("é".as_bytes());
+            assert_eq!(
+                put(&text, ROOM),
+                enclosed(&text).map(|it| Some(it[..].into()))
+            );
+            text[len + 1] = b'x';
+            assert_eq!(put(&text, ROOM), [None, None, None]);
+            // Perhaps U+FFFE or U+FFFF, which a longer look finds out.
+            text.truncate(len - 1);
+            text.extend_from_slice("\u{FFFE}".as_bytes());
+            assert_eq!(put(&text, ROOM), [None, None, None]);
+        }
+    }
+}
