@@ -31,18 +31,23 @@ impl<'env> Walk<'_, 'env> {
         below: Frame,
     ) -> Result<(), Stop> {
         let mut pairs = [const { MaybeUninit::uninit() }; FEW];
-        if self.is_plain(name)
+        let checked = self.names.get(name);
+        let is_plain = checked.is_some() || self.tuple(name).is_none();
+        if is_plain
             && !self.encoder.writer.declares_first()
             && let Read::All(count) = self.few_attributes(attributes, &mut pairs)?
         {
-            let name = self.plain_name(name)?;
+            let name = match checked {
+                Some(name) => name,
+                None => self.check_name(name)?,
+            };
             // SAFETY: `few_attributes` wrote the first `count`.
             let pairs = unsafe { pairs[..count].assume_init_ref() };
             let writer = &mut self.encoder.writer;
             writer.tag(name, pairs, &mut self.output)?;
             return self.children(children, below);
         }
-        let expanded = !self.is_plain(name);
+        let expanded = !is_plain;
         let frame = Frame::Declarations {
             rest: attributes,
             name,
@@ -51,12 +56,6 @@ impl<'env> Walk<'_, 'env> {
             expanded,
         };
         self.enter(below, frame)
-    }
-
-    /// Whether a name is not given with its namespace.
-    #[inline(always)]
-    fn is_plain(&self, name: RawTerm) -> bool {
-        self.names.get(name).is_some() || self.tuple(name).is_none()
     }
 
     /// Reads a short list of attributes whose names are strings.
@@ -77,7 +76,7 @@ impl<'env> Walk<'_, 'env> {
             let name = match self.names.get(name) {
                 Some(name) => name,
                 None if self.tuple(name).is_some() => return Ok(Read::Slow),
-                None => self.plain_name(name)?,
+                None => self.check_name(name)?,
             };
             let Some(value) = self.binary(value) else {
                 return Err(Stop::Shape(ATTRIBUTE, pair));

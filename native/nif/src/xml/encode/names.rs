@@ -3,42 +3,43 @@
 
 use crate::xml::terms::RawTerm;
 use bounded_core::xml::write::CheckedName;
+use std::mem::MaybeUninit;
 
-const SLOTS: usize = 64;
-
-#[derive(Clone, Copy)]
-struct Slot<'env> {
-    /// The default is no term.
-    term: RawTerm,
-    name: Option<CheckedName<'env>>,
-}
+/// So many that the names of a document seldom take each other's.
+const SLOTS: usize = 256;
 
 pub struct Names<'env> {
-    slots: [Slot<'env>; SLOTS],
+    /// The default is no term.
+    terms: [RawTerm; SLOTS],
+    /// Those of the terms that there are.
+    names: [MaybeUninit<CheckedName<'env>>; SLOTS],
 }
 
 impl<'env> Names<'env> {
+    #[inline(always)]
     pub fn new() -> Names<'env> {
         Names {
-            slots: [Slot {
-                term: RawTerm::default(),
-                name: None,
-            }; SLOTS],
+            terms: [RawTerm::default(); SLOTS],
+            names: [const { MaybeUninit::uninit() }; SLOTS],
         }
     }
 
     #[inline(always)]
     pub fn get(&self, term: RawTerm) -> Option<CheckedName<'env>> {
-        let slot = &self.slots[slot(term)];
-        if slot.term == term { slot.name } else { None }
+        let slot = slot(term);
+        // No term is the default: it would be found, and no name be there.
+        if self.terms[slot] != term || term == RawTerm::default() {
+            return None;
+        }
+        // SAFETY: `put` wrote the name with the term.
+        Some(unsafe { self.names[slot].assume_init() })
     }
 
     #[inline(always)]
     pub fn put(&mut self, term: RawTerm, name: CheckedName<'env>) {
-        self.slots[slot(term)] = Slot {
-            term,
-            name: Some(name),
-        };
+        let slot = slot(term);
+        self.names[slot].write(name);
+        self.terms[slot] = term;
     }
 }
 

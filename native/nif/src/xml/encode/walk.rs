@@ -268,7 +268,7 @@ impl<'a, 'env> Walk<'a, 'env> {
     }
 
     #[inline(never)]
-    fn check_name(&mut self, term: RawTerm) -> Result<CheckedName<'env>, Stop> {
+    pub fn check_name(&mut self, term: RawTerm) -> Result<CheckedName<'env>, Stop> {
         let Some(bytes) = self.binary(term) else {
             return Err(Stop::Shape("a name, a string or {uri, local}", term));
         };
