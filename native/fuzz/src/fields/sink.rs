@@ -216,6 +216,7 @@ impl Calls for FieldSink<'_> {
 
 impl Sink for FieldSink<'_> {
     const SELECTS: bool = true;
+    const MARKS: bool = true;
 
     fn interest(&mut self, name: &Name<'_>, context: u64) -> Interest {
         self.selector.interest(name, context)

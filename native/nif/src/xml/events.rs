@@ -78,7 +78,7 @@ impl Sink for EventSink<'_, '_> {
         let event = if attributes.is_empty() {
             self.values.interner.start_event(&self.values.terms, name)
         } else {
-            let Some(attributes) = self.values.attributes(attributes) else {
+            let Some(attributes) = self.values.attributes(attributes, attributes.sizes()) else {
                 return Flow::Retry;
             };
             let name = self.values.interner.name(&self.values.terms, name);

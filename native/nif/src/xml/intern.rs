@@ -8,7 +8,7 @@ use crate::xml::string_cache::{HitScore, LookUp, SPACE, StringCache};
 use crate::xml::terms::{self, RawTerm, Terms};
 use bounded_core::arena::account::Account;
 use bounded_core::arena::charged_vec::ChargedVec;
-use bounded_core::xml::Name;
+use bounded_core::xml::{Name, Namespace};
 use std::sync::Arc;
 
 const NO_NAMESPACE: u32 = u32::MAX;
@@ -87,24 +87,24 @@ impl Interner {
     pub fn name(&mut self, terms: &Terms, name: Name<'_>) -> RawTerm {
         match self.entry(terms, name) {
             Some(index) => self.entries[index].name,
-            None => self.make_name(terms, name),
+            None => self.make_name(terms, name.local, name.namespace),
         }
     }
 
     /// `{name, value}`.
     #[inline(always)]
     pub fn attribute(&mut self, terms: &Terms, name: Name<'_>, value: &[u8]) -> RawTerm {
-        let make = |name| terms.tuple([name, terms.binary(value)]);
         let call = self.call;
         let Some(index) = self.entry(terms, name) else {
-            return make(self.make_name(terms, name));
+            let name = self.make_name(terms, name.local, name.namespace);
+            return pair(terms, name, value);
         };
         let entry = &mut self.entries[index];
         match self.short.get(call, entry.kind, value, &mut entry.values) {
             LookUp::Term(pair) => pair,
-            LookUp::No => make(entry.name),
+            LookUp::No => pair(terms, entry.name, value),
             LookUp::NotYet(key) => {
-                let pair = make(entry.name);
+                let pair = pair(terms, entry.name, value);
                 self.short.put(key, pair);
                 pair
             }
@@ -123,7 +123,7 @@ impl Interner {
                 let entry = &mut self.entries[index];
                 *entry.start_event.get_or_insert_with(|| make(entry.name))
             }
-            None => make(self.make_name(terms, name)),
+            None => make(self.make_name(terms, name.local, name.namespace)),
         }
     }
 
@@ -136,7 +136,7 @@ impl Interner {
                 let entry = &mut self.entries[index];
                 *entry.end_event.get_or_insert_with(|| make(entry.name))
             }
-            None => make(self.make_name(terms, name)),
+            None => make(self.make_name(terms, name.local, name.namespace)),
         }
     }
 
@@ -201,23 +201,24 @@ impl Interner {
         let namespace = name.namespace.map_or(NO_NAMESPACE, |it| it.id);
         match self.entries.get(index) {
             Some(entry) if entry.call == self.call && entry.namespace == namespace => {}
-            _ => self.make_entry(terms, name, index, namespace)?,
+            _ => self.make_entry(terms, index, name.local, name.namespace)?,
         }
         Some(index)
     }
 
+    /// In parts: passed as a whole, a name would be stored in memory for each element, though it is looked up by its number.
     #[inline(never)]
     fn make_entry(
         &mut self,
         terms: &Terms,
-        name: Name<'_>,
         index: usize,
-        namespace: u32,
+        local: &str,
+        namespace: Option<Namespace<'_>>,
     ) -> Option<()> {
         let made = Entry {
             call: self.call,
-            namespace,
-            name: self.make_name(terms, name),
+            namespace: namespace.map_or(NO_NAMESPACE, |it| it.id),
+            name: self.make_name(terms, local, namespace),
             start_event: None,
             end_event: None,
             kind: self.kinds,
@@ -239,12 +240,18 @@ impl Interner {
         Some(())
     }
 
-    fn make_name(&mut self, terms: &Terms, name: Name<'_>) -> RawTerm {
-        let local = terms.binary(name.local.as_bytes());
+    #[inline(never)]
+    fn make_name(
+        &mut self,
+        terms: &Terms,
+        local: &str,
+        namespace: Option<Namespace<'_>>,
+    ) -> RawTerm {
+        let local = terms.binary(local.as_bytes());
         if !self.namespaces {
             return local;
         }
-        let uri = match name.namespace {
+        let uri = match namespace {
             Some(namespace) => self.uri(terms, namespace.id, namespace.uri.as_bytes()),
             None => terms::nil().as_c_arg(),
         };
@@ -263,4 +270,10 @@ impl Interner {
             }
         }
     }
+}
+
+/// `{name, value}`.
+#[inline(always)]
+fn pair(terms: &Terms, name: RawTerm, value: &[u8]) -> RawTerm {
+    terms.tuple([name, terms.binary(value)])
 }

@@ -5,7 +5,6 @@ use crate::xml::intern::Interner;
 use crate::xml::large::{LARGE, LARGE_TOGETHER, LargeValues, Wait};
 use crate::xml::long_tag::{LongTag, MANY};
 use crate::xml::terms::{RawTerm, Terms};
-use arrayvec::ArrayVec;
 use bounded_core::xml::{Attribute, Attributes};
 
 /// Lists of up to this many attributes are made in one call of the VM.
@@ -42,20 +41,26 @@ impl Values<'_, '_> {
         }
     }
 
-    /// A list of pairs, `None` when it has to wait.
+    /// A list of pairs, given their [`Attributes::sizes`]; `None` when it has to wait.
     #[inline(always)]
-    pub fn attributes(&mut self, attributes: &Attributes<'_>) -> Option<RawTerm> {
-        let (count, bytes) = (attributes.len(), attributes.value_bytes());
-        if count > FEW || bytes > LARGE || attributes.has_long_names() {
-            return self.more_attributes(*attributes, bytes);
+    pub fn attributes(
+        &mut self,
+        attributes: &Attributes<'_>,
+        sizes: (usize, usize),
+    ) -> Option<RawTerm> {
+        let (names, values) = sizes;
+        let mut pairs = [self.terms.empty_list; FEW];
+        let Some(pairs) = pairs.get_mut(..attributes.len()) else {
+            return self.more_attributes(*attributes, sizes);
+        };
+        if names + values > LARGE {
+            return self.more_attributes(*attributes, sizes);
         }
-        self.batch.count(count, bytes);
-        let mut pairs = ArrayVec::<RawTerm, FEW>::new();
-        for index in 0..count {
-            let pair = self.attribute(&attributes.get(index)?);
-            pairs.try_push(pair).ok()?;
+        self.batch.count(pairs.len(), values);
+        for (index, pair) in pairs.iter_mut().enumerate() {
+            *pair = self.attribute(&attributes.get(index)?);
         }
-        Some(self.terms.list(&pairs))
+        Some(self.terms.list(pairs))
     }
 
     /// `{name, value}`.
@@ -67,11 +72,14 @@ impl Values<'_, '_> {
 
     /// The same of more attributes, or of larger ones.
     #[cold]
-    fn more_attributes(&mut self, attributes: Attributes<'_>, bytes: usize) -> Option<RawTerm> {
+    fn more_attributes(
+        &mut self,
+        attributes: Attributes<'_>,
+        (names, values): (usize, usize),
+    ) -> Option<RawTerm> {
         let count = attributes.len();
-        let names = attributes.bytes() - bytes;
         let mut threshold = LARGE;
-        if bytes > LARGE {
+        if values > LARGE {
             threshold = LARGE_TOGETHER;
             if !self.are_prepared(&attributes, threshold) {
                 return None;
@@ -80,7 +88,7 @@ impl Values<'_, '_> {
         if count > MANY || names > LARGE {
             return self.listed(attributes, count, threshold);
         }
-        self.batch.count(count, bytes);
+        self.batch.count(count, values);
         let mut list = self.terms.empty_list;
         for attribute in attributes.iter().rev() {
             let pair = self.any_attribute(&attribute, threshold)?;
@@ -92,7 +100,8 @@ impl Values<'_, '_> {
     /// The same with the declarations in scope around the tag behind its own attributes.
     pub fn attributes_in_scope(&mut self, attributes: &Attributes<'_>) -> Option<RawTerm> {
         let mut threshold = LARGE;
-        if attributes.value_bytes() > LARGE {
+        let (_, values) = attributes.sizes();
+        if values > LARGE {
             threshold = LARGE_TOGETHER;
             if !self.are_prepared(attributes, threshold) {
                 return None;

@@ -75,9 +75,6 @@ impl<'a> SpanBuffers<'a> {
     }
 }
 
-/// A longer name is taken for a long one; some that are longer than half of it are, too.
-const LONG_NAME: usize = 16 * 1024;
-
 /// The attributes of a start tag, in document order, defaulted ones last.
 #[derive(Clone, Copy)]
 pub struct Attributes<'a> {
@@ -97,37 +94,21 @@ impl<'a> Attributes<'a> {
         self.spans.is_empty()
     }
 
-    /// Bytes of all values together.
-    #[inline]
-    pub fn value_bytes(&self) -> usize {
-        self.spans.iter().map(|span| span.value.len()).sum()
-    }
-
-    /// The same with the names as they are written.
-    #[inline]
-    pub fn bytes(&self) -> usize {
-        let bytes = self
-            .spans
-            .iter()
-            .map(|span| span.name.len() + span.value.len());
-        bytes.sum()
-    }
-
-    /// Whether sixteen names such as one of them has are too much to be copied at once.
-    #[inline]
-    pub fn has_long_names(&self) -> bool {
-        let longest = |names, span: &AttributeSpan| names | span.name.len();
-        self.spans.iter().fold(0, longest) > LONG_NAME
+    /// Bytes of all names, as they are written, and of all values.
+    #[inline(always)]
+    pub fn sizes(&self) -> (usize, usize) {
+        let (mut names, mut values) = (0, 0);
+        for span in self.spans {
+            names += span.name.len();
+            values += span.value.len();
+        }
+        (names, values)
     }
 
     /// The attribute at `index`.
     #[inline(always)]
     pub fn get(&self, index: usize) -> Option<Attribute<'a>> {
-        let span = self.spans.get(index)?;
-        Some(Attribute {
-            name: self.name(span),
-            value: self.value(span),
-        })
+        self.spans.get(index).map(|span| self.attribute(span))
     }
 
     /// The value of the attribute with this name, in this namespace; in none if that is empty.
@@ -202,7 +183,15 @@ impl<'a> Attributes<'a> {
     #[inline(always)]
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = Attribute<'a>> {
         let attributes = *self;
-        (0..self.len()).filter_map(move |index| attributes.get(index))
+        self.spans.iter().map(move |span| attributes.attribute(span))
+    }
+
+    #[inline(always)]
+    fn attribute(&self, span: &AttributeSpan) -> Attribute<'a> {
+        Attribute {
+            name: self.name(span),
+            value: self.value(span),
+        }
     }
 
     #[inline(always)]

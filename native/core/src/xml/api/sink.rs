@@ -40,6 +40,9 @@ pub trait Sink {
     /// Whether `reference`, `raw` and `end_offset` are called, where the options ask for them.
     const TRACKS_SOURCE: bool = false;
 
+    /// Whether `marks` is called.
+    const MARKS: bool = false;
+
     /// Where the next event begins. Called before each event with `Options::positions`, and before each `tag` with
     /// `Options::tag_positions`.
     fn position(&mut self, _position: Position) {}
@@ -95,7 +98,7 @@ pub trait Sink {
     }
 
     /// Some bits of every context, and what they are from now on, but in that of root elements. Asked for after each `tag` and
-    /// after the end of each element that is told.
+    /// after the end of each element that is told, with [`Sink::MARKS`].
     fn marks(&self) -> (u64, u64) {
         (0, 0)
     }

@@ -51,7 +51,9 @@ impl<S: Sink> Scanner<'_, S> {
         };
         let cost = attributes.len() * ATTRIBUTE_COST;
         self.core.credit = self.core.credit.saturating_sub(cost);
-        self.core.interest_stack.mark(self.sink.marks());
+        if S::MARKS {
+            self.core.interest_stack.mark(self.sink.marks());
+        }
         if S::TRACKS_SOURCE && self.core.source.is_watched() {
             self.core.source.after_tag(at, 0, self.sink);
         }

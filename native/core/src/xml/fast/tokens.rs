@@ -168,8 +168,9 @@ impl<S: Sink> Scanner<'_, S> {
             namespaces: &self.core.namespaces,
         };
         let cost = attributes.len() * ATTRIBUTE_COST;
-        let watches_space = self.core.options.skip_whitespace && !attributes.is_empty();
-        if watches_space && let Err(refusal) = self.core.space.reserve() {
+        if self.core.options.skip_whitespace
+            && let Err(refusal) = self.core.space.reserve()
+        {
             self.core.element_stack.pop();
             return Err(refusal.into());
         }
@@ -183,7 +184,7 @@ impl<S: Sink> Scanner<'_, S> {
         self.core.credit = self.core.credit.saturating_sub(cost);
         self.charge_event(Flow::Accepted)?;
         self.core.elements += 1;
-        if watches_space {
+        if self.core.options.skip_whitespace {
             self.note_space()?;
         }
         self.at = tag.end;

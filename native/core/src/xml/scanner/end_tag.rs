@@ -131,7 +131,7 @@ impl<S: Sink> Scanner<'_, S> {
         if S::TRACKS_SOURCE && self.core.source.is_watched() {
             self.core.source.after_end(self.sink);
         }
-        if S::SELECTS {
+        if S::MARKS {
             self.core.interest_stack.mark(self.sink.marks());
         }
         Ok(())

@@ -156,7 +156,9 @@ impl<S: Sink> Scanner<'_, S> {
                         self.core.element_stack.pop();
                         return Err(Interrupt::Full);
                     };
-                    interest_stack.mark(self.sink.marks());
+                    if S::MARKS {
+                        interest_stack.mark(self.sink.marks());
+                    }
                     wanted = answer;
                     true
                 }

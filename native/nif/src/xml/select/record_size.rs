@@ -1,7 +1,7 @@
 //! How large a record is: its strings, each as often as it stands there.
 
 use crate::xml::config::RecordLimits;
-use bounded_core::xml::{Attributes, ExceededLimit, Name};
+use bounded_core::xml::{Attributes, ExceededLimit, Namespace};
 
 /// The bytes that every string counts for besides its own.
 const STRING_BYTES: usize = 16;
@@ -35,14 +35,30 @@ impl RecordSize {
         Ok(())
     }
 
-    /// Adds an element that opens so deep in the record, 1 for the record itself.
+    /// Adds an element that opens so deep in the record, 1 for the record itself, with its bytes and strings.
     #[inline(always)]
-    pub fn add_element(&mut self, depth: u64) -> Result<(), ExceededLimit> {
-        within("max_record_depth", self.limits.depth, depth)?;
-        let seen = self.elements + 1;
-        within("max_record_elements", self.limits.elements, seen)?;
-        self.elements = seen;
+    pub fn add_element(
+        &mut self,
+        depth: u64,
+        bytes: usize,
+        strings: usize,
+    ) -> Result<(), ExceededLimit> {
+        let elements = self.elements + 1;
+        let bytes = self.bytes + (bytes + strings * STRING_BYTES) as u64;
+        let limits = &self.limits;
+        if depth > limits.depth || elements > limits.elements || bytes > limits.bytes {
+            return self.exceeded(depth, elements, bytes);
+        }
+        (self.elements, self.bytes) = (elements, bytes);
         Ok(())
+    }
+
+    /// Which limit an element goes beyond.
+    #[cold]
+    fn exceeded(&self, depth: u64, elements: u64, bytes: u64) -> Result<(), ExceededLimit> {
+        within("max_record_depth", self.limits.depth, depth)?;
+        within("max_record_elements", self.limits.elements, elements)?;
+        within("max_record_bytes", self.limits.bytes, bytes)
     }
 
     #[inline]
@@ -59,10 +75,15 @@ impl RecordSize {
         self.bytes = bytes;
     }
 
-    /// Bytes of the namespaces that were not counted lately.
-    pub fn namespaces(&mut self, name: &Name<'_>, attributes: &Attributes<'_>) -> usize {
+    /// Bytes of the namespaces of an element and its attributes that were not counted lately.
+    #[inline(never)]
+    pub fn namespaces(
+        &mut self,
+        element: Option<Namespace<'_>>,
+        attributes: &Attributes<'_>,
+    ) -> usize {
         let names = attributes.iter().map(|attribute| attribute.name);
-        let namespaces = names.chain([*name]).filter_map(|name| name.namespace);
+        let namespaces = names.filter_map(|name| name.namespace).chain(element);
         let mut bytes = 0;
         for namespace in namespaces {
             if !self.namespaces.contains(&Some(namespace.id)) {

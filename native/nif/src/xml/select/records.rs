@@ -187,25 +187,25 @@ impl RecordSink<'_, '_> {
         if let Err(refusal) = tree.reserve() {
             return self.wait(refusal);
         }
+        let (names, values) = attributes.sizes();
         if !*counted {
-            let mut bytes = name.local.len() + attributes.bytes();
+            let mut bytes = name.local.len() + names + values;
             if self.values.interner.has_namespaces() {
-                bytes += size.namespaces(name, attributes);
+                bytes += size.namespaces(name.namespace, attributes);
             }
-            let sized = size.add_element(tree.depth() + 1);
             let mut strings = 1 + 2 * attributes.len();
             if SCOPE {
                 bytes += attributes.inherited_bytes();
                 strings += 2 * attributes.inherited_len();
             }
-            if let Err(exceeded) = sized.and_then(|()| size.add(bytes, strings)) {
+            if let Err(exceeded) = size.add_element(tree.depth() + 1, bytes, strings) {
                 return self.too_large(exceeded);
             }
         }
         let list = match attributes.is_empty() {
             _ if SCOPE => self.values.attributes_in_scope(attributes),
             true => Some(self.values.terms.empty_list),
-            false => self.values.attributes(attributes),
+            false => self.values.attributes(attributes, (names, values)),
         };
         let Selection { tree, counted, .. } = &mut *self.selection;
         *counted = list.is_none();

@@ -157,6 +157,7 @@ impl FieldSink<'_, '_> {
 impl Sink for FieldSink<'_, '_> {
     const SELECTS: bool = true;
     const TRACKS_SOURCE: bool = true;
+    const MARKS: bool = true;
 
     fn position(&mut self, position: Position) {
         self.fields.tag_position = position;
