@@ -183,7 +183,9 @@ impl<'a> Attributes<'a> {
     #[inline(always)]
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = Attribute<'a>> {
         let attributes = *self;
-        self.spans.iter().map(move |span| attributes.attribute(span))
+        self.spans
+            .iter()
+            .map(move |span| attributes.attribute(span))
     }
 
     #[inline(always)]

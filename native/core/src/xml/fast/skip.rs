@@ -25,22 +25,45 @@ impl<S: Sink> Scanner<'_, S> {
             if self.core.credit == 0 || asks && self.sink.is_full() {
                 return Err(Interrupt::Full);
             }
-            if asks && self.text[self.at..].starts_with(b"</") {
-                let around = self.core.element_stack.depth().saturating_sub(1);
-                // As the loop would find, which would be entered for this alone.
-                if self.core.interest_stack.tells_end(around) {
-                    if !self.fast_end_tag()? {
-                        return Ok(());
-                    }
-                    continue;
+            let stop = match self.known_stop(asks) {
+                Some(stop) => stop,
+                None => {
+                    let (at, stop) = skip_loop(self.text, self.at, self.core);
+                    self.at = at;
+                    self.charge_skipped(1);
+                    stop
                 }
-            }
-            let (at, stop) = skip_loop(self.text, self.at, self.core);
-            self.at = at;
-            self.charge_skipped(1);
+            };
             if !self.stopped(&stop)? {
                 return Ok(());
             }
+        }
+    }
+
+    /// The reason why the loop would stop at the token that comes next, if that is easily seen: it would be entered for this alone.
+    #[inline(always)]
+    fn known_stop(&self, asks: bool) -> Option<Stop> {
+        match self.text[self.at..] {
+            [b'<', b'/', ..] if asks && self.is_told_end() => Some(Stop::Ends),
+            [b'<', ..] if asks => self.asked_tag().map(Stop::Tag),
+            _ => None,
+        }
+    }
+
+    /// Whether the sink is told of the end of the innermost element.
+    #[inline(always)]
+    fn is_told_end(&self) -> bool {
+        let around = self.core.element_stack.depth().saturating_sub(1);
+        self.core.interest_stack.tells_end(around)
+    }
+
+    /// The context in which the sink wants the start tag at `at`, if that is the most expected one.
+    #[inline(always)]
+    fn asked_tag(&self) -> Option<u64> {
+        let id = self.core.name_table.peek_element(self.text, self.at + 1)?;
+        match self.core.interest_stack.answer(id)? {
+            Interest::Tags(context) => Some(context),
+            _ => None,
         }
     }
 

@@ -112,6 +112,13 @@ impl NameTable {
         Some((id, end))
     }
 
+    /// The element's name that is most expected, if it is at `from`. It is not read.
+    #[inline(always)]
+    pub fn peek_element(&self, text: &[u8], from: usize) -> Option<NameId> {
+        let first = self.next[Role::Element as usize][0]?;
+        self.whole(text, from, first).map(|_| first)
+    }
+
     /// Where the name ends if it is what is at `from`, and something else follows it.
     #[inline(always)]
     fn whole(&self, text: &[u8], from: usize, id: NameId) -> Option<usize> {

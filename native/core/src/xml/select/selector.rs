@@ -33,8 +33,9 @@ pub struct Selector {
     mask: u64,
     /// By the number of a hit, its mark; 0 without one.
     marks: Box<[u64]>,
-    /// The hits of the last element that was entered.
-    entered: Vec<u32>,
+    /// What the last elements of some names were, by the low bits of the names' numbers, and which of them was entered last.
+    recent: Box<[Entered; RECENT]>,
+    entered: usize,
     /// The elements that are hit are wanted as a whole.
     whole: bool,
 }
@@ -58,6 +59,18 @@ struct Edge {
     hits: Range<usize>,
     done: u64,
 }
+
+/// The result of entering an element.
+#[derive(Debug, Default)]
+struct Entered {
+    /// Its name and the context around it, unless its attributes matter.
+    key: Option<(NameId, u64)>,
+    within: u64,
+    hits: Vec<u32>,
+}
+
+/// The number of results that are kept, a power of two.
+const RECENT: usize = 8;
 
 /// Whether a context has all of some marks.
 #[inline(always)]
@@ -88,22 +101,39 @@ impl Selector {
     }
 
     /// The context in an element of this tag, without the marks of the context around it. [`Selector::hits`] are its hits.
+    #[inline]
     pub fn enter(&mut self, name: &Name<'_>, attributes: &Attributes<'_>, context: u64) -> u64 {
-        let mut entered = std::mem::take(&mut self.entered);
-        entered.clear();
-        let mut to = 0;
-        let stay = self.each_edge(name, context, |edge, hits| {
+        let id = name.id.filter(|_| name.namespace.is_none());
+        self.entered = id.map_or(0, |id| id.index() % RECENT);
+        let recent = &self.recent[self.entered];
+        if id.is_some() && recent.key == id.map(|id| (id, context)) {
+            return recent.within;
+        }
+        self.look_up(name, attributes, context);
+        self.recent[self.entered].within
+    }
+
+    #[inline(never)]
+    fn look_up(&mut self, name: &Name<'_>, attributes: &Attributes<'_>, context: u64) {
+        let mut hits = std::mem::take(&mut self.recent[self.entered].hits);
+        hits.clear();
+        let (mut to, mut depends) = (0, name.namespace.is_some());
+        let stay = self.each_edge(name, context, |edge, all| {
+            depends |= !edge.step.predicates.is_empty();
             if edge.step.accepts_attributes(attributes) {
-                entered.extend_from_slice(&hits[edge.hits.clone()]);
+                hits.extend_from_slice(&all[edge.hits.clone()]);
                 to |= edge.to;
             }
             true
         });
-        if entered.len() > 1 {
-            entered.sort_unstable();
+        if hits.len() > 1 {
+            hits.sort_unstable();
         }
-        self.entered = entered;
-        to | stay
+        self.recent[self.entered] = Entered {
+            key: name.id.filter(|_| !depends).map(|id| (id, context)),
+            within: to | stay,
+            hits,
+        };
     }
 
     /// Calls `visit` with each edge that an element of this name takes from the context, and with all hits, until it answers false.
@@ -138,7 +168,7 @@ impl Selector {
     /// The hits of the element that was entered last, in the order of the paths.
     #[inline]
     pub fn hits(&self) -> &[u32] {
-        &self.entered
+        &self.recent[self.entered].hits
     }
 
     /// The mark of a hit, 0 if it has none.

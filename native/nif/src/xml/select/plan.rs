@@ -60,6 +60,8 @@ pub struct Record {
 #[derive(Debug)]
 pub struct Field {
     pub record: usize,
+    /// The record that this one is in, or itself.
+    pub root: usize,
     /// All that there are, as a list.
     pub many: bool,
     /// The name of a field that must be there.
@@ -120,7 +122,7 @@ impl Plan {
     pub fn bytes(&self) -> u64 {
         let fields = self.fields.len() * (size_of::<Field>() + 64);
         let records = self.records.len() * (size_of::<Record>() + 32);
-        (fields + records + self.actions.len() * 192 + 512) as u64
+        (fields + records + self.actions.len() * 224 + 1024) as u64
     }
 }
 

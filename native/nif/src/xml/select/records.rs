@@ -165,6 +165,9 @@ impl RecordSink<'_, '_> {
     }
 
     /// Opens a selected element, with the namespace declarations in scope if they are asked for.
+    ///
+    /// Not in line: in the loop over what a tag is, it would be prepared for at each tag.
+    #[inline(never)]
     pub fn start_record(&mut self, name: &Name<'_>, attributes: &Attributes<'_>) -> Flow {
         if self.values.batch.is_full() {
             return Flow::Retry;

@@ -1,7 +1,7 @@
 //! Puts the paths of a selection together.
 
 use crate::xml::select::path::Step;
-use crate::xml::select::selector::{Edge, Selector, State};
+use crate::xml::select::selector::{Edge, Entered, Selector, State};
 
 /// The number of a step in a [`SelectorBuilder`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,13 +110,18 @@ impl SelectorBuilder {
         }
         let marks = self.allot_marks(count);
         let done = self.done(&marks);
+        let most = self.steps.iter().map(|it| it.hits.len()).sum();
         let mut selector = Selector {
             states: Box::default(),
             edges: Box::default(),
             hits: Box::default(),
             root: mask(&bits[0]),
             mask: (1 << count) - 1,
-            entered: Vec::with_capacity(self.steps.iter().map(|it| it.hits.len()).sum()),
+            recent: Box::new(std::array::from_fn(|_| Entered {
+                hits: Vec::with_capacity(most),
+                ..Entered::default()
+            })),
+            entered: 0,
             marks: Box::default(),
             whole,
         };

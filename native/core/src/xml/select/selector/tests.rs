@@ -4,6 +4,7 @@ use crate::arena::account::Account;
 use crate::xml::api::attributes::{AttributeSpan, Span, SpanBuffer, SpanBuffers};
 use crate::xml::api::sink::Namespace;
 use crate::xml::names::namespaces::Namespaces;
+use crate::xml::names::table::{NameTable, Role};
 use crate::xml::select::path::{AttributeTest, NamespaceTest, Predicate};
 
 fn step(descendant: bool, local: &str) -> Step {
@@ -216,6 +217,69 @@ fn predicates_look_at_attributes() {
     assert!(!accepts(Predicate::Differs(test("lang", ""), "de".into())));
     // What is not there does not differ.
     assert!(!accepts(Predicate::Differs(test("other", ""), "d".into())));
+}
+
+#[test]
+fn what_was_found_is_kept_by_name_and_context_but_for_predicates() {
+    let root = Account::root();
+    let namespaces = Namespaces::new(&root, 1000);
+    let mut table = NameTable::new(&root);
+    let mut builder = SelectorBuilder::new();
+    let r = builder.step(builder.root(), step(false, "r"), false);
+    let any = builder.step(r, step(false, "a"), false);
+    let mut with = step(false, "b");
+    with.predicates = [Predicate::Has(AttributeTest {
+        uri: "".into(),
+        local: "id".into(),
+    })]
+    .into();
+    let with = builder.step(r, with, false);
+    let deep = builder.step(any, step(false, "a"), false);
+    for (hit, at) in [any, with, deep].into_iter().enumerate() {
+        builder.hit(at, hit as u32, false);
+    }
+    let mut selector = builder.build(false).unwrap();
+    let span = |start, end| Span::new(SpanBuffer::Scanned, start, end);
+    let spans = [AttributeSpan {
+        name: span(0, 2),
+        value: span(2, 3),
+        id: None,
+        prefix: 0,
+        namespace: Namespaces::NONE,
+    }];
+    let mut enter = |local: &'static str, has: bool, context, uri: Option<&'static str>| {
+        let attributes = Attributes {
+            spans: if has { &spans } else { &[] },
+            sources: SpanBuffers([b"id1", &[], &[], &[]]),
+            namespaces: &namespaces,
+        };
+        let name = Name {
+            id: table.learn(local.as_bytes(), Role::Element),
+            namespace: uri.map(|uri| Namespace { id: 1, uri }),
+            ..name(local)
+        };
+        let within = selector.enter(&name, &attributes, context);
+        (within, selector.hits().to_vec())
+    };
+    let (inside, found) = enter("r", false, 0, None);
+    assert_eq!((inside != 0, found), (true, vec![]));
+    // The same again, whatever its attributes are and whatever came between.
+    for has in [false, true, false] {
+        let (deeper, found) = enter("a", has, inside, None);
+        assert_eq!((deeper != 0, found), (true, vec![0]));
+        assert_eq!(enter("a", has, deeper, None), (0, vec![2]));
+        assert_eq!(enter("a", has, inside, Some("u")), (deeper, vec![0]));
+    }
+    // With a predicate, the attributes decide each time.
+    for has in [false, true, false, true] {
+        let expected = if has { vec![1] } else { vec![] };
+        assert_eq!(enter("b", has, inside, None), (0, expected));
+    }
+    // More names than results are kept.
+    for local in ["c", "d", "e", "f", "g", "h", "i", "j", "k", "l"] {
+        assert_eq!(enter(local, false, inside, None), (0, vec![]));
+        assert_eq!(enter("a", false, inside, None).1, [0]);
+    }
 }
 
 #[test]

@@ -41,7 +41,19 @@ impl Progress {
     }
 
     /// Copies what is left of `value` to the end of `buffer`. Pauses after a step.
+    #[inline]
     pub fn copy_to(&mut self, buffer: &mut ChunkedBuf, value: &[u8]) -> Result<(), Stop> {
+        if self.copied == 0 {
+            self.copy(buffer.extend(value)?);
+        }
+        match self.copied < value.len() {
+            true => self.copy_rest(buffer, value),
+            false => Ok(()),
+        }
+    }
+
+    #[cold]
+    fn copy_rest(&mut self, buffer: &mut ChunkedBuf, value: &[u8]) -> Result<(), Stop> {
         let mut step = 0;
         while self.copied < value.len() {
             if step >= STEP {
@@ -84,14 +96,13 @@ impl FieldSink<'_, '_> {
             };
         }
         let count = self.records.selection.plan.selector.hits().len();
-        while self.fields.capture.taken < 2 * count {
-            let taken = self.fields.capture.taken;
+        for taken in self.fields.capture.taken..2 * count {
             let index = taken.checked_sub(count).unwrap_or(taken);
             let hit = self.records.selection.plan.selector.hits()[index];
             if !self.take(hit, taken >= count, name, attributes) {
+                self.fields.capture.taken = taken;
                 return false;
             }
-            self.fields.capture.taken += 1;
             self.fields.capture.done += 1;
         }
         true
@@ -152,6 +163,7 @@ impl FieldSink<'_, '_> {
     }
 
     /// An attribute that is a record, which is made at once.
+    #[inline(never)]
     fn take_value(&mut self, record: usize, attributes: &Attributes<'_>) -> bool {
         if !self.fields.capture.making {
             let plan = &self.records.selection.plan;
@@ -201,18 +213,18 @@ fn mark(what: What, record: usize) -> Entry {
 }
 
 impl Fields {
-    /// Whether a field is of the record that is open.
-    fn is_open(&self, plan: &Plan, record: usize) -> bool {
-        let root = plan.records.get(record).map(|record| record.root);
-        self.mode == Mode::Record && root == Some(self.record)
+    /// Whether a record with this root is the one that is open.
+    fn is_open(&self, root: usize) -> bool {
+        self.mode == Mode::Record && self.record == root
     }
 
     /// Whether a field wants what was found.
     pub(super) fn wants(&self, plan: &Plan, field: usize) -> bool {
-        self.is_open(plan, plan.fields[field].record)
-            && (plan.fields[field].many || !self.found[field])
+        let Field { root, many, .. } = plan.fields[field];
+        self.is_open(root) && (many || !self.found[field])
     }
 
+    #[inline]
     pub(super) fn note_found(&mut self, plan: &Plan, field: usize) {
         self.found[field] = true;
         if !plan.fields[field].many {
@@ -298,9 +310,8 @@ impl Fields {
         for &(field, slot) in &record.around {
             self.take_from_around(field, slot)?;
         }
-        for found in self.found.get_mut(record.all.clone()).unwrap_or_default() {
-            *found = false;
-        }
+        let found = self.found.get_mut(record.all.clone());
+        found.unwrap_or_default().fill(false);
         for &(field, slot) in &record.around {
             self.found[field] = self.around.iter().any(|it| it.slot == slot);
         }
@@ -311,11 +322,12 @@ impl Fields {
         Ok(())
     }
 
+    #[inline(never)]
     fn take_inner(&mut self, plan: &Plan, number: usize) -> Result<(), Stop> {
         let Some(record) = plan.records.get(number) else {
             return Ok(());
         };
-        if !self.is_open(plan, number) {
+        if !self.is_open(record.root) {
             return Ok(());
         }
         self.ends.reserve(1)?;
@@ -324,13 +336,8 @@ impl Fields {
         for &(field, slot) in &record.around {
             self.take_from_around(field, slot)?;
         }
-        for found in self
-            .found
-            .get_mut(record.fields.clone())
-            .unwrap_or_default()
-        {
-            *found = false;
-        }
+        let found = self.found.get_mut(record.fields.clone());
+        found.unwrap_or_default().fill(false);
         self.marks |= record.guard;
         if let Some(parent) = record.parent {
             self.found[parent] = true;
@@ -355,6 +362,7 @@ impl Fields {
         Ok(())
     }
 
+    #[inline(never)]
     fn take_around(
         &mut self,
         plan: &Plan,

@@ -59,6 +59,7 @@ impl Raw {
 
 impl Fields {
     /// Takes the text of an element from its start tag on, or the reference that it comes out of.
+    #[inline(never)]
     pub(super) fn take_raw(&mut self, plan: &Plan, field: usize) -> Result<(), Stop> {
         if !self.wants(plan, field) {
             return Ok(());

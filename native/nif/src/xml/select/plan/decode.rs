@@ -232,6 +232,7 @@ impl Draft {
     ) -> usize {
         self.fields.push(Field {
             record,
+            root: self.records[record].root,
             many,
             required,
             attribute: None,
