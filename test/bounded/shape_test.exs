@@ -2,6 +2,9 @@ defmodule Bounded.ShapeTest do
   # Keeps the source readable: short files, small folders, short functions.
   use ExUnit.Case, async: true
 
+  # They list and read a thousand files, each by way of the VM's one file server, which waits for its turn on a busy machine.
+  @moduletag timeout: 300_000
+
   @longest_file 400
   @largest_folder 14
   @longest_function 100

@@ -1,5 +1,6 @@
 defmodule Quota.Watch.OrphanMonitorTest do
-  use ExUnit.Case, async: true
+  # Kills the monitor, and waits until it sleeps: the whole VM has one, which is awake while any quota has no guard.
+  use ExUnit.Case, async: false
 
   import Bounded.Eventually
   alias Bounded.Native
@@ -42,7 +43,7 @@ defmodule Quota.Watch.OrphanMonitorTest do
     Quota.run(65_536, fn -> :ok end)
     eventually(fn -> assert is_pid(Process.whereis(Quota.Watch.OrphanMonitor)) end)
     monitor = Process.whereis(Quota.Watch.OrphanMonitor)
-    eventually(fn -> assert asleep?(monitor) end)
+    eventually(fn -> assert asleep?(monitor) end, 10_000)
     work = spawn(fn -> Process.sleep(:infinity) end)
     ref = Process.monitor(work)
 

@@ -2,6 +2,7 @@ defmodule Quota.Watchdog.FiguresTest do
   # What the watchdog and its census know before all figures are there.
   use ExUnit.Case, async: true
 
+  import Bounded.Eventually
   alias Bounded.Cgroup
   alias Quota.Watchdog.Census.{Ports, Summary}
   alias Quota.Watchdog.{Reading, State}
@@ -24,8 +25,8 @@ defmodule Quota.Watchdog.FiguresTest do
     now = System.monotonic_time(:millisecond)
     asked = Ports.ask(%Ports{}, now)
     assert Ports.ask(asked, now + 1) == asked
-    assert %Ports{now: programs} = Ports.await(asked)
-    assert is_list(programs)
+    # On a busy machine the answer may come after one wait.
+    eventually(fn -> assert is_list(Ports.await(asked).now) end)
   end
 
   test "before the census has looked twice, no binaries are loose and none are noted" do
