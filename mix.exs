@@ -72,7 +72,7 @@ defmodule Bounded.MixProject do
   # The site that `bin/docs` builds. Guides that are not listed follow those that are.
   defp docs do
     guides =
-      ~w(my_node_dies installing choosing_limits routes pools cluster xml_recipes migrating kubernetes testing) ++
+      ~w(my_node_dies installing choosing_limits routes jobs_and_sockets pools cluster xml_recipes migrating kubernetes testing) ++
         ~w(errors finding_a_leak doctor watchdog telemetry) ++
         ~w(memory_model performance reliability architecture dependencies design_notes)
 
@@ -80,6 +80,7 @@ defmodule Bounded.MixProject do
       main: "readme",
       source_ref: "v#{@version}",
       logo: "guides/images/logo.svg",
+      favicon: "guides/images/logo.svg",
       # Of guides, and of README.md: the pages are side by side in the site.
       assets: %{"guides/images" => "images", "./guides/images" => "guides/images"},
       skip_undefined_reference_warnings_on: [
@@ -103,7 +104,7 @@ defmodule Bounded.MixProject do
       groups_for_extras: [
         "Start here": ~r"guides/(my_node_dies|installing|choosing_limits|cheatsheet)",
         "How to":
-          ~r"(guides/(routes|pools|cluster|xml_recipes|migrating|kubernetes|testing)|examples/)",
+          ~r"(guides/(routes|jobs_and_sockets|pools|cluster|xml_recipes|migrating|kubernetes|testing)|examples/)",
         Livebooks: ~r"\.livemd",
         "On call": ~r"guides/(finding_a_leak|doctor|watchdog|telemetry|errors)",
         "How it works":
