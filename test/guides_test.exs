@@ -36,6 +36,14 @@ defmodule Bounded.GuidesTest do
     end
   end
 
+  test "texts of messages that the guide on errors quotes are those of the library" do
+    [_, section] = Regex.run(~r/^## By the text.*?\n(.*?)^## /ms, File.read!("guides/errors.md"))
+    texts = for [_, text] <- Regex.scan(~r/`([a-z]+ [^`]+)`/, section), do: text
+    assert length(texts) > 10
+    sources = for path <- Path.wildcard("lib/**/*.ex"), into: "", do: File.read!(path)
+    assert Enum.reject(texts, &(sources =~ &1)) == []
+  end
+
   test "files that pages name exist" do
     pages = ["SECURITY.md" | @pages] -- ["CHANGELOG.md", "bench/README.md"]
     file = ~r/`((?:lib|native|bench|test|bin|demo)\/[\w.\/-]+\.(?:exs?|rs|txt|csv))`/
