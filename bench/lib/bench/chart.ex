@@ -33,7 +33,7 @@ defmodule Bench.Chart do
       text(
         @left,
         24,
-        "CPU time of others, in times of BoundedXml's (higher is better for us)",
+        "CPU time of other parsers, as a multiple of BoundedXml's (higher is better for BoundedXml)",
         16
       ),
       text(@left, 42, caption, 10),

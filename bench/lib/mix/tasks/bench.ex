@@ -121,7 +121,8 @@ defmodule Mix.Tasks.Bench do
 
   defp results(rows, samples) do
     path = Files.result("speed")
-    File.rm(path <> ".csv")
+    # Of an earlier run of the day, which the page of this one must not show.
+    for extension <- ~w(.csv .svg), do: File.rm(path <> extension)
     Report.csv!(rows, "generated", path <> ".csv")
     Report.csv!(samples, "samples", path <> ".csv")
     ratios = Enum.group_by(Speed.ratios(rows), &elem(&1, 0), &{elem(&1, 1), elem(&1, 2)})
