@@ -24,7 +24,7 @@ defmodule Demo.Report do
       "<title>Bounded: the demo</title><style>",
       style(),
       "</style></head><body>\n<h1>Bounded: the demo</h1>\n<p>",
-      escape("#{date()}, #{machine()}. Took #{seconds(took)}."),
+      escape("#{date()}, #{machine()}. Took #{seconds(took)}. The charts show resident memory."),
       "</p>\n",
       for(problem <- problems, do: ["<p class=\"bad\">", escape(problem), "</p>\n"]),
       for(chart <- charts, do: chart(chart)),
@@ -39,9 +39,10 @@ defmodule Demo.Report do
     :root { color-scheme: light dark; --good: #1f7a6d; --bad: #c4472d; --grid: #d0d7de; }
     @media (prefers-color-scheme: dark) { :root { --good: #4fd1bd; --bad: #ff8f73; --grid: #3d444d; } }
     body { font: 15px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 2rem auto; padding: 0 1rem; }
-    svg { width: 100%; height: auto; } svg text { fill: currentColor; font-size: 12px; }
+    svg { width: 100%; height: auto; overflow: visible; } svg text { fill: currentColor; font-size: 12px; }
     .good { color: var(--good); } .bad { color: var(--bad); }
     polyline { fill: none; stroke: currentColor; stroke-width: 2; }
+    @media (max-width: 34rem) { svg text { font-size: 17px; } polyline { stroke-width: 3; } }
     .grid { stroke: var(--grid); } .ceiling { stroke: currentColor; stroke-dasharray: 6 4; }
     table { border-collapse: collapse; } th, td { text-align: left; vertical-align: top; padding: .3rem .8rem .3rem 0;
     border-bottom: 1px solid var(--grid); }
