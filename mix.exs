@@ -81,6 +81,8 @@ defmodule Bounded.MixProject do
       source_ref: "v#{@version}",
       logo: "guides/images/logo.svg",
       favicon: "guides/images/logo.svg",
+      # The lines of LICENSE are wider than a telephone.
+      before_closing_head_tag: %{html: "<style>pre { overflow-x: auto; }</style>"},
       # Of guides, and of README.md: the pages are side by side in the site.
       assets: %{"guides/images" => "images", "./guides/images" => "guides/images"},
       skip_undefined_reference_warnings_on: [
