@@ -129,7 +129,8 @@ defmodule Bounded.Test.Mutations do
 
   defp damage(data, bytes) do
     at = :rand.uniform(byte_size(data)) - 1
-    <<before::binary-size(at), byte, rest::binary>> = data
+    before = binary_part(data, 0, at)
+    <<byte, rest::binary>> = binary_part(data, at, byte_size(data) - at)
     other = Enum.random(bytes)
 
     case :rand.uniform(6) do
