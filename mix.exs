@@ -74,7 +74,7 @@ defmodule Bounded.MixProject do
     guides =
       ~w(my_node_dies installing choosing_limits routes jobs_and_sockets pools cluster xml_recipes migrating kubernetes testing) ++
         ~w(errors finding_a_leak doctor watchdog telemetry) ++
-        ~w(memory_model performance reliability architecture dependencies design_notes)
+        ~w(memory_model performance reliability faults_found architecture dependencies design_notes)
 
     [
       main: "readme",
@@ -110,7 +110,7 @@ defmodule Bounded.MixProject do
         Livebooks: ~r"\.livemd",
         "On call": ~r"guides/(finding_a_leak|doctor|watchdog|telemetry|errors)",
         "How it works":
-          ~r"guides/(memory_model|performance|reliability|architecture|dependencies|design_notes)",
+          ~r"guides/(memory_model|performance|reliability|faults_found|architecture|dependencies|design_notes)",
         "The project": ~r"^(CHANGELOG|SECURITY|CONTRIBUTING|LICENSE)"
       ],
       groups_for_modules: [

@@ -48,7 +48,7 @@ defmodule Quota.Cluster do
   Nodes with different versions of this library work together while the version of their protocol is the same. Others are not chosen,
   and `info/1` shows their version. A node that is named (`node: :"b@host"`) and cannot run the work raises `ArgumentError`.
 
-  Needs OTP 25.1 or later. The guide on clusters has errors, a recipe for Kubernetes, and what grows with the number of nodes.
+  Needs OTP 25.1 or later. The guide on clusters has errors and limits, the one on Kubernetes a recipe for pods.
   """
 
   use Supervisor
