@@ -36,6 +36,13 @@ defmodule Bounded.GuidesTest do
     end
   end
 
+  # At 220 words a minute. The design notes are a journal, and much of the page on migrating is code.
+  test "a guide is read in five minutes" do
+    pages = Path.wildcard("guides/*.md") -- ["guides/design_notes.md", "guides/migrating.md"]
+    words = Map.new(pages, &{&1, &1 |> File.read!() |> String.split() |> length()})
+    assert Map.filter(words, fn {_, words} -> words > 1_100 end) == %{}
+  end
+
   test "texts of messages that the guide on errors quotes are those of the library" do
     [_, section] = Regex.run(~r/^## By the text.*?\n(.*?)^## /ms, File.read!("guides/errors.md"))
     texts = for [_, text] <- Regex.scan(~r/`([a-z]+ [^`]+)`/, section), do: text
