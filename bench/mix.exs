@@ -8,7 +8,9 @@ defmodule BoundedBench.MixProject do
       elixir: "~> 1.14",
       # What measures calls, and the documents that are hard on them, serve the tests as well.
       elixirc_paths: ["lib", Path.expand("../test/support/calls", __DIR__)],
-      deps: [{:bounded, path: ".."}] ++ rivals()
+      # A build for tests measures its calls.
+      deps:
+        [{:bounded, path: "..", env: if(Mix.env() == :test, do: :test, else: :prod)}] ++ rivals()
     ]
   end
 

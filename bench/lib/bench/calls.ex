@@ -5,9 +5,18 @@ defmodule Bench.Calls do
   """
 
   alias Bench.{Document, Node, Report}
+  alias Bounded.Native
   alias Bounded.Test.{Calls, Hostile}
 
   @groups [:hard, :attacks, :large, :records, :trusted]
+
+  @doc "Whether this build of the native library measures its calls."
+  def measured? do
+    Native.measured_calls(0)
+    true
+  rescue
+    ErlangError -> false
+  end
 
   def run(directory, samples, rounds) do
     for kind <- Document.kinds(), do: Document.write!(kind, 4_000_000, path(directory, kind))

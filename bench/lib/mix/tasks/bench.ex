@@ -8,7 +8,7 @@ defmodule Mix.Tasks.Bench do
   Sections, all of them by default: `speed` (us and every rival that is there, in turns), `select`
   (selections, and where the time goes), `fields` (records of fields, against trees, the full stream and
   Saxy), `encode` (writing, us and every rival that is there), `memory` (growth of the VM over 10 MB and
-  1 GB), `calls` (the longest call of a NIF), `crowd` (a thousand parsers at once, and documents of 1 KB).
+  1 GB), `calls` (the longest call of a NIF; with MIX_ENV=test), `crowd` (a thousand parsers at once, and documents of 1 KB).
 
   `--mb` is the size of generated documents; `--samples` a directory of real documents to measure as
   well; `--no-results` leaves `results/` alone. Otherwise `results/DATE-bench.html` is one page with the tables and charts of the run,
@@ -100,7 +100,11 @@ defmodule Mix.Tasks.Bench do
 
   defp section("calls", directory, options) do
     samples = if options[:samples], do: Path.wildcard(Path.join(options[:samples], "*")), else: []
-    Calls.table(Calls.run(directory, samples, options[:rounds]))
+
+    if Calls.measured?(),
+      do: Calls.table(Calls.run(directory, samples, options[:rounds])),
+      else:
+        "not measured: this build of the native library does not time its calls. Run MIX_ENV=test mix bench calls\n"
   end
 
   defp section("crowd", _directory, options), do: Crowd.text(Crowd.run(options[:rounds]))
