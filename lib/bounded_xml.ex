@@ -15,7 +15,7 @@ defmodule BoundedXml do
   {:file, "feed.xml"}
   |> BoundedXml.select("rss/channel/item")
   |> Stream.map(&to_item/1)
-  |> Enum.each(&import/1)
+  |> Enum.each(&store/1)
   ```
 
   The parser checks that the document is well-formed, as XML 1.0 (fifth edition) and Namespaces in XML 1.0 require.

@@ -109,7 +109,7 @@ defmodule Bounded.KernelFile do
   end
 
   @doc """
-  Bytes of memory that the VM has resident, without files that it maps, or nil.
+  Resident bytes of the VM, or nil. Mapped files are left out, except where the kernel reports only both together (`VmRSS`).
   """
   @spec resident(root) :: non_neg_integer | nil
   def resident(root), do: root |> read("proc/self/status") |> resident_in()

@@ -1,6 +1,6 @@
 defmodule Bounded.Native do
   @moduledoc false
-  # The NIF boundary: stubs only. Each file of `native/nif/src` has its section here.
+  # The NIF boundary: stubs only, in sections named after the files of `native/nif/src`. A section includes the files below its own.
 
   # This module compiles before its library exists.
   @compile {:autoload, false}

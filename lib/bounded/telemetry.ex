@@ -1,7 +1,7 @@
 defmodule Bounded.Telemetry do
   @moduledoc false
-  # Sends events if `:telemetry`, which is not a dependency, is present at run time. Only its loaded module is looked for, since
-  # handlers cannot be attached before it is loaded.
+  # Sends events if `:telemetry`, which is not a dependency, is present at run time: its module is loaded and its process
+  # runs. Before that, no handler can be attached.
 
   @compile {:no_warn_undefined, :telemetry}
 
@@ -13,7 +13,7 @@ defmodule Bounded.Telemetry do
   # A process of the application `:telemetry`. Without it, as with `mix run --no-start`, each event would log a warning.
   @started :telemetry_handler_table
 
-  @doc "Whether events can have handlers. Saves measurements for events without any."
+  @doc "Whether events can have handlers. Asked first, it saves measurements that no handler could receive."
   @spec enabled?() :: boolean
   def enabled?,
     do: function_exported?(:telemetry, :execute, 3) and Process.whereis(@started) != nil

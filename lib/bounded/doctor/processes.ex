@@ -7,16 +7,17 @@ defmodule Bounded.Doctor.Processes do
 
   @mib 1024 * 1024
 
-  # Bytes of a process or group that are worth a finding, if they are also a fifth of the VM's memory.
+  # Bytes of heap of a process or group that are worth a finding, if they are also a fifth of the VM's memory; and of binaries, if
+  # they are a fifth of the VM's binaries.
   @large 64 * @mib
   @large_binaries 32 * @mib
   @large_share 5
-  # A mailbox is worth a finding from this number of messages on, or from these bytes on with at least ten messages.
+  # A mailbox is worth a finding from this number of messages on, or from ten on if its process has these bytes of heap or binaries.
   @mailbox 10_000
   @mailbox_bytes 32 * @mib
   @some_messages 10
 
-  # A collection that frees less than one part in this many proves that binaries are in use.
+  # A collection that frees at least one part in this many shows that binaries were garbage. Otherwise they are in use.
   @mostly 2
 
   @garbage "pass them on in a process per message, or hibernate, or start the process with spawn_opt fullsweep_after: 10."
@@ -142,7 +143,7 @@ defmodule Bounded.Doctor.Processes do
     }
   end
 
-  # By number, and by the bytes of the holders that have some messages.
+  # By the number of messages, then by heap or binaries of processes that have some messages.
   defp mailboxes(processes) do
     by_bytes =
       for {bytes, %{queue: queue} = process} <- processes.holders ++ processes.heaps,

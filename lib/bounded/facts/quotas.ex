@@ -1,6 +1,6 @@
 defmodule Bounded.Facts.Quotas do
   @moduledoc false
-  # What runs of this library on a node: quotas by usage, pools, the watchdog.
+  # What a node uses of this library: its largest quotas, its pools, its watchdog.
 
   alias Bounded.Facts.{Pools, Probe, Top}
   alias Bounded.Native
@@ -35,7 +35,7 @@ defmodule Bounded.Facts.Quotas do
         else: {0, nil}
   end
 
-  # Not timed: its answer is mostly waited for. A version before this function has no watchdog to show.
+  # Not timed: the call mostly waits, which costs nothing. Older versions lack this function, and show no watchdog.
   defp watchdog(probe) do
     Probe.call(probe, Bounded.Facts.Watchdog, :status, [])
   rescue

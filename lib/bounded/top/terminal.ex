@@ -1,9 +1,9 @@
 defmodule Bounded.Top.Terminal do
   @moduledoc false
-  # The terminal of `mix bounded.top`: whether there is one, its size, its keys, and drawing on its second screen.
+  # The terminal of `mix bounded.top`: whether there is one, its size, its keys, and drawing on its alternate screen.
   #
-  # From OTP 28 on it can be raw: each key arrives by itself. Elsewhere a word arrives with Enter. Without a terminal frames are
-  # printed one after the other.
+  # From OTP 28 on it can be raw: each key arrives by itself. Elsewhere a word arrives with Enter. Without a terminal each table is
+  # printed below the last.
 
   # `screen` is nil without a terminal.
   defstruct screen: nil, raw: false, colour: false
@@ -52,7 +52,7 @@ defmodule Bounded.Top.Terminal do
 
   defp write(screen, text), do: :file.write(screen, text)
 
-  # What Elixir found out of standard output when it started. An IEx shell is a terminal too, and its input is its own.
+  # When it starts, Elixir records whether standard output is a terminal. An IEx shell is a terminal too, and its input is its own.
   defp terminal?, do: Application.get_env(:elixir, :ansi_enabled, false) or tty?()
 
   # New in OTP 26.

@@ -6,10 +6,10 @@ defmodule Quota.Run.Worker do
   alias Quota.Run.{Context, FlatSize, LastLook}
   alias Quota.Watch.{ProcessStats, Tracer}
 
-  # Milliseconds to wait for the monitor's alias. The caller sends it at once, unless it has just died.
+  # Milliseconds to wait for the reference to reply to. The caller sends it at once, unless it has just died.
   @handover_ms 1_000
 
-  @doc "Runs `fun` in the calling process. It `holds` its `max_heap_size` already, or is given it here."
+  @doc "Runs `fun` in the calling process. `holds`: whether its `max_heap_size` is set already. If not, it is set here."
   def start(account, limit, fun, context, policy, holds) do
     Context.restore(context)
     ref = handover(Context.caller(context))

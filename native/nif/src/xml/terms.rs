@@ -1,4 +1,4 @@
-//! Building terms with as little as possible between us and the VM.
+//! Builds terms by raw `enif_*` calls, without the cost of Rustler's encoders.
 
 use bounded_core::xml::Recovered;
 use rustler::sys::{
@@ -195,8 +195,8 @@ impl<'env> Terms<'env> {
     }
 }
 
-/// Copies `bytes` to a target as long as they are. Most strings are so short that calling for it takes
-/// longer than doing it: two words that overlap.
+/// Copies `bytes` to a target of the same length. Most strings are so short that a call of `memcpy` takes longer than the copy: two
+/// words that overlap.
 #[inline(always)]
 fn copy(target: &mut [MaybeUninit<u8>], bytes: &[u8]) {
     match bytes.len() {

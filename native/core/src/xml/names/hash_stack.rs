@@ -7,7 +7,8 @@ use crate::sync::Arc;
 const NONE: u32 = u32::MAX;
 const FEWEST_HEADS: usize = 16;
 
-/// Numbers from 0 on, in chains by their hashes. It does not store the keys: the caller compares them.
+/// An index of a stack that the caller keeps: number `n` is its item `n`. It finds the latest items with a hash, in chains, and stores
+/// no keys: the caller compares them.
 #[derive(Debug)]
 pub(super) struct HashStack {
     /// The last number of each chain; a power of two of them, at least one for each number.
@@ -24,7 +25,8 @@ impl HashStack {
         }
     }
 
-    /// Makes room for one more, so that pushing it is not refused; `hash_of` gives those that are there.
+    /// Makes room for one more, so that pushing it is not refused. `hash_of(n)` is the hash of item `n`, needed when the table
+    /// grows.
     pub fn reserve(&mut self, hash_of: impl Fn(usize) -> u64) -> Result<(), Refusal> {
         let count = self.before.len();
         self.before.reserve(1)?;

@@ -15,7 +15,7 @@ use std::borrow::Cow;
 /// References that one call replaces one by one: looking up a name of HTML takes as long as copying 100 bytes.
 const REFERENCES: usize = 1_500;
 
-/// What a part of a text cannot become, and the byte of the part where that begins.
+/// Why a part of a text cannot be escaped or unescaped, and the offset of the first wrong byte in the part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartFault {
     pub kind: FaultKind,
@@ -64,7 +64,8 @@ fn first_fault(text: &[u8], cause: Cause) -> PartError {
     fault(cause, at)
 }
 
-/// Escapes a part of a text. Gives how much was read, and whether that is written as it is: then the sink got nothing.
+/// Escapes a part of a text, shorter than a piece. Returns the bytes read, and whether nothing had to be escaped: then the sink got
+/// nothing.
 pub fn escape(
     part: &[u8],
     last: bool,
@@ -92,7 +93,7 @@ pub struct Unescaped<'a> {
     pub text: Cow<'a, str>,
     /// Bytes that were read.
     pub read: usize,
-    /// The last of them were a reference to the entity of this name, which is not known here, and not in the text.
+    /// The name of an entity that is not known here. Its reference ends what was read and is not in `text`: the caller replaces it.
     pub name: Option<&'a str>,
     _charge: Option<Reservation>,
 }
@@ -117,7 +118,7 @@ pub fn unescape<'a>(
             _charge: None,
         });
     }
-    // The longest character of HTML's has a byte more than its name.
+    // At worst the text of a reference is a byte longer than the reference: the five of `&nLt;` become six.
     let charge = Reservation::new(account, Kind::Native, 2 * bytes as u64 + 64)?;
     let text = unescape_with(part, predefined)
         .ok()
@@ -155,7 +156,7 @@ fn unterminated(part: &str, at: usize) -> PartError {
     fault(Cause::new(FaultKind::Entity, reason), at)
 }
 
-/// The same, reference by reference: there is one that quick-xml does not know, or should not.
+/// Replaces references one by one: quick-xml does not know one of them, or accepts one that XML forbids.
 #[cold]
 fn one_by_one(
     part: &str,

@@ -10,8 +10,9 @@ use crate::xml::input::position::Position;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reader {
     pub entity: EntityId,
+    /// The offset of the next byte in the entity's text.
     pub at: usize,
-    /// Elements that were open before it.
+    /// The number of elements that were open before it, which it must not close.
     pub floor: usize,
 }
 
