@@ -40,8 +40,8 @@ defmodule BoundedXml.HeapTuning do
   end
 
   def collect(tuning) do
-    # The first one after a pause may have to collect the whole heap, which takes long whatever is live. The second one then shows
-    # what is live.
+    # After a pause, the first collection may be one of the whole heap, which takes long however little is live. The second shows
+    # how much is live.
     if collection_us() < @long_us or collection_us() < @long_us,
       do: %{tuning | pause: @first_pause},
       else: wait(tuning)

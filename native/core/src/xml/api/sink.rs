@@ -97,8 +97,8 @@ pub trait Sink {
         }
     }
 
-    /// Some bits of every context, and what they are from now on, but in that of root elements. Asked for after each `tag` and
-    /// after the end of each element that is told, with [`Sink::MARKS`].
+    /// Some bits of every context, and what they are from now on, but in that of root elements. With [`Sink::MARKS`], asked for after
+    /// each `tag` and after each end of an element that the sink is told of.
     fn marks(&self) -> (u64, u64) {
         (0, 0)
     }

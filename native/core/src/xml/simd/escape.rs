@@ -336,22 +336,36 @@ unsafe fn append_short<V: Vector, const CONTEXT: usize>(
     source: &[u8],
     out: &mut Target<'_>,
 ) -> (usize, End, bool) {
-    const { assert!(V::BYTES <= short::SHORT) };
     if out.left() < MARGIN {
         return (0, End::NoRoom, false);
     }
-    let word = short::first(source);
-    let non_ascii = word & HIGH != 0;
-    let word = word.to_le_bytes();
-    // SAFETY: there is a vector to read, and room for one.
-    let specials = unsafe {
-        std::ptr::copy_nonoverlapping(word.as_ptr(), out.end(), V::BYTES);
-        special::<V, CONTEXT>(V::load(word.as_ptr())).bits()
-    };
-    // The zeros behind it are none of its own.
-    let specials = specials & !(u64::MAX << source.len());
+    // SAFETY: by this function's contract, and there is room for a margin.
+    let (specials, non_ascii) = unsafe { copy_first::<V, CONTEXT>(source, out.end()) };
     let (read, end) = copied::<CONTEXT>(source, 0, source.len(), specials, out);
     (read, end, non_ascii)
+}
+
+/// Copies what is shorter than a vector to `target`, with zeros behind it. Returns a bit for each byte that is special, and whether
+/// any byte is not ASCII.
+///
+/// # Safety
+///
+/// The processor has the instructions of `V`, and a vector can be written to `target`.
+#[inline(always)]
+unsafe fn copy_first<V: Vector, const CONTEXT: usize>(
+    source: &[u8],
+    target: *mut u8,
+) -> (u64, bool) {
+    const { assert!(V::BYTES <= short::SHORT) };
+    let word = short::first(source);
+    let bytes = word.to_le_bytes();
+    // SAFETY: there is a vector to read; otherwise by this function's contract.
+    let specials = unsafe {
+        std::ptr::copy_nonoverlapping(bytes.as_ptr(), target, V::BYTES);
+        special::<V, CONTEXT>(V::load(bytes.as_ptr())).bits()
+    };
+    // The zeros behind it are none of its own.
+    (specials & !(u64::MAX << source.len()), word & HIGH != 0)
 }
 
 /// Counts `len` bytes from `at` on, less than a vector, which are already copied, or writes what their `specials` become.

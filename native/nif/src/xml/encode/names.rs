@@ -5,7 +5,7 @@ use crate::xml::terms::RawTerm;
 use bounded_core::xml::write::CheckedName;
 use std::mem::MaybeUninit;
 
-/// So many that the names of a document seldom take each other's.
+/// With this many, the names of a document seldom share a slot.
 const SLOTS: usize = 256;
 
 pub struct Names<'env> {

@@ -179,18 +179,23 @@ fn namespaces_are_told_apart() {
     assert!(step(false, "i").accepts(&inside));
 }
 
+/// An attribute in no namespace: its name of `len` bytes, then its value up to `end`.
+fn attribute(len: usize, end: usize) -> AttributeSpan {
+    let span = |start, end| Span::new(SpanBuffer::Scanned, start, end);
+    AttributeSpan {
+        name: span(0, len),
+        value: span(len, end),
+        id: None,
+        prefix: 0,
+        namespace: Namespaces::NONE,
+    }
+}
+
 #[test]
 fn predicates_look_at_attributes() {
     let root = Account::root();
     let namespaces = Namespaces::new(&root, 1000);
-    let span = |start, end| Span::new(SpanBuffer::Scanned, start, end);
-    let spans = [AttributeSpan {
-        name: span(0, 4),
-        value: span(4, 6),
-        id: None,
-        prefix: 0,
-        namespace: Namespaces::NONE,
-    }];
+    let spans = [attribute(4, 6)];
     let attributes = Attributes {
         spans: &spans,
         sources: SpanBuffers([b"langde", &[], &[], &[]]),
@@ -239,14 +244,7 @@ fn what_was_found_is_kept_by_name_and_context_but_for_predicates() {
         builder.hit(at, hit as u32, false);
     }
     let mut selector = builder.build(false).unwrap();
-    let span = |start, end| Span::new(SpanBuffer::Scanned, start, end);
-    let spans = [AttributeSpan {
-        name: span(0, 2),
-        value: span(2, 3),
-        id: None,
-        prefix: 0,
-        namespace: Namespaces::NONE,
-    }];
+    let spans = [attribute(2, 3)];
     let mut enter = |local: &'static str, has: bool, context, uri: Option<&'static str>| {
         let attributes = Attributes {
             spans: if has { &spans } else { &[] },
@@ -263,7 +261,7 @@ fn what_was_found_is_kept_by_name_and_context_but_for_predicates() {
     };
     let (inside, found) = enter("r", false, 0, None);
     assert_eq!((inside != 0, found), (true, vec![]));
-    // The same again, whatever its attributes are and whatever came between.
+    // An element that is found again gives the same, whatever its attributes are and whatever came between.
     for has in [false, true, false] {
         let (deeper, found) = enter("a", has, inside, None);
         assert_eq!((deeper != 0, found), (true, vec![0]));

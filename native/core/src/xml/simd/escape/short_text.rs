@@ -1,7 +1,7 @@
 //! Short texts and values, with what stands around them: written at once, or not at all where anything in them has to be
 //! escaped or there is little room.
 
-use super::{HIGH, MARGIN, special};
+use super::{MARGIN, copy_first, special};
 use crate::xml::simd::kernels::Baseline;
 use crate::xml::simd::short;
 use crate::xml::simd::vector::{Mask, Vector};
@@ -80,20 +80,13 @@ pub(crate) fn put_text<const CONTEXT: usize>(
 #[inline(always)]
 unsafe fn copy_plain<const CONTEXT: usize>(text: &[u8], target: *mut u8) -> bool {
     const BYTES: usize = Baseline::BYTES;
-    const { assert!(BYTES <= short::SHORT) };
     let non_ascii = if text.len() < BYTES {
-        let word = short::first(text);
-        let bytes = word.to_le_bytes();
-        // SAFETY: there is a vector to read, and room for one; the baseline is part of the architecture.
-        let specials = unsafe {
-            std::ptr::copy_nonoverlapping(bytes.as_ptr(), target, BYTES);
-            special::<Baseline, CONTEXT>(Baseline::load(bytes.as_ptr())).bits()
-        };
-        // The zeros behind it are none of its own.
-        if specials & !(u64::MAX << text.len()) != 0 {
+        // SAFETY: there is room for a vector; the baseline is part of the architecture.
+        let (specials, non_ascii) = unsafe { copy_first::<Baseline, CONTEXT>(text, target) };
+        if specials != 0 {
             return false;
         }
-        word & HIGH != 0
+        non_ascii
     } else if text.len() <= LONGEST {
         let behind = text.len() - BYTES;
         // SAFETY: two vectors, which overlap, or are the same, and end where the text does.
