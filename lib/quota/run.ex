@@ -295,6 +295,7 @@ defmodule Quota.Run do
     case Native.account_guard_ended(run.account) do
       :done -> :normal
       :system_limit -> {:system_limit, []}
+      :failed -> :failed
       nil -> :killed
     end
   end

@@ -83,11 +83,15 @@ defmodule Quota.Watch.Guard do
       Native.account_guard_ends(account, :done)
     end
   catch
-    # The process table is full. The caller may monitor the guard only now that it is dead, and then gets no reason.
-    :error, :system_limit ->
-      Native.account_guard_ends(account, :system_limit)
-      :erlang.raise(:error, :system_limit, __STACKTRACE__)
+    # The caller may monitor the guard only when it is dead, and then gets no exit reason.
+    kind, reason ->
+      Native.account_guard_ends(account, recorded(reason))
+      :erlang.raise(kind, reason, __STACKTRACE__)
   end
+
+  # The process table is full.
+  defp recorded(:system_limit), do: :system_limit
+  defp recorded(_reason), do: :failed
 
   defp wait(%{pid: pid, caller: caller} = guard, milliseconds) do
     receive do

@@ -55,8 +55,10 @@ defmodule Quota.ProcessLimitTest do
     for _ <- 1..20 do
       assert {:done, :system_limit} = Peer.call(peer, FullTable, :late_caller, [:full])
 
-      assert {{:guard_died, :killed}, {Quota, :run, _}} =
-               Peer.call(peer, FullTable, :late_caller, [:killed])
+      for how <- [:killed, :failed] do
+        assert {{:guard_died, ^how}, {Quota, :run, _}} =
+                 Peer.call(peer, FullTable, :late_caller, [how])
+      end
     end
   end
 

@@ -67,7 +67,7 @@ defmodule Bounded.Test.FullTable do
 
   @doc """
   How a run ends whose guard, which the orphan monitor has started, is dead before the caller monitors it: it could start no process
-  (`:full`), or was killed (`:killed`).
+  (`:full`), was killed (`:killed`), or failed (`:failed`).
   """
   def late_caller(end_of_guard) do
     warm_up([])
@@ -114,6 +114,13 @@ defmodule Bounded.Test.FullTable do
     ref = Process.monitor(guard)
     Process.exit(guard, :kill)
     receive do: ({:DOWN, ^ref, _, _, :killed} -> :ok)
+  end
+
+  # It takes this for the death of one of its watchers.
+  defp end_guard(:failed, {_worker, guard}) do
+    ref = Process.monitor(guard)
+    send(guard, {:DOWN, make_ref(), :process, self(), :a_fault})
+    receive do: ({:DOWN, ^ref, _, _, {:watcher_died, :a_fault}} -> :ok)
   end
 
   # Everything is loaded, and processes of the VM that come once are there.

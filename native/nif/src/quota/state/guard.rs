@@ -17,6 +17,8 @@ pub enum GuardEnd {
     Done,
     /// It could not start a process: the process table is full.
     SystemLimit,
+    /// It raised or exited for any other reason, which is in the log.
+    Failed,
 }
 
 /// The guard of a quota.
