@@ -7,7 +7,7 @@ defmodule BoundedBinary.CallsTest do
   alias Bounded.Test.Calls
 
   @limit_ns 1_000_000
-  @rounds 5
+  @rounds 10
 
   defp longest_call(work) do
     once = fn ->

@@ -9,7 +9,7 @@ defmodule BoundedXml.CallsTest do
   alias BoundedXml.ParseError
 
   @mib 1024 * 1024
-  @rounds 5
+  @rounds 10
 
   # Long enough for every limit there is; `mix bench calls` makes them as long as they can be.
   @attack_bytes 20_000_000

@@ -9,7 +9,7 @@ defmodule Quota.CallsTest do
   alias Bounded.Test.Calls
 
   @limit_ns 1_000_000
-  @rounds 5
+  @rounds 10
   @quotas 10_000
   @children 9_000
 

@@ -42,18 +42,24 @@ impl<T> ChargedVec<T> {
     /// Refused, it stays as it was.
     #[inline]
     pub fn reserve(&mut self, additional: usize) -> Result<(), Refusal> {
+        self.reserve_within(additional, usize::MAX)
+    }
+
+    /// The same, with no room for more than `most` items in all but where `additional` asks for it.
+    #[inline]
+    pub fn reserve_within(&mut self, additional: usize, most: usize) -> Result<(), Refusal> {
         if additional > self.items.capacity() - self.items.len() {
-            self.grow(additional)?;
+            self.grow(additional, most)?;
         }
         Ok(())
     }
 
     #[cold]
     #[inline(never)]
-    fn grow(&mut self, additional: usize) -> Result<(), Refusal> {
+    fn grow(&mut self, additional: usize, most: usize) -> Result<(), Refusal> {
         let held = self.items.capacity();
         let needed = self.items.len().saturating_add(additional);
-        let roomy = needed.max(held + held / GROWTH_DIVISOR);
+        let roomy = needed.max((held + held / GROWTH_DIVISOR).min(most));
         // Near the limit, what is needed may still fit where a quarter more does not.
         let target = match self.reservation.try_grow(bytes_of::<T>(roomy)) {
             Ok(()) => roomy,

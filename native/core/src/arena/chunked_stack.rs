@@ -9,7 +9,8 @@ use std::mem;
 
 const BLOCK_BYTES: usize = 65_536;
 
-/// The block on top, and the full ones below it. The one on top is empty only where the stack is.
+/// The block on top, and the full ones below it. The one on top is empty only where the stack is, and no block has room for more
+/// than `BLOCK` items.
 #[derive(Debug)]
 pub struct ChunkedStack<T> {
     top: ChargedVec<T>,
@@ -47,7 +48,7 @@ impl<T> ChunkedStack<T> {
     #[inline(always)]
     pub fn reserve(&mut self, additional: usize) -> Result<(), Refusal> {
         // How many items can be added to the block on top.
-        let room = self.top.capacity().min(Self::BLOCK) - self.top.len();
+        let room = self.top.capacity() - self.top.len();
         if additional > room {
             self.reserve_slowly(additional)?;
         }
@@ -59,7 +60,7 @@ impl<T> ChunkedStack<T> {
     fn reserve_slowly(&mut self, additional: usize) -> Result<(), Refusal> {
         let room = Self::BLOCK - self.top.len();
         if room > 0 {
-            return self.top.reserve(additional.min(room));
+            return self.top.reserve_within(additional.min(room), Self::BLOCK);
         }
         if self.spare.is_none() {
             let mut block = ChargedVec::new(self.top.account());
@@ -72,7 +73,7 @@ impl<T> ChunkedStack<T> {
     /// Puts one item on top. Refused, the stack stays as it was.
     #[inline(always)]
     pub fn push(&mut self, item: T) -> Result<(), Refusal> {
-        if self.top.len() == self.top.capacity() || self.top.len() == Self::BLOCK {
+        if self.top.len() == self.top.capacity() {
             self.begin_block()?;
         }
         self.top.push(item)

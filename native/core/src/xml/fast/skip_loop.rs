@@ -130,7 +130,7 @@ pub(super) fn skip_loop(text: &[u8], at: usize, core: &mut Core) -> (usize, Stop
                 if text.get(end) != Some(&b'>') {
                     break;
                 }
-                element_stack.close_known(around);
+                element_stack.pop_known();
                 ahead.pass();
                 at = end + 1;
                 if is_last {
@@ -233,12 +233,14 @@ pub(super) fn skip_loop(text: &[u8], at: usize, core: &mut Core) -> (usize, Stop
                             Some(Interest::Within(context)) => {
                                 opened = interest_stack.step(context, depth);
                                 floor = interest_stack.floor();
+                                if opened.is_err() {
+                                    element_stack.pop_known();
+                                }
                             }
                             _ => (asks, floor) = (false, depth),
                         }
                     }
                     if let Err(refusal) = opened {
-                        element_stack.close_known(depth);
                         prediction.go_back(place);
                         stop = Stop::Refused(refusal);
                         break;

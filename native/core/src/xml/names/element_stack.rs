@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use crate::arena::account::{Account, Refusal};
-use crate::arena::charged_vec::ChargedVec;
+use crate::arena::chunked_stack::ChunkedStack;
 use crate::arena::incremental_buf::IncrementalBuf;
 use crate::sync::Arc;
 use crate::xml::api::sink::Name;
@@ -44,16 +44,16 @@ impl OpenElement {
 
 #[derive(Debug)]
 pub(crate) struct ElementStack {
-    /// Long names in many elements are hundreds of megabytes: too much to move at once.
+    /// Long names in many elements are hundreds of megabytes: too much to move at once, as are elements by the ten thousand.
     names: IncrementalBuf,
-    stack: ChargedVec<OpenElement>,
+    stack: ChunkedStack<OpenElement>,
 }
 
 impl ElementStack {
     pub fn new(account: &Arc<Account>) -> ElementStack {
         ElementStack {
             names: IncrementalBuf::new(account, usize::MAX),
-            stack: ChargedVec::new(account),
+            stack: ChunkedStack::new(account),
         }
     }
 
@@ -74,10 +74,10 @@ impl ElementStack {
         self.push(b"", OpenElement::new(Some(id)))
     }
 
-    /// Closes all elements below `depth`. Their names have numbers.
+    /// Closes the innermost element, whose name has a number.
     #[inline(always)]
-    pub fn close_known(&mut self, depth: usize) {
-        self.stack.truncate(depth);
+    pub fn pop_known(&mut self) {
+        self.stack.pop();
     }
 
     /// The name of the innermost open element.
