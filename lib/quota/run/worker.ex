@@ -31,19 +31,17 @@ defmodule Quota.Run.Worker do
     way = ProcessStats.way()
     reply = work(fun)
     # A term of a word or two needs no measuring: the process can leave its account at once.
-    copied = copied?(reply)
-
-    case LastLook.look(account, policy, way, not copied) do
+    case LastLook.look(account, policy, way, small?(reply)) do
       :left -> {:left, elem(reply, 1)}
       :over -> breach(reply, policy)
       :within -> measured(reply, account, limit, policy)
     end
   end
 
-  defp copied?({:ok, value}) when is_atom(value) or value == [] or value == {}, do: false
-  defp copied?({:ok, value}) when is_float(value) or is_pid(value), do: false
-  defp copied?({:ok, value}) when value in -0xFFFF_FFFF..0xFFFF_FFFF, do: false
-  defp copied?(_), do: true
+  defp small?({:ok, value}) when is_atom(value) or value == [] or value == {}, do: true
+  defp small?({:ok, value}) when is_float(value) or is_pid(value), do: true
+  defp small?({:ok, value}) when value in -0xFFFF_FFFF..0xFFFF_FFFF, do: true
+  defp small?(_reply), do: false
 
   defp measured(reply, account, limit, policy) do
     if FlatSize.at_most?(reply, limit) do

@@ -241,9 +241,9 @@ impl Parser {
     /// Scans the text on top of the stack: the input up to `end`, or an entity's.
     fn scan<S: Sink>(&mut self, end: usize, sink: &mut S) -> Interrupt {
         let dtd = self.dtd.as_ref();
-        let level = self.core.entities.readers.len();
-        let (text, at) = match (self.core.entities.readers.last(), dtd) {
-            (Some(reader), Some(dtd)) => (dtd.replacement_text(reader.entity), reader.at),
+        let level = self.core.entities.open.len();
+        let (text, at) = match (self.core.entities.open.last(), dtd) {
+            (Some(innermost), Some(dtd)) => (dtd.replacement_text(innermost.entity), innermost.at),
             _ => (&self.input.text()[..end], self.input.at),
         };
         let is_all = end == self.input.text().len();
@@ -266,8 +266,8 @@ impl Parser {
         match level {
             0 => self.input.at = at,
             _ => {
-                if let Some(reader) = self.core.entities.readers.get_mut(level - 1) {
-                    reader.at = at;
+                if let Some(open) = self.core.entities.open.get_mut(level - 1) {
+                    open.at = at;
                 }
             }
         }
@@ -277,7 +277,7 @@ impl Parser {
     fn fault(&mut self, fault: Fault) -> Result<Status, Error> {
         let position = match fault.position {
             Some(position) => position,
-            None if !self.core.entities.readers.is_empty() => self.core.entities.position,
+            None if !self.core.entities.open.is_empty() => self.core.entities.position,
             None => {
                 self.reached = fault.at;
                 self.line_counter.position(self.input.text(), fault.at)

@@ -11,7 +11,7 @@ use crate::xml::api::sink::Sink;
 use crate::xml::dtd::{Dtd, EntityId, Lookup};
 use crate::xml::scanner::Scanner;
 use crate::xml::scanner::interrupt::{Interrupt, beyond, exceeded, malformed, shown};
-use crate::xml::scanner::state::entities::Reader;
+use crate::xml::scanner::state::entities::OpenEntity;
 use crate::xml::syntax::utf8;
 
 /// The cost of finding an entity and of returning from it, in units of credit.
@@ -85,9 +85,9 @@ impl<S: Sink> Scanner<'_, S> {
 
     /// Continues with the text of `entity`, then at `end`.
     fn enter(&mut self, entity: EntityId, at: usize, end: usize) -> Result<(), Interrupt> {
-        let readers = &mut self.core.entities.readers;
-        let depth = readers.len() as u64;
-        if readers.iter().any(|reader| reader.entity == entity) {
+        let open = &mut self.core.entities.open;
+        let depth = open.len() as u64;
+        if open.iter().any(|it| it.entity == entity) {
             let name = self.dtd.map_or(&[][..], |dtd| dtd.entity_name(entity));
             return malformed(at, format!("the entity {} contains itself", shown(name)));
         }
@@ -95,7 +95,7 @@ impl<S: Sink> Scanner<'_, S> {
         if depth >= max {
             return exceeded(at, "max_entity_depth", max, depth + 1);
         }
-        readers.reserve(1)?;
+        open.reserve(1)?;
         self.report_repairs(at)?;
         if self.level == 0 {
             self.core.entities.position = self.line_counter.move_to(self.text, at);
@@ -107,7 +107,7 @@ impl<S: Sink> Scanner<'_, S> {
         }
         let cost = ENTITY_COST + len / BYTES_PER_CREDIT;
         self.core.credit = self.core.credit.saturating_sub(cost);
-        self.core.entities.readers.push(Reader {
+        self.core.entities.open.push(OpenEntity {
             entity,
             at: 0,
             floor: self.core.element_stack.depth(),
@@ -118,17 +118,17 @@ impl<S: Sink> Scanner<'_, S> {
 
     /// The text of the innermost entity is used up, or does not suffice for what was begun in it.
     pub fn leave(&mut self, dtd: &Dtd) -> Result<(), Interrupt> {
-        let Some(reader) = self.core.entities.readers.last() else {
+        let Some(innermost) = self.core.entities.open.last() else {
             return Ok(());
         };
         let in_value = self.core.in_tag() && self.level > self.core.tag.level;
         let whole = in_value || self.core.is_between();
-        let balanced = in_value || self.core.element_stack.depth() == reader.floor;
+        let balanced = in_value || self.core.element_stack.depth() == innermost.floor;
         if self.at == self.text.len() && whole && balanced {
-            self.core.entities.readers.pop();
+            self.core.entities.open.pop();
             return Ok(());
         }
-        let name = shown(dtd.entity_name(reader.entity));
+        let name = shown(dtd.entity_name(innermost.entity));
         let help = match self.text.get(self.at) {
             Some(b'&') => " (recover: [:ampersands] takes the '&' as it is)",
             _ => "",

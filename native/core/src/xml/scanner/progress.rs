@@ -33,7 +33,7 @@ pub(crate) struct Place {
 
 impl Place {
     pub fn of(core: &Core, at: usize, stretch_end: usize) -> Place {
-        let readers = &core.entities.readers;
+        let open = &core.entities.open;
         Place {
             at,
             stretch_end,
@@ -46,7 +46,7 @@ impl Place {
             aside: core.aside.len(),
             stage: core.tag.stage,
             text: core.run.text.len(),
-            entities: (readers.len(), readers.last().map_or(0, |reader| reader.at)),
+            entities: (open.len(), open.last().map_or(0, |it| it.at)),
             amplification: core.amplification.count(),
             declarations: core.doctype.work(),
         }

@@ -8,7 +8,7 @@ use crate::xml::input::position::Position;
 
 /// An entity whose text is being scanned.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Reader {
+pub(crate) struct OpenEntity {
     pub entity: EntityId,
     /// The offset of the next byte in the entity's text.
     pub at: usize,
@@ -18,7 +18,7 @@ pub(crate) struct Reader {
 
 #[derive(Debug)]
 pub(crate) struct Entities {
-    pub readers: ChargedVec<Reader>,
+    pub open: ChargedVec<OpenEntity>,
     /// Where the outermost reference being expanded is.
     pub position: Position,
 }
@@ -26,7 +26,7 @@ pub(crate) struct Entities {
 impl Entities {
     pub fn new(account: &Arc<Account>) -> Entities {
         Entities {
-            readers: ChargedVec::new(account),
+            open: ChargedVec::new(account),
             position: Position::START,
         }
     }
@@ -34,6 +34,6 @@ impl Entities {
     /// Elements that were open before the innermost entity: it must not close them.
     #[inline]
     pub fn floor(&self) -> usize {
-        self.readers.last().map_or(0, |reader| reader.floor)
+        self.open.last().map_or(0, |entity| entity.floor)
     }
 }
