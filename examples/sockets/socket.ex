@@ -51,12 +51,7 @@ end
 
 defmodule Examples.Sockets.Channel do
   @moduledoc false
-  # With the library: `use Phoenix.Channel`, and a LiveView's `mount/3` in the same way:
-  #
-  #     def mount(_params, _session, socket) do
-  #       if connected?(socket), do: Quota.put_limit(Quota.mib(8), label: "dashboard")
-  #       {:ok, assign(socket, rows: [])}
-  #     end
+  # With the library: `use Phoenix.Channel`.
 
   @limit Quota.mib(8)
 
@@ -69,4 +64,25 @@ defmodule Examples.Sockets.Channel do
     rows = Enum.to_list(1..count) ++ Map.get(socket, :rows, [])
     {:reply, {:ok, length(rows)}, Map.put(socket, :rows, rows)}
   end
+end
+
+defmodule Examples.Sockets.Dashboard do
+  @moduledoc false
+  # With the library: `use Phoenix.LiveView`, which imports what is private here.
+
+  @limit Quota.mib(8)
+
+  # The first time in the request's process, which goes on with other requests: no limit there. Then in the socket's own.
+  def mount(_params, _session, socket) do
+    if connected?(socket), do: Quota.put_limit(@limit, label: "dashboard")
+    {:ok, assign(socket, rows: [])}
+  end
+
+  def handle_event("load", %{"count" => count}, socket) do
+    rows = Enum.to_list(1..count) ++ socket.assigns.rows
+    {:noreply, assign(socket, rows: rows)}
+  end
+
+  defp connected?(socket), do: socket.transport_pid != nil
+  defp assign(socket, values), do: Map.update!(socket, :assigns, &Map.merge(&1, Map.new(values)))
 end

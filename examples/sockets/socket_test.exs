@@ -4,7 +4,7 @@ defmodule Examples.Sockets.SocketTest do
   # On a real server the handler runs in Quota.PlugServersTest; here a process calls it as a server would.
   use ExUnit.Case, async: true
 
-  alias Examples.Sockets.{Channel, Echo}
+  alias Examples.Sockets.{Channel, Dashboard, Echo}
 
   @moduletag :capture_log
 
@@ -76,6 +76,42 @@ defmodule Examples.Sockets.SocketTest do
         {:reply, reply, socket} = Channel.handle_in(event, params, socket)
         send(transport, {:reply, socket.topic, reply})
         channel(transport, socket)
+    end
+  end
+
+  test "a LiveView is limited once its socket is connected, and begins anew after a breach" do
+    disconnected = %{transport_pid: nil, assigns: %{}}
+    assert {:ok, %{assigns: %{rows: []}}} = Dashboard.mount(%{}, %{}, disconnected)
+    refute Enum.any?(Quota.list(), &(&1.pid == self()))
+
+    {pid, ref} = live_view()
+    send(pid, {:event, "load", %{"count" => 100}})
+    assert_receive {:rendered, 100}, 5_000
+    assert %{label: "dashboard"} = Enum.find(Quota.list(), &(&1.pid == pid))
+    send(pid, {:event, "load", %{"count" => 3_000_000}})
+    assert_receive {:DOWN, ^ref, _, _, :killed}, 5_000
+
+    {pid, _} = live_view()
+    send(pid, {:event, "load", %{"count" => 10}})
+    assert_receive {:rendered, 10}, 5_000
+    Process.exit(pid, :kill)
+  end
+
+  defp live_view do
+    client = self()
+
+    spawn_monitor(fn ->
+      {:ok, socket} = Dashboard.mount(%{}, %{}, %{transport_pid: client, assigns: %{}})
+      live_view(client, socket)
+    end)
+  end
+
+  defp live_view(client, socket) do
+    receive do
+      {:event, event, params} ->
+        {:noreply, socket} = Dashboard.handle_event(event, params, socket)
+        send(client, {:rendered, length(socket.assigns.rows)})
+        live_view(client, socket)
     end
   end
 end
