@@ -48,11 +48,13 @@ defmodule Quota.Watchdog.State do
   defp missed(state),
     do: min(Pace.missed(state.pace), max(div(state.reading.limit - state.reading.line, 2), 0))
 
-  # Binaries that exist and that nothing has been written to yet, such as of a file that is being read.
+  # Binaries that exist and that nothing has been written to yet, such as of a file that is being read. A usage that rose by more than
+  # the binaries did leaves nothing unread, and is not less for that.
   defp unread(%{allocated: [{_, newest, _} | _] = allocated} = state) do
     allocated
     |> Enum.map(fn {_at, binary, used} -> newest - binary - max(state.used - used, 0) end)
     |> Enum.max()
+    |> max(0)
   end
 
   defp unread(_state), do: 0

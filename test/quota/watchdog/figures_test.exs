@@ -36,6 +36,37 @@ defmodule Quota.Watchdog.FiguresTest do
     assert State.allocated(state) == state
   end
 
+  describe "what is about to be taken" do
+    defp noted(used, binary, at) do
+      &State.allocated(%{
+        &1
+        | used: used,
+          summary: %{totals: %{binary: binary}, at: at, pending: 0}
+      })
+    end
+
+    defp expected(state, used), do: State.expected(%{state | used: used}, 1_000)
+
+    setup do
+      reading = %{limit: 1_000, line: 900}
+      {:ok, state: noted(100, 10, 10).(%State{reading: reading})}
+    end
+
+    test "has binaries that were allocated and not written to", %{state: state} do
+      state = noted(100, 60, 20).(state)
+      assert expected(state, 100) == 150
+      # Some of them were.
+      assert expected(state, 130) == 150
+    end
+
+    test "is nothing less than what is in use, however much more that is than at the last look",
+         %{state: state} do
+      assert expected(state, 100) == 100
+      assert expected(state, 890) == 890
+      assert expected(noted(500, 5, 20).(state), 900) == 900
+    end
+  end
+
   test "the reader of what changes slowly minds no stray message" do
     slow = Reading.Slow.start_link(Cgroup.find())
     send(slow, :stray)
