@@ -81,6 +81,17 @@ defmodule Bounded.KernelFile do
     end
   end
 
+  @doc """
+  Starts a thread that reads an open file and wakes the caller: `{:ok, watch}` for `Native.usage_watch_order/5`, or `:error` where
+  only the VM reads the file, or the system makes no thread.
+  """
+  @spec watch(open) :: {:ok, reference} | :error
+  def watch({:native, file}) do
+    with {:error, _reason} <- Native.usage_watch_start(file), do: :error
+  end
+
+  def watch({:device, _}), do: :error
+
   @doc "The number at the start of a text, or nil."
   @spec integer(binary) :: non_neg_integer | nil
   def integer(text) do

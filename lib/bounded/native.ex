@@ -45,6 +45,11 @@ defmodule Bounded.Native do
   def kernel_file_open(_path), do: not_loaded()
   def kernel_file_read(_file), do: not_loaded()
 
+  ## kernel_file/watch.rs
+
+  def usage_watch_start(_file), do: not_loaded()
+  def usage_watch_order(_watch, _now, _total, _marks, _times), do: not_loaded()
+
   ## quota/account.rs
 
   def account_new(_parent, _limit, _terms, _label), do: not_loaded()

@@ -37,6 +37,15 @@ defmodule Bounded.KernelFileTest do
     end
   end
 
+  describe "a thread that reads an open file" do
+    @tag :tmp_dir
+    test "is for the kernel's own alone", %{tmp_dir: dir} do
+      File.write!(Path.join(dir, "memory.current"), "12\n")
+      assert {:ok, file} = KernelFile.open(dir, "memory.current")
+      assert KernelFile.watch(file) == :error
+    end
+  end
+
   describe "a file that is read once" do
     @tag :tmp_dir
     test "is read to its end, but not without end", %{tmp_dir: dir} do

@@ -2,7 +2,7 @@ defmodule Quota.Watchdog.Decision do
   @moduledoc false
   # What to do about the usage: nothing, collect garbage, end something, or wait for what comes back.
 
-  import Quota.Watchdog.State, only: [expected: 2, time_left: 1, figures: 1]
+  import Quota.Watchdog.State, only: [critical: 1, expected: 2, time_left: 1, figures: 1]
 
   alias Quota.Watchdog.{BlackBox, Census, Culprit, Immunity, Relief}
   alias Quota.Watchdog.Decision.{Breaches, Handle}
@@ -21,11 +21,9 @@ defmodule Quota.Watchdog.Decision do
   @minute_ms 60_000
   # The part of the limit below the line at which a crisis is over.
   @eased 50
-  # From this part of the limit on, in percent, a report is made even if nothing is ended.
-  @critical_percent 95
 
   @doc "Decides by the usage that was read just now."
-  def step(state, now), do: state |> settle(now) |> judge(now) |> critical()
+  def step(state, now), do: state |> settle(now) |> judge(now) |> report_critical()
 
   # After a kill: nothing more ends until its memory is back, unless the usage rises again.
   defp settle(%{settling: nil} = state, _now), do: state
@@ -257,8 +255,8 @@ defmodule Quota.Watchdog.Decision do
     %{state | last: last}
   end
 
-  defp critical(state) do
-    over = state.used * 100 >= state.reading.limit * @critical_percent
+  defp report_critical(state) do
+    over = state.used >= critical(state.reading.limit)
 
     cond do
       over and not state.critical ->

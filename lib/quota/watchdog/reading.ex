@@ -3,8 +3,9 @@ defmodule Quota.Watchdog.Reading do
   # The figures by which the kernel will judge this VM: the group's usage without file cache, and the line above which the
   # watchdog acts.
   #
-  # The file of the usage stays open, and a read of it takes some microseconds on this process's scheduler. The cache and the limits
-  # change slowly, and reading them waits for the VM's thread for files: another process does that (`Reading.Slow`).
+  # The file of the usage stays open, and a read of it takes some microseconds on this process's scheduler, or on the thread that reads
+  # while this process sleeps (`Reading.Watch`). The cache and the limits change slowly, and reading them waits for the VM's thread for
+  # files: another process does that (`Reading.Slow`).
 
   alias Bounded.{Cgroup, KernelFile}
   alias Quota.Watchdog.Reading.Slow
@@ -89,8 +90,14 @@ defmodule Quota.Watchdog.Reading do
   defp usage(reading),
     do: reading.file |> KernelFile.reread() |> KernelFile.integer() || reading.memory.usage
 
-  defp dropping?(%{limit: limit, cache: cache}, usage),
-    do: usage * 100 >= limit * @full_percent and cache * 100 >= limit
+  defp dropping?(%{limit: limit} = reading, usage),
+    do: usage * 100 >= limit * @full_percent and cached?(reading)
+
+  @doc "Whether cache is a part of the usage that matters."
+  def cached?(%{limit: limit, cache: cache}), do: cache * 100 >= limit
+
+  @doc "The usage, with cache, from which on the kernel drops cache for what grows."
+  def full(%{limit: limit}), do: div(limit * @full_percent, 100)
 
   # Asked once, until the answer has come.
   defp refresh(%{asked: asked} = reading, _now, _pace) when asked != nil, do: reading

@@ -9,7 +9,7 @@ defmodule Quota.Watchdog.Schedule do
   # Milliseconds between passes over all processes of a calm node: while its usage stays as it was at the last pass, and after it has
   # changed or where processes are to be limited as they appear. A pass takes at most one part in this many of the time, and more where
   # processes are to be limited.
-  @idle_ms 5_000
+  @idle_ms 10_000
   @calm_ms 1_000
   @calm_share 1_000
   @limits_share 50
@@ -51,13 +51,17 @@ defmodule Quota.Watchdog.Schedule do
       stirs?(state) ->
         if now - state.looked >= look_pause(state), do: look(state, now, false), else: state
 
-      now - state.looked >= max(due(state), calm_pause(state)) ->
+      until_census(state, now) <= 0 ->
         look(state, now, calm?(state))
 
       true ->
         state
     end
   end
+
+  @doc "Milliseconds until the next look at a node that does not grow."
+  def until_census(state, now),
+    do: state.looked + max(due(state), calm_pause(state)) - now
 
   # What the last look took, in microseconds, so that looks take half of the time at most.
   defp look_pause(%{summary: %{cost: cost}}), do: min(div(cost, 1_000), @look_ms) |> max(2)
@@ -66,7 +70,7 @@ defmodule Quota.Watchdog.Schedule do
   # A usage that fell makes a new baseline due too: what grows afterwards is measured from there.
   defp due(state) do
     if state.limits == %{} and
-         abs(state.used - state.looked_used) < div(state.reading.limit, @stir),
+         abs(state.used - state.looked_used) < step(state.reading.limit),
        do: @idle_ms,
        else: @calm_ms
   end
@@ -83,10 +87,17 @@ defmodule Quota.Watchdog.Schedule do
       (state.over_since != nil and state.next - state.over_since < @over_for_ms)
   end
 
+  @doc "Whether the process may sleep until a reading concerns it."
+  def sleeps?(state),
+    do: not stirs?(state) and state.over_since == nil and state.relieving == nil
+
+  @doc "Bytes of growth after which the census looks."
+  def step(limit), do: div(limit, @stir)
+
   @doc "Notes whether the usage rose by a step: then something grows for a while."
   def stirred(%{used: used, mark: mark} = state, now) do
     cond do
-      used >= mark + div(state.reading.limit, @stir) ->
+      used >= mark + step(state.reading.limit) ->
         %{state | mark: used, stirred_until: now + @stirring_ms}
 
       used < mark ->
@@ -101,7 +112,7 @@ defmodule Quota.Watchdog.Schedule do
   def calm?(state) do
     state.over_since == nil and state.settling == nil and
       state.used * 100 < state.reading.line * @calm_percent and
-      state.used - state.looked_used < div(state.reading.limit, @stir)
+      state.used - state.looked_used < step(state.reading.limit)
   end
 
   @doc "Asks the census for a look."
@@ -121,6 +132,6 @@ defmodule Quota.Watchdog.Schedule do
     }
   end
 
-  @doc "Makes the next look due."
-  def hasten(state, now), do: %{state | looked: now - @idle_ms}
+  @doc "Makes the next look due, and the process read."
+  def hasten(state, now), do: %{state | looked: now - @idle_ms, next: min(state.next, now)}
 end

@@ -6,6 +6,7 @@ defmodule Quota.Watchdog.Server do
   use GenServer
 
   alias Quota.Watchdog.{BlackBox, Census, Decision, Pace, Reading, Schedule, State}
+  alias Quota.Watchdog.Reading.Watch
 
   # Not `GenServer.start_link/3`, whose type leaves out some of these flags.
   def start_link(options, name) do
@@ -35,6 +36,7 @@ defmodule Quota.Watchdog.Server do
           reading: reading,
           census: census,
           box: box,
+          watch: Watch.start(reading),
           next: now
         }
 
@@ -62,6 +64,7 @@ defmodule Quota.Watchdog.Server do
 
   @impl true
   def handle_call(:status, _from, state) do
+    state = if state.asleep, do: tick(state, now()), else: state
     reading = state.reading
 
     status = %{
@@ -110,6 +113,12 @@ defmodule Quota.Watchdog.Server do
     proceed(State.allocated(%{state | busy: false, summary: summary}))
   end
 
+  def handle_info({:usage_watch, readings, lowest}, %{asleep: true} = state),
+    do: state |> Watch.noted(readings, lowest) |> proceed()
+
+  # Of an order that another one has replaced.
+  def handle_info({:usage_watch, _, _}, state), do: {:noreply, state, timeout(state)}
+
   def handle_info({:slow, figures}, state) do
     proceed(%{state | reading: Reading.refreshed(state.reading, figures, now())})
   end
@@ -135,20 +144,28 @@ defmodule Quota.Watchdog.Server do
   def handle_info(:timeout, state), do: proceed(state)
   def handle_info(_other, state), do: proceed(state)
 
+  # While it sleeps, each message is a reason to read.
   defp proceed(state) do
     now = now()
-    state = if now >= state.next or state.over_since != nil, do: tick(state, now), else: state
+    due = now >= state.next or state.over_since != nil or state.asleep
+    state = if due, do: tick(state, now), else: state
     {:noreply, state, timeout(state)}
   end
 
   defp timeout(state), do: max(state.next - now(), 0)
 
   defp tick(state, now) do
+    state = %{state | next: min(state.next, now)}
     {used, reading} = Reading.used(state.reading, now, pace(state))
     pace = state.pace |> Pace.late(now - state.next, now) |> Pace.note(used, now)
     state = Schedule.stirred(%{state | used: used, reading: reading, pace: pace}, now)
-    state = state |> Decision.step(now) |> Schedule.census(now)
-    %{state | next: now + Schedule.pause(state)}
+    state |> Decision.step(now) |> Schedule.census(now) |> rest(now)
+  end
+
+  defp rest(state, now) do
+    pause = Schedule.pause(state)
+    sleep = if Schedule.sleeps?(state), do: Watch.sleep(state, now, pause)
+    %{state | next: now + (sleep || pause), asleep: sleep != nil}
   end
 
   defp pace(state) do

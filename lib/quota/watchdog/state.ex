@@ -11,6 +11,7 @@ defmodule Quota.Watchdog.State do
     :box,
     :asked_at,
     :next,
+    :watch,
     :summary,
     :over_since,
     :settling,
@@ -19,6 +20,7 @@ defmodule Quota.Watchdog.State do
     :stirred_until,
     pace: %Pace{},
     number: 0,
+    asleep: false,
     busy: false,
     used: 0,
     calm_used: nil,
@@ -39,6 +41,8 @@ defmodule Quota.Watchdog.State do
   # Milliseconds within which memory that was allocated is written to, and for which a forecast of the census is good.
   @unread_ms 150
   @forecast_ms 50
+  # From this part of the limit on, in percent, a report is made even if nothing is ended.
+  @critical_percent 95
 
   @doc "Bytes in use, with those that are about to be."
   def expected(state, now),
@@ -74,6 +78,9 @@ defmodule Quota.Watchdog.State do
 
   @doc "Milliseconds until the limit is reached at the growth of now. `:infinity` is larger than any number."
   def time_left(state), do: Pace.time_left(state.pace, state.reading.limit - state.used)
+
+  @doc "The usage from which on a report is made even if nothing is ended."
+  def critical(limit), do: div(limit * @critical_percent, 100)
 
   @doc "The figures of a report."
   def figures(state) do

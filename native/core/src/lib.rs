@@ -1,4 +1,4 @@
-//! The part of Bounded that knows nothing of the BEAM: accounts of memory, the XML scanner, slicing.
+//! The part of Bounded that knows nothing of the BEAM: accounts of memory, the XML scanner, slicing, a thread that reads usage.
 //!
 //! Everything here is plain Rust, so that `cargo test`, Miri, loom and the fuzzers can run it. The
 //! crate `bounded_nif` turns it into terms.
@@ -9,4 +9,5 @@ pub mod arena;
 pub mod external_term;
 pub mod slice;
 mod sync;
+pub mod usage_watch;
 pub mod xml;

@@ -1,11 +1,15 @@
 //! Files in which the kernel reports memory in use. `Bounded.KernelFile` reads other files by the VM.
 //!
 //! The VM reads files on a thread of its own, which on a busy machine waited 20 to 70 ms for a processor. Such a file here is opened
-//! once, and a read of it is one system call of some microseconds, on the scheduler of the process that reads.
+//! once, and a read of it is one system call of some microseconds, on the scheduler of the process that reads, or on a thread of this
+//! library ([`watch`]).
+
+mod watch;
 
 use crate::atoms::{error, ok};
 use crate::timing;
 use rustler::{Atom, Binary, Encoder, Env, NewBinary, Resource, ResourceArc, Term};
+use std::sync::Arc;
 
 mod atoms {
     rustler::atoms! { enoent, eacces, einval, enotsup, eio }
@@ -16,8 +20,8 @@ const LONGEST_PATH: usize = 4_095;
 /// The kernel fills one page at most for one read.
 const PAGE: usize = 4_096;
 
-/// An open file that reports memory in use.
-pub struct KernelFile(system::File);
+/// An open file that reports memory in use. A thread that reads it has a reference of its own.
+pub struct KernelFile(Arc<system::File>);
 
 #[rustler::resource_impl]
 impl Resource for KernelFile {}
@@ -33,7 +37,7 @@ fn kernel_file_open<'a>(env: Env<'a>, path: Binary<'a>) -> Term<'a> {
         return (error(), atoms::einval()).encode(env);
     }
     match system::open(path.as_slice()) {
-        Ok(file) => (ok(), ResourceArc::new(KernelFile(file))).encode(env),
+        Ok(file) => (ok(), ResourceArc::new(KernelFile(Arc::new(file)))).encode(env),
         Err(reason) => (error(), reason).encode(env),
     }
 }

@@ -51,6 +51,8 @@ defmodule Bounded.StubsTest do
             &Native.xml_feed(parser, &1, 0, 0, false, []),
             &Native.kernel_file_open/1,
             &Native.kernel_file_read/1,
+            &Native.usage_watch_start/1,
+            &Native.usage_watch_order(&1, 0, 0, {0, 1, 1, 0}, {1_000, 1_000}),
             &Native.xml_encoding?/1
           ] do
         assert_raise ArgumentError, fn -> call.(none) end

@@ -236,7 +236,10 @@ defmodule Bounded.Test.Garbage do
 
   # Linux alone has one.
   defp kernel_files do
-    with {:ok, file} <- Native.kernel_file_open("/proc/meminfo"), do: [file], else: (_ -> [])
+    with {:ok, file} <- Native.kernel_file_open("/proc/meminfo"),
+         {:ok, watch} <- Native.usage_watch_start(file),
+         do: [file, watch],
+         else: (_ -> [])
   end
 
   # Looks into a parser, which is opaque.

@@ -22,7 +22,8 @@ defmodule Bounded.Test.Panics do
     end
   end
 
-  defp name(place), do: File.write!(System.fetch_env!("BOUNDED_FAULT"), place)
+  @doc "From now on the library panics at `place`, or nowhere where that is empty."
+  def name(place), do: File.write!(System.fetch_env!("BOUNDED_FAULT"), place)
 
   # Smaller ones are the VM's own.
   defp use_of("binary_copy"), do: BoundedBinary.copy(:binary.copy("x", 600_000))
