@@ -78,7 +78,8 @@ defmodule Bounded.Doctor do
     * `:collect` - `true` runs a garbage collection of each process (at most five) that holds many binaries, to tell garbage from
       binaries in use; default `false`. A collection of a large heap takes time and memory
 
-  Raises `ErlangError` (`{:erpc, :noconnection}`) if `node` cannot be reached, and `ArgumentError` for an unknown option.
+  Raises `ErlangError` (`{:erpc, :noconnection}`) if `node` cannot be reached, and `ArgumentError` for an unknown option or a node whose
+  VM does not report its memory (an allocator is switched off there: `+Mea min`).
 
       iex> %{findings: findings} = Bounded.Doctor.examine()
       iex> Enum.all?(findings, &is_struct(&1, Bounded.Doctor.Finding))

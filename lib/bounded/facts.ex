@@ -38,7 +38,7 @@ defmodule Bounded.Facts do
 
     %{
       release: probe.release,
-      memory: Map.new(Probe.call(probe, :erlang, :memory, [])),
+      memory: probe |> Probe.memory() |> elem(1),
       atoms: {info.(:atom_count), info.(:atom_limit)},
       processes: {info.(:process_count), info.(:process_limit)},
       ports: {info.(:port_count), info.(:port_limit)},

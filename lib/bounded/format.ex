@@ -14,6 +14,12 @@ defmodule Bounded.Format do
     end
   end
 
+  @doc "A name that others have given as part of a line: without characters that a terminal would act on."
+  def line(name) do
+    name = to_string(name)
+    if name =~ ~r/\A[[:print:]]*\z/u, do: name, else: inspect(name)
+  end
+
   @doc "What a run is called at the start of a sentence."
   def subject(label, node \\ nil)
   def subject(label, node) when node != nil, do: "#{subject(label)} on #{node}"

@@ -16,6 +16,23 @@ defmodule Mix.Bounded do
     node
   end
 
+  @doc "Calls `fun`, which asks `node`. Raises `Mix.Error` if the connection is lost meanwhile, or the node does not answer."
+  @spec asking(node, (() -> result)) :: result when result: term
+  def asking(node, fun) do
+    fun.()
+  rescue
+    error in ErlangError ->
+      if Bounded.Facts.Probe.lost?(error),
+        do: Mix.raise("#{node} was reached, and then #{lost(error.original)}"),
+        else: reraise(error, __STACKTRACE__)
+  end
+
+  defp lost({:erpc, :timeout}),
+    do: "did not answer within a minute: it may be overloaded. Try again, or ask the node itself"
+
+  defp lost({:erpc, reason}),
+    do: "the connection was lost (#{reason}): has the node ended, or been ended by the kernel?"
+
   defp node_name(name) do
     if name =~ ~r/^[^@]+@[^@]+$/,
       do: String.to_atom(name),

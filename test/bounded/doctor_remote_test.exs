@@ -64,6 +64,40 @@ defmodule Bounded.DoctorRemoteTest do
     assert json =~ ~s("severity":"critical","figure":20000)
   end
 
+  test "mix bounded.doctor says that long and short names do not mix, either way", context do
+    %{env: env, cookie: cookie, node: node} = context
+    [name, "127.0.0.1"] = node |> Atom.to_string() |> String.split("@")
+    assert {text, 1} = mix(["--node", "#{name}@localhost", "--cookie", cookie], env)
+    assert text =~ "cannot reach #{name}@localhost: the node runs, and refuses the connection"
+    assert text =~ "exactly as node() returns it there"
+
+    {_peer, short} = Peer.start_short(cookie, env)
+    [name, "localhost"] = short |> Atom.to_string() |> String.split("@")
+    assert {text, 1} = mix(["--node", "#{name}@127.0.0.1", "--cookie", cookie], env)
+    assert text =~ "one side uses long names and the other short ones"
+    assert {text, status} = mix(["--node", "#{short}", "--cookie", cookie], env)
+    assert status in [0, 2]
+    assert text =~ "Memory of #{short}"
+  end
+
+  test "mix bounded.doctor says that the node ended while it was asked" do
+    lost = fn -> :erlang.raise(:error, {:erpc, :noconnection}, []) end
+
+    assert_raise Mix.Error, ~r/^app@host was reached, and then the connection was lost/, fn ->
+      Mix.Bounded.asking(:app@host, lost)
+    end
+
+    assert_raise Mix.Error, ~r/did not answer within a minute/, fn ->
+      Mix.Bounded.asking(:app@host, fn -> :erlang.raise(:error, {:erpc, :timeout}, []) end)
+    end
+
+    assert_raise ErlangError, ~r/:other/, fn ->
+      Mix.Bounded.asking(:app@host, fn -> :erlang.error(:other) end)
+    end
+
+    assert Mix.Bounded.asking(:app@host, fn -> :answer end) == :answer
+  end
+
   test "mix bounded.doctor says why a node cannot be reached", context do
     %{env: env, cookie: cookie, node: node} = context
 

@@ -102,9 +102,8 @@ defmodule Bounded.DoctorTest do
     end
 
     test "large messages", %{root: root} do
-      assert [%{id: id} = finding] = plant(root, :large_messages)
-      assert finding.summary =~ "100 messages wait in the mailbox of"
-      assert id == if(System.otp_release() < "27", do: :mailbox, else: :binaries_elsewhere)
+      assert [%{id: :mailbox, figure: 100, summary: summary}] = plant(root, :large_messages)
+      assert summary =~ ~r/^100 messages wait in the mailbox of .* have at least 100 MiB$/
     end
 
     @tag :slow
@@ -143,6 +142,12 @@ defmodule Bounded.DoctorTest do
       assert [%{id: :child_program} = finding] = findings(peer, root)
       assert finding.summary =~ "awk"
       :peer.stop(peer)
+    end
+
+    test "few messages are a mailbox by their own size, not by their process's", %{root: root} do
+      assert [%{id: :mailbox, figure: 12} = finding] = plant(root, :few_large_messages)
+      assert finding.summary =~ ~r/and have at least 3\d(\.\d)? MiB/
+      refute :mailbox in Enum.map(plant(root, :large_with_few_messages), & &1.id)
     end
 
     test "a flooded mailbox", %{root: root} do

@@ -25,14 +25,19 @@ defmodule Bounded.Test.Peer do
   end
 
   @doc "As `start_named/2`, without this project: a node of OTP alone."
-  def start_plain(cookie, env) do
+  def start_plain(cookie, env), do: start_alone(cookie, env, ~c"127.0.0.1", true)
+
+  @doc "As `start_plain/2`, with a short name."
+  def start_short(cookie, env), do: start_alone(cookie, env, ~c"localhost", false)
+
+  defp start_alone(cookie, env, host, longnames) do
     name = :"plain_#{System.unique_integer([:positive])}"
 
     {:ok, peer, node} =
       :peer.start_link(%{
         name: name,
-        host: ~c"127.0.0.1",
-        longnames: true,
+        host: host,
+        longnames: longnames,
         env: charlists(env),
         connection: :standard_io,
         args: [~c"-setcookie", to_charlist(cookie)]

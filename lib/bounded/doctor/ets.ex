@@ -80,7 +80,7 @@ defmodule Bounded.Doctor.Ets do
   defp elsewhere(%{processes: processes, vm: %{memory: memory}, tables: tables}) do
     held = Enum.sum(for {bytes, _} <- processes.holders, do: bytes)
     grouped = Enum.sum(for {_, group} <- processes.groups, do: group.binaries)
-    rest = memory.binary - max(held, grouped)
+    rest = memory.binary - max(held, grouped) - waiting(processes)
 
     if rest >= @binaries and rest * 2 >= memory.binary and tables.count > 0 do
       [
@@ -98,6 +98,17 @@ defmodule Bounded.Doctor.Ets do
     else
       []
     end
+  end
+
+  # Binaries in the messages of processes that are not seen to hold them, at least.
+  defp waiting(processes) do
+    holders = for {_, holder} <- processes.holders, do: holder.pid
+
+    Enum.sum(
+      for {_, process} <- processes.queues,
+          process.pid not in holders,
+          do: max(process.messages - process.memory, 0)
+    )
   end
 
   # From OTP 27 on no figure has the binaries in messages that a process has not received.

@@ -12,7 +12,7 @@ defmodule Bounded.Doctor.Processes do
   @large 64 * @mib
   @large_binaries 32 * @mib
   @large_share 5
-  # A mailbox is worth a finding from this number of messages on, or from ten on if its process has these bytes of heap or binaries.
+  # A mailbox is worth a finding from this number of messages on, or from ten on if they have these bytes.
   @mailbox 10_000
   @mailbox_bytes 32 * @mib
   @some_messages 10
@@ -77,7 +77,8 @@ defmodule Bounded.Doctor.Processes do
       id: :huge_process,
       severity: :critical,
       figure: bytes,
-      summary: "#{process.name} has #{Format.bytes(bytes)} of heap, stack and mailbox",
+      summary:
+        "#{process.name} has #{Format.bytes(bytes)} of heap, stack and mailbox#{waiting(process)}",
       remedy:
         "A collection copies its heap and may need as much again. Run what makes it grow in Quota.run/3, or keep large state in ETS"
     }
@@ -105,7 +106,7 @@ defmodule Bounded.Doctor.Processes do
     holder(
       bytes,
       "#{process.name} holds #{Format.bytes(bytes)} in #{process.count} binaries; a collection freed " <>
-        "#{Format.bytes(freed)} of them, so the rest are in use (measured)"
+        "#{Format.bytes(freed)} of them, so the rest are in use (measured)#{waiting(process)}"
     )
   end
 
@@ -117,7 +118,7 @@ defmodule Bounded.Doctor.Processes do
       figure: bytes,
       summary:
         "#{process.name} references #{Format.bytes(bytes)} in #{process.count} binaries with a heap of " <>
-          "#{Format.bytes(process.heap)}. How much of it is garbage is not known: collect: true, or " <>
+          "#{Format.bytes(process.heap)}#{waiting(process)}. How much of it is garbage is not known: collect: true, or " <>
           "mix bounded.doctor --collect, finds out",
       remedy: "If they are in use: #{@in_use} If they are garbage: #{@garbage}"
     }
@@ -143,27 +144,28 @@ defmodule Bounded.Doctor.Processes do
     }
   end
 
-  # By the number of messages, then by heap or binaries of processes that have some messages.
+  # Messages that a collection has moved into the heap are a part of it that no figure tells from the rest.
+  defp waiting(%{queue: queue}) when queue >= @some_messages,
+    do: "; #{queue} messages wait in its mailbox"
+
+  defp waiting(_process), do: ""
+
+  # A process that is large by itself is not slower than its senders: only what the messages have counts.
   defp mailboxes(processes) do
-    by_bytes =
-      for {bytes, %{queue: queue} = process} <- processes.holders ++ processes.heaps,
-          queue >= @some_messages,
-          do: {bytes, process}
-
-    by_number =
-      for {_, process} <- processes.queues, do: {process.memory + process.binaries, process}
-
-    Enum.uniq_by(by_number ++ by_bytes, fn {_, process} -> process.pid end)
+    Enum.uniq_by(
+      for({_, process} <- processes.queues ++ processes.holders ++ processes.heaps, do: process),
+      & &1.pid
+    )
   end
 
-  defp mailbox({bytes, %{queue: queue} = process}) do
+  defp mailbox(%{queue: queue, messages: bytes} = process) do
     if queue >= @mailbox or (queue >= @some_messages and bytes >= @mailbox_bytes) do
       finding = %Finding{
         id: :mailbox,
         severity: :critical,
         figure: queue,
         summary:
-          "#{queue} messages wait in the mailbox of #{process.name}, which has at least #{Format.bytes(bytes)} with them",
+          "#{queue} messages wait in the mailbox of #{process.name}, and have at least #{Format.bytes(bytes)}",
         remedy:
           "It is slower than its senders, or does not receive these messages: let senders call instead of cast, and drop " <>
             "messages that no clause matches. Quota.run/3 limits the mailbox with max_queue:"

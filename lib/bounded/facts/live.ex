@@ -42,7 +42,7 @@ defmodule Bounded.Facts.Live do
   """
   def look(%__MODULE__{probe: probe} = live) do
     budget = live.interval_ms * @share_per_mille
-    {of_memory, memory} = Probe.timed(probe, :erlang, :memory, [])
+    {of_memory, memory} = Probe.memory(probe)
     {of_quotas, quotas} = Quotas.gather(probe, budget)
     {of_tables, tables, table_growth} = Growth.look(live.tables, probe, div(budget, 10))
     left = max(budget - of_memory - of_quotas - of_tables, div(budget, 4))
@@ -55,7 +55,7 @@ defmodule Bounded.Facts.Live do
       node: probe.node,
       release: probe.release,
       at: DateTime.truncate(DateTime.utc_now(), :second),
-      memory: Map.new(memory),
+      memory: memory,
       resident: KernelFile.resident(probe.root),
       pressure: pressure,
       growth: growth(live.used, pressure.usage, now),

@@ -11,7 +11,9 @@ defmodule Bounded.Facts.NativeMemory do
   Bytes charged, in binaries and orphaned, the number of quotas and the largest as `{bytes, %{pid: _, limit: _, label: _}}`; nil
   if the node does not run this library.
   """
-  def gather(probe) do
+  def gather(probe), do: Probe.if_known(fn -> figures(probe) end)
+
+  defp figures(probe) do
     {{_heap, binaries, native, _total, _peak}, orphaned, _processes} =
       Probe.call(probe, Native, :node_usage, [])
 
@@ -24,9 +26,6 @@ defmodule Bounded.Facts.NativeMemory do
       quotas: count,
       largest: Top.to_list(largest)
     }
-  rescue
-    # `:undef`, or a version whose functions answer differently.
-    _ -> nil
   end
 
   # In pieces: a node may have tens of thousands.

@@ -3,7 +3,7 @@ defmodule Bounded.Facts.Ports do
   # Ports: bytes that wait in their queues, and the resident memory of the programs that they run.
 
   alias Bounded.Facts.{Probe, Top}
-  alias Bounded.KernelFile
+  alias Bounded.{Format, KernelFile}
 
   @listed 5
 
@@ -40,6 +40,7 @@ defmodule Bounded.Facts.Ports do
   defp describe(probe, port) do
     for item <- [:name, :connected], into: %{} do
       case Probe.call(probe, :erlang, :port_info, [port, item]) do
+        {:name, name} -> {:name, Format.line(name)}
         {^item, value} -> {item, value}
         :undefined -> {item, nil}
       end

@@ -50,12 +50,40 @@ defmodule Bounded.Facts.Probe do
   def call(node, module, function, args),
     do: :erpc.call(node, module, function, args, @timeout_ms)
 
+  @doc "Calls a function on the node in a process of its own, also on this node: what it has looked at goes with that."
+  @spec call_apart(t, module, atom, list) :: term
+  def call_apart(%__MODULE__{node: node}, module, function, args),
+    do: :erpc.call(node, module, function, args, @timeout_ms)
+
   @doc """
   Calls a function on the node: `{microseconds, result}`. It is timed there, so that neither the network nor this node counts.
   """
   @spec timed(t, module, atom, list) :: {non_neg_integer, term}
   def timed(probe, module, function, args),
     do: call(probe, :timer, :tc, [module, function, args])
+
+  @doc """
+  The node's `:erlang.memory/0` as a map: `{microseconds, memory}`. Raises `ArgumentError` for a VM that does not have it.
+  """
+  @spec memory(t) :: {non_neg_integer, %{atom => non_neg_integer}}
+  def memory(probe) do
+    {microseconds, memory} = timed(probe, :erlang, :memory, [])
+    {microseconds, Map.new(memory)}
+  rescue
+    error in ErlangError ->
+      if without_memory?(error.original),
+        do:
+          raise(
+            ArgumentError,
+            "the VM of #{probe.node} does not report its memory, because one of its allocators is switched off: start it without " <>
+              "+M flags such as +Mea min, or +MBe false"
+          ),
+        else: reraise(error, __STACKTRACE__)
+  end
+
+  defp without_memory?(:notsup), do: true
+  defp without_memory?({:exception, :notsup, _}), do: true
+  defp without_memory?(_other), do: false
 
   @doc """
   Calls `fun`, a function of two arguments of a module of OTP, with each item and `argument`:
@@ -108,6 +136,23 @@ defmodule Bounded.Facts.Probe do
   rescue
     _ -> :undefined
   end
+
+  @doc """
+  What `fun` returns, or `otherwise` if the node does not run this library, or a version of it whose functions answer differently.
+  That the node cannot be reached any more is raised.
+  """
+  @spec if_known((() -> result), otherwise) :: result | otherwise
+        when result: term, otherwise: term
+  def if_known(fun, otherwise \\ nil) do
+    fun.()
+  rescue
+    error in [ErlangError, UndefinedFunctionError, MatchError, FunctionClauseError] ->
+      if lost?(error), do: reraise(error, __STACKTRACE__), else: otherwise
+  end
+
+  @doc "Whether an error says that the node cannot be reached, or does not answer."
+  @spec lost?(Exception.t()) :: boolean
+  def lost?(error), do: match?(%ErlangError{original: {:erpc, _}}, error)
 
   @doc "Bytes of `words` of the node."
   @spec bytes(t, non_neg_integer) :: non_neg_integer

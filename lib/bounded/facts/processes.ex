@@ -12,14 +12,17 @@ defmodule Bounded.Facts.Processes do
   @details [:registered_name, :current_function, :status, :garbage_collection]
   # The binaries of longer mailboxes are not listed: that would take too long.
   @listed_messages 100_000
-  # Before OTP 27 a whole process dictionary is copied: not that of a process larger than this, in bytes.
-  @dictionary_bytes 16 * 1024 * 1024
+  # Nor are those of more messages measured.
+  @measured_messages 10_000
+  # What is copied on the node to be looked at is that of smaller processes, in bytes: the messages, and before OTP 27 the whole
+  # dictionary.
+  @copied_bytes 16 * 1024 * 1024
   # Groups of fewer processes are not reported.
   @alike 4
 
   @doc """
   The number of processes; the largest as `[{figure, process}]` by `heaps` (bytes), `holders` (bytes of binaries, each binary
-  counted once) and `queues` (messages); and `groups` of at least four that were started by one function, by bytes. Before OTP 27
+  counted once) and `queues` (messages), each with the bytes that its messages have at least (`messages`); and `groups` of at least four that were started by one function, by bytes. Before OTP 27
   that function is the one of `proc_lib` for all processes that it starts.
   """
   def gather(probe) do
@@ -33,17 +36,13 @@ defmodule Bounded.Facts.Processes do
 
     %{
       count: scan.count,
-      heaps: described(probe, scan.heaps),
+      heaps: with_messages(probe, described(probe, scan.heaps)),
       holders:
         probe
         |> described(scan.holders)
         |> Enum.flat_map(&holder(probe, &1))
         |> Enum.sort_by(&(-elem(&1, 0))),
-      queues:
-        for(
-          {queue, process} <- described(probe, scan.queues),
-          do: {queue, with_messages(probe, process)}
-        ),
+      queues: with_messages(probe, described(probe, scan.queues)),
       groups: groups(probe, scan.groups)
     }
   end
@@ -157,7 +156,7 @@ defmodule Bounded.Facts.Processes do
 
   # From OTP 27 on the scan has asked.
   defp started_for(%{release: release} = probe, %{pid: pid, memory: memory})
-       when release < 27 and memory <= @dictionary_bytes do
+       when release < 27 and memory <= @copied_bytes do
     case Probe.call(probe, :erlang, :process_info, [pid, :dictionary]) do
       {:dictionary, dictionary} -> Keyword.get(dictionary, :"$initial_call")
       :undefined -> nil
@@ -166,18 +165,63 @@ defmodule Bounded.Facts.Processes do
 
   defp started_for(_probe, _process), do: nil
 
-  # The list of binaries has some of those in messages that a process has not received. No figure of the VM has all of them.
-  defp with_messages(probe, %{queue: queue} = process) when queue <= @listed_messages do
-    {bytes, _count} = unique(probe, process.pid)
-    %{process | binaries: max(process.binaries, bytes)}
+  defp with_messages(probe, top) do
+    for {figure, process} <- top do
+      {bytes, _count} = listed(probe, process)
+      {figure, Map.put(process, :messages, messages(probe, process, bytes))}
+    end
   end
 
-  defp with_messages(_probe, process), do: process
+  defp listed(probe, %{queue: queue} = process) when queue in 1..@listed_messages,
+    do: unique(probe, process.pid)
+
+  defp listed(_probe, _process), do: {0, 0}
+
+  # At least: what lies outside of the heap, and the binaries that no term on the heap refers to. No figure of the VM has all binaries
+  # in messages, or tells messages that a collection has moved into the heap from other terms there: where that is not too much, the
+  # messages are measured.
+  defp messages(_probe, %{queue: 0}, _listed), do: 0
+
+  defp messages(probe, process, listed) do
+    outside = max(process.memory - process.heap, 0) + max(listed - process.binaries, 0)
+    max(outside, measured(probe, process))
+  end
+
+  # Where they are, in a process that ends with that: only the sum leaves the node. Binaries count in each message.
+  defp measured(probe, %{queue: queue, memory: memory, pid: pid})
+       when queue <= @measured_messages and memory <= @copied_bytes do
+    expression =
+      {:call, 1, remote(:external_size),
+       [
+         {:call, 1, remote(:process_info),
+          [
+            {:var, 1, :Pid},
+            {:atom, 1, :messages}
+          ]}
+       ]}
+
+    Probe.if_known(
+      fn ->
+        {:value, bytes, _} = Probe.call_apart(probe, :erl_eval, :expr, [expression, [Pid: pid]])
+
+        bytes
+      end,
+      0
+    )
+  end
+
+  defp measured(_probe, _process), do: 0
+
+  defp remote(function), do: {:remote, 1, {:atom, 1, :erlang}, {:atom, 1, function}}
 
   defp holder(probe, {_bytes, process}) do
     case unique(probe, process.pid) do
-      {0, _} -> []
-      {bytes, count} -> [{bytes, Map.put(process, :count, count)}]
+      {0, _} ->
+        []
+
+      {bytes, count} ->
+        messages = messages(probe, process, bytes)
+        [{bytes, Map.merge(process, %{count: count, messages: messages})}]
     end
   end
 

@@ -11,7 +11,9 @@ defmodule Bounded.Facts.Quotas do
   `{microseconds, figures}`, nil if the node does not run this library. The quotas are read in pieces until that has cost `budget`
   microseconds; `complete` says whether all were.
   """
-  def gather(probe, budget) do
+  def gather(probe, budget), do: Probe.if_known(fn -> figures(probe, budget) end, {0, nil})
+
+  defp figures(probe, budget) do
     {spent, {{_, _, native, _, _}, orphaned, _}} = Probe.timed(probe, Native, :node_usage, [])
     top = {0, Top.new(@listed)}
     {of_quotas, {count, largest}, complete} = quotas(probe, 0, budget, 0, top)
@@ -27,21 +29,11 @@ defmodule Bounded.Facts.Quotas do
        pools: Enum.sort(pools),
        watchdog: watchdog(probe)
      }}
-  rescue
-    # `:undef`, or a version whose functions answer differently.
-    error in [ErlangError, UndefinedFunctionError, MatchError] ->
-      if match?(%{original: {:erpc, _}}, error),
-        do: reraise(error, __STACKTRACE__),
-        else: {0, nil}
   end
 
   # Not timed: the call mostly waits, which costs nothing. Older versions lack this function, and show no watchdog.
-  defp watchdog(probe) do
-    Probe.call(probe, Bounded.Facts.Watchdog, :status, [])
-  rescue
-    error in [ErlangError, UndefinedFunctionError] ->
-      if match?(%{original: {:erpc, _}}, error), do: reraise(error, __STACKTRACE__)
-  end
+  defp watchdog(probe),
+    do: Probe.if_known(fn -> Probe.call(probe, Bounded.Facts.Watchdog, :status, []) end)
 
   defp quotas(probe, piece, budget, spent, acc) do
     {microseconds, {quotas, next}} = Probe.timed(probe, Native, :quotas, [piece])

@@ -40,7 +40,9 @@ defmodule Mix.Tasks.Bounded.Doctor do
     node =
       if name = options[:node], do: Mix.Bounded.connect!(name, options[:cookie]), else: node()
 
-    report = Doctor.examine(node, collect: options[:collect] || false)
+    report =
+      Mix.Bounded.asking(node, fn -> Doctor.examine(node, collect: options[:collect] || false) end)
+
     report |> format.() |> IO.write()
 
     if Enum.any?(report.findings, &(&1.severity == :critical)), do: exit({:shutdown, 2})

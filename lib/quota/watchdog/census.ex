@@ -291,12 +291,20 @@ defmodule Quota.Watchdog.Census do
     census = self()
 
     spawn_asker(fn ->
-      memory = :erlang.memory([:total, :binary, :ets, :processes])
-      %{memory: persistent} = :persistent_term.info()
-      send(census, {:totals, memory |> Map.new() |> Map.put(:persistent, persistent)})
+      with %{} = memory <- memory() do
+        %{memory: persistent} = :persistent_term.info()
+        send(census, {:totals, Map.put(memory, :persistent, persistent)})
+      end
     end)
 
     %{state | waiting_for_totals: true}
+  end
+
+  # nil on a VM of which an allocator is switched off. It is not asked again, and binaries that no process holds have no owner.
+  defp memory do
+    Map.new(:erlang.memory([:total, :binary, :ets, :processes]))
+  rescue
+    ErlangError -> nil
   end
 
   defp spawn_asker(fun) do

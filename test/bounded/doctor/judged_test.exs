@@ -3,7 +3,7 @@ defmodule Bounded.Doctor.JudgedTest do
   use ExUnit.Case, async: true
 
   alias Bounded.Doctor.{Allocators, Balance, Ets, Finding, Machine, Ports, Processes, Protections}
-  alias Bounded.{Doctor, Facts}
+  alias Bounded.{Doctor, Facts, Format}
 
   @mib 1024 * 1024
 
@@ -19,7 +19,16 @@ defmodule Bounded.Doctor.JudgedTest do
   defp process(fields),
     do:
       Map.merge(
-        %{pid: self(), name: "#PID<0.1.0>", count: 3, heap: 0, memory: 0, binaries: 0, queue: 0},
+        %{
+          pid: self(),
+          name: "#PID<0.1.0>",
+          count: 3,
+          heap: 0,
+          memory: 0,
+          binaries: 0,
+          queue: 0,
+          messages: 0
+        },
         Map.new(fields)
       )
 
@@ -78,6 +87,9 @@ defmodule Bounded.Doctor.JudgedTest do
       assert [%{summary: summary}] = findings(waiting)
       assert summary =~ "500 messages wait in the mailbox of the mailer"
 
+      found = put_in(facts.processes.queues, [{500, process(messages: 60 * @mib)}])
+      assert findings(found) == []
+
       held = put_in(facts.processes.holders, [{60 * @mib, process([])}])
       assert findings(held) == []
     end
@@ -132,6 +144,13 @@ defmodule Bounded.Doctor.JudgedTest do
       assert processes.remedy =~ "+P"
     end
 
+    test "a name is a part of a line, whatever it is" do
+      assert Format.line(~c"tcp_inet") == "tcp_inet"
+      assert Format.line("größe 1") == "größe 1"
+      assert Format.line("a\nb\e[2J") == ~S("a\nb\e[2J")
+      assert Format.line([0x70, 0xFF]) == "pÿ"
+    end
+
     test "a program, if it has a tenth of the limit", %{facts: facts} do
       judged = fn limit ->
         program = %{name: "convert", os_pid: 7, connected: self()}
@@ -166,6 +185,39 @@ defmodule Bounded.Doctor.JudgedTest do
                judged(facts, heaps: [{70 * @mib, process(name: "importer")}])
 
       assert summary == "importer has 70 MiB of heap, stack and mailbox"
+    end
+
+    test "a mailbox, by what its messages have", %{facts: facts} do
+      found = fn key, bytes, fields ->
+        facts |> judged([{key, [{bytes, process(fields)}]}]) |> Keyword.keys()
+      end
+
+      # A large heap, or many binaries, beside a few messages.
+      assert found.(:heaps, 33 * @mib, queue: 10, memory: 33 * @mib, messages: 900) == []
+      assert found.(:holders, 31 * @mib, queue: 400, messages: 900) == []
+      assert found.(:heaps, 70 * @mib, queue: 10, messages: 31 * @mib) == [:huge_process]
+      assert found.(:queues, 9_999, queue: 9_999, messages: 31 * @mib) == []
+      assert found.(:queues, 9, queue: 9, messages: 90 * @mib) == []
+
+      for key <- [:heaps, :holders, :queues],
+          do: assert(found.(key, 40 * @mib, queue: 10, messages: 32 * @mib) == [:mailbox])
+
+      assert found.(:queues, 10_000, queue: 10_000) == [:mailbox]
+    end
+
+    test "what waits in the mailbox of a large process is told", %{facts: facts} do
+      waits = "; 400 messages wait in its mailbox"
+      large = process(queue: 400)
+      facts = put_in(facts.vm.memory.binary, 40 * @mib)
+      assert [{_, heap}] = judged(facts, heaps: [{70 * @mib, large}])
+      assert heap =~ waits
+      holders = [holders: [{40 * @mib, large}]]
+      assert [{_, unknown}] = judged(facts, holders)
+      assert unknown =~ waits
+      assert [{_, proved}] = judged(facts, holders, %{self() => 0})
+      assert proved =~ waits
+      assert [{_, few}] = judged(facts, heaps: [{70 * @mib, process(queue: 9)}])
+      refute few =~ "wait"
     end
 
     test "many that are alike, unless the largest has a finding of its own", %{facts: facts} do

@@ -92,6 +92,26 @@ defmodule Bounded.Test.Faults do
     pid
   end
 
+  @doc "A process with a large heap, to which few and small messages wait."
+  def large_with_few_messages do
+    pid =
+      spawn_ready(fn ready ->
+        Process.put(:held, Enum.to_list(1..2_100_000))
+        :erlang.garbage_collect()
+        ready.()
+      end)
+
+    for n <- 1..12, do: send(pid, {:soon, n})
+    pid
+  end
+
+  @doc "A process of which a few messages without binaries are large."
+  def few_large_messages do
+    pid = spawn_ready(fn ready -> ready.() end)
+    for _ <- 1..12, do: send(pid, Enum.to_list(1..200_000))
+    pid
+  end
+
   @doc "Of many binaries a few are kept, in every carrier."
   def fragmented_allocator do
     spawn_ready(fn ready ->
