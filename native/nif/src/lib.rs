@@ -4,7 +4,7 @@
 //! - `quota`: accounts at run time (`handle`), which of them a process charges (`registry`), their guards (`watch`), those
 //!   without a guard (`orphan_monitor`), the VM's events (`tracer`), and pools;
 //! - `binary`, `xml`: the NIFs of `BoundedBinary` and `BoundedXml`;
-//! - `kernel_file`: figures of the kernel's, read without another thread of the VM;
+//! - `kernel_file`: figures of the kernel's, read without another thread of the VM, or on one of this library;
 //! - `timing`, `fault_injection`: how long calls take, and deliberate faults in test builds.
 
 mod arena;
