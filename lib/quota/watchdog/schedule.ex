@@ -20,6 +20,8 @@ defmodule Quota.Watchdog.Schedule do
   # Milliseconds for which something grows after it grew, and between two readings meanwhile.
   @stirring_ms 300
   @stirred_ms 3
+  # Milliseconds for which a node may not be calm, until its least usage counts as that.
+  @restless_ms 10_000
   # A usage over the line that does not grow, and of which nothing can be ended, is looked at less often after some time.
   @over_for_ms 2_000
   @over_ms 20
@@ -49,7 +51,9 @@ defmodule Quota.Watchdog.Schedule do
   def census(state, now) do
     cond do
       stirs?(state) ->
-        if now - state.looked >= look_pause(state), do: look(state, now, false), else: state
+        if now - state.looked >= look_pause(state),
+          do: look(state, now, calm_at_last?(state, now)),
+          else: state
 
       until_census(state, now) <= 0 ->
         look(state, now, calm?(state))
@@ -96,6 +100,8 @@ defmodule Quota.Watchdog.Schedule do
 
   @doc "Notes whether the usage rose by a step: then something grows for a while."
   def stirred(%{used: used, mark: mark} = state, now) do
+    state = lowest(state, now)
+
     cond do
       used >= mark + step(state.reading.limit) ->
         %{state | mark: used, stirred_until: now + @stirring_ms}
@@ -109,17 +115,38 @@ defmodule Quota.Watchdog.Schedule do
   end
 
   @doc "Whether nothing grows, far below the line."
-  def calm?(state) do
+  def calm?(state),
+    do: far_below?(state) and state.used - state.looked_used < step(state.reading.limit)
+
+  # Where requests come and go, something grows all the time. The least usage of a while is then as calm as the node gets: without a
+  # new baseline, all that it has held for long would count as grown.
+  defp calm_at_last?(state, now) do
+    {_since, _lowest, before} = state.lowest
+
+    now - state.calm_at >= @restless_ms and far_below?(state) and
+      state.used <= before + step(state.reading.limit) and
+      :erlang.system_info(:process_count) * @process_us <= @look_ms * 1_000
+  end
+
+  # `{since, the least usage since then, the least of the while before}`. `:infinity` is larger than any number.
+  defp lowest(%{used: used, lowest: nil} = state, now), do: %{state | lowest: {now, used, 0}}
+
+  defp lowest(%{used: used, lowest: {since, lowest, before}} = state, now) do
+    if now - since >= @restless_ms,
+      do: %{state | lowest: {now, used, lowest}},
+      else: %{state | lowest: {since, min(lowest, used), before}}
+  end
+
+  defp far_below?(state) do
     state.over_since == nil and state.settling == nil and
-      state.used * 100 < state.reading.line * @calm_percent and
-      state.used - state.looked_used < step(state.reading.limit)
+      state.used * 100 < state.reading.line * @calm_percent
   end
 
   @doc "Asks the census for a look."
   def look(state, now, calm) do
     number = state.number + 1
     Census.look(state.census, number, calm)
-    calm_used = if calm, do: state.used, else: state.calm_used
+    state = if calm, do: %{state | calm_used: state.used, calm_at: now}, else: state
 
     %{
       state
@@ -127,8 +154,7 @@ defmodule Quota.Watchdog.Schedule do
         busy: true,
         looked: now,
         looked_used: state.used,
-        asked_at: now,
-        calm_used: calm_used
+        asked_at: now
     }
   end
 

@@ -24,6 +24,8 @@ defmodule Quota.Watchdog.State do
     busy: false,
     used: 0,
     calm_used: nil,
+    calm_at: nil,
+    lowest: nil,
     looked: nil,
     looked_used: 0,
     acted: false,

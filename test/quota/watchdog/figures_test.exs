@@ -5,7 +5,7 @@ defmodule Quota.Watchdog.FiguresTest do
   import Bounded.Eventually
   alias Bounded.Cgroup
   alias Quota.Watchdog.Census.{Ports, Summary}
-  alias Quota.Watchdog.{Reading, State}
+  alias Quota.Watchdog.{Reading, Schedule, State}
 
   test "programs that grew since the node was calm, with the process that uses each" do
     ports = Ports.answered(%Ports{}, [{:a, self(), 10}, {:b, self(), 10}])
@@ -64,6 +64,41 @@ defmodule Quota.Watchdog.FiguresTest do
       assert expected(state, 100) == 100
       assert expected(state, 890) == 890
       assert expected(noted(500, 5, 20).(state), 900) == 900
+    end
+  end
+
+  describe "a node on which something grows all the time" do
+    # In a second the usage rises to 60 above `least` and falls again, of 1,000. What the census is asked by 30 s later.
+    defp looks(least) do
+      reading = %{limit: 1_000, line: 850}
+      state = %State{reading: reading, census: self(), next: 0, stirred_until: 0, mark: 100}
+      begun = Schedule.look(%{state | used: 100}, 0, true)
+
+      Enum.reduce(Enum.take_every(10..30_000, 10), begun, fn now, state ->
+        used = least.(now) + abs(rem(div(now, 10), 100) - 50)
+        state = Schedule.stirred(%{state | used: used, next: now, busy: false}, now)
+        Schedule.census(state, now)
+      end)
+
+      for({:look, _, calm} <- looked([]), do: calm) |> Enum.frequencies()
+    end
+
+    defp looked(looks) do
+      receive do
+        look -> looked([look | looks])
+      after
+        0 -> looks
+      end
+    end
+
+    test "has a new baseline by its least usage every ten seconds or so" do
+      assert %{true => 3, false => looks} = looks(fn _ -> 300 end)
+      assert looks > 100
+    end
+
+    test "has none while its least usage grows, and none near the line" do
+      assert %{true => 1, false => _} = looks(&(100 + div(&1, 60)))
+      assert %{true => 1, false => _} = looks(fn _ -> 750 end)
     end
   end
 
