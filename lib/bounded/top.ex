@@ -4,7 +4,7 @@ defmodule Bounded.Top do
   #
   # One process reads the figures, which may wait for a busy process or a slow network. This one draws and answers keys meanwhile.
 
-  alias Bounded.Facts.Live
+  alias Bounded.Facts.{Live, Probe}
   alias Bounded.Top.{Tables, Terminal, Text}
 
   # Between the two looks of a single frame: growth needs both.
@@ -51,11 +51,22 @@ defmodule Bounded.Top do
   end
 
   defp sample(live, owner) do
+    with {:ok, live} <- look(live, owner) do
+      Process.sleep(Live.pause_ms(live))
+      sample(live, owner)
+    end
+  end
+
+  # That the node is lost is raised by `run/2`, which has the terminal to restore.
+  defp look(live, owner) do
     {sample, live} = Live.look(live)
     send(owner, {:sample, sample})
-
-    Process.sleep(Live.pause_ms(live))
-    sample(live, owner)
+    {:ok, live}
+  rescue
+    error in ErlangError ->
+      if Probe.lost?(error),
+        do: send(owner, {:lost, error}),
+        else: reraise(error, __STACKTRACE__)
   end
 
   defp loop(%{frames: 0}), do: :ok
@@ -66,6 +77,9 @@ defmodule Bounded.Top do
         state = %{state | sample: sample, frames: less(state.frames)}
         draw(state)
         loop(state)
+
+      {:lost, error} ->
+        raise error
 
       {:input, :eof} ->
         # Nothing more can be typed. The frames are drawn all the same.

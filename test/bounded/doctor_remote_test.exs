@@ -2,6 +2,8 @@ defmodule Bounded.DoctorRemoteTest do
   # A node that is asked from another one, over a real connection.
   use ExUnit.Case, async: false
 
+  import Bounded.Eventually
+
   alias Bounded.Doctor
   alias Bounded.Test.{Cover, Faults, Peer}
 
@@ -15,8 +17,8 @@ defmodule Bounded.DoctorRemoteTest do
     %{env: env, cookie: cookie, node: node}
   end
 
-  defp mix(arguments, env) do
-    System.cmd("mix", ["bounded.doctor" | arguments],
+  defp mix(arguments, env, task \\ "bounded.doctor") do
+    System.cmd("mix", [task | arguments],
       env: [{"MIX_ENV", "test"} | env] ++ Cover.environment(),
       stderr_to_stdout: true
     )
@@ -96,6 +98,17 @@ defmodule Bounded.DoctorRemoteTest do
     end
 
     assert Mix.Bounded.asking(:app@host, fn -> :answer end) == :answer
+  end
+
+  test "mix bounded.top says that the node ended while it was looked at", context do
+    %{env: env, cookie: cookie} = context
+    {target, node} = Peer.start_plain(cookie, env)
+    top = Task.async(fn -> mix(["--node", "#{node}", "--cookie", cookie], env, "bounded.top") end)
+    connected = fn -> assert [_] = Peer.call(target, :erlang, :nodes, [:hidden]) end
+    eventually(connected, 60_000)
+    :peer.stop(target)
+    assert {text, 1} = Task.await(top, 60_000)
+    assert text =~ "#{node} was reached, and then the connection was lost"
   end
 
   test "mix bounded.doctor says why a node cannot be reached", context do

@@ -100,14 +100,13 @@ defmodule Bounded.Doctor.Ets do
     end
   end
 
-  # Binaries in the messages of processes that are not seen to hold them, at least.
+  # Binaries in messages, at least, without those that their processes are seen to hold.
   defp waiting(processes) do
-    holders = for {_, holder} <- processes.holders, do: holder.pid
+    held = Map.new(processes.holders, fn {bytes, holder} -> {holder.pid, bytes} end)
 
     Enum.sum(
       for {_, process} <- processes.queues,
-          process.pid not in holders,
-          do: max(process.messages - process.memory, 0)
+          do: max(process.messages - process.memory - Map.get(held, process.pid, 0), 0)
     )
   end
 

@@ -64,7 +64,7 @@ defmodule Mix.Tasks.Bounded.Top do
     node =
       if name = options[:node], do: Mix.Bounded.connect!(name, options[:cookie]), else: node()
 
-    Top.run(node, run_options)
+    Mix.Bounded.asking(node, fn -> Top.run(node, run_options) end)
   end
 
   defp sort(name) do

@@ -89,6 +89,11 @@ defmodule Bounded.Doctor.JudgedTest do
 
       found = put_in(facts.processes.queues, [{500, process(messages: 60 * @mib)}])
       assert findings(found) == []
+      # What its process is seen to hold counts once.
+      partly = put_in(found.processes.holders, [{10 * @mib, process([])}])
+      assert findings(partly) == []
+      seen = put_in(found.processes.holders, [{20 * @mib, process([])}])
+      assert findings(put_in(seen.vm.memory.binary, 130 * @mib)) != []
 
       held = put_in(facts.processes.holders, [{60 * @mib, process([])}])
       assert findings(held) == []
