@@ -171,14 +171,7 @@ defmodule Quota.Watchdog.BlackBox do
     box = self()
 
     :erlang.spawn_opt(
-      fn ->
-        findings =
-          for finding <- Enum.take(Doctor.examine().findings, @most_findings) do
-            {finding.severity, finding.id, String.slice(finding.summary, 0, @longest_finding)}
-          end
-
-        send(box, {:findings, findings})
-      end,
+      fn -> examine_for(box) end,
       priority: :low,
       max_heap_size: %{size: @examine_words, kill: true, error_logger: false}
     )
@@ -187,5 +180,17 @@ defmodule Quota.Watchdog.BlackBox do
   rescue
     # The process table is full.
     SystemLimitError -> :ok
+  end
+
+  defp examine_for(box) do
+    findings =
+      for finding <- Enum.take(Doctor.examine().findings, @most_findings) do
+        {finding.severity, finding.id, String.slice(finding.summary, 0, @longest_finding)}
+      end
+
+    send(box, {:findings, findings})
+  rescue
+    # The VM does not report its memory: it is not examined.
+    ArgumentError -> :ok
   end
 end
