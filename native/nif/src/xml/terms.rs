@@ -2,8 +2,9 @@
 
 use bounded_core::xml::Recovered;
 use rustler::sys::{
-    ErlNifTerm, enif_get_list_cell, enif_get_tuple, enif_make_list_cell, enif_make_list_from_array,
-    enif_make_map_from_arrays, enif_make_new_binary, enif_make_tuple_from_array, enif_make_uint64,
+    ErlNifBinary, ErlNifTerm, enif_get_list_cell, enif_get_tuple, enif_inspect_binary,
+    enif_make_list_cell, enif_make_list_from_array, enif_make_map_from_arrays,
+    enif_make_new_binary, enif_make_tuple_from_array, enif_make_uint64,
 };
 use rustler::{Encoder, Env, Term};
 use std::mem::MaybeUninit;
@@ -62,6 +63,21 @@ impl<'env> Terms<'env> {
             let start = enif_make_new_binary(self.env.as_c_arg(), len, term.as_mut_ptr());
             write(std::slice::from_raw_parts_mut(start.cast(), len));
             term.assume_init()
+        }
+    }
+
+    /// The bytes of a binary.
+    pub fn bytes(&self, term: RawTerm) -> Option<&'env [u8]> {
+        let mut binary = MaybeUninit::<ErlNifBinary>::uninit();
+        // SAFETY: the term is of this environment. The VM writes all of `binary` if it returns anything but 0; its bytes live as long
+        // as the environment, and are not written to.
+        unsafe {
+            let is_binary =
+                enif_inspect_binary(self.env.as_c_arg(), term, binary.as_mut_ptr()) != 0;
+            is_binary.then(|| {
+                let binary = binary.assume_init();
+                std::slice::from_raw_parts(binary.data, binary.size)
+            })
         }
     }
 

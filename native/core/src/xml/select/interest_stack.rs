@@ -25,8 +25,9 @@ pub(crate) struct InterestStack {
     around: ChargedVec<Context>,
     /// All or nothing, and the depth at which this decision ends.
     decided: Option<(Interest, usize)>,
-    /// The sink's last answer about elements of a name, and its context, by the name's number.
-    answers: ChargedVec<Option<(u64, Interest)>>,
+    /// The sink's last answers about elements of a name, and their contexts, by the name's number: elements of one name often stand
+    /// in two contexts in turns.
+    answers: ChargedVec<[Option<(u64, Interest)>; 2]>,
     /// The bits of every context that the sink sets, and what they are.
     marks: (u64, u64),
 }
@@ -75,16 +76,21 @@ impl InterestStack {
     /// The sink's answer about elements of this name, if it was given in this context.
     #[inline(always)]
     pub fn answer(&self, id: NameId) -> Option<Interest> {
-        let (context, answer) = (*self.answers.get(id.index())?)?;
-        (context == self.context.context).then_some(answer)
+        let given = |answer: &Option<(u64, Interest)>| {
+            let (context, answer) = (*answer)?;
+            (context == self.context.context).then_some(answer)
+        };
+        let [last, before] = self.answers.get(id.index())?;
+        given(last).or_else(|| given(before))
     }
 
     /// The sink was asked about elements of this name.
     pub fn answered(&mut self, id: NameId, answer: Interest) -> Result<(), Refusal> {
         while self.answers.len() <= id.index() {
-            self.answers.push(None)?;
+            self.answers.push([None; 2])?;
         }
-        self.answers[id.index()] = Some((self.context.context, answer));
+        let [last, before] = &mut self.answers[id.index()];
+        *before = last.replace((self.context.context, answer));
         Ok(())
     }
 

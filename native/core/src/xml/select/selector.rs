@@ -70,7 +70,7 @@ struct Entered {
 }
 
 /// The number of results that are kept, a power of two.
-const RECENT: usize = 8;
+const RECENT: usize = 32;
 
 /// Whether a context has all of some marks.
 #[inline(always)]

@@ -1,10 +1,12 @@
 //! Selected elements as maps of their fields.
 //!
-//! What is asked for of a record is copied into buffers as it is read, and noted in a journal (`capture`). When the record ends,
-//! the journal is made into terms from its end to its beginning (`make`), so that no list has to be turned round. Trees go through
-//! here too where more than the tree is told of each.
+//! Most values are made into terms as they are read (`direct`). The others are copied into buffers and noted in a journal
+//! (`capture`). When the record ends, the journal is made into terms from its end to its beginning (`make`), so that no list has to be
+//! turned round. Trees go through here too where more than the tree is told of each.
 
+mod around;
 mod capture;
+mod direct;
 mod make;
 mod raw;
 mod sink;
@@ -41,8 +43,10 @@ enum Mode {
 }
 
 /// What ends with an element.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
+    /// The text that becomes a term at once.
+    Leaf,
     /// A text, whose entry in the journal has this number.
     Text(usize),
     /// A source text, the same.
@@ -84,6 +88,7 @@ pub struct Fields {
     /// What ends at which depth, the innermost last.
     ends: ChargedVec<(usize, End)>,
     open_texts: usize,
+    leaf: direct::Leaf,
     raw: raw::Raw,
     /// The marks of what was found, or is open.
     marks: u64,
@@ -118,6 +123,7 @@ impl Fields {
             blind: 0,
             ends: ChargedVec::new(account),
             open_texts: 0,
+            leaf: direct::Leaf::None,
             raw: raw::Raw::new(account),
             marks: 0,
             found: vec![false; count].into(),
@@ -166,6 +172,7 @@ impl Fields {
         self.make.is_broken()
     }
 
+    /// Whether a record is open, or being made.
     pub fn is_making(&self) -> bool {
         self.make.is_begun()
     }

@@ -64,6 +64,8 @@ pub struct Field {
     pub root: usize,
     /// All that there are, as a list.
     pub many: bool,
+    /// It has one value, in a record that is in no other.
+    pub is_single: bool,
     /// The name of a field that must be there.
     pub required: Option<String>,
     pub attribute: Option<AttributeTest>,
@@ -83,6 +85,8 @@ pub struct Plan {
     pub fields: Vec<Field>,
     /// The keys of the fields.
     pub keys: Vec<RawTerm>,
+    /// What each of them is in a record in which nothing was found of it.
+    pub blanks: Vec<RawTerm>,
     /// The attributes that are kept of elements around records.
     pub around: Vec<AttributeTest>,
     pub extras: Extras,

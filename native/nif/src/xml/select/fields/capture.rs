@@ -1,9 +1,11 @@
 //! Takes what is asked for of an element whose tag was read.
 
 use crate::xml::large::Wait;
-use crate::xml::select::fields::{Around, End, Fault, FieldSink, Fields, Mode, Stop};
+use crate::xml::select::fields::direct::Leaf;
+use crate::xml::select::fields::{End, Fault, FieldSink, Fields, Mode, Stop};
 use crate::xml::select::journal::{Entry, What};
 use crate::xml::select::plan::{Action, Field, Plan};
+use crate::xml::values::Values;
 use bounded_core::arena::account::Refusal;
 use bounded_core::arena::chunked_buf::ChunkedBuf;
 use bounded_core::xml::{Attributes, ExceededLimit, Flow, Name};
@@ -120,12 +122,22 @@ impl FieldSink<'_, '_> {
             return true;
         };
         let fields = &mut *self.fields;
+        let values = &mut self.records.values;
         let is_outside = fields.mode == Mode::Outside;
+        if matches!(action, Action::Text(_)) && fields.leaf != Leaf::None {
+            // It is in another one.
+            let result = fields.journal_leaf(&values.terms);
+            if let Err(refusal) = result {
+                return self.is_taken(Err(refusal.into()));
+            }
+        }
         let (entries, bytes) = (fields.journal.len(), fields.size.bytes());
         let result = match action {
             Action::Text(field) if second => fields.take_text(plan, field),
             Action::Raw(field) if second => fields.take_raw(plan, field),
-            Action::Attribute(field) if second => fields.take_attribute(plan, field, attributes),
+            Action::Attribute(field) if second => {
+                fields.take_attribute(plan, field, attributes, values)
+            }
             Action::Record(record) if second && is_outside => fields.take_record(plan, record),
             Action::Inner(record) if second => fields.take_inner(plan, record),
             Action::Around(slot) if !second && is_outside => {
@@ -175,12 +187,17 @@ impl FieldSink<'_, '_> {
             fields.found[field] = false;
             fields.record = record;
             fields.position = fields.tag_position;
-            let result = fields.copy_attribute(plan, field, attributes);
+            let value = Fields::attribute(plan, field, attributes);
+            let result = value.map_or(Ok(()), |value| fields.copy_attribute(plan, field, value));
             if !self.is_taken(result) {
                 return false;
             }
             if self.fields.journal.len() == 0 {
                 return true;
+            }
+            let plan = &self.records.selection.plan;
+            if let Some(record) = plan.records.get(record) {
+                self.fields.make.begin(plan, record);
             }
             self.fields.capture.making = true;
         }
@@ -238,15 +255,24 @@ impl Fields {
         }
         self.ends.reserve(1)?;
         self.size.add(0, 1).map_err(exceeded)?;
-        let start = self.texts.len() as u32;
-        let entry = self.journal.len();
-        self.journal.push(Entry {
-            what: What::Text,
-            index: field as u32,
-            start,
-            end: start,
-        })?;
-        self.ends.push((self.depth + 1, End::Text(entry)))?;
+        let end = match self.open_texts == 0 && plan.fields[field].is_single {
+            true => End::Leaf,
+            false => {
+                let start = self.texts.len() as u32;
+                let entry = self.journal.len();
+                self.journal.push(Entry {
+                    what: What::Text,
+                    index: field as u32,
+                    start,
+                    end: start,
+                })?;
+                End::Text(entry)
+            }
+        };
+        self.ends.push((self.depth + 1, end))?;
+        if end == End::Leaf {
+            self.leaf = Leaf::Open(field);
+        }
         self.open_texts += 1;
         self.note_found(plan, field);
         Ok(())
@@ -257,30 +283,36 @@ impl Fields {
         plan: &Plan,
         field: usize,
         attributes: &Attributes<'_>,
+        values: &mut Values<'_, '_>,
     ) -> Result<(), Stop> {
-        match self.wants(plan, field) {
-            true => self.copy_attribute(plan, field, attributes),
-            false => Ok(()),
+        if !self.wants(plan, field) {
+            return Ok(());
         }
+        let Some(value) = Fields::attribute(plan, field, attributes) else {
+            return Ok(());
+        };
+        let is_begun = self.capture.copied > 0;
+        if !plan.fields[field].is_single || is_begun || !self.is_short(value, values) {
+            return self.copy_attribute(plan, field, value);
+        }
+        self.size.add(value.len(), 1).map_err(exceeded)?;
+        self.make_value(field, value, values);
+        self.note_found(plan, field);
+        Ok(())
     }
 
-    /// Notes the attribute of a field, if it is there.
-    fn copy_attribute(
-        &mut self,
-        plan: &Plan,
-        field: usize,
-        attributes: &Attributes<'_>,
-    ) -> Result<(), Stop> {
+    /// The attribute of a field, if it is there.
+    #[inline(always)]
+    fn attribute<'a>(plan: &Plan, field: usize, attributes: &Attributes<'a>) -> Option<&'a [u8]> {
         let Field {
             attribute, name, ..
         } = &plan.fields[field];
-        let found = attribute
-            .as_ref()
-            .and_then(|test| test.find_known(attributes, name));
-        let Some(value) = found else {
-            return Ok(());
-        };
-        let value = value.as_bytes();
+        let test = attribute.as_ref()?;
+        test.find_known(attributes, name).map(str::as_bytes)
+    }
+
+    /// Notes the attribute of a field.
+    fn copy_attribute(&mut self, plan: &Plan, field: usize, value: &[u8]) -> Result<(), Stop> {
         if self.capture.copied == 0 {
             self.size.add(value.len(), 1).map_err(exceeded)?;
         }
@@ -315,10 +347,11 @@ impl Fields {
         for &(field, slot) in &record.around {
             self.found[field] = self.around.iter().any(|it| it.slot == slot);
         }
+        self.ends.push((self.depth + 1, End::Record))?;
         self.mode = Mode::Record;
         self.record = number;
         self.position = self.tag_position;
-        self.ends.push((self.depth + 1, End::Record))?;
+        self.make.begin(plan, record);
         Ok(())
     }
 
@@ -343,53 +376,6 @@ impl Fields {
             self.found[parent] = true;
         }
         self.ends.push((self.depth + 1, End::Inner(number)))?;
-        Ok(())
-    }
-
-    /// The value of an attribute that is kept: that of the innermost element which has one.
-    fn take_from_around(&mut self, field: usize, slot: usize) -> Result<(), Stop> {
-        let Some(around) = self.around.iter().rev().find(|it| it.slot == slot) else {
-            return Ok(());
-        };
-        let (start, end) = (around.start, around.end);
-        self.size.add(end - start, 1).map_err(exceeded)?;
-        self.journal.push(Entry {
-            what: What::Around,
-            index: field as u32,
-            start: start as u32,
-            end: end as u32,
-        })?;
-        Ok(())
-    }
-
-    #[inline(never)]
-    fn take_around(
-        &mut self,
-        plan: &Plan,
-        slot: usize,
-        attributes: &Attributes<'_>,
-    ) -> Result<(), Stop> {
-        let Some(value) = plan.around.get(slot).and_then(|test| test.find(attributes)) else {
-            return Ok(());
-        };
-        self.ends.reserve(1)?;
-        self.around.reserve(1)?;
-        let value = value.as_bytes();
-        // All of them together, as much as a record may have.
-        let seen = (self.around_values.len() - self.capture.copied + value.len()) as u64;
-        if seen > self.size.limit() {
-            return Err(exceeded(ExceededLimit {
-                name: "max_record_bytes",
-                value: self.size.limit(),
-                seen,
-            }));
-        }
-        self.capture.copy_to(&mut self.around_values, value)?;
-        self.capture.end_copy();
-        let end = self.around_values.len();
-        let start = end - value.len();
-        self.around.push(Around { slot, start, end })?;
-        self.ends.push((self.depth + 1, End::Around(start)))?;
         Ok(())
     }
 }

@@ -4,13 +4,15 @@ use crate::xml::large::LARGE;
 use crate::xml::select::fields::{Fault, FieldSink, Fields};
 use crate::xml::select::journal::{Entry, What};
 use crate::xml::select::plan::{Plan, Record};
-use crate::xml::terms::{self, RawTerm, Terms};
+use crate::xml::terms::{RawTerm, Terms};
 use crate::xml::values::Values;
 use std::ops::Range;
 
 /// How far the record is that is being made.
 pub struct Progress {
-    /// The number of entries that are left.
+    /// A record is open, or being made.
+    begun: bool,
+    /// The number of entries that are left, once it ends.
     left: Option<usize>,
     /// By the number of a field, its value. Terms of this call.
     values: Box<[RawTerm]>,
@@ -24,6 +26,7 @@ pub struct Progress {
 impl Progress {
     pub fn new(fields: usize) -> Progress {
         Progress {
+            begun: false,
             left: None,
             values: vec![RawTerm::default(); fields].into(),
             touched: false,
@@ -37,7 +40,7 @@ impl Progress {
     }
 
     pub fn is_begun(&self) -> bool {
-        self.left.is_some()
+        self.begun
     }
 
     pub fn is_touched(&self) -> bool {
@@ -51,7 +54,7 @@ impl Progress {
     /// Begins a call: the values of the fields are those of the call before.
     pub fn resume(&mut self, fields: Range<usize>, terms: &Terms, built: RawTerm) {
         self.touched = false;
-        if self.left.is_none() {
+        if !self.begun {
             return;
         }
         let mut rest = built;
@@ -64,26 +67,35 @@ impl Progress {
     }
 
     pub fn suspend(&self, fields: Range<usize>, terms: &Terms) -> RawTerm {
-        match self.left {
-            Some(_) => terms.list(self.values.get(fields).unwrap_or_default()),
-            None => terms.empty_list,
+        match self.begun {
+            true => terms.list(self.values.get(fields).unwrap_or_default()),
+            false => terms.empty_list,
         }
     }
 
-    fn begin(&mut self, entries: usize, plan: &Plan, record: &Record, terms: &Terms) {
-        self.left = Some(entries);
-        self.touched = true;
-        self.reset(plan, record.fields.clone(), terms);
+    /// A record opens, or an attribute is one.
+    #[inline]
+    pub fn begin(&mut self, plan: &Plan, record: &Record) {
+        self.begun = true;
+        self.reset(plan, record.all.clone());
     }
 
     /// The values of fields of which nothing was found.
-    fn reset(&mut self, plan: &Plan, fields: Range<usize>, terms: &Terms) {
+    fn reset(&mut self, plan: &Plan, fields: Range<usize>) {
+        self.touched = true;
         for index in fields {
-            self.values[index] = match plan.fields[index].many {
-                true => terms.empty_list,
-                false => terms::nil().as_c_arg(),
-            };
+            self.values[index] = plan.blanks[index];
         }
+    }
+
+    #[inline(always)]
+    pub fn set(&mut self, field: usize, value: RawTerm) {
+        self.values[field] = value;
+        self.touched = true;
+    }
+
+    pub fn value(&self, field: usize) -> RawTerm {
+        self.values[field]
     }
 
     fn add(&mut self, plan: &Plan, field: usize, value: RawTerm, terms: &Terms) {
@@ -122,9 +134,7 @@ impl FieldSink<'_, '_> {
                     let _ = self.fault(Fault::Missing(field));
                     return false;
                 }
-                let entries = fields.journal.len();
-                fields.make.begin(entries, plan, record, &terms);
-                entries
+                fields.journal.len()
             }
         };
         while left > 0 {
@@ -148,6 +158,7 @@ impl FieldSink<'_, '_> {
             made = terms.tuple([label, made]);
         }
         fields.make.left = None;
+        fields.make.begun = false;
         self.push(made);
         true
     }
@@ -174,7 +185,7 @@ impl Fields {
         match entry.what {
             What::End => {
                 if let Some(record) = plan.records.get(number) {
-                    self.make.reset(plan, record.fields.clone(), &terms);
+                    self.make.reset(plan, record.fields.clone());
                 }
             }
             What::Begin => {

@@ -41,7 +41,7 @@ impl FieldSink<'_, '_> {
         };
         let context = states | fields.marks | inside;
         let has_text = || fields.ends.iter().rev().take_while(|(at, _)| *at == depth);
-        if is_told && has_text().any(|(_, end)| matches!(end, End::Text(_))) {
+        if is_told && has_text().any(|(_, end)| matches!(end, End::Text(_) | End::Leaf)) {
             // There is room.
             debug_assert!(fields.contexts.is_empty());
             let _ = fields.contexts.push(context);
@@ -65,6 +65,10 @@ impl FieldSink<'_, '_> {
                 break;
             }
             match end {
+                End::Leaf => {
+                    self.fields.end_leaf(&mut self.records.values);
+                    self.fields.open_texts -= 1;
+                }
                 End::Text(entry) => {
                     let fields = &mut *self.fields;
                     fields.journal.end(entry, fields.texts.len() as u32);
@@ -266,6 +270,9 @@ impl Sink for FieldSink<'_, '_> {
             return Flow::Accepted;
         }
         let bytes = text.as_bytes();
+        if let Some(flow) = self.leaf_text(bytes) {
+            return flow;
+        }
         if self.fields.capture.copied() == 0 {
             // It is part of the value of each text that is open.
             let (size, copies) = (self.fields.size.bytes(), self.fields.open_texts);

@@ -1,7 +1,7 @@
 //! Converts the result of `BoundedXml.Selection.parse!/2`.
 
 use crate::xml::select::plan::{Action, Extras, Field, Plan, Record};
-use crate::xml::terms::{self, RawTerm};
+use crate::xml::terms::{self, RawTerm, Terms};
 use bounded_core::xml::{AttributeTest, NamespaceTest, Predicate, SelectorBuilder, Step, StepId};
 use rustler::{Error, NifResult, Term};
 use std::cell::Cell;
@@ -56,6 +56,12 @@ pub fn plan(selection: Term) -> NifResult<Plan> {
         }
     }
     let is_first = |action: &Action| matches!(action, Action::Value(_) | Action::Around(_));
+    let empty_list = Terms::new(selection.get_env()).empty_list;
+    let blank = |field: &Field| match field.many {
+        true => empty_list,
+        false => terms::nil().as_c_arg(),
+    };
+    let blanks = fields.iter().map(blank).collect();
     let has_first_round = draft.actions.iter().any(is_first);
     Ok(Plan {
         has_first_round,
@@ -65,6 +71,7 @@ pub fn plan(selection: Term) -> NifResult<Plan> {
         records,
         fields,
         keys: draft.keys,
+        blanks,
         around: draft.around,
         extras,
     })
@@ -234,6 +241,7 @@ impl Draft {
             record,
             root: self.records[record].root,
             many,
+            is_single: !many && self.records[record].parent.is_none(),
             required,
             attribute: None,
             name: Cell::new(None),
