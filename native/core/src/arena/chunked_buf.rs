@@ -106,7 +106,7 @@ impl ChunkedBuf {
         if len >= self.len {
             return;
         }
-        self.blocks.truncate((len / BLOCK_BYTES + 1).max(1));
+        self.blocks.truncate(len / BLOCK_BYTES + 1);
         if let Some(last) = self.blocks.last_mut() {
             last.truncate(len % BLOCK_BYTES);
         }
@@ -114,7 +114,11 @@ impl ChunkedBuf {
     }
 
     /// Removes every item; keeps the first block's memory.
+    #[inline]
     pub fn clear(&mut self) {
+        if self.len == 0 {
+            return;
+        }
         self.blocks.truncate(1);
         if let Some(first) = self.blocks.first_mut() {
             first.clear();

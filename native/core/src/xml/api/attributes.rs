@@ -122,27 +122,39 @@ impl<'a> Attributes<'a> {
     }
 
     /// The same, and faster where the same is looked for again in the same document: `known` is the number of its name then.
-    #[inline]
+    #[inline(always)]
     pub fn find_known(
         &self,
         uri: &str,
         local: &str,
         known: &Cell<Option<NameId>>,
     ) -> Option<&'a str> {
+        let Some(id) = known.get() else {
+            return self.find_new(uri, local, known);
+        };
+        let mut all_known = true;
         for span in self.spans {
-            let is_it = match (known.get(), span.id) {
-                (Some(known), Some(id)) => known == id,
-                _ => self.is_named(span, uri, local),
-            };
-            if is_it {
-                // Without a prefix, it is in no namespace, and the only name of its kind.
-                if span.prefix == 0 && uri.is_empty() {
-                    known.set(span.id);
-                }
+            if span.id == Some(id) {
                 return Some(self.value(span));
             }
+            all_known &= span.id.is_some();
         }
-        None
+        match all_known {
+            true => None,
+            false => self.find_new(uri, local, known),
+        }
+    }
+
+    /// Finds it by its name, and notes the number of that.
+    #[inline(never)]
+    fn find_new(&self, uri: &str, local: &str, known: &Cell<Option<NameId>>) -> Option<&'a str> {
+        let is_named = |span: &&AttributeSpan| self.is_named(span, uri, local);
+        let span = self.spans.iter().find(is_named)?;
+        // Without a prefix, it is in no namespace, and the only name of its kind.
+        if span.prefix == 0 && uri.is_empty() && span.id.is_some() {
+            known.set(span.id);
+        }
+        Some(self.value(span))
     }
 
     #[inline(always)]

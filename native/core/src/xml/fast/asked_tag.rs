@@ -72,7 +72,11 @@ impl<S: Sink> Scanner<'_, S> {
             self.close(tag.end)?;
             return Ok(self.core.element_stack.depth() > 0);
         }
-        Ok(!self.wants_all())
+        if !self.wants_all() {
+            return Ok(true);
+        }
+        self.fast_token_loop()?;
+        Ok(!self.wants_all() && self.allows_fast_path())
     }
 
     /// Passes the text before the plain start tag from `start` to `end`.

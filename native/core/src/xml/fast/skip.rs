@@ -9,6 +9,10 @@ use crate::xml::fast::skip_loop::{SKIP_COST, Stop, skip_loop};
 use crate::xml::scanner::Scanner;
 use crate::xml::scanner::interrupt::Interrupt;
 use crate::xml::simd::byte_search::text_end;
+use crate::xml::syntax::byte_class::{self, SPACE};
+
+/// The white space between a tag and the next one that is looked over before the loop is entered.
+const MAX_SPACE: usize = 64;
 
 impl<S: Sink> Scanner<'_, S> {
     /// Whether text is dropped as soon as it is checked. Joined it has a limit: then it is gathered.
@@ -40,14 +44,21 @@ impl<S: Sink> Scanner<'_, S> {
         }
     }
 
-    /// The reason why the loop would stop at the token that comes next, if that is easily seen: it would be entered for this alone.
+    /// The reason why the loop would stop at the tag that comes next, perhaps behind white space, if that is easily seen: it would be entered for this alone.
     #[inline(always)]
-    fn known_stop(&self, asks: bool) -> Option<Stop> {
-        match self.text[self.at..] {
-            [b'<', b'/', ..] if asks && self.is_told_end() => Some(Stop::Ends),
-            [b'<', ..] if asks => self.asked_tag().map(Stop::Tag),
-            _ => None,
+    fn known_stop(&mut self, asks: bool) -> Option<Stop> {
+        if !asks {
+            return None;
         }
+        let near = &self.text[..self.text.len().min(self.at + MAX_SPACE)];
+        let at = byte_class::skip(near, self.at, SPACE);
+        let stop = match self.text[at..] {
+            [b'<', b'/', ..] if self.is_told_end() => Stop::Ends,
+            [b'<', ..] => Stop::Tag(self.asked_tag(at)?),
+            _ => return None,
+        };
+        self.at = at;
+        Some(stop)
     }
 
     /// Whether the sink is told of the end of the innermost element.
@@ -59,8 +70,8 @@ impl<S: Sink> Scanner<'_, S> {
 
     /// The context in which the sink wants the start tag at `at`, if that is the most expected one.
     #[inline(always)]
-    fn asked_tag(&self) -> Option<u64> {
-        let id = self.core.name_table.peek_element(self.text, self.at + 1)?;
+    fn asked_tag(&self, at: usize) -> Option<u64> {
+        let id = self.core.name_table.peek_element(self.text, at + 1)?;
         match self.core.interest_stack.answer(id)? {
             Interest::Tags(context) => Some(context),
             _ => None,

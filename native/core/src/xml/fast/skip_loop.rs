@@ -169,13 +169,18 @@ pub(super) fn skip_loop(text: &[u8], at: usize, core: &mut Core) -> (usize, Stop
                         }
                     }
                 };
+                let mut within = None;
                 if asks {
                     let (start, end) = (position + 1, name_end);
                     let reason = match interest_stack.answer(id) {
                         None => Some(Stop::Asks(NameSpan { id, start, end })),
                         Some(Interest::All) => Some(Stop::Wanted),
                         Some(Interest::Tags(context)) => Some(Stop::Tag(context)),
-                        Some(_) => None,
+                        Some(Interest::Within(context)) => {
+                            within = Some(context);
+                            None
+                        }
+                        Some(Interest::Nothing) => None,
                     };
                     if let Some(reason) = reason {
                         prediction.go_back(place);
@@ -229,15 +234,15 @@ pub(super) fn skip_loop(text: &[u8], at: usize, core: &mut Core) -> (usize, Stop
                 if !empty {
                     let mut opened = element_stack.push_known(id);
                     if asks && opened.is_ok() {
-                        match interest_stack.answer(id) {
-                            Some(Interest::Within(context)) => {
+                        match within {
+                            Some(context) => {
                                 opened = interest_stack.step(context, depth);
                                 floor = interest_stack.floor();
                                 if opened.is_err() {
                                     element_stack.pop_known();
                                 }
                             }
-                            _ => (asks, floor) = (false, depth),
+                            None => (asks, floor) = (false, depth),
                         }
                     }
                     if let Err(refusal) = opened {

@@ -30,7 +30,7 @@ pub(super) struct StartTag {
 impl<S: Sink> Scanner<'_, S> {
     /// Whether tokens may be read here: inside the root element, with nothing to look up or to place.
     #[inline]
-    fn allows_fast_path(&self) -> bool {
+    pub(super) fn allows_fast_path(&self) -> bool {
         let core = &*self.core;
         let options = &core.options;
         self.level == 0
@@ -61,7 +61,7 @@ impl<S: Sink> Scanner<'_, S> {
 
     /// The same as long as everything is wanted.
     #[inline(never)]
-    fn fast_token_loop(&mut self) -> Result<(), Interrupt> {
+    pub(super) fn fast_token_loop(&mut self) -> Result<(), Interrupt> {
         let text = self.text;
         loop {
             if self.core.credit == 0 || self.sink.is_full() {

@@ -82,7 +82,7 @@ impl AttributeTest {
     }
 
     /// The same, given the number of its name in this document if that is known, which it is from then on.
-    #[inline]
+    #[inline(always)]
     pub fn find_known<'a>(
         &self,
         attributes: &Attributes<'a>,

@@ -4,7 +4,7 @@ mod decode;
 mod extras;
 
 use crate::xml::terms::RawTerm;
-use bounded_core::xml::{AttributeTest, NameId, Selector};
+use bounded_core::xml::{AttributeTest, Attributes, NameId, Selector};
 pub use extras::Extras;
 use rustler::{NifResult, Term};
 use std::cell::Cell;
@@ -73,6 +73,15 @@ pub struct Field {
     pub name: Cell<Option<NameId>>,
     /// While its mark is set, it is there already.
     pub mark: u64,
+}
+
+impl Field {
+    /// Its attribute, if it is there.
+    #[inline(always)]
+    pub fn find<'a>(&self, attributes: &Attributes<'a>) -> Option<&'a [u8]> {
+        let test = self.attribute.as_ref()?;
+        test.find_known(attributes, &self.name).map(str::as_bytes)
+    }
 }
 
 /// What a selection asks for.

@@ -5,7 +5,6 @@ use crate::xml::select::fields::direct::Leaf;
 use crate::xml::select::fields::{End, Fault, FieldSink, Fields, Mode, Stop};
 use crate::xml::select::journal::{Entry, What};
 use crate::xml::select::plan::{Action, Field, Plan};
-use crate::xml::values::Values;
 use bounded_core::arena::account::Refusal;
 use bounded_core::arena::chunked_buf::ChunkedBuf;
 use bounded_core::xml::{Attributes, ExceededLimit, Flow, Name};
@@ -87,25 +86,36 @@ impl FieldSink<'_, '_> {
         attributes: &Attributes<'_>,
         context: u64,
     ) -> bool {
-        let plan = &mut self.records.selection.plan;
-        let progress = &mut self.fields.capture;
-        if !progress.entering {
-            progress.entering = true;
-            progress.within = plan.selector.enter(name, attributes, context);
-            progress.taken = match plan.has_first_round {
-                true => 0,
-                false => plan.selector.hits().len(),
-            };
+        if !self.fields.capture.entering {
+            let plan = &mut self.records.selection.plan;
+            let within = plan.selector.enter(name, attributes, context);
+            self.fields.capture.entering = true;
+            self.fields.capture.within = within;
+            let count = plan.selector.hits().len();
+            self.fields.capture.taken = 0;
+            if !plan.has_first_round {
+                let taken = self.take_plain(attributes);
+                if taken == count {
+                    return true;
+                }
+                self.fields.capture.taken = count + taken;
+            }
         }
+        self.take_rest(name, attributes)
+    }
+
+    /// Takes the hits of a tag that were not taken yet.
+    #[inline(never)]
+    fn take_rest(&mut self, name: &Name<'_>, attributes: &Attributes<'_>) -> bool {
         let count = self.records.selection.plan.selector.hits().len();
         for taken in self.fields.capture.taken..2 * count {
             let index = taken.checked_sub(count).unwrap_or(taken);
             let hit = self.records.selection.plan.selector.hits()[index];
             if !self.take(hit, taken >= count, name, attributes) {
+                self.fields.capture.done += (taken - self.fields.capture.taken) as u64;
                 self.fields.capture.taken = taken;
                 return false;
             }
-            self.fields.capture.done += 1;
         }
         true
     }
@@ -135,9 +145,7 @@ impl FieldSink<'_, '_> {
         let result = match action {
             Action::Text(field) if second => fields.take_text(plan, field),
             Action::Raw(field) if second => fields.take_raw(plan, field),
-            Action::Attribute(field) if second => {
-                fields.take_attribute(plan, field, attributes, values)
-            }
+            Action::Attribute(field) if second => fields.take_attribute(plan, field, attributes),
             Action::Record(record) if second && is_outside => fields.take_record(plan, record),
             Action::Inner(record) if second => fields.take_inner(plan, record),
             Action::Around(slot) if !second && is_outside => {
@@ -187,7 +195,7 @@ impl FieldSink<'_, '_> {
             fields.found[field] = false;
             fields.record = record;
             fields.position = fields.tag_position;
-            let value = Fields::attribute(plan, field, attributes);
+            let value = plan.fields[field].find(attributes);
             let result = value.map_or(Ok(()), |value| fields.copy_attribute(plan, field, value));
             if !self.is_taken(result) {
                 return false;
@@ -231,7 +239,8 @@ fn mark(what: What, record: usize) -> Entry {
 
 impl Fields {
     /// Whether a record with this root is the one that is open.
-    fn is_open(&self, root: usize) -> bool {
+    #[inline(always)]
+    pub(super) fn is_open(&self, root: usize) -> bool {
         self.mode == Mode::Record && self.record == root
     }
 
@@ -283,32 +292,12 @@ impl Fields {
         plan: &Plan,
         field: usize,
         attributes: &Attributes<'_>,
-        values: &mut Values<'_, '_>,
     ) -> Result<(), Stop> {
         if !self.wants(plan, field) {
             return Ok(());
         }
-        let Some(value) = Fields::attribute(plan, field, attributes) else {
-            return Ok(());
-        };
-        let is_begun = self.capture.copied > 0;
-        if !plan.fields[field].is_single || is_begun || !self.is_short(value, values) {
-            return self.copy_attribute(plan, field, value);
-        }
-        self.size.add(value.len(), 1).map_err(exceeded)?;
-        self.make_value(field, value, values);
-        self.note_found(plan, field);
-        Ok(())
-    }
-
-    /// The attribute of a field, if it is there.
-    #[inline(always)]
-    fn attribute<'a>(plan: &Plan, field: usize, attributes: &Attributes<'a>) -> Option<&'a [u8]> {
-        let Field {
-            attribute, name, ..
-        } = &plan.fields[field];
-        let test = attribute.as_ref()?;
-        test.find_known(attributes, name).map(str::as_bytes)
+        let value = plan.fields[field].find(attributes);
+        value.map_or(Ok(()), |value| self.copy_attribute(plan, field, value))
     }
 
     /// Notes the attribute of a field.
@@ -334,7 +323,7 @@ impl Fields {
         Ok(())
     }
 
-    fn take_record(&mut self, plan: &Plan, number: usize) -> Result<(), Stop> {
+    pub(super) fn take_record(&mut self, plan: &Plan, number: usize) -> Result<(), Stop> {
         let Some(record) = plan.records.get(number) else {
             return Ok(());
         };

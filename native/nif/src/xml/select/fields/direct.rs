@@ -4,12 +4,14 @@
 //! valid in one call: those of a record that is open when the call ends go to the next one through the caller. What is long, comes
 //! in pieces or is in a list goes through the journal.
 
-use crate::xml::select::fields::{End, Fault, FieldSink, Fields};
+use crate::xml::select::fields::{End, Fault, FieldSink, Fields, Mode};
 use crate::xml::select::journal::{Entry, What};
+use crate::xml::select::plan::{Action, Plan, Record};
+use crate::xml::select::records::RecordSink;
 use crate::xml::terms::{self, Terms};
 use crate::xml::values::Values;
 use bounded_core::arena::account::Refusal;
-use bounded_core::xml::Flow;
+use bounded_core::xml::{Attributes, Flow};
 
 /// Longer values go through the journal, whose memory is charged.
 const SHORT: usize = 1024;
@@ -38,6 +40,56 @@ impl Fields {
     #[inline(always)]
     pub(super) fn is_short(&self, bytes: &[u8], values: &Values<'_, '_>) -> bool {
         bytes.len() <= SHORT && !values.batch.is_full()
+    }
+
+    /// Takes a short attribute. False: it is not, or has to wait.
+    #[inline(always)]
+    fn take_short(
+        &mut self,
+        plan: &Plan,
+        index: usize,
+        attributes: &Attributes<'_>,
+        values: &mut Values<'_, '_>,
+    ) -> bool {
+        let field = &plan.fields[index];
+        if !field.is_single || !self.is_open(field.root) {
+            return false;
+        }
+        if self.found[index] {
+            return true;
+        }
+        let Some(value) = field.find(attributes) else {
+            return true;
+        };
+        if !self.is_short(value, values) || self.size.add(value.len(), 1).is_err() {
+            return false;
+        }
+        self.make_value(index, value, values);
+        self.found[index] = true;
+        self.marks |= field.mark;
+        true
+    }
+
+    /// Takes the text of an element. False: it goes through the journal, or has to wait.
+    #[inline(always)]
+    fn open_leaf(&mut self, plan: &Plan, index: usize) -> bool {
+        let field = &plan.fields[index];
+        if !field.is_single || !self.is_open(field.root) {
+            return false;
+        }
+        if self.found[index] {
+            return true;
+        }
+        if self.open_texts > 0 || self.ends.reserve(1).is_err() || self.size.add(0, 1).is_err() {
+            return false;
+        }
+        // There is room.
+        let _ = self.ends.push((self.depth + 1, End::Leaf));
+        self.leaf = Leaf::Open(index);
+        self.open_texts = 1;
+        self.found[index] = true;
+        self.marks |= field.mark;
+        true
     }
 
     /// The text that is open ends.
@@ -86,6 +138,33 @@ impl Fields {
 }
 
 impl FieldSink<'_, '_> {
+    /// Takes the hits of a tag up to one that has to wait or goes through the journal; returns how many it took.
+    #[inline(always)]
+    pub(super) fn take_plain(&mut self, attributes: &Attributes<'_>) -> usize {
+        let fields = &mut *self.fields;
+        let RecordSink { values, selection } = &mut self.records;
+        let plan = &selection.plan;
+        let hits = plan.selector.hits();
+        for (taken, &hit) in hits.iter().enumerate() {
+            let is_taken = match plan.actions.get(hit as usize) {
+                Some(&Action::Attribute(index)) => {
+                    fields.take_short(plan, index, attributes, values)
+                }
+                Some(&Action::Text(index)) => fields.open_leaf(plan, index),
+                Some(&Action::Record(index)) if fields.mode == Mode::Outside => {
+                    let is_plain = |record: &Record| record.around.is_empty();
+                    plan.records.get(index).is_some_and(is_plain)
+                        && fields.take_record(plan, index).is_ok()
+                }
+                _ => false,
+            };
+            if !is_taken {
+                return taken;
+            }
+        }
+        hits.len()
+    }
+
     /// Takes a piece of the text that is open. `None`: it goes through the journal.
     #[inline(always)]
     pub(super) fn leaf_text(&mut self, text: &[u8]) -> Option<Flow> {
