@@ -260,6 +260,23 @@ defmodule BoundedXml.FieldsTest do
              select("<r><i k='#{large}'><a>#{large}</a></i></r>", "r/i", fields: [a: "a", k: "@k"])
   end
 
+  test "short values of a record that is read in several calls, one byte each" do
+    long = String.duplicate("y", 2_000)
+
+    document =
+      "<r><i k='v'><a>1<x>2</x>3</a><b>b<c>c</c></b><l>#{long}</l><e/><k j='w'>k</k></i><i/></r>"
+
+    asked = [k: "@k", a: "a", b: "b", c: "b/c", l: "l", e: "e", j: "k/@j", t: "k", no: "no"]
+    empty = Map.new(asked, fn {key, _path} -> {key, nil} end)
+
+    found = %{k: "v", a: "123", b: "bc", c: "c", l: long, e: "", j: "w", t: "k"}
+    expected = Map.merge(empty, found)
+
+    for bytes <- [1, 2, 3, 5, 64, 65_536] do
+      assert select(document, "r/i", fields: asked, chunk_bytes: bytes) == [expected, empty]
+    end
+  end
+
   test "records of many values are made across calls" do
     values = Enum.map(1..100_000, &Integer.to_string/1)
     document = ["<r><i>", Enum.map(values, &["<v>", &1, "</v>"]), "</i><i><v>x</v></i></r>"]
