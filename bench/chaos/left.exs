@@ -59,6 +59,9 @@ defmodule Bench.Chaos.Left do
 
   # It starts when a quota needs it, and ends when none has for a while.
   defp allowed(:processes, Quota.Watch.OrphanMonitor), do: 1
+  # One starts the others, which are one on each scheduler. They stay.
+  defp allowed(:processes, Quota.Watch.TurnWatcher), do: 1
+  defp allowed(:processes, {Quota.Watch.TurnWatcher, :watch, 0}), do: System.schedulers()
   defp allowed(_what, _whose), do: 0
 
   defp label(pid) do

@@ -100,6 +100,10 @@ defmodule Bounded.Native do
   def account_alarm(_account, _milliseconds), do: not_loaded()
   def account_due(_account, _milliseconds), do: not_loaded()
   def account_dead(_account, _pid), do: not_loaded()
+  def account_long_turns(_account), do: not_loaded()
+  def turn_watcher_enter, do: not_loaded()
+  def turns_ended, do: not_loaded()
+  def account_turn_ended(_account, _heap, _binaries), do: not_loaded()
 
   ## quota/log_turns.rs
 

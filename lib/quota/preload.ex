@@ -8,6 +8,8 @@ defmodule Quota.Preload do
 
   alias Quota.Run.{Captures, Context, FlatSize, LastLook, Worker}
 
+  alias Quota.Watch.Ets.TableSample
+
   alias Quota.Watch.{
     BatchWatcher,
     Binaries,
@@ -21,8 +23,8 @@ defmodule Quota.Preload do
     Poll,
     ProcessStats,
     StopTheWorld,
-    TableSample,
-    Tracer
+    Tracer,
+    TurnWatcher
   }
 
   # Outside of releases, modules are loaded at their first call. A guard that waited for the code server would measure its first
@@ -52,11 +54,12 @@ defmodule Quota.Preload do
     TableSample,
     Telemetry,
     Tracer,
+    TurnWatcher,
     Worker
   ]
 
   # The processes of these modules watch quotas, and never count towards one.
-  @watchers [BatchWatcher, ChildWatcher, Children, Guard, OrphanMonitor, Tracer]
+  @watchers [BatchWatcher, ChildWatcher, Children, Guard, OrphanMonitor, Tracer, TurnWatcher]
 
   @doc "Loads the modules of guards and runs, and measures an idle process, unless that was done before."
   def ensure do

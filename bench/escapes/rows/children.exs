@@ -12,11 +12,11 @@ defmodule Bench.Escapes.Rows.Children do
       row("40 counted children with 40 MB each", 1.7, [options: @counted], fn -> lists(40) end),
       row(
         "100 counted children with :erlang.make_tuple of 16 MB each",
-        1.9,
+        [{25, 2.5}, {27, 2.3}],
         [
           options: @counted,
           why:
-            "reaches 5 to 21: a watcher that asks about a child in such a call waits for its end, and timers do not run meanwhile"
+            "5 that pass the limit, one that another scheduler is making, and the copies of two collections: 1.93; such calls are not interrupted"
         ],
         fn ->
           at_once(100, fn -> :erlang.make_tuple(opaque(2_000_000), 0) end)

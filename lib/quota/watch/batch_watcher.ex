@@ -9,10 +9,13 @@ defmodule Quota.Watch.BatchWatcher do
   alias Quota.Account.Breach
   alias Quota.Watch.{Children, ProcessStats}
 
-  defstruct [:account, :guard, :enforce, :scout, scouted: nil, rest: nil]
+  defstruct [:account, :guard, :enforce, :scout, scouted: nil, rest: nil, seen: nil]
 
   # The search for tasks that supervisors started takes at most one part in this many of a core.
   @scouting_share 20
+  # As in `Quota.Watch.ChildWatcher`.
+  @first_look_ms 3
+  @unseen_us 30_000
 
   @doc "Starts a batch watcher for `guard`. Returns `{watcher, monitor}`."
   def start_monitor(account, guard, enforce) do
@@ -26,15 +29,23 @@ defmodule Quota.Watch.BatchWatcher do
   @doc false
   def watch(account, guard, enforce) do
     Process.monitor(guard)
-    look(%__MODULE__{account: account, guard: guard, enforce: enforce, rest: now()})
+    now = now()
+    watcher = %__MODULE__{account: account, guard: guard, enforce: enforce, rest: now, seen: now}
+    if Children.crowded?(), do: wait(watcher, @first_look_ms), else: look(watcher)
   end
 
-  defp look(%{account: account} = watcher) do
+  defp look(watcher) do
+    if now() - watcher.seen < @unseen_us and Children.long_turns?(watcher.account),
+      do: wait(watcher, div(@unseen_us, 1_000)),
+      else: look_at_all(watcher)
+  end
+
+  defp look_at_all(%{account: account} = watcher) do
     started = now()
     polled = look_at(watcher, 0, 0)
     taken = now() - started
     wait = Native.account_batch_polled(account, polled, taken)
-    watcher |> scout(started) |> wait(wait)
+    %{watcher | seen: now()} |> scout(started) |> wait(wait)
   end
 
   # Returns the number of children polled: all, or until the sum was over the limit.

@@ -19,6 +19,10 @@ defmodule Quota.Watch.ChildWatcher do
   # Polls in a row that find the child running, after which it is asked by a signal.
   @unasked_polls 3
 
+  # Milliseconds after which a child is polled first, and at the latest, where children wait for a scheduler.
+  @first_look_ms 3
+  @unseen_ms 30
+
   defstruct [
     :pid,
     :account,
@@ -26,6 +30,7 @@ defmodule Quota.Watch.ChildWatcher do
     :head,
     :trace,
     :session,
+    :seen,
     monitored: false,
     runs: 0,
     work: 0,
@@ -40,8 +45,8 @@ defmodule Quota.Watch.ChildWatcher do
   @doc false
   def watch(pid, account, guard, head, enforce) do
     Process.monitor(guard)
-    watcher = %__MODULE__{pid: pid, account: account, guard: guard, head: head}
-    if look(watcher) != :normal and enforce, do: unguarded(watcher)
+    watcher = %__MODULE__{pid: pid, account: account, guard: guard, head: head, seen: now()}
+    if first_look(watcher) != :normal and enforce, do: unguarded(watcher)
   end
 
   # The watcher of the quota's own process also kills children that the guard did not know yet.
@@ -60,7 +65,17 @@ defmodule Quota.Watch.ChildWatcher do
     end
   end
 
-  defp look(%{pid: pid} = watcher) do
+  # By then it is known whether children take long turns.
+  defp first_look(watcher),
+    do: if(Children.crowded?(), do: wait(watcher, @first_look_ms), else: look(watcher))
+
+  defp look(watcher) do
+    if now() - watcher.seen < @unseen_ms and Children.long_turns?(watcher.head),
+      do: wait(watcher, @unseen_ms),
+      else: look_at(watcher)
+  end
+
+  defp look_at(%{pid: pid} = watcher) do
     watcher = traced(watcher)
 
     case ProcessStats.glimpse(pid) do
@@ -85,7 +100,7 @@ defmodule Quota.Watch.ChildWatcher do
   defp traced(watcher), do: watcher
 
   defp running(%{runs: runs, account: account} = watcher) when runs < @unasked_polls do
-    if crowded?() do
+    if Children.crowded?() do
       # Polls again in a millisecond, or when the child collects its heap.
       Native.account_alarm(account, 0)
       wait(%{watcher | runs: runs + 1}, 1)
@@ -95,8 +110,6 @@ defmodule Quota.Watch.ChildWatcher do
   end
 
   defp running(watcher), do: ask(watcher)
-
-  defp crowded?, do: :erlang.statistics(:total_run_queue_lengths) > System.schedulers_online()
 
   defp dead(%{account: account, pid: pid}) do
     Native.account_dead(account, pid)
@@ -118,7 +131,7 @@ defmodule Quota.Watch.ChildWatcher do
     polled = Native.account_poll(account, heap, binaries, work, queue)
     milliseconds = polled |> mailbox(queue, watcher) |> next(watcher)
     watcher = monitor(watcher, trace)
-    watcher = %{watcher | work: work, trace: trace}
+    watcher = %{watcher | work: work, trace: trace, seen: now()}
     watcher |> scout(worked) |> wait_for_scout(milliseconds)
   end
 
@@ -167,4 +180,6 @@ defmodule Quota.Watch.ChildWatcher do
   end
 
   defp next(milliseconds, _watcher), do: milliseconds
+
+  defp now, do: System.monotonic_time(:millisecond)
 end

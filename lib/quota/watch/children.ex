@@ -178,6 +178,15 @@ defmodule Quota.Watch.Children do
     end
   end
 
+  @doc "Whether processes wait for a scheduler."
+  def crowded?, do: :erlang.statistics(:total_run_queue_lengths) > System.schedulers_online()
+
+  @doc """
+  Whether children of `account` take long turns while others wait for a scheduler: see `Quota.Watch.TurnWatcher`. A question to one
+  that waits has it run before all watchers.
+  """
+  def long_turns?(account), do: crowded?() and Native.account_long_turns(account)
+
   @doc "Calls `fun` with lists of `{pid, account}` until every child of `account` was in one."
   def each_piece(account, fun, from \\ 0) do
     {children, next} = Native.account_children(account, from, false)

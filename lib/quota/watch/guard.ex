@@ -10,7 +10,7 @@ defmodule Quota.Watch.Guard do
 
   alias Bounded.{Native, Vm}
   alias Quota.Account.Breach
-  alias Quota.Watch.{BatchWatcher, ChildWatcher, Children, Ets, Policy, ProcessStats}
+  alias Quota.Watch.{BatchWatcher, ChildWatcher, Children, Ets, Policy, ProcessStats, TurnWatcher}
 
   import Quota.Watch.Poll
 
@@ -77,7 +77,7 @@ defmodule Quota.Watch.Guard do
       guard = %__MODULE__{pid: pid, caller: caller, account: account, policy: policy}
 
       # With counted children the guard itself asks no process: the children would grow unseen while it waits.
-      look(if policy.children, do: watch_child(guard, pid, account), else: guard)
+      look(if policy.children, do: watch_children(guard), else: guard)
 
       # A guard that dies without this call was killed, and the orphan monitor then kills its process.
       Native.account_guard_ends(account, :done)
@@ -106,6 +106,7 @@ defmodule Quota.Watch.Guard do
       :too_many -> too_many(guard)
       :untraced -> guard |> retraced() |> wait(milliseconds)
       {:over, how} -> over(guard, how)
+      :breached -> breach(guard)
       :soft -> guard |> softly_over() |> wait(milliseconds)
       {:garbage_collect, ref, _} -> collected(guard, ref)
       {:last_look, ref} -> guard |> last_look(ref) |> wait(milliseconds)
@@ -186,6 +187,11 @@ defmodule Quota.Watch.Guard do
     do: watch_as_batch(guard)
 
   defp counted(guard, pid, child), do: watch_child(guard, pid, child)
+
+  defp watch_children(%{pid: pid, account: account} = guard) do
+    TurnWatcher.ensure()
+    watch_child(guard, pid, account)
+  end
 
   defp watch_child(guard, pid, child) do
     if Native.account_watched(child) do

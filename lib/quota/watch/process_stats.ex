@@ -104,12 +104,17 @@ defmodule Quota.Watch.ProcessStats do
         :runs
 
       {:status, _} ->
-        with {:garbage_collection_info, info} <- Process.info(pid, :garbage_collection_info),
-             do: {heap(pid, info, 0), binaries(info)}
+        at_rest(pid)
 
       nil ->
         nil
     end
+  end
+
+  @doc "`{heap, binaries}` of a process that does not run, without its mailbox, or nil when it is dead."
+  def at_rest(pid) do
+    with {:garbage_collection_info, info} <- Process.info(pid, :garbage_collection_info),
+         do: {heap(pid, info, 0), binaries(info)}
   end
 
   @doc """

@@ -15,8 +15,9 @@ defmodule Quota.Watch.Tracer do
   # `Bounded.Native.enabled/3` discards all but three of the events of these flags. It must discard those of collections: on OTP 27
   # to 29 the VM crashes when two sessions receive them for one process (erlang/otp issue 11624). The event of `max_heap_size` is
   # built differently, and any number of sessions may receive it.
+  # Of children, the turns are traced too: see `Quota.Watch.TurnWatcher`.
   @kills [:garbage_collection]
-  @kills_and_children [:garbage_collection, :procs, :set_on_spawn]
+  @kills_and_children [:garbage_collection, :procs, :running, :set_on_spawn]
 
   # Bytes added to the VM's limit on a process that has another tracer: no process fills that many before its guard polls it.
   @untraced_room 64 * 1024 * 1024

@@ -41,6 +41,7 @@ defmodule Bounded.ReloadTest do
     Quota.Watch.Children,
     Quota.Watch.OrphanMonitor,
     Quota.Watch.Tracer,
+    Quota.Watch.TurnWatcher,
     BoundedXml,
     BoundedXml.Stream,
     BoundedBinary

@@ -3,6 +3,7 @@ defmodule Bounded.Test.FullTable do
   # Quotas on a node whose process table has room for `free` more. For a node started with `+P 1024`.
 
   alias Bounded.Native
+  alias Quota.Watch.{OrphanMonitor, TurnWatcher}
 
   def run(free, opts) do
     work = fn -> Process.sleep(50) end
@@ -136,8 +137,13 @@ defmodule Bounded.Test.FullTable do
     SystemLimitError -> :system_limit
   end
 
-  # All processes but the orphan monitor, which stays.
-  defp others, do: Process.list() -- [Process.whereis(Quota.Watch.OrphanMonitor)]
+  # All processes but the orphan monitor and the turn watchers, which stay.
+  defp others, do: Enum.reject(Process.list(), &stays?/1)
+
+  defp stays?(pid) do
+    pid in [Process.whereis(OrphanMonitor), Process.whereis(TurnWatcher)] or
+      Process.info(pid, :initial_call) == {:initial_call, {TurnWatcher, :watch, 0}}
+  end
 
   defp fill(free) do
     room = :erlang.system_info(:process_limit) - length(Process.list()) - free

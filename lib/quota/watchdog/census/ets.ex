@@ -4,7 +4,7 @@ defmodule Quota.Watchdog.Census.Ets do
   # tables that grew are estimated from a sample of their rows, by another process, while binaries grew that no process holds.
 
   alias Bounded.Vm
-  alias Quota.Watch.TableSample
+  alias Quota.Watch.Ets.TableSample
 
   defstruct baseline: %{}, sampled: %{}, sampling: nil, grown: []
 

@@ -1,10 +1,11 @@
 //! NIFs of processes that count towards a quota besides its own, and what a process takes beside its heap.
 
 use crate::fault_injection;
-use crate::quota::handle::Quota;
+use crate::quota::handle::{Quota, head};
 use crate::quota::lifecycle::process_died;
 use crate::quota::state::alarm;
 use crate::quota::state::children::Children;
+use crate::quota::state::turns;
 use crate::quota::{pid, registry};
 use crate::timing;
 use bounded_core::arena::account::Account;
@@ -188,6 +189,46 @@ fn account_alarm(env: Env, account: ResourceArc<Quota>, wait_ms: u64) -> Atom {
     let _measuring = timing::measure();
     account.process.alarm.set(env, wait_ms);
     rustler::types::atom::ok()
+}
+
+/// Whether processes that count towards the account take long turns, after which turn watchers poll them.
+#[rustler::nif]
+fn account_long_turns(account: ResourceArc<Quota>) -> bool {
+    let _measuring = timing::measure();
+    head(&account)
+        .children()
+        .is_some_and(Children::are_turns_long)
+}
+
+/// The calling process, which is bound to its scheduler, is the turn watcher there from now on.
+#[rustler::nif]
+fn turn_watcher_enter(env: Env) {
+    let _measuring = timing::measure();
+    turns::watch(env);
+}
+
+/// `[{pid, account}]` of the processes whose long turns have ended on this scheduler since the last call.
+#[rustler::nif]
+fn turns_ended() -> Vec<turns::Child> {
+    let _measuring = timing::measure();
+    turns::take()
+}
+
+/// Reports what the VM uses for a process that counts towards a quota. Where such processes alone are over its limit, and it is
+/// enforced: `{account, guard}` of that quota, otherwise nil.
+#[rustler::nif]
+fn account_turn_ended(
+    account: ResourceArc<Quota>,
+    heap: u64,
+    binaries: u64,
+) -> Option<(ResourceArc<Quota>, LocalPid)> {
+    let _measuring = timing::measure();
+    let heap = heap.saturating_add(beside_heap(&account));
+    account.account.observe(heap, binaries);
+    let quota = head(&account);
+    let over = quota.account.total_with(0, 0) > quota.account.limit();
+    let guard = quota.guard.pid()?;
+    over.then(|| (quota.clone(), guard))
 }
 
 /// The account's process was found to be dead.

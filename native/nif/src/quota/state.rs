@@ -6,4 +6,5 @@ pub mod enforcement;
 pub mod guard;
 pub mod process;
 pub mod segment_cache;
+pub mod turns;
 pub mod vm_limit;

@@ -7,7 +7,7 @@
 
 use crate::fault_injection;
 use crate::quota::handle::{Quota, head};
-use crate::quota::state::alarm;
+use crate::quota::state::{alarm, turns};
 use crate::quota::{children, registry, watchers};
 use crate::timing;
 use bounded_core::arena::account::Category;
@@ -16,7 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 mod atoms {
     rustler::atoms! {
-        ok, trace, discard, trace_status, gc_max_heap_size, gc_minor_end, gc_major_end, spawn, spawned, extra,
+        ok, trace, discard, scheduled_in = "in", scheduled_out = "out", trace_status, gc_max_heap_size, gc_minor_end, gc_major_end, spawn, spawned, extra,
         heap_block_size, old_heap_block_size, mbuf_size, bin_vheap_size, bin_old_vheap_size,
     }
 }
@@ -50,6 +50,11 @@ fn enabled<'a>(tag: Term<'a>, _state: Term<'a>, tracee: Term<'a>) -> Atom {
     if wanted.iter().any(|wanted| tag == wanted.encode(env)) {
         return atoms::trace();
     }
+    let begins = tag == atoms::scheduled_in().encode(env);
+    if begins || tag == atoms::scheduled_out().encode(env) {
+        turn(env, tracee, begins);
+        return atoms::discard();
+    }
     let major = tag == atoms::gc_major_end().encode(env);
     if (major || tag == atoms::gc_minor_end().encode(env))
         && let Some(quota) = quota_of(tracee)
@@ -80,6 +85,18 @@ fn trace<'a>(
         }
     }));
     atoms::ok()
+}
+
+/// The calling process is scheduled in or out. Only counted processes are traced for that.
+fn turn(env: Env, tracee: Term, begins: bool) {
+    let Ok(process) = tracee.decode::<LocalPid>() else {
+        return;
+    };
+    if begins {
+        turns::begins(*process.as_c_arg());
+    } else {
+        turns::ends(env, *process.as_c_arg());
+    }
 }
 
 /// The calling process, whose account `quota` is, was collected: it may have grown.

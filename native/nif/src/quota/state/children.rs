@@ -3,12 +3,15 @@
 //! Each quota has its own lists, so that listing its processes costs by their number and not by that of the node's. The lists
 //! are in order, so that they can be read in pieces.
 
-use crate::quota::state::alarm::Alarm;
+use crate::quota::state::alarm::{self, Alarm};
 use rustler::Env;
 use std::collections::BTreeSet;
 use std::ops::Bound::{Excluded, Unbounded};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Microseconds after a long turn in which more are to be expected.
+const LASTING_US: u64 = 50_000;
 
 /// The processes that count towards one quota, by the keys of their pids.
 pub struct Children {
@@ -19,6 +22,8 @@ pub struct Children {
     announced_too_many: AtomicBool,
     /// How many there may be at once.
     most: AtomicUsize,
+    /// When a long turn of one of them has ended last, in microseconds; 0 before there was one.
+    long_turn_us: AtomicU64,
     /// When the guard's next poll of new processes is due, and when the next batch poll is.
     pub guard_alarm: Alarm,
     pub batch_alarm: Alarm,
@@ -40,6 +45,7 @@ impl Default for Children {
             announced: AtomicBool::new(false),
             announced_too_many: AtomicBool::new(false),
             most: AtomicUsize::new(usize::MAX),
+            long_turn_us: AtomicU64::new(0),
             guard_alarm: Alarm::default(),
             batch_alarm: Alarm::default(),
         }
@@ -130,6 +136,17 @@ impl Children {
         self.announced_too_many.store(false, Ordering::SeqCst);
         // One more may have come before it would have been announced.
         too_many() && self.announce_too_many()
+    }
+
+    /// A long turn of one of them has ended: see `turns.rs`.
+    pub fn long_turn_ended(&self, now_us: u64) {
+        self.long_turn_us.store(now_us, Ordering::Relaxed);
+    }
+
+    /// Whether their turns are long: one has ended not long ago.
+    pub fn are_turns_long(&self) -> bool {
+        let last = self.long_turn_us.load(Ordering::Relaxed);
+        last != 0 && alarm::now_us() < last.saturating_add(LASTING_US)
     }
 
     /// Wakes the watchers that are overdue.

@@ -1,8 +1,8 @@
-defmodule Quota.Watch.TableSampleTest do
+defmodule Quota.Watch.Ets.TableSampleTest do
   # Binaries that tables refer to, with `count: [:ets]`.
   use ExUnit.Case, async: true
 
-  alias Quota.Watch.TableSample
+  alias Quota.Watch.Ets.TableSample
 
   @mib 1024 * 1024
   @counted [count: [:ets]]

@@ -1,4 +1,4 @@
-defmodule Quota.Watch.TableSample do
+defmodule Quota.Watch.Ets.TableSample do
   @moduledoc false
   # Bytes of the binaries over 64 bytes that the rows of a table reference.
   #
