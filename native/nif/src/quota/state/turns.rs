@@ -19,6 +19,9 @@ mod atoms {
     rustler::atoms! { turns }
 }
 
+/// The most turns that are kept for a turn watcher, which may be dead.
+const MOST: usize = 1_024;
+
 /// A turn of this many microseconds is long. Those that end after the usual number of reductions take half of that.
 const LONG_US: u64 = 1_000;
 
@@ -81,7 +84,9 @@ pub fn ends(env: Env, process: ErlNifPid) {
         children.long_turn_ended(now);
     }
     let mut ended = turns.ended();
-    ended.push(pid::key(process));
+    if ended.len() < MOST {
+        ended.push(pid::key(process));
+    }
     let first = ended.len() == 1;
     drop(ended);
     let watcher = turns.watcher.load(Ordering::Acquire);
