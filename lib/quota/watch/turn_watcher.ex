@@ -3,9 +3,9 @@ defmodule Quota.Watch.TurnWatcher do
   # Polls counted processes that have just run for long: see `native/nif/src/quota/state/turns.rs`.
   #
   # The node has one such process on each scheduler. At `:max` priority it runs between two turns, so that a hundred processes
-  # that each take much memory in one call that does not yield are stopped after the call that passes the limit. It ends
-  # the other children itself: the guard may be on another scheduler, behind such a call. It asks no process that runs, since the answer to a
-  # question at `:max` priority lets a process go first.
+  # that each take much memory in one call that does not yield are stopped after the call that passes the limit. It ends the
+  # other children itself: the guard may be on another scheduler, behind such a call. It asks no process that runs, since the
+  # answer to a question at `:max` priority lets a process go first.
   #
   # They belong to no application and no supervisor. A guard that counts children starts them if needed.
 
@@ -48,10 +48,15 @@ defmodule Quota.Watch.TurnWatcher do
     look()
   end
 
-  defp look do
+  # Hibernates until a turn has ended: what its heap refers to would stay alive, accounts of dead processes among it.
+  @doc false
+  def look do
     Enum.each(Native.turns_ended(), &poll/1)
-    receive(do: (_ -> look()))
+    :erlang.hibernate(__MODULE__, :woken, [])
   end
+
+  @doc false
+  def woken, do: receive(do: (_ -> look()))
 
   defp poll({pid, child}) do
     with {heap, binaries} <- ProcessStats.at_rest(pid),

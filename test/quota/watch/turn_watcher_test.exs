@@ -55,6 +55,15 @@ defmodule Quota.Watch.TurnWatcherTest do
     assert run(256 * @mib, work) == {:ok, :done}
   end
 
+  test "nothing is left of children that were polled: no account, and no bytes" do
+    for _ <- 1..5 do
+      work = fn -> at_once(20, div(@words, 10), self()) end
+      assert {:ok, _} = run(256 * @mib, work)
+    end
+
+    eventually(fn -> assert {{0, 0, 0, 0, _peak}, 0, 0} = Bounded.Native.node_usage() end, 10_000)
+  end
+
   test "killed watchers are started again by the next guard that counts children" do
     assert run(@mib, fn -> :ok end) == {:ok, :ok}
     eventually(fn -> assert is_pid(Process.whereis(TurnWatcher)) end)

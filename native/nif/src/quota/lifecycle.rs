@@ -32,6 +32,10 @@ pub fn attach(env: Env, quota: ResourceArc<Quota>, pid: LocalPid) -> bool {
     if !alive {
         registry::remove_from(process, &quota);
         quota.leave_group(process);
+        // A watcher may have reported it, and keep it alive. That of the work's own process is for the caller to close.
+        if quota.group().is_some() {
+            quota.end();
+        }
     }
     alive
 }

@@ -44,7 +44,8 @@ impl<S: Sink> Scanner<'_, S> {
         }
     }
 
-    /// The reason why the loop would stop at the tag that comes next, perhaps behind white space, if that is easily seen: it would be entered for this alone.
+    /// The reason why the loop would stop at the tag that comes next, perhaps behind white space, if that is easily seen: it would
+    /// be entered for this alone.
     #[inline(always)]
     fn known_stop(&mut self, asks: bool) -> Option<Stop> {
         if !asks {
