@@ -78,7 +78,7 @@ defmodule Bench.Escapes.Rows.Children do
     [
       row(
         "40 children with 40 MB each, not counted",
-        25.0,
+        30.0,
         [why: "as much as they take; count: [:children]", counted: false, ends: :returns],
         fn ->
           lists(40)

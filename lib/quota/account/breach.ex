@@ -24,14 +24,6 @@ defmodule Quota.Account.Breach do
     end
   end
 
-  @doc "Notes the messages of `pid` that the caller has just counted, without asking `pid`."
-  def note_mailbox(pid, account) do
-    with {queue, bytes} <- Mailbox.counted(pid) do
-      note = %{stack: nil, messages: queue, mailbox: bytes, binaries: nil}
-      Native.account_stack(account, :erlang.term_to_binary(note))
-    end
-  end
-
   @doc "Sends the event of the breach that is recorded in the account, if there is one and it was not sent yet."
   def report(pid, caller, account, enforced) do
     with {category, usage, stack} <- Native.account_cause(account),

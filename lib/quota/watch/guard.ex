@@ -232,11 +232,8 @@ defmodule Quota.Watch.Guard do
     breach(guard)
   end
 
-  # Messages that wait are in use: nothing is left to judge. The process is not asked for its stack, since more come meanwhile.
-  defp over(guard, :mailbox) do
-    Breach.note_mailbox(guard.pid, guard.account)
-    breach_of_sum(guard)
-  end
+  # Messages that wait are in use: nothing is left to judge.
+  defp over(guard, :mailbox), do: guard |> stop_working() |> noted() |> breach_of_sum()
 
   defp over(guard, :over) do
     cond do

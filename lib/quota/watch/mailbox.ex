@@ -43,14 +43,6 @@ defmodule Quota.Watch.Mailbox do
 
   def over?(_pid, _queue, _limit), do: false
 
-  @doc "`{queue, bytes}` of the messages of `pid` that the calling process has counted last, or nil if it has counted none."
-  def counted(pid) do
-    case Process.get(__MODULE__) do
-      {^pid, queue, bytes, _until} -> {queue, bytes}
-      _ -> nil
-    end
-  end
-
   # By one question: the heap may have grown until a second one is answered, and would be taken for messages.
   defp count(pid, queue) do
     with [memory: memory, garbage_collection_info: info] <-
