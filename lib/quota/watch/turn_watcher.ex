@@ -33,10 +33,12 @@ defmodule Quota.Watch.TurnWatcher do
     _ in [ArgumentError, SystemLimitError] -> :ok
   end
 
-  # The option that binds a process to a scheduler is known to every release from 25 to 29, but not documented.
+  # The option that binds a process to a scheduler is known to every release from 25 to 29, but not documented, and its type
+  # is not that of an option.
   defp start_on(scheduler) do
+    spawn_opt = Function.capture(:erlang, :spawn_opt, 4)
     options = [:link, scheduler: scheduler, priority: :max, max_heap_size: 0]
-    :erlang.spawn_opt(__MODULE__, :watch, [], options)
+    spawn_opt.(__MODULE__, :watch, [], options)
   end
 
   # Links end all watchers when one of them is killed, and the next guard starts them again.
