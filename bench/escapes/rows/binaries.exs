@@ -37,7 +37,7 @@ defmodule Bench.Escapes.Rows.Binaries do
   # Few reductions for many bytes: the process is hardly ever scheduled out.
   defp loops do
     [
-      row("1200 x :crypto.strong_rand_bytes of 1 MB", [{25, 8.0}, {26, 7.0}], [why: @loop], fn ->
+      row("1200 x :crypto.strong_rand_bytes of 1 MB", [{25, 15.0}, {26, 8.5}], [why: @loop], fn ->
         length(for _ <- 1..1_200, do: :crypto.strong_rand_bytes(1_000_000))
       end),
       row("3000 x :binary.copy of 1 MB", 1.5, fn -> length(megabytes(3_000)) end),

@@ -12,7 +12,7 @@ defmodule Bench.Escapes.Rows.Children do
       row("40 counted children with 40 MB each", 1.7, [options: @counted], fn -> lists(40) end),
       row(
         "100 counted children with :erlang.make_tuple of 16 MB each",
-        [{25, 2.5}, {27, 2.3}],
+        2.5,
         [
           options: @counted,
           why:

@@ -21,8 +21,11 @@ defmodule Bench.Escapes.Rows.Decoding do
       ),
       row(
         ":zlib.gunzip to 1 GB",
-        [{25, 1.5}, {29, 1.6}],
-        [prepare: fn -> gzip(1_000_000_000) end, why: "from 1.46 to 1.54 on OTP 29"],
+        [{25, 1.5}, {29, 1.8}],
+        [
+          prepare: fn -> gzip(1_000_000_000) end,
+          why: "1.46 to 1.63 on OTP 29: as many pieces as are made until the guard has its answer"
+        ],
         fn bomb -> byte_size(:zlib.gunzip(bomb)) end
       ),
       row(
