@@ -22,8 +22,8 @@ defmodule Bounded.Facts.Processes do
 
   @doc """
   The number of processes; the largest as `[{figure, process}]` by `heaps` (bytes), `holders` (bytes of binaries, each binary
-  counted once) and `queues` (messages), each with the bytes that its messages have at least (`messages`); and `groups` of at least four that were started by one function, by bytes. Before OTP 27
-  that function is the one of `proc_lib` for all processes that it starts.
+  counted once) and `queues` (messages), each with the bytes that its messages have at least (`messages`); and `groups` of at least four
+  that were started by one function, by bytes. Before OTP 27 that function is the one of `proc_lib` for all processes that it starts.
   """
   def gather(probe) do
     top = Top.new(@listed)

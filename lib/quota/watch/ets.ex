@@ -4,8 +4,8 @@ defmodule Quota.Watch.Ets do
   # paced to take at most a twentieth of a core.
   #
   # The VM reports the memory of a table's terms, without the binaries over 64 bytes that they reference. Those are estimated from
-  # a sample of the rows (`Quota.Watch.Ets.TableSample`) in tables that can be read. A table whose size did not change is sampled again
-  # after a while, since replaced rows may reference larger binaries.
+  # a sample of the rows (`Quota.Watch.Ets.TableSample`) in tables that can be read. A table whose size did not change is sampled
+  # again after a while, since replaced rows may reference larger binaries.
 
   alias Bounded.{Native, Vm}
   alias Quota.Watch.Ets.TableSample

@@ -27,10 +27,10 @@ defmodule Quota.Watch.TurnWatcher do
     Process.group_leader(self(), Process.whereis(:init))
     Process.register(self(), __MODULE__)
     for scheduler <- 1..System.schedulers(), do: start_on(scheduler)
-    replace()
+    stay()
   rescue
-    # Another process has registered the name first, or the process table is full.
-    _ in [ArgumentError, SystemLimitError] -> :ok
+    # Another process has registered the name first, or the process table is full: those that were started end as well.
+    _ in [ArgumentError, SystemLimitError] -> exit(:shutdown)
   end
 
   # The option that binds a process to a scheduler is known to every release from 25 to 29, but not documented, and its type
@@ -42,7 +42,7 @@ defmodule Quota.Watch.TurnWatcher do
   end
 
   # Links end all watchers when one of them is killed, and the next guard starts them again.
-  defp replace, do: receive(do: (_ -> replace()))
+  defp stay, do: receive(do: (_ -> stay()))
 
   @doc false
   def watch do

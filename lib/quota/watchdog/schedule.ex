@@ -128,7 +128,7 @@ defmodule Quota.Watchdog.Schedule do
       :erlang.system_info(:process_count) * @process_us <= @look_ms * 1_000
   end
 
-  # `{since, the least usage since then, the least of the while before}`. `:infinity` is larger than any number.
+  # `{since, the least usage since then, the least of the while before}`. Before there was one, that is 0: no node is calm by it.
   defp lowest(%{used: used, lowest: nil} = state, now), do: %{state | lowest: {now, used, 0}}
 
   defp lowest(%{used: used, lowest: {since, lowest, before}} = state, now) do
