@@ -13,9 +13,6 @@ defmodule Quota.Watch.BatchWatcher do
 
   # The search for tasks that supervisors started takes at most one part in this many of a core.
   @scouting_share 20
-  # As in `Quota.Watch.ChildWatcher`.
-  @first_look_ms 3
-  @unseen_us 30_000
 
   @doc "Starts a batch watcher for `guard`. Returns `{watcher, monitor}`."
   def start_monitor(account, guard, enforce) do
@@ -31,13 +28,18 @@ defmodule Quota.Watch.BatchWatcher do
     Process.monitor(guard)
     now = now()
     watcher = %__MODULE__{account: account, guard: guard, enforce: enforce, rest: now, seen: now}
-    if Children.crowded?(), do: wait(watcher, @first_look_ms), else: look(watcher)
+
+    case Children.first_look_ms() do
+      0 -> look(watcher)
+      milliseconds -> wait(watcher, milliseconds)
+    end
   end
 
   defp look(watcher) do
-    if now() - watcher.seen < @unseen_us and Children.long_turns?(watcher.account),
-      do: wait(watcher, div(@unseen_us, 1_000)),
-      else: look_at_all(watcher)
+    case Children.held_back_ms(watcher.account, div(now() - watcher.seen, 1_000)) do
+      0 -> look_at_all(watcher)
+      milliseconds -> wait(watcher, milliseconds)
+    end
   end
 
   defp look_at_all(%{account: account} = watcher) do

@@ -19,10 +19,6 @@ defmodule Quota.Watch.ChildWatcher do
   # Polls in a row that find the child running, after which it is asked by a signal.
   @unasked_polls 3
 
-  # Milliseconds after which a child is polled first, and at the latest, where children wait for a scheduler.
-  @first_look_ms 3
-  @unseen_ms 30
-
   defstruct [
     :pid,
     :account,
@@ -65,14 +61,18 @@ defmodule Quota.Watch.ChildWatcher do
     end
   end
 
-  # By then it is known whether children take long turns.
-  defp first_look(watcher),
-    do: if(Children.crowded?(), do: wait(watcher, @first_look_ms), else: look(watcher))
+  defp first_look(watcher) do
+    case Children.first_look_ms() do
+      0 -> look(watcher)
+      milliseconds -> wait(watcher, milliseconds)
+    end
+  end
 
   defp look(watcher) do
-    if now() - watcher.seen < @unseen_ms and Children.long_turns?(watcher.head),
-      do: wait(watcher, @unseen_ms),
-      else: look_at(watcher)
+    case Children.held_back_ms(watcher.head, now() - watcher.seen) do
+      0 -> look_at(watcher)
+      milliseconds -> wait(watcher, milliseconds)
+    end
   end
 
   defp look_at(%{pid: pid} = watcher) do

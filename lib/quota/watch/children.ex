@@ -14,6 +14,9 @@ defmodule Quota.Watch.Children do
   @discovery_rounds 3
   # A process with more than one part in this many of the limit, messages included, gets a watcher of its own.
   @large_share 64
+  # Milliseconds until a child is looked at first, and at the latest, where children wait for a scheduler.
+  @first_look_ms 3
+  @unseen_ms 30
 
   @doc "`Quota.attach/1`."
   def attach(pid) do
@@ -181,11 +184,18 @@ defmodule Quota.Watch.Children do
   @doc "Whether processes wait for a scheduler."
   def crowded?, do: :erlang.statistics(:total_run_queue_lengths) > System.schedulers_online()
 
+  @doc "Milliseconds until a new watcher looks: by then it is known whether children take long turns."
+  def first_look_ms, do: if(crowded?(), do: @first_look_ms, else: 0)
+
   @doc """
-  Whether children of `account` take long turns while others wait for a scheduler: see `Quota.Watch.TurnWatcher`. A question to one
-  that waits has it run before all watchers.
+  Milliseconds for which a watcher that has looked `since_ms` ago asks no child of `account`, because they take long turns while others
+  wait for a scheduler: see `Quota.Watch.TurnWatcher`. A question to one that waits has it run before all watchers.
   """
-  def long_turns?(account), do: crowded?() and Native.account_long_turns(account)
+  def held_back_ms(account, since_ms) do
+    if since_ms < @unseen_ms and crowded?() and Native.account_long_turns(account),
+      do: @unseen_ms,
+      else: 0
+  end
 
   @doc "Calls `fun` with lists of `{pid, account}` until every child of `account` was in one."
   def each_piece(account, fun, from \\ 0) do
