@@ -67,6 +67,61 @@ fn tags_are_told_of_elements_that_are_otherwise_looked_through() {
     }
 }
 
+/// Elements with nothing but text in them, and others that begin alike.
+#[test]
+fn an_element_may_be_taken_as_a_whole_where_it_has_only_text() {
+    let long = "long ".repeat(300);
+    let plain = [
+        "<tags>text</tags>",
+        "<tags></tags>",
+        "<tags all='1' b='2'>\n a > b ] ]] \n</tags>",
+        "<tags all='3'>&lt;a&amp;b&gt;</tags>",
+        "<tags nothing='4'>x</tags>",
+        "<tags within='5'>y</tags>",
+    ];
+    let others = [
+        "<tags all='1'>a\rb</tags>",
+        "<tags all='1'>&#65;</tags>",
+        "<tags all='1'>&amp;&unknown;</tags>",
+        "<tags all='1'>&amp;]]></tags>",
+        "<tags all='1'>]]></tags>",
+        "<tags all='1'>a<b/>c</tags>",
+        "<tags all='1'>a<!-- c --></tags>",
+        "<tags all='1'><![CDATA[c]]></tags>",
+        "<tags all='1'>x</tags >",
+        "<tags all='1'>&amp;</tag>",
+        "<tags all='1'>x</tagss>",
+        "<tags all='1' all='2'>x</tags>",
+        "<tags all='1'>x</other>",
+        &format!("<tags all='1'>{long}</tags>"),
+        &format!("<tags all='1'>&amp;{long}</tags>"),
+    ];
+    let options = Options::default();
+    let spaceless = Options {
+        skip_whitespace: true,
+        ..Options::default()
+    };
+    let wrapped = |tag: &str| format!("<step>{tag}{tag}<all>x</all>{tag}</step>");
+    for tag in plain.into_iter().chain(others) {
+        let document = wrapped(tag);
+        let sizes: Vec<usize> = (1..document.len()).collect();
+        for options in [&options, &spaceless] {
+            choosy::check(document.as_bytes(), options, BY_NAME, &sizes);
+        }
+    }
+    let leaves = |tag: &str, options| {
+        let document = wrapped(tag);
+        choosy::told_and_leaves([document.as_bytes()], options, BY_NAME, How::AtOnce).1
+    };
+    for tag in plain {
+        assert_eq!(leaves(tag, &options), 3, "{tag}");
+        assert_eq!(leaves(tag, &spaceless), 0, "{tag}");
+    }
+    for tag in others {
+        assert_eq!(leaves(tag, &options), 0, "{tag}");
+    }
+}
+
 #[test]
 fn an_element_of_which_nothing_is_wanted_may_be_the_root() {
     assert_eq!(events("<other>x<all>y</all></other>").len(), 2);

@@ -32,6 +32,8 @@ pub struct Choosy {
     /// Every event is wanted twice.
     ask_twice: bool,
     asked: Option<String>,
+    /// How many elements were taken as a whole.
+    leaves: usize,
     /// Full after this many events of one call; 0 is never.
     per_call: usize,
     seen: usize,
@@ -59,6 +61,7 @@ impl Choosy {
 
 impl Sink for Choosy {
     const SELECTS: bool = true;
+    const LEAVES: bool = true;
 
     fn position(&mut self, position: Position) {
         self.position = Some(position);
@@ -116,6 +119,27 @@ impl Sink for Choosy {
             Flow::Accepted => Some(after_tag(attributes, context)),
             Flow::Retry => None,
         }
+    }
+
+    fn leaf(
+        &mut self,
+        name: Name<'_>,
+        attributes: &Attributes<'_>,
+        context: u64,
+        text: &str,
+    ) -> bool {
+        if self.ask_twice || self.per_call > 0 {
+            return false;
+        }
+        self.leaves += 1;
+        let interest = self.tag(name, attributes, context);
+        if interest == Some(Interest::All) && !text.is_empty() {
+            let _ = self.characters(text);
+        }
+        if matches!(interest, Some(Interest::All | Interest::Tags(_))) {
+            let _ = self.end_element(name);
+        }
+        true
     }
 
     fn end_element(&mut self, name: Name<'_>) -> Flow {
@@ -186,6 +210,16 @@ pub fn told<'a>(
     choice: Choice,
     how: How,
 ) -> Told {
+    told_and_leaves(pieces, options, choice, how).0
+}
+
+/// The same, and how many elements were taken as a whole.
+pub fn told_and_leaves<'a>(
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+    options: &Options,
+    choice: Choice,
+    how: How,
+) -> (Told, usize) {
     let account = Account::child(&Account::root(), ROOM);
     let mut parser = Parser::new(options.clone(), &account);
     let mut sink = Choosy {
@@ -196,6 +230,7 @@ pub fn told<'a>(
         told: Vec::new(),
         ask_twice: how == How::Twice,
         asked: None,
+        leaves: 0,
         per_call: usize::from(how == How::EventByEvent),
         seen: 0,
     };
@@ -226,7 +261,7 @@ pub fn told<'a>(
     };
     drop(parser);
     assert_eq!(account.reserved(), 0);
-    (sink.told, error)
+    ((sink.told, error), sink.leaves)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -217,6 +217,7 @@ impl Calls for FieldSink<'_> {
 impl Sink for FieldSink<'_> {
     const SELECTS: bool = true;
     const MARKS: bool = true;
+    const LEAVES: bool = true;
 
     fn interest(&mut self, name: &Name<'_>, context: u64) -> Interest {
         self.selector.interest(name, context)
@@ -255,6 +256,26 @@ impl Sink for FieldSink<'_> {
             0 => Interest::Nothing,
             _ => Interest::Within(context),
         })
+    }
+
+    fn leaf(
+        &mut self,
+        name: Name<'_>,
+        attributes: &Attributes<'_>,
+        context: u64,
+        text: &str,
+    ) -> bool {
+        if self.reluctant {
+            return false;
+        }
+        let interest = self.tag(name, attributes, context);
+        if interest == Some(Interest::All) && !text.is_empty() {
+            assert_eq!(self.characters(text), Flow::Accepted);
+        }
+        if matches!(interest, Some(Interest::All | Interest::Tags(_))) {
+            assert_eq!(self.end_element(name), Flow::Accepted);
+        }
+        true
     }
 
     fn marks(&self) -> (u64, u64) {

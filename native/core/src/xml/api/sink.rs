@@ -43,6 +43,9 @@ pub trait Sink {
     /// Whether `marks` is called.
     const MARKS: bool = false;
 
+    /// Whether `leaf` is called.
+    const LEAVES: bool = false;
+
     /// Where the next event begins. Called before each event with `Options::positions`, and before each `tag` with
     /// `Options::tag_positions`.
     fn position(&mut self, _position: Position) {}
@@ -97,8 +100,22 @@ pub trait Sink {
         }
     }
 
+    /// An element whose name was answered with [`Interest::Tags`] of this context, and in which there is only this text, perhaps
+    /// none, and less than a piece. Returns whether the sink takes it as a whole: no other event is passed for it then. Otherwise
+    /// its events follow, as if this had not been called. With [`Sink::LEAVES`], called where it saves time, and never with
+    /// `Options::raw`, `Options::end_offsets` or `Options::skip_whitespace`.
+    fn leaf(
+        &mut self,
+        _name: Name<'_>,
+        _attributes: &Attributes<'_>,
+        _context: u64,
+        _text: &str,
+    ) -> bool {
+        false
+    }
+
     /// Some bits of every context, and what they are from now on, but in that of root elements. With [`Sink::MARKS`], asked for after
-    /// each `tag` and after each end of an element that the sink is told of.
+    /// each `tag`, each `leaf` that was taken, and each end of an element that the sink is told of.
     fn marks(&self) -> (u64, u64) {
         (0, 0)
     }

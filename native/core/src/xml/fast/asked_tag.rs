@@ -23,6 +23,9 @@ impl<S: Sink> Scanner<'_, S> {
         let Some(tag) = self.read_start_tag()? else {
             return Ok(false);
         };
+        if S::LEAVES && self.fast_leaf(&tag, context) {
+            return Ok(true);
+        }
         self.core.interest_stack.reserve()?;
         if S::TRACKS_SOURCE && self.core.source.is_watched() {
             self.pass_before(at, tag.end)?;

@@ -63,8 +63,9 @@ struct Edge {
 /// The result of entering an element.
 #[derive(Debug, Default)]
 struct Entered {
-    /// Its name and the context around it, unless its attributes matter.
-    key: Option<(NameId, u64)>,
+    /// The number of its name, 0 if its attributes matter or it has none, and the context around it.
+    id: usize,
+    around: u64,
     within: u64,
     hits: Vec<u32>,
 }
@@ -103,10 +104,12 @@ impl Selector {
     /// The context in an element of this tag, without the marks of the context around it. [`Selector::hits`] are its hits.
     #[inline]
     pub fn enter(&mut self, name: &Name<'_>, attributes: &Attributes<'_>, context: u64) -> u64 {
-        let id = name.id.filter(|_| name.namespace.is_none());
-        self.entered = id.map_or(0, |id| id.index() % RECENT);
+        // A whole word: copied as an option, the number would be loaded wider than it was just stored, which is a store-forwarding
+        // stall.
+        let id = name.id.map_or(0, NameId::index);
+        self.entered = id % RECENT;
         let recent = &self.recent[self.entered];
-        if id.is_some() && recent.key == id.map(|id| (id, context)) {
+        if id != 0 && recent.id == id && recent.around == context && name.namespace.is_none() {
             return recent.within;
         }
         self.look_up(name, attributes, context);
@@ -130,7 +133,8 @@ impl Selector {
             hits.sort_unstable();
         }
         self.recent[self.entered] = Entered {
-            key: name.id.filter(|_| !depends).map(|id| (id, context)),
+            id: name.id.filter(|_| !depends).map_or(0, NameId::index),
+            around: context,
             within: to | stay,
             hits,
         };

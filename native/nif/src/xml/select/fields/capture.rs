@@ -32,6 +32,12 @@ impl Progress {
         self.done
     }
 
+    /// Whether a tag was passed of which not all was taken.
+    #[inline(always)]
+    pub fn is_entering(&self) -> bool {
+        self.entering
+    }
+
     pub fn copied(&self) -> usize {
         self.copied
     }

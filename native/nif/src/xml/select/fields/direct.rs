@@ -11,7 +11,7 @@ use crate::xml::select::records::RecordSink;
 use crate::xml::terms::{self, Terms};
 use crate::xml::values::Values;
 use bounded_core::arena::account::Refusal;
-use bounded_core::xml::{Attributes, Flow};
+use bounded_core::xml::{Attributes, Flow, Name};
 
 /// Longer values go through the journal, whose memory is charged.
 const SHORT: usize = 1024;
@@ -163,6 +163,45 @@ impl FieldSink<'_, '_> {
             }
         }
         hits.len()
+    }
+
+    /// Takes an element in which there is only this text, if it is one field and nothing else.
+    #[inline(always)]
+    pub(super) fn take_leaf(
+        &mut self,
+        name: &Name<'_>,
+        attributes: &Attributes<'_>,
+        context: u64,
+        text: &[u8],
+    ) -> bool {
+        let fields = &mut *self.fields;
+        let RecordSink { values, selection } = &mut self.records;
+        let plan = &mut selection.plan;
+        // Of a tag that was passed before, something may have been taken.
+        if fields.capture.is_entering() || !fields.is_short(text, values) {
+            return false;
+        }
+        plan.selector.enter(name, attributes, context);
+        let &[hit] = plan.selector.hits() else {
+            return false;
+        };
+        let Some(&Action::Text(index)) = plan.actions.get(hit as usize) else {
+            return false;
+        };
+        let field = &plan.fields[index];
+        if !field.is_single || !fields.is_open(field.root) || fields.open_texts > 0 {
+            return false;
+        }
+        if fields.found[index] {
+            return true;
+        }
+        if fields.size.add(text.len(), 1).is_err() {
+            return false;
+        }
+        fields.make_value(index, text, values);
+        fields.found[index] = true;
+        fields.marks |= field.mark;
+        true
     }
 
     /// Takes a piece of the text that is open. `None`: it goes through the journal.

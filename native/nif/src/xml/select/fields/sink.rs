@@ -162,6 +162,7 @@ impl Sink for FieldSink<'_, '_> {
     const SELECTS: bool = true;
     const TRACKS_SOURCE: bool = true;
     const MARKS: bool = true;
+    const LEAVES: bool = true;
 
     fn position(&mut self, position: Position) {
         self.fields.tag_position = position;
@@ -219,6 +220,17 @@ impl Sink for FieldSink<'_, '_> {
             return Some(Interest::All);
         }
         Some(self.entered())
+    }
+
+    #[inline]
+    fn leaf(
+        &mut self,
+        name: Name<'_>,
+        attributes: &Attributes<'_>,
+        context: u64,
+        text: &str,
+    ) -> bool {
+        self.take_leaf(&name, attributes, context, text.as_bytes())
     }
 
     #[inline]
