@@ -61,7 +61,7 @@ defmodule Bench.Chaos.Left do
   defp allowed(:processes, Quota.Watch.OrphanMonitor), do: 1
   # One starts the others, which are one on each scheduler. They stay.
   defp allowed(:processes, Quota.Watch.TurnWatcher), do: 1
-  defp allowed(:processes, {Quota.Watch.TurnWatcher, :watch, 0}), do: System.schedulers()
+  defp allowed(:processes, {Quota.Watch.TurnWatcher, :watch, 1}), do: System.schedulers()
   defp allowed(_what, _whose), do: 0
 
   defp label(pid) do

@@ -62,6 +62,7 @@ defmodule Bounded.Native do
   def account_label(_account), do: not_loaded()
   def account_usage(_account), do: not_loaded()
   def account_others(_account), do: not_loaded()
+  def account_over(_account), do: not_loaded()
   def account_details(_account), do: not_loaded()
   def in_quota(_pid), do: not_loaded()
   def account_of(_pid), do: not_loaded()
@@ -101,9 +102,12 @@ defmodule Bounded.Native do
   def account_due(_account, _milliseconds), do: not_loaded()
   def account_dead(_account, _pid), do: not_loaded()
   def account_long_turns(_account), do: not_loaded()
-  def turn_watcher_enter, do: not_loaded()
-  def turns_ended, do: not_loaded()
+  def turn_watcher_enter(_scheduler), do: not_loaded()
+  def turn_watchers, do: not_loaded()
+  def turns_ended(_scheduler), do: not_loaded()
   def account_turn_ended(_account, _heap, _binaries), do: not_loaded()
+  def account_large(_account, _after), do: not_loaded()
+  def account_observe_at_rest(_account, _heap, _binaries), do: not_loaded()
 
   ## quota/log_turns.rs
 

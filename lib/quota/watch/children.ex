@@ -6,7 +6,7 @@ defmodule Quota.Watch.Children do
   # links and monitors, by `$callers` and `$ancestors`. All other processes must be attached.
 
   alias Bounded.Native
-  alias Quota.Watch.{StopTheWorld, Tracer}
+  alias Quota.Watch.{ProcessStats, StopTheWorld, Tracer}
 
   # Milliseconds between searches for tasks that supervisors started.
   @scouting_ms 25
@@ -195,6 +195,28 @@ defmodule Quota.Watch.Children do
     if since_ms < @unseen_ms and crowded?() and Native.account_long_turns(account),
       do: @unseen_ms,
       else: 0
+  end
+
+  @doc """
+  Whether `over?` still returns true without the dead, and with figures of now of the children of `account` that take much. The last
+  figures may be of memory that was given back: children that take much one after the other would be over a limit together.
+
+  Children that take little are not asked: many of them may wait for a scheduler, and would run before all watchers.
+  """
+  def still?(account, over?, from \\ 0) do
+    {children, next} = Native.account_large(account, from)
+    Enum.each(children, &observe/1)
+
+    cond do
+      not over?.() -> false
+      next -> still?(account, over?, next)
+      true -> true
+    end
+  end
+
+  defp observe({pid, child}) do
+    with {heap, binaries} <- ProcessStats.at_rest(pid),
+         do: Native.account_observe_at_rest(child, heap, binaries)
   end
 
   @doc "Calls `fun` with lists of `{pid, account}` until every child of `account` was in one."

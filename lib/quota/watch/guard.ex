@@ -237,6 +237,9 @@ defmodule Quota.Watch.Guard do
 
   defp over(guard, :over) do
     cond do
+      not still_over?(guard) ->
+        look(guard)
+
       ProcessStats.sure?(guard.account) or others_over?(guard) ->
         guard |> stop_working() |> noted() |> breach_of_sum()
 
@@ -248,8 +251,12 @@ defmodule Quota.Watch.Guard do
     end
   end
 
-  # Whether everything but the process itself is over the limit. Its own answer then changes nothing, and is not waited for: among
-  # many runnable processes it takes a fifth of a second, and where it is in a call that does not yield as long as that.
+  defp still_over?(%{policy: %{children: true}, account: account}),
+    do: Children.still?(account, fn -> Native.account_over(account) end)
+
+  defp still_over?(_guard), do: true
+
+  # Whether all but the process itself is over the limit. Its own answer then changes nothing, and may take a fifth of a second.
   defp others_over?(%{policy: %{children: true}, account: account}),
     do: Native.account_others(account) > Native.account_limit(account)
 

@@ -2,19 +2,27 @@ defmodule Quota.Watch.TurnWatcher do
   @moduledoc false
   # Polls counted processes that have just run for long: see `native/nif/src/quota/state/turns.rs`.
   #
-  # The node has one such process on each scheduler. At `:max` priority it runs between two turns, so that a hundred processes
-  # that each take much memory in one call that does not yield are stopped after the call that passes the limit. It ends the
+  # The node has one such process for each scheduler that is online. At `:max` priority it runs between two turns, so that a hundred
+  # processes that each take much memory in one call that does not yield are stopped after the call that passes the limit. It ends the
   # other children itself: the guard may be on another scheduler, behind such a call. It asks no process that runs, since the
   # answer to a question at `:max` priority lets a process go first.
+  #
+  # It starts bound to its scheduler, and is not bound while it waits: the VM leaves it in the queue of the scheduler on which it ran
+  # last. A process that is bound to a scheduler which is offline, as most are in a container with a quota of processors, answers no
+  # question, and would block everyone who asks all processes of the node something.
   #
   # They belong to no application and no supervisor. A guard that counts children starts them if needed.
 
   alias Bounded.Native
-  alias Quota.Watch.{Children, ProcessStats}
+  alias Quota.Watch.{Children, ProcessStats, Tracer}
 
-  @doc "Starts the watchers unless they are running."
+  @doc "Starts the watchers that are not running."
   def ensure do
-    unless Process.whereis(__MODULE__), do: spawn(__MODULE__, :start, [])
+    case Process.whereis(__MODULE__) do
+      nil -> spawn(__MODULE__, :start, [])
+      starter -> if Native.turn_watchers() < System.schedulers_online(), do: send(starter, :start)
+    end
+
     :ok
   rescue
     # The process table is full: a later guard starts them.
@@ -26,11 +34,26 @@ defmodule Quota.Watch.TurnWatcher do
     # An application that stops kills the processes that have its group leader.
     Process.group_leader(self(), Process.whereis(:init))
     Process.register(self(), __MODULE__)
-    for scheduler <- 1..System.schedulers(), do: start_on(scheduler)
-    stay()
+    # A guard that is traced has started it.
+    Tracer.untrace_self()
+    start_missing(0)
   rescue
     # Another process has registered the name first, or the process table is full: those that were started end as well.
     _ in [ArgumentError, SystemLimitError] -> exit(:shutdown)
+  end
+
+  # Links end all watchers when one of them is killed, and the next guard starts them again.
+  defp start_missing(started) do
+    online = System.schedulers_online()
+    for scheduler <- (started + 1)..online//1, do: start_on(scheduler)
+    stay(max(started, online))
+  end
+
+  defp stay(started) do
+    receive do
+      :start -> start_missing(started)
+      _other -> stay(started)
+    end
   end
 
   # The option that binds a process to a scheduler is known to every release from 25 to 29, but not documented, and its type
@@ -38,34 +61,52 @@ defmodule Quota.Watch.TurnWatcher do
   defp start_on(scheduler) do
     spawn_opt = Function.capture(:erlang, :spawn_opt, 4)
     options = [:link, scheduler: scheduler, priority: :max, max_heap_size: 0]
-    spawn_opt.(__MODULE__, :watch, [], options)
+    spawn_opt.(__MODULE__, :watch, [scheduler], options)
   end
 
-  # Links end all watchers when one of them is killed, and the next guard starts them again.
-  defp stay, do: receive(do: (_ -> stay()))
-
   @doc false
-  def watch do
-    Native.turn_watcher_enter()
-    look()
+  def watch(scheduler) do
+    Native.turn_watcher_enter(scheduler)
+    bind(0)
+    look(scheduler)
   end
 
   # Hibernates until a turn has ended: what its heap refers to would stay alive, accounts of dead processes among it.
   @doc false
-  def look do
-    Enum.each(Native.turns_ended(), &poll/1)
-    :erlang.hibernate(__MODULE__, :woken, [])
+  def look(scheduler) do
+    Enum.each(Native.turns_ended(scheduler), &poll/1)
+    return(scheduler)
+    :erlang.hibernate(__MODULE__, :woken, [scheduler])
   end
 
   @doc false
-  def woken, do: receive(do: (_ -> look()))
+  def woken(scheduler), do: receive(do: (_ -> look(scheduler)))
+
+  # Another scheduler, which had nothing to do, may have taken the process.
+  defp return(scheduler) do
+    if :erlang.system_info(:scheduler_id) != scheduler and
+         scheduler <= System.schedulers_online() do
+      bind(scheduler)
+      bind(0)
+    end
+  end
+
+  # Not documented either. 0 binds to none.
+  defp bind(scheduler) do
+    process_flag = Function.capture(:erlang, :process_flag, 2)
+    process_flag.(:scheduler, scheduler)
+  end
 
   defp poll({pid, child}) do
     with {heap, binaries} <- ProcessStats.at_rest(pid),
-         {account, guard} <- Native.account_turn_ended(child, heap, binaries) do
+         {account, guard} <- Native.account_turn_ended(child, heap, binaries),
+         true <- Children.still?(account, fn -> children_over?(account) end) do
       Native.account_breach(account, :usage)
       Children.exit_all(account)
       send(guard, :breached)
     end
   end
+
+  defp children_over?(account),
+    do: Native.account_others(account) > Native.account_limit(account)
 end

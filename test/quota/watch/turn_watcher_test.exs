@@ -55,6 +55,78 @@ defmodule Quota.Watch.TurnWatcherTest do
     assert run(256 * @mib, work) == {:ok, :done}
   end
 
+  test "children that take much one after the other go on" do
+    one = fn ->
+      {_, ref} = spawn_monitor(fn -> tuple_size(:erlang.make_tuple(@words, 0)) end)
+      receive do: ({:DOWN, ^ref, _, _, _} -> :ok)
+    end
+
+    work = fn -> Enum.each(1..10, fn _ -> one.() end) end
+    assert run(24 * @mib, work) == {:ok, :ok}
+  end
+
+  test "children are not ended by a limit that was taken off" do
+    test = self()
+
+    limited =
+      spawn_link(fn ->
+        :ok = Quota.put_limit(16 * @mib, count: [:children])
+        children = for _ <- 1..3, do: spawn_link(fn -> receive do: (:go -> large(test)) end)
+        # They are counted, and traced.
+        Process.sleep(20)
+        :ok = Quota.delete_limit()
+        Enum.each(children, &send(&1, :go))
+        Process.sleep(:infinity)
+      end)
+
+    for _ <- 1..3, do: assert_receive(:large, 5_000)
+    # A turn watcher has polled them.
+    Process.sleep(50)
+    assert Process.alive?(limited)
+  end
+
+  defp large(test) do
+    tuple = :erlang.make_tuple(@words, 0)
+    send(test, :large)
+    Process.sleep(:infinity)
+    tuple
+  end
+
+  test "they answer while their schedulers are offline" do
+    assert run(@mib, fn -> :ok end) == {:ok, :ok}
+    eventually(fn -> assert is_pid(Process.whereis(TurnWatcher)) end)
+    online = :erlang.system_flag(:schedulers_online, 1)
+
+    try do
+      ask = fn -> Enum.map(Process.list(), &Process.info(&1, :current_stacktrace)) end
+      assert {:ok, _} = Task.yield(Task.async(ask), 5_000)
+    after
+      :erlang.system_flag(:schedulers_online, online)
+    end
+  end
+
+  @tag :tmp_dir
+  test "schedulers that are offline have none until they are online", %{tmp_dir: tmp} do
+    script = Path.join(tmp, "online.exs")
+
+    File.write!(script, """
+    count = fn ->
+      Quota.run(1_000_000, fn -> :ok end, count: [:children])
+      Process.sleep(100)
+      {:links, links} = Process.info(Process.whereis(Quota.Watch.TurnWatcher), :links)
+      length(links)
+    end
+
+    before = count.()
+    :erlang.system_flag(:schedulers_online, 3)
+    IO.write(inspect({before, count.(), count.()}))
+    """)
+
+    paths = Enum.flat_map(:code.get_path(), &["-pa", to_string(&1)])
+    options = [env: [{"ELIXIR_ERL_OPTIONS", "+S 4:1"}]]
+    assert {"{1, 3, 3}", 0} = System.cmd("elixir", paths ++ [script], options)
+  end
+
   test "nothing is left of children that were polled: no account, and no bytes" do
     for _ <- 1..5 do
       work = fn -> at_once(20, div(@words, 10), self()) end
@@ -73,6 +145,24 @@ defmodule Quota.Watch.TurnWatcherTest do
     eventually(fn ->
       assert {:ok, _} = run(@mib, fn -> Process.sleep(5) end)
       assert Process.whereis(TurnWatcher) not in [nil, old]
+    end)
+  end
+
+  test "they are not traced where a process that is traced has started them" do
+    nested = fn ->
+      with pid when is_pid(pid) <- Process.whereis(TurnWatcher), do: Process.exit(pid, :kill)
+      eventually(fn -> assert Process.whereis(TurnWatcher) == nil end)
+      assert {:ok, :ok} = run(@mib, fn -> :ok end)
+      eventually(fn -> assert is_pid(Process.whereis(TurnWatcher)) end)
+    end
+
+    assert {:ok, _} = run(8 * @mib, nested)
+
+    eventually(fn ->
+      pid = Process.whereis(TurnWatcher)
+      {:links, watchers} = Process.info(pid, :links)
+      assert watchers != []
+      for watcher <- [pid | watchers], do: assert(Process.info(watcher, :trace) == {:trace, 0})
     end)
   end
 end

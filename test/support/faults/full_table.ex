@@ -142,7 +142,7 @@ defmodule Bounded.Test.FullTable do
 
   defp stays?(pid) do
     pid in [Process.whereis(OrphanMonitor), Process.whereis(TurnWatcher)] or
-      Process.info(pid, :initial_call) == {:initial_call, {TurnWatcher, :watch, 0}}
+      Process.info(pid, :initial_call) == {:initial_call, {TurnWatcher, :watch, 1}}
   end
 
   defp fill(free) do

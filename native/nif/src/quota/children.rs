@@ -10,7 +10,7 @@ use crate::quota::{pid, registry};
 use crate::timing;
 use bounded_core::arena::account::Account;
 use rustler::sys::ErlNifPid;
-use rustler::{Atom, Env, LocalPid, ResourceArc};
+use rustler::{Atom, Env, Error, LocalPid, NifResult, ResourceArc};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 mod atoms {
@@ -19,6 +19,8 @@ mod atoms {
 
 /// The number of processes that one call returns or looks up.
 const PIECE: usize = 256;
+/// A process with more than one part in this many of the limit takes much.
+const LARGE_SHARE: u64 = 64;
 /// Words for each process in tables of this library and of the VM.
 const ENTRIES: usize = 64;
 
@@ -200,22 +202,33 @@ fn account_long_turns(account: ResourceArc<Quota>) -> bool {
         .is_some_and(Children::are_turns_long)
 }
 
-/// The calling process, which is bound to its scheduler, is the turn watcher there from now on.
+/// The calling process, which runs on this `scheduler`, is the turn watcher there from now on.
 #[rustler::nif]
-fn turn_watcher_enter(env: Env) {
+fn turn_watcher_enter(env: Env, scheduler: usize) -> NifResult<Atom> {
     let _measuring = timing::measure();
-    turns::watch(env);
+    if turns::watch(env, scheduler) {
+        Ok(rustler::types::atom::ok())
+    } else {
+        Err(Error::BadArg)
+    }
 }
 
-/// `[{pid, account}]` of the processes whose long turns have ended on this scheduler since the last call.
+/// The largest number of a scheduler that has, or had, a turn watcher.
 #[rustler::nif]
-fn turns_ended() -> Vec<turns::Child> {
+fn turn_watchers() -> usize {
     let _measuring = timing::measure();
-    turns::take()
+    turns::last()
+}
+
+/// `[{pid, account}]` of the processes whose long turns have ended on `scheduler` since the last call.
+#[rustler::nif]
+fn turns_ended(scheduler: usize) -> Vec<turns::Child> {
+    let _measuring = timing::measure();
+    turns::take(scheduler)
 }
 
 /// Reports what the VM uses for a process that counts towards a quota. Where such processes alone are over its limit, and it is
-/// enforced: `{account, guard}` of that quota, otherwise nil.
+/// enforced: `{account, guard}` of that quota, otherwise nil. nil also of a quota that was taken off its process: its guard has ended.
 #[rustler::nif]
 fn account_turn_ended(
     account: ResourceArc<Quota>,
@@ -223,12 +236,55 @@ fn account_turn_ended(
     binaries: u64,
 ) -> Option<(ResourceArc<Quota>, LocalPid)> {
     let _measuring = timing::measure();
-    let heap = heap.saturating_add(beside_heap(&account));
-    account.account.observe(heap, binaries);
+    observe_at_rest(&account, heap, binaries);
     let quota = head(&account);
     let over = quota.account.total_with(0, 0) > quota.account.limit();
     let guard = quota.guard.pid()?;
-    over.then(|| (quota.clone(), guard))
+    (over && quota.guard.ended().is_none()).then(|| (quota.clone(), guard))
+}
+
+/// `{[{pid, account}], next}` as `account_children` with `pollable`: those that take much, as far as they do not run. Forgets those that
+/// are dead.
+#[rustler::nif]
+fn account_large(env: Env, account: ResourceArc<Quota>, after: usize) -> Page {
+    let _measuring = timing::measure();
+    let Some(children) = account.children() else {
+        return (Vec::new(), None);
+    };
+    let large = account.limit() / LARGE_SHARE;
+    let keys = children.piece(after, PIECE);
+    let next = keys.last().copied().filter(|_| keys.len() == PIECE);
+    let found = keys.into_iter().filter_map(|key| {
+        let process = pid::pid(key);
+        let child = registry::find(process).filter(|it| it.counts_towards(&account))?;
+        let pid = LocalPid::from_c_arg(process);
+        if !pid.is_alive(env) {
+            process_died(env, &child, process);
+            return None;
+        }
+        let asked = child.process.asked.load(Ordering::Acquire);
+        let is_large = child.account.usage().total > large;
+        (is_large && !asked && !turns::is_running(&child, process)).then_some((pid, child))
+    });
+    (found.collect(), next)
+}
+
+/// Reports what the VM uses for a process that was not asked for its messages.
+#[rustler::nif]
+fn account_observe_at_rest(account: ResourceArc<Quota>, heap: u64, binaries: u64) {
+    let _measuring = timing::measure();
+    observe_at_rest(&account, heap, binaries);
+}
+
+/// Messages that waited at the last poll still count.
+fn observe_at_rest(quota: &Quota, heap: u64, binaries: u64) {
+    let heap = heap.saturating_add(beside_heap(quota));
+    let least = if quota.process.has_messages.load(Ordering::Acquire) {
+        quota.account.usage().heap
+    } else {
+        0
+    };
+    quota.account.observe(heap.max(least), binaries);
 }
 
 /// The account's process was found to be dead.

@@ -102,6 +102,7 @@ fn account_poll<'a>(
     let total = judged.account.usage().total;
     process.alarm.set(env, PollInterval::BUSY_MS);
     process.asked.store(false, Ordering::Release);
+    process.has_messages.store(queue > 0, Ordering::Release);
     if queue > terms.max_queue {
         return atoms::queue().encode(env);
     }

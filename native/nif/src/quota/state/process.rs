@@ -17,6 +17,8 @@ pub struct ProcessState {
     pub has_watcher: AtomicBool,
     /// A watcher has asked the process and waits for the answer.
     pub asked: AtomicBool,
+    /// Messages waited for the process when it was last polled by a watcher that sees them.
+    pub has_messages: AtomicBool,
     /// The process runs on a dirty scheduler, as far as its turns are traced.
     pub on_dirty_scheduler: AtomicBool,
     /// When the next poll is due.

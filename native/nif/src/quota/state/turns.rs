@@ -4,16 +4,18 @@
 //! tens of megabytes, in few reductions: the next process on the scheduler may do the same, and so on, before a watcher on another
 //! scheduler has looked. So each scheduler has a turn watcher (`Quota.Watch.TurnWatcher`), which runs there between two such turns.
 //!
-//! The tracer reports each turn of a counted process. Short turns cost it two readings of the clock, and no lock.
+//! The tracer reports each turn of a counted process. Short turns cost it two readings of the clock, and no lock. From these reports
+//! it is also known which counted processes run: to poll one of those is to wait for the end of its turn.
 
 use crate::quota::handle::{Quota, head};
 use crate::quota::state::alarm::now_us;
 use crate::quota::{pid, registry};
 use rustler::sys::ErlNifPid;
+use rustler::sys::enif_thread_type;
 use rustler::{Env, LocalPid, ResourceArc};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 mod atoms {
     rustler::atoms! { turns }
@@ -25,18 +27,33 @@ const MOST: usize = 1_024;
 /// A turn of this many microseconds is long. Those that end after the usual number of reductions take half of that.
 const LONG_US: u64 = 1_000;
 
+/// The most schedulers that a VM has.
+const SCHEDULERS: usize = 1_024;
+
+/// What `enif_thread_type` returns on a scheduler that is not dirty.
+const NORMAL_SCHEDULER: i32 = 1;
+
 pub type Child = (LocalPid, ResourceArc<Quota>);
 
-/// The long turns that have ended on one scheduler and that its turn watcher has not seen.
+/// The turns of one scheduler.
 #[derive(Default)]
 struct Turns {
     /// The key of the turn watcher's pid.
     watcher: AtomicUsize,
+    /// The key of the counted process that runs there, or of one that has died there, or 0.
+    running: AtomicUsize,
+    /// Those of long turns that have ended and that the turn watcher has not seen.
     ended: Mutex<Vec<usize>>,
 }
 
+/// By the number of the scheduler, of those that have a turn watcher. Dirty schedulers have none.
+static ALL: [OnceLock<Turns>; SCHEDULERS] = [const { OnceLock::new() }; SCHEDULERS];
+
+/// The largest number of a scheduler that has, or had, a turn watcher.
+static LAST: AtomicUsize = AtomicUsize::new(0);
+
 thread_local! {
-    /// Those of the calling scheduler, once it has a turn watcher. A dirty scheduler has none.
+    /// Those of the calling scheduler, once it has a turn watcher.
     static TURNS: Cell<Option<&'static Turns>> = const { Cell::new(None) };
     /// When the turn that runs on this scheduler has begun, in microseconds.
     static BEGUN_US: Cell<u64> = const { Cell::new(0) };
@@ -48,31 +65,52 @@ impl Turns {
     }
 }
 
-/// The calling process, which is bound to its scheduler, is its turn watcher from now on.
-pub fn watch(env: Env) {
-    let turns = TURNS.get().unwrap_or_else(|| {
-        // As many as there are schedulers, and as long as they: never freed.
-        let turns: &'static Turns = Box::leak(Box::default());
-        TURNS.set(Some(turns));
-        turns
-    });
+fn of(scheduler: usize) -> Option<&'static OnceLock<Turns>> {
+    ALL.get(scheduler.checked_sub(1)?)
+}
+
+/// The calling process, which runs on this `scheduler`, is its turn watcher from now on. Returns whether there is such a one.
+pub fn watch(env: Env, scheduler: usize) -> bool {
+    let Some(turns) = of(scheduler) else {
+        return false;
+    };
+    let turns = turns.get_or_init(Turns::default);
+    TURNS.set(Some(turns));
+    LAST.fetch_max(scheduler, Ordering::AcqRel);
     let watcher = pid::key(*env.pid().as_c_arg());
     turns.watcher.store(watcher, Ordering::Release);
+    true
+}
+
+/// The largest number of a scheduler that has, or had, a turn watcher.
+pub fn last() -> usize {
+    LAST.load(Ordering::Acquire)
 }
 
 /// The turn of a counted process begins.
 pub fn begins(process: ErlNifPid) {
     BEGUN_US.set(now_us());
-    if TURNS.get().is_none() {
-        set_dirty(process, true);
+    match TURNS.get() {
+        Some(turns) => turns.running.store(pid::key(process), Ordering::Release),
+        None if is_dirty() => set_dirty(process, true),
+        None => {}
     }
+}
+
+fn is_dirty() -> bool {
+    // SAFETY: the function has no requirement, and asks the VM for the kind of the calling thread.
+    unsafe { enif_thread_type() != NORMAL_SCHEDULER }
 }
 
 /// The turn of a counted process ends: its scheduler's turn watcher is woken if that was long.
 pub fn ends(env: Env, process: ErlNifPid) {
     let Some(turns) = TURNS.get() else {
-        return set_dirty(process, false);
+        if is_dirty() {
+            set_dirty(process, false);
+        }
+        return;
     };
+    turns.running.store(0, Ordering::Release);
     let now = now_us();
     if now.saturating_sub(BEGUN_US.get()) < LONG_US {
         return;
@@ -106,9 +144,19 @@ fn set_dirty(process: ErlNifPid, dirty: bool) {
     }
 }
 
-/// The processes whose long turns have ended on the calling scheduler since the last call.
-pub fn take() -> Vec<Child> {
-    let Some(turns) = TURNS.get() else {
+/// Whether `child` runs, or is on a dirty scheduler: to poll it would be to wait. True also of one that has died in its turn.
+pub fn is_running(child: &Quota, process: ErlNifPid) -> bool {
+    let key = pid::key(process);
+    let schedulers = ALL.iter().take(last());
+    child.process.on_dirty_scheduler.load(Ordering::Acquire)
+        || schedulers
+            .filter_map(OnceLock::get)
+            .any(|turns| turns.running.load(Ordering::Acquire) == key)
+}
+
+/// The processes whose long turns have ended on `scheduler` since the last call.
+pub fn take(scheduler: usize) -> Vec<Child> {
+    let Some(turns) = of(scheduler).and_then(OnceLock::get) else {
         return Vec::new();
     };
     let keys = std::mem::take(&mut *turns.ended());
