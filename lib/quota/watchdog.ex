@@ -136,7 +136,7 @@ defmodule Quota.Watchdog do
 
   @doc """
   Limits all processes that match, those that run and those that appear later, to `bytes` each. `:infinity` limits no more
-  processes; those that are limited stay so.
+  processes. Once the function has returned, no process gets a limit that was replaced or taken back; those that have it keep it.
 
     * a registered name
     * `{:ancestor, name_or_pid}`: processes that this one has started, or that processes below it have (`$ancestors`)

@@ -369,8 +369,6 @@ defmodule Quota.WatchdogTest do
     test "limits no longer what is given no limit, and minds no stray message" do
       :ok = Watchdog.limit(:watchdog_unlimited, 16 * @mib)
       :ok = Watchdog.limit(:watchdog_unlimited, :infinity)
-      # A pass that has begun with the limit is over.
-      Process.sleep(300)
       pid = waiting(fn -> Process.register(self(), :watchdog_unlimited) end)
       watchdog = :persistent_term.get(Bounded.Facts.Watchdog)
       send(watchdog, :stray)

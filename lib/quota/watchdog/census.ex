@@ -129,23 +129,28 @@ defmodule Quota.Watchdog.Census do
     %{state | growth: growth, pids: nil}
   end
 
-  defp answered({:limits, limits}, state) do
-    Limits.reset()
-    %{state | limits: limits}
-  end
+  defp answered({:limits, limits, from}, state), do: %{state | limits: changed(limits, from)}
 
   defp answered(_other, state), do: state
+
+  # From the reply on, no process gets a limit of before.
+  defp changed(limits, from) do
+    Limits.reset()
+    GenServer.reply(from, :ok)
+    limits
+  end
 
   # One pass over everything, in parts, with a pause after each.
   defp calm_look(state) do
     state = state |> drain() |> totals() |> ports()
     growth = Growth.begin(state.growth)
-    growth = everyone(:erlang.processes(), growth, state.limits)
-    if state.limits != %{}, do: Limits.prune()
+    {growth, limits} = everyone(:erlang.processes(), growth, state.limits)
+    if limits != %{}, do: Limits.prune()
 
     state = %{
       state
       | growth: Growth.finish(growth, true),
+        limits: limits,
         pids: nil,
         mailboxes: %{},
         asked: %{},
@@ -165,9 +170,10 @@ defmodule Quota.Watchdog.Census do
     growth = Enum.reduce(part, growth, &glance(&1, &2, limits))
 
     if rest == [] do
-      growth
+      {growth, limits}
     else
       receive do
+        {:limits, limits, from} -> everyone(rest, growth, changed(limits, from))
       after
         1 -> everyone(rest, growth, limits)
       end

@@ -87,20 +87,34 @@ defmodule Quota.Watchdog.Server do
     {:reply, status, state, timeout(state)}
   end
 
-  def handle_call({:limit, matcher, bytes}, _from, state) do
+  def handle_call({:limit, matcher, bytes}, from, state) do
     limits =
       if bytes == :infinity,
         do: Map.delete(state.limits, matcher),
         else: Map.put(state.limits, matcher, bytes)
 
-    send(state.census, {:limits, limits})
+    # The census answers the caller: a pass that has begun goes on with these limits.
+    send(state.census, {:limits, limits, from})
     # Processes that are there already are limited at once.
     state = Schedule.hasten(state, now())
-    {:reply, :ok, %{state | limits: limits}, timeout(state)}
+    {:noreply, %{state | limits: limits}, timeout(state)}
   end
 
   def handle_call(_unknown, _from, state),
     do: {:reply, {:error, :unknown_call}, state, timeout(state)}
+
+  # `GenServer.stop/1` ends it with `:normal`, which ends no process that is linked to it. A census that went on would limit processes.
+  @impl true
+  def terminate(_reason, state) do
+    refs =
+      for pid <- [state.census, state.box, state.reading.slow] do
+        Process.unlink(pid)
+        Process.exit(pid, :kill)
+        Process.monitor(pid)
+      end
+
+    for ref <- refs, do: receive(do: ({:DOWN, ^ref, _, _, _} -> :ok))
+  end
 
   defp last(nil), do: nil
   defp last(%{at: at} = last), do: last |> Map.delete(:at) |> Map.put(:age_ms, now() - at)

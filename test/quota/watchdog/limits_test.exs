@@ -1,0 +1,60 @@
+defmodule Quota.Watchdog.LimitsTest do
+  # There is one watchdog on a node.
+  use ExUnit.Case, async: false
+
+  import Bounded.Eventually
+  alias Bounded.Native
+  alias Bounded.Test.FakeGroup
+  alias Quota.Watchdog
+
+  @mib 1024 * 1024
+  @call {__MODULE__, :idle, 0}
+
+  @doc false
+  def idle, do: Process.sleep(:infinity)
+
+  # So many are between the two that a pass over all processes takes fifty milliseconds from one to the other.
+  setup do
+    root = FakeGroup.create(1024 * @mib)
+    first = spawn(__MODULE__, :idle, [])
+    processes = for _ <- 1..5_000, do: spawn(fn -> Process.sleep(:infinity) end)
+    last = spawn(__MODULE__, :idle, [])
+    on_exit(fn -> Enum.each([first, last | processes], &Process.exit(&1, :kill)) end)
+    %{root: root, first: first, last: last}
+  end
+
+  # The pass has come to the first process, and not to the last.
+  defp begin_pass(%{first: first}) do
+    :ok = Watchdog.limit(@call, 16 * @mib)
+    eventually(fn -> assert Native.in_quota(first) end)
+  end
+
+  test "a pass that has begun limits no process once its limit was taken back", context do
+    start_supervised!({Watchdog, root: context.root})
+    begin_pass(context)
+    :ok = Watchdog.limit(@call, :infinity)
+    limited = Native.in_quota(context.last)
+    Process.sleep(300)
+    assert Native.in_quota(context.last) == limited
+  end
+
+  test "a watchdog that was stopped leaves no process, and its pass limits none", context do
+    {:ok, watchdog} = Watchdog.start_link(root: context.root)
+    begin_pass(context)
+    GenServer.stop(watchdog)
+    limited = Native.in_quota(context.last)
+    assert Enum.filter(Process.list(), &watchdog?/1) == []
+    Process.sleep(300)
+    assert Native.in_quota(context.last) == limited
+  end
+
+  defp watchdog?(pid) do
+    case Process.info(pid, :current_function) do
+      {_, {module, _, _}} ->
+        String.starts_with?("#{module}", "Elixir.Quota.Watchdog.") and module != __MODULE__
+
+      nil ->
+        false
+    end
+  end
+end
