@@ -22,6 +22,7 @@ defmodule Quota.Watchdog.Census do
     asked: %{},
     mailboxes: %{},
     waiting_for_totals: false,
+    calm_at: 0,
     cost: 0
   ]
 
@@ -34,6 +35,8 @@ defmodule Quota.Watchdog.Census do
   # Groups, those that grew most, whose members are asked who they are, and how many of each.
   @groups 3
   @members 16
+  # Microseconds after a pass of a calm node in which an answer belongs to it.
+  @late_us 100_000
   # A question is asked again after this many microseconds.
   @patience_us 20_000
 
@@ -85,6 +88,7 @@ defmodule Quota.Watchdog.Census do
   defp drain(state) do
     receive do
       {:figures, _, _} = message -> message |> answered(state) |> drain()
+      {:baseline, _, _} = message -> message |> answered(state) |> drain()
       {:mailbox, _, _, _} = message -> message |> answered(state) |> drain()
       {:sampled, _, _, _} = message -> message |> answered(state) |> drain()
       {:totals, _} = message -> message |> answered(state) |> drain()
@@ -105,6 +109,14 @@ defmodule Quota.Watchdog.Census do
       | growth: Growth.suspect(state.growth, figures),
         asked: Map.delete(state.asked, pid)
     }
+
+  defp answered({:baseline, _pid, nil}, state), do: state
+
+  defp answered({:baseline, _pid, figures}, state) do
+    if now() - state.calm_at <= @late_us,
+      do: %{state | growth: Growth.baseline(state.growth, figures)},
+      else: state
+  end
 
   defp answered({:mailbox, pid, queue, bytes}, state),
     do: %{state | mailboxes: Map.put(state.mailboxes, pid, {queue, bytes})}
@@ -151,6 +163,7 @@ defmodule Quota.Watchdog.Census do
       state
       | growth: Growth.finish(growth, true),
         limits: limits,
+        calm_at: now(),
         pids: nil,
         mailboxes: %{},
         asked: %{},
@@ -180,14 +193,19 @@ defmodule Quota.Watchdog.Census do
     end
   end
 
-  # In a pass of a calm node: a process that runs is asked at the next.
+  # In a pass of a calm node. A process that runs, as a busy one mostly does, has what it had at the last pass until it answers:
+  # without a baseline, all that it has held for long would count as grown.
   defp glance(pid, growth, limits) do
     case ProcessFigures.glance(pid) do
       %ProcessFigures{} = figures ->
         Limits.match(limits, figures)
         Growth.add(growth, figures)
 
-      _ ->
+      :runs ->
+        ProcessFigures.ask(pid, :baseline)
+        Growth.keep(growth, pid)
+
+      nil ->
         growth
     end
   end

@@ -57,6 +57,31 @@ defmodule Quota.Watchdog.Census.Growth do
     suspect(%{growth | pass: pass}, figures)
   end
 
+  @doc "Keeps the baseline of a process that cannot be added to the pass."
+  def keep(%{pass: pass} = growth, pid) do
+    case growth.processes do
+      %{^pid => bytes} ->
+        %{growth | pass: %{pass | processes: Map.put(pass.processes, pid, bytes)}}
+
+      _ ->
+        growth
+    end
+  end
+
+  @doc "Adds a process to the baseline that a pass has just become."
+  def baseline(%{smallest: smallest} = growth, %{bytes: bytes}) when bytes < smallest, do: growth
+
+  def baseline(growth, %{bytes: bytes} = figures) do
+    groups =
+      figures
+      |> keys()
+      |> Enum.reduce(growth.groups, fn key, groups ->
+        Map.update(groups, key, bytes, &(&1 + bytes))
+      end)
+
+    %{growth | groups: groups, processes: Map.put(growth.processes, figures.pid, bytes)}
+  end
+
   defp join({count, bytes, members, largest}, figures) do
     members = [figures.pid | members]
     members = if rem(count, @most_members) == 0, do: youngest(members), else: members

@@ -56,11 +56,11 @@ defmodule Quota.Watchdog.Census.ProcessFigures do
     end
   end
 
-  @doc "Starts a process that asks for the figures and sends `{:figures, pid, figures}` to the caller."
-  def ask(pid) do
+  @doc "Starts a process that asks for the figures and sends `{tag, pid, figures}` to the caller."
+  def ask(pid, tag \\ :figures) do
     caller = self()
 
-    :erlang.spawn_opt(fn -> send(caller, {:figures, pid, of(pid)}) end, priority: :max)
+    :erlang.spawn_opt(fn -> send(caller, {tag, pid, of(pid)}) end, priority: :max)
     :ok
   rescue
     # The process table is full.
