@@ -89,6 +89,7 @@ defmodule Quota.Watchdog.Census do
     receive do
       {:figures, _, _} = message -> message |> answered(state) |> drain()
       {:baseline, _, _} = message -> message |> answered(state) |> drain()
+      {:matched, _, _, _} = message -> message |> answered(state) |> drain()
       {:mailbox, _, _, _} = message -> message |> answered(state) |> drain()
       {:sampled, _, _, _} = message -> message |> answered(state) |> drain()
       {:totals, _} = message -> message |> answered(state) |> drain()
@@ -116,6 +117,12 @@ defmodule Quota.Watchdog.Census do
     if now() - state.calm_at <= @late_us,
       do: %{state | growth: Growth.baseline(state.growth, figures)},
       else: state
+  end
+
+  # Those for limits of before are of no use.
+  defp answered({:matched, limits, pid, found}, %{limits: limits} = state) do
+    Limits.matched(pid, found)
+    state
   end
 
   defp answered({:mailbox, pid, queue, bytes}, state),
@@ -203,6 +210,7 @@ defmodule Quota.Watchdog.Census do
 
       :runs ->
         ProcessFigures.ask(pid, :baseline)
+        Limits.ask(limits, pid)
         Growth.keep(growth, pid)
 
       nil ->

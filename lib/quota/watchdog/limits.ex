@@ -6,6 +6,7 @@ defmodule Quota.Watchdog.Limits do
 
   alias Bounded.{Dictionary, Native}
   alias Quota.Watch.{Guard, OrphanMonitor, Policy}
+  alias Quota.Watchdog.Census.ProcessFigures
 
   @doc "Raises `ArgumentError` unless `matcher` is one of `Quota.Watchdog.limit/2`."
   def matcher!(name) when is_atom(name) and name not in [nil, true, false], do: name
@@ -40,21 +41,44 @@ defmodule Quota.Watchdog.Limits do
   def match(limits, _figures) when limits == %{}, do: :ok
 
   def match(limits, figures) do
-    examined = Process.get(__MODULE__) || %{}
-
-    unless is_map_key(examined, figures.pid) do
-      Process.put(__MODULE__, Map.put(examined, figures.pid, true))
-      with {matcher, bytes} <- find(limits, figures), do: put(figures.pid, bytes, matcher)
-    end
-
+    unless examined?(figures.pid), do: matched(figures.pid, find(limits, figures))
     :ok
   end
 
-  @doc "Forgets the processes that are dead."
-  def prune do
-    examined = Process.get(__MODULE__) || %{}
-    Process.put(__MODULE__, Map.filter(examined, fn {pid, _} -> Process.alive?(pid) end))
+  @doc """
+  Has another process examine one that runs, which may answer late, and send `{:matched, limits, pid, found}` to the caller, for
+  `matched/2`.
+  """
+  def ask(limits, _pid) when limits == %{}, do: :ok
+
+  def ask(limits, pid) do
+    unless examined?(pid) do
+      caller = self()
+      ask = fn -> send(caller, {:matched, limits, pid, examine(limits, pid)}) end
+      :erlang.spawn_opt(ask, priority: :max)
+    end
+
+    :ok
+  rescue
+    # The process table is full: at the next pass.
+    SystemLimitError -> :ok
   end
+
+  @doc "Limits a process by what was `found` for it: `{matcher, bytes}` or nil."
+  def matched(pid, found) do
+    Process.put(__MODULE__, Map.put(examined(), pid, true))
+    with {matcher, bytes} <- found, do: put(pid, bytes, matcher)
+  end
+
+  @doc "Forgets the processes that are dead."
+  def prune,
+    do: Process.put(__MODULE__, Map.filter(examined(), fn {pid, _} -> Process.alive?(pid) end))
+
+  defp examined, do: Process.get(__MODULE__) || %{}
+  defp examined?(pid), do: is_map_key(examined(), pid)
+
+  defp examine(limits, pid),
+    do: with(%{} = figures <- ProcessFigures.of(pid), do: find(limits, figures))
 
   defp find(limits, figures) do
     call = Dictionary.get(figures.pid, :"$initial_call", figures.bytes)

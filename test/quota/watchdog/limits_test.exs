@@ -13,6 +13,9 @@ defmodule Quota.Watchdog.LimitsTest do
   @doc false
   def idle, do: Process.sleep(:infinity)
 
+  @doc false
+  def work, do: work()
+
   # So many are between the two that a pass over all processes takes fifty milliseconds from one to the other.
   setup do
     root = FakeGroup.create(1024 * @mib)
@@ -36,6 +39,16 @@ defmodule Quota.Watchdog.LimitsTest do
     limited = Native.in_quota(context.last)
     Process.sleep(300)
     assert Native.in_quota(context.last) == limited
+  end
+
+  test "processes that are always at work are limited as well", context do
+    start_supervised!({Watchdog, root: context.root})
+    busy = for _ <- 1..System.schedulers_online(), do: spawn(__MODULE__, :work, [])
+    on_exit(fn -> Enum.each(busy, &Process.exit(&1, :kill)) end)
+    Process.sleep(50)
+    :ok = Watchdog.limit({__MODULE__, :work, 0}, 16 * @mib)
+    # The pass after that which has found them at work.
+    eventually(fn -> assert Enum.all?(busy, &Native.in_quota/1) end, 10_000)
   end
 
   test "a watchdog that was stopped leaves no process, and its pass limits none", context do
