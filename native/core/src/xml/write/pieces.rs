@@ -141,13 +141,30 @@ impl Pieces {
         text: &[u8],
         sink: &mut impl PieceSink,
     ) -> Result<(), TextFault> {
-        if escape::put_text::<TEXT>(&mut self.buffer, closes, text) {
+        if self.short_content(closes, text) {
             return Ok(());
         }
         if closes {
             self.put([b">"], sink);
         }
         self.text::<TEXT>(text, sink)
+    }
+
+    /// Adds a text as [`Pieces::content`] does, if it is short and nothing in it is escaped.
+    #[inline(always)]
+    pub fn short_content(&mut self, closes: bool, text: &[u8]) -> bool {
+        escape::put_text::<TEXT>(&mut self.buffer, closes, text)
+    }
+
+    /// Adds an element with such a text, if its name is short too.
+    #[inline(always)]
+    pub fn short_element(
+        &mut self,
+        closes: bool,
+        (name, head): (&[u8], &[u8; HEAD]),
+        text: &[u8],
+    ) -> bool {
+        escape::put_element::<TEXT>(&mut self.buffer, closes, (head, name.len()), text)
     }
 
     /// Adds a text, escaped and checked.

@@ -37,6 +37,42 @@ impl Writer {
         Ok(())
     }
 
+    /// An element of a parent, without attributes, whose content is `text`: if both its name and that are short and nothing has
+    /// to be escaped. Says whether it was written; otherwise nothing was.
+    #[inline(always)]
+    pub fn short_element(&mut self, name: &CheckedName<'_>, text: &[u8]) -> bool {
+        if text.is_empty() || self.indents() || self.namespaces.has_waiting() {
+            return false;
+        }
+        let Some(parent) = self.open.last_mut() else {
+            return false;
+        };
+        let full = (name.bytes, &name.head);
+        if !self.out.short_element(self.in_tag, full, text) {
+            return false;
+        }
+        parent.children += 1;
+        self.in_tag = false;
+        true
+    }
+
+    /// A text as [`Writer::text`] writes it, under the same conditions.
+    #[inline(always)]
+    pub fn short_text(&mut self, text: &[u8]) -> bool {
+        if text.is_empty() || self.indents() || self.namespaces.has_waiting() {
+            return false;
+        }
+        let Some(parent) = self.open.last_mut() else {
+            return false;
+        };
+        if !self.out.short_content(self.in_tag, text) {
+            return false;
+        }
+        parent.children += 1;
+        self.in_tag = false;
+        true
+    }
+
     /// Begins a start tag. `expanded` says that any name of the tag is in a namespace by name.
     pub fn start(
         &mut self,

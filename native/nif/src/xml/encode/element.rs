@@ -21,6 +21,32 @@ const ATTRIBUTE: &str = "an attribute {name, value}, both strings";
 const ATTRIBUTES: &str = "a list of attributes {name, value}";
 
 impl<'env> Walk<'_, 'env> {
+    /// An element that has one short text and nothing else, and whose name is known: most leaves of most trees. Says whether
+    /// it was written.
+    #[inline(always)]
+    pub fn short_element(&mut self, name: RawTerm, attributes: RawTerm, children: RawTerm) -> bool {
+        if !self.is_empty_list(attributes) || self.encoder.writer.declares_first() {
+            return false;
+        }
+        let Some(name) = self.names.get(name) else {
+            return false;
+        };
+        let Some((text, rest)) = self.next(children) else {
+            return false;
+        };
+        if !self.is_empty_list(rest) {
+            return false;
+        }
+        let Some(text) = self.inspect(text) else {
+            return false;
+        };
+        let is_written = self.encoder.writer.short_element(&name, text);
+        if is_written {
+            self.count(ITEM);
+        }
+        is_written
+    }
+
     /// An element with children, or, of an event, without.
     #[inline(always)]
     pub fn element(

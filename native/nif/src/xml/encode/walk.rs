@@ -24,6 +24,8 @@ pub const LONG: usize = 32 * 1024;
 const ALIGNED: &str = "a string of more than 32 KiB that begins at a whole byte of its binary, \
                        as BoundedBinary.copy/1 makes it";
 
+const EXPECTED: &str = "a tree {name, attributes, children}, an event or a string";
+
 /// Why a call ends before its share is done.
 pub enum Stop {
     /// The step was not begun.
@@ -170,28 +172,37 @@ impl<'a, 'env> Walk<'a, 'env> {
     }
 
     #[inline(always)]
-    fn items(&mut self, rest: RawTerm, floor: usize, closes: bool) -> Result<(), Stop> {
-        let Some((item, rest)) = self.next(rest) else {
-            return self.end_items(rest, floor, closes);
-        };
-        let below = Frame::Items {
-            rest,
-            floor,
-            closes,
-        };
-        self.count(ITEM);
-        match self.tuple(item) {
-            Some(&[name, attributes, children]) if !self.is_instruction(name) => {
-                self.element(name, attributes, Some(children), below)
+    fn items(&mut self, mut rest: RawTerm, floor: usize, closes: bool) -> Result<(), Stop> {
+        loop {
+            let Some((item, behind)) = self.next(rest) else {
+                return self.end_items(rest, floor, closes);
+            };
+            let below = Frame::Items {
+                rest: behind,
+                floor,
+                closes,
+            };
+            self.count(ITEM);
+            match self.tuple(item) {
+                Some(&[name, attributes, children]) if !self.is_instruction(name) => {
+                    if !self.short_element(name, attributes, children) {
+                        return self.element(name, attributes, Some(children), below);
+                    }
+                }
+                Some(event) => return self.event(event, item, below, floor),
+                None => match self.binary(item) {
+                    Some(text) if self.encoder.writer.short_text(text) => {}
+                    Some(text) => return self.text(text, item, below),
+                    None => return Err(Stop::Shape(EXPECTED, item)),
+                },
             }
-            Some(event) => self.event(event, item, below, floor),
-            None => match self.binary(item) {
-                Some(text) => self.text(text, item, below),
-                None => Err(Stop::Shape(
-                    "a tree {name, attributes, children}, an event or a string",
-                    item,
-                )),
-            },
+            // Done, and nothing that follows is to do it again.
+            self.current = Some(below);
+            self.moved = true;
+            rest = behind;
+            if self.work == 0 {
+                return Ok(());
+            }
         }
     }
 
@@ -332,8 +343,9 @@ impl<'a, 'env> Walk<'a, 'env> {
             .is_some_and(|again| again.as_ptr() == bytes.as_ptr())
     }
 
+    /// The bytes of a binary, however long.
     #[inline(always)]
-    fn inspect(&self, term: RawTerm) -> Option<&'env [u8]> {
+    pub fn inspect(&self, term: RawTerm) -> Option<&'env [u8]> {
         let mut binary = MaybeUninit::<ErlNifBinary>::uninit();
         // SAFETY: the term is of this environment. The VM fills in what it says to be a binary, whose bytes stay
         // where they are until the call returns: nothing is collected meanwhile.

@@ -72,6 +72,48 @@ pub(crate) fn put_text<const CONTEXT: usize>(
     true
 }
 
+/// Room for an element of such a name and such a text, behind a `>`.
+const ELEMENT_ROOM: usize = 2 + short::SHORT + 1 + LONGEST + 2 + short::SHORT + 1;
+const _: () = assert!(ELEMENT_ROOM <= MARGIN);
+
+/// Adds an element whose content is a text, where the name is no longer than its `head`, behind a `>` if it `closes` a tag.
+#[inline(always)]
+pub(crate) fn put_element<const CONTEXT: usize>(
+    out: &mut BytesMut,
+    closes: bool,
+    (head, len): (&[u8; short::SHORT], usize),
+    text: &[u8],
+) -> bool {
+    let room = out.spare_capacity_mut();
+    if room.len() < ELEMENT_ROOM || len > short::SHORT {
+        return false;
+    }
+    let start = room.as_mut_ptr().cast::<u8>();
+    // SAFETY: there is room for all of it; what is written behind a name or the text is written over, or not counted.
+    unsafe {
+        start.write(b'>');
+        let mut target = start.add(usize::from(closes));
+        target.write(b'<');
+        target = target.add(1);
+        target.cast::<[u8; short::SHORT]>().write_unaligned(*head);
+        target = target.add(len);
+        target.write(b'>');
+        target = target.add(1);
+        if !copy_plain::<CONTEXT>(text, target) {
+            return false;
+        }
+        target = target.add(text.len());
+        target.cast::<[u8; 2]>().write_unaligned(*b"</");
+        target = target.add(2);
+        target.cast::<[u8; short::SHORT]>().write_unaligned(*head);
+        target = target.add(len);
+        target.write(b'>');
+        let written = usize::from(closes) + 2 * len + text.len() + 5;
+        out.set_len(out.len() + written);
+    }
+    true
+}
+
 /// Copies a text, if it is short, is UTF-8 and nothing in it has to be looked at.
 ///
 /// # Safety
@@ -119,26 +161,38 @@ mod tests {
 
     const NAME: (&[u8; short::SHORT], usize) = (b"name............", 4);
 
-    /// What each of the three adds to an empty buffer, if it does.
-    fn put(text: &[u8], room: usize) -> [Option<BytesMut>; 3] {
-        let added = |put: &dyn Fn(&mut BytesMut) -> bool| {
-            let mut out = BytesMut::with_capacity(room);
+    /// What each adds to an empty buffer, if it does. Where `room` is less than [`ROOM`], an element has as much less than it needs.
+    fn put(text: &[u8], room: usize) -> [Option<BytesMut>; 5] {
+        let added = |needed: usize, put: &dyn Fn(&mut BytesMut) -> bool| {
+            let mut out = BytesMut::with_capacity(needed + room - ROOM);
             let is_put = put(&mut out);
             assert!(is_put || out.is_empty());
             is_put.then_some(out)
         };
         [
-            added(&|out| put_text::<TEXT>(out, true, text)),
-            added(&|out| put_value::<DOUBLE_QUOTED>(out, NAME, b'"', text)),
-            added(&|out| put_value::<SINGLE_QUOTED>(out, NAME, b'\'', text)),
+            added(ROOM, &|out| put_text::<TEXT>(out, true, text)),
+            added(ROOM, &|out| {
+                put_value::<DOUBLE_QUOTED>(out, NAME, b'"', text)
+            }),
+            added(ROOM, &|out| {
+                put_value::<SINGLE_QUOTED>(out, NAME, b'\'', text)
+            }),
+            added(ELEMENT_ROOM, &|out| {
+                put_element::<TEXT>(out, true, NAME, text)
+            }),
+            added(ELEMENT_ROOM, &|out| {
+                put_element::<TEXT>(out, false, NAME, text)
+            }),
         ]
     }
 
-    fn enclosed(text: &[u8]) -> [Vec<u8>; 3] {
+    fn enclosed(text: &[u8]) -> [Vec<u8>; 5] {
         [
             [b">", text].concat(),
             [b" name=\"", text, b"\""].concat(),
             [b" name='", text, b"'"].concat(),
+            [b"><name>", text, b"</name>"].concat(),
+            [b"<name>", text, b"</name>"].concat(),
         ]
     }
 
@@ -155,10 +209,13 @@ mod tests {
                     let mut text = plain.clone();
                     text[at] = byte;
                     let everywhere = byte >= b' ' && !b"<>&".contains(&byte);
+                    let in_text = everywhere || byte == b'\n' || byte == b'\t';
                     let plain = [
-                        everywhere || byte == b'\n' || byte == b'\t',
+                        in_text,
                         everywhere && byte != b'"',
                         everywhere && byte != b'\'',
+                        in_text,
+                        in_text,
                     ];
                     let found = put(&text, ROOM);
                     for ((found, expected), plain) in found.iter().zip(enclosed(&text)).zip(plain) {
@@ -171,8 +228,8 @@ mod tests {
 
     #[test]
     fn puts_no_longer_text_and_none_without_room_or_in_another_encoding() {
-        assert_eq!(put(&[b'x'; LONGEST + 1], ROOM + 1), [None, None, None]);
-        assert_eq!(put(b"x", ROOM - 1), [None, None, None]);
+        assert_eq!(put(&[b'x'; LONGEST + 1], ROOM + 1), [const { None }; 5]);
+        assert_eq!(put(b"x", ROOM - 1), [const { None }; 5]);
         let mut out = BytesMut::with_capacity(ROOM);
         assert!(!put_value::<DOUBLE_QUOTED>(
             &mut out,
@@ -180,6 +237,9 @@ mod tests {
             b'"',
             b"x"
         ));
+        let mut out = BytesMut::with_capacity(ELEMENT_ROOM);
+        let long = (NAME.0, short::SHORT + 1);
+        assert!(!put_element::<TEXT>(&mut out, false, long, b"x"));
         for len in 1..LONGEST - 1 {
             let mut text = vec![b'x'; len];
             text.extend_from_slice("é".as_bytes());
@@ -188,11 +248,11 @@ mod tests {
                 enclosed(&text).map(|it| Some(it[..].into()))
             );
             text[len + 1] = b'x';
-            assert_eq!(put(&text, ROOM), [None, None, None]);
+            assert_eq!(put(&text, ROOM), [const { None }; 5]);
             // Perhaps U+FFFE or U+FFFF, which a longer look finds out.
             text.truncate(len - 1);
             text.extend_from_slice("\u{FFFE}".as_bytes());
-            assert_eq!(put(&text, ROOM), [None, None, None]);
+            assert_eq!(put(&text, ROOM), [const { None }; 5]);
         }
     }
 }
