@@ -46,33 +46,6 @@ defmodule BoundedXml.EncodeTest do
       assert BoundedXml.encode({"a", [], [{"b", [], []}]}, empty: :expand) == "<a><b></b></a>"
     end
 
-    test "with leaves of any length and text are written as each leaf by itself" do
-      texts = ["", "x", "é", "<&>", "\r", "\n\t"] ++ for n <- 14..34, do: String.duplicate("x", n)
-
-      for name <- ["a", String.duplicate("n", 16), String.duplicate("n", 17)], text <- texts do
-        # The name is known from the second one on. Enough of them come to the end of a piece.
-        leaf = {name, [], [text]}
-        xml = BoundedXml.encode(leaf)
-        children = List.duplicate(leaf, 3_000)
-        assert BoundedXml.encode({"r", [], children}) == "<r>#{String.duplicate(xml, 3_000)}</r>"
-        mixed = {"r", [], [leaf, "y", leaf, {name, [], ["y", text]}, {"b", [], [leaf]}]}
-        assert tree(BoundedXml.encode(mixed)) == tree(BoundedXml.encode(mixed, quote: :single))
-        assert BoundedXml.encode(mixed) =~ "<r>#{xml}y#{xml}<"
-
-        assert BoundedXml.encode({"r", [], [leaf, leaf]}, indent: 1) ==
-                 "<r>\n #{xml}\n #{xml}\n</r>"
-      end
-    end
-
-    test "with a wrong leaf behind leaves of the same name say which it is" do
-      for {wrong, kind} <- [{"\x01", :character}, {<<0xC3>>, :encoding}, {7, :shape}] do
-        leaves = [{"a", [], ["x"]}, "y", {"a", [], ["x"]}, {"a", [], [wrong]}]
-        error = error({"r", [], leaves})
-        assert error.kind == kind
-        assert error.path =~ "/r[4]/a" or error.path =~ "/r/a"
-      end
-    end
-
     test "of Saxy's simple form are written with all their contents" do
       content = [
         {:characters, "<"},
