@@ -8,15 +8,18 @@ defmodule Quota.Watch.Children do
   alias Bounded.Native
   alias Quota.Watch.{ProcessStats, StopTheWorld, Tracer}
 
+  # Milliseconds to wait for the answers of children.
+  @answer_ms 2
   # Milliseconds between searches for tasks that supervisors started.
   @scouting_ms 25
   # Attempts, a millisecond apart, to find a running process waiting.
   @discovery_rounds 3
   # A process with more than one part in this many of the limit, messages included, gets a watcher of its own.
   @large_share 64
-  # Milliseconds until a child is looked at first, and at the latest, where children wait for a scheduler.
+  # Milliseconds until a child is looked at first where children wait for a scheduler, and the shortest time after which it is looked
+  # at where they take long turns.
   @first_look_ms 3
-  @unseen_ms 30
+  @unseen_ms 50
 
   @doc "`Quota.attach/1`."
   def attach(pid) do
@@ -189,12 +192,15 @@ defmodule Quota.Watch.Children do
 
   @doc """
   Milliseconds for which a watcher that has looked `since_ms` ago asks no child of `account`, because they take long turns while others
-  wait for a scheduler: see `Quota.Watch.TurnWatcher`. A question to one that waits has it run before all watchers.
+  wait for a scheduler: see `Quota.Watch.TurnWatcher`. A question to one that waits has it run before all watchers, even a question for
+  its status, if it has a message. One that waits does not grow, so this may last, and each watcher has its own time, lest all ask at
+  once.
   """
   def held_back_ms(account, since_ms) do
-    if since_ms < @unseen_ms and crowded?() and Native.account_long_turns(account),
-      do: @unseen_ms,
-      else: 0
+    if since_ms < @unseen_ms + :erlang.phash2(self(), @unseen_ms) and crowded?() and
+         Native.account_long_turns(account),
+       do: @first_look_ms,
+       else: 0
   end
 
   @doc """
@@ -205,7 +211,7 @@ defmodule Quota.Watch.Children do
   """
   def still?(account, over?, from \\ 0) do
     {children, next} = Native.account_large(account, from)
-    Enum.each(children, &observe/1)
+    observe(children)
 
     cond do
       not over?.() -> false
@@ -214,9 +220,37 @@ defmodule Quota.Watch.Children do
     end
   end
 
-  defp observe({pid, child}) do
-    with {heap, binaries} <- ProcessStats.at_rest(pid),
-         do: Native.account_observe_at_rest(child, heap, binaries)
+  # Each by a process of its own: one that has just begun to run, or to be collected on a dirty scheduler, answers late, and is not
+  # waited for.
+  defp observe(children) do
+    reply = :erlang.alias()
+    asked = Enum.count(children, &ask(&1, reply))
+    observed(reply, asked, System.monotonic_time(:millisecond) + @answer_ms)
+    :erlang.unalias(reply)
+  end
+
+  defp ask({pid, child}, reply) do
+    ask = fn ->
+      with {heap, binaries} <- ProcessStats.at_rest(pid),
+           do: Native.account_observe_at_rest(child, heap, binaries)
+
+      send(reply, reply)
+    end
+
+    is_pid(:erlang.spawn_opt(ask, priority: :max, max_heap_size: 0))
+  rescue
+    # The process table is full.
+    SystemLimitError -> false
+  end
+
+  defp observed(_reply, 0, _deadline), do: :ok
+
+  defp observed(reply, asked, deadline) do
+    receive do
+      ^reply -> observed(reply, asked - 1, deadline)
+    after
+      max(deadline - System.monotonic_time(:millisecond), 0) -> :late
+    end
   end
 
   @doc "Calls `fun` with lists of `{pid, account}` until every child of `account` was in one."

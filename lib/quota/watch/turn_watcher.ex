@@ -19,7 +19,7 @@ defmodule Quota.Watch.TurnWatcher do
   @doc "Starts the watchers that are not running."
   def ensure do
     case Process.whereis(__MODULE__) do
-      nil -> spawn(__MODULE__, :start, [])
+      nil -> :erlang.spawn_opt(__MODULE__, :start, [], priority: :max)
       starter -> if Native.turn_watchers() < System.schedulers_online(), do: send(starter, :start)
     end
 
@@ -29,6 +29,7 @@ defmodule Quota.Watch.TurnWatcher do
     SystemLimitError -> :ok
   end
 
+  # At `:max` priority: the children that are to be watched may already be at work on every scheduler.
   @doc false
   def start do
     # An application that stops kills the processes that have its group leader.
@@ -74,7 +75,7 @@ defmodule Quota.Watch.TurnWatcher do
   # Hibernates until a turn has ended: what its heap refers to would stay alive, accounts of dead processes among it.
   @doc false
   def look(scheduler) do
-    Enum.each(Native.turns_ended(scheduler), &poll/1)
+    Enum.each(Native.turns_ended(scheduler), &start_poll/1)
     return(scheduler)
     :erlang.hibernate(__MODULE__, :woken, [scheduler])
   end
@@ -97,7 +98,16 @@ defmodule Quota.Watch.TurnWatcher do
     process_flag.(:scheduler, scheduler)
   end
 
-  defp poll({pid, child}) do
+  # By another process, which runs before the next turn: a child that runs again, or is collected on a dirty scheduler, answers late.
+  defp start_poll(turn) do
+    :erlang.spawn_opt(__MODULE__, :poll, [turn], priority: :max, max_heap_size: 0)
+  rescue
+    # The process table is full.
+    SystemLimitError -> poll(turn)
+  end
+
+  @doc false
+  def poll({pid, child}) do
     with {heap, binaries} <- ProcessStats.at_rest(pid),
          {account, guard} <- Native.account_turn_ended(child, heap, binaries),
          true <- Children.still?(account, fn -> children_over?(account) end) do

@@ -94,7 +94,8 @@ defmodule Quota.Watch.TurnWatcherTest do
 
   test "they answer while their schedulers are offline" do
     assert run(@mib, fn -> :ok end) == {:ok, :ok}
-    eventually(fn -> assert is_pid(Process.whereis(TurnWatcher)) end)
+    # As long as one has not run, it is bound.
+    eventually(fn -> assert Enum.all?(watchers(), &waits?/1) end)
     online = :erlang.system_flag(:schedulers_online, 1)
 
     try do
@@ -104,6 +105,15 @@ defmodule Quota.Watch.TurnWatcherTest do
       :erlang.system_flag(:schedulers_online, online)
     end
   end
+
+  defp watchers do
+    assert starter = Process.whereis(TurnWatcher)
+    {:links, watchers} = Process.info(starter, :links)
+    assert length(watchers) == System.schedulers_online()
+    watchers
+  end
+
+  defp waits?(pid), do: Process.info(pid, :status) == {:status, :waiting}
 
   @tag :tmp_dir
   test "schedulers that are offline have none until they are online", %{tmp_dir: tmp} do

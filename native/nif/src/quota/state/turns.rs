@@ -24,8 +24,9 @@ mod atoms {
 /// The most turns that are kept for a turn watcher, which may be dead.
 const MOST: usize = 1_024;
 
-/// A turn of this many microseconds is long. Those that end after the usual number of reductions take half of that.
-const LONG_US: u64 = 1_000;
+/// A turn of this many microseconds is long: half of one that ends after the usual number of reductions. In such a turn a few
+/// megabytes can be taken.
+const LONG_US: u64 = 250;
 
 /// The most schedulers that a VM has.
 const SCHEDULERS: usize = 1_024;
