@@ -39,8 +39,8 @@ defmodule BoundedXml do
   Every enumeration opens the source again. A raw file or a `:zlib` handle that another process opened cannot be read
   inside `Quota.run/3`, which runs `fun` in a process of its own. Pass `{:file, path}`, which is opened there.
 
-  During the enumeration of more than a few batches of events, the enumerating process has a heap of at least about
-  230 KB, and garbage of consumed events is collected after each batch. This saves a fifth of the time on dense documents.
+  While it enumerates more than a few batches of events (each is what one call of the parser returns), the process has a heap of at
+  least about 230 KB, and garbage of consumed events is collected after each batch. This saves a fifth of the time on dense documents.
   The process has its own `min_heap_size` again whenever control returns to it. A process whose `max_heap_size` is below
   1.5 MiB is not changed.
 

@@ -114,8 +114,8 @@ defmodule Quota do
     * `:max_children` - maximum number of counted processes at one time, without the work's own, from 0 to 134,217,727;
       10,000 by default with `count: [:children]`. One process more is a breach of category `:children`
     * `:shared_binaries` - `false` does not count binaries that other processes also reference. The guard finds them
-      by listing the binaries that the work references, unless there are too many to list. The VM's own limit then
-      counts no binaries at all
+      by listing the binaries that the work references, unless there are too many to list. The VM's own limit
+      (`max_heap_size`) then counts no binaries, so a loop of calls that do not yield can take more of them
     * `:node` - where the work runs: `node()`, the default; another node; a list of nodes, or `:any`, to choose one whose
       pool has room, with a `Quota.Cluster` of that pool. Another node takes `{module, function, arguments}` or
       `&Mod.fun/0`, no closure; see `Quota.Cluster`
@@ -188,8 +188,9 @@ defmodule Quota do
 
   @doc """
   Puts a limit of `limit` bytes on the calling process for the rest of its life: a GenServer, a channel, a
-  LiveView, a WebSock handler, or a task that sends its result by itself. Replaces a limit that the process has already; what was
-  charged to that stays charged to the node, and a pool reserves the new limit before it is given the old one back.
+  LiveView, a WebSock handler, or a task that sends its result by itself. Replaces a limit that the process has
+  already: the pool must have room for both for a moment, and native memory that was charged to the old limit does not count towards the
+  new one.
 
   Use `run/3` for one piece of work of a process that goes on, and `Quota.Plug` for a route. Never call this function in a plug: with
   Bandit the limit stays for the next requests of the connection, and a breach closes that without an answer or leaves an HTTP/2
@@ -202,9 +203,14 @@ defmodule Quota do
   is `:observe`.
 
   The killed process cannot report the breach, so it is logged: one line at level `:error` with the label, the limit, the category,
-  the figures and the stack frame, at most one for each label in ten seconds. `config :bounded, log_breaches: false` turns that off.
+  the figures and the stack frame, at most one for each label in ten seconds, and for all processes without a label together:
 
-  Takes the options of `run/3`, except `:timeout` and `:inherit`.
+      Quota: #PID<0.153.0> was killed: the work "import" needed more than its limit of 8 MiB for its heap. In use: ...
+
+  `config :bounded, log_breaches: false` silences it; it is read at each breach. Processes that wait for the killed one exit or get
+  `:DOWN`, and its `terminate/2` does not run.
+
+  Takes the options of `run/3`, except `:timeout`, `:inherit`, `:node` and `:retry`.
 
   Raises `ArgumentError` for an invalid limit or option and when called inside `run/3`, and `Quota.PoolFullError` when
   the `:pool` has no room.

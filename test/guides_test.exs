@@ -32,8 +32,25 @@ defmodule Bounded.GuidesTest do
   # Their syntax: what they call may be the reader's own.
   test "code in fences is Elixir" do
     for path <- @pages, [_, code] <- Regex.scan(~r/^```elixir\n(.*?)^```/ms, File.read!(path)) do
-      assert {:ok, _} = Code.string_to_quoted(code, file: path)
+      assert {:ok, quoted} = Code.string_to_quoted(code, file: path)
+      {_, directives} = Macro.prewalk(quoted, [], &directives/2)
+      assert Enum.filter(directives, &of_variable?/1) == [], path
     end
+  end
+
+  # No function can have the name of one.
+  defp directives({name, _, [_ | _]} = call, found)
+       when name in [:alias, :import, :require, :use],
+       do: {call, [call | found]}
+
+  defp directives(other, found), do: {other, found}
+
+  defp of_variable?({_, _, [{_, _, context} | _]}), do: is_atom(context)
+  defp of_variable?(_directive), do: false
+
+  test "examples in the library's documentation import no variable" do
+    for path <- Path.wildcard("lib/**/*.ex"),
+        do: refute(File.read!(path) =~ ~r/\bimport\([a-z]/, path)
   end
 
   # At 220 words a minute. The design notes are a journal, and much of the page on migrating is code.

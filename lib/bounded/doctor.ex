@@ -25,7 +25,7 @@ defmodule Bounded.Doctor do
   seconds of CPU time.
 
   A finding is a figure over a threshold, and may be intended. A node without findings may still be short of memory: see
-  `Quota.Pressure`. Each finding has a section in the guide `guides/doctor.md`.
+  `Quota.Pressure`. The [guide to the Doctor](doctor.md) has a row for each finding: its cause and what to do.
   """
 
   alias Bounded.Doctor.{

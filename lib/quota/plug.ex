@@ -20,8 +20,9 @@ defmodule Quota.Plug do
   Bandit waits for a part of the body no longer than `:timeout` leaves. Plug.Cowboy waits for a client that sends nothing until Cowboy's own
   `idle_timeout` closes the connection. Sending to a slow client takes as long as the server lets it.
 
-  The first two log one line at level `:error`, at most one for each label in ten seconds (`config :bounded, log_breaches: false` turns
-  that off). A full pool is not logged. The returned conn is halted, and its `before_send` callbacks have run. The next request of
+  A breach and a timeout log one line at level `:error`, at most one for each label in ten seconds (`config :bounded, log_breaches: false`
+  silences them). A full pool is not logged. Behind a proxy that repeats a request after a 503 on another node, set `status: 413` or `500`: a
+  request that exceeded its limit would exceed it there as well. The returned conn is halted, and its `before_send` callbacks have run. The next request of
   the connection starts without a limit.
 
   ## Options

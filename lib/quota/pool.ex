@@ -10,7 +10,7 @@ defmodule Quota.Pool do
         {Quota.Pool, name: MyApp.Memory, size: {:fraction, 0.7}}
       ]
 
-      Quota.run(Quota.mib(64), fn -> import(file) end, pool: MyApp.Memory)
+      Quota.run(Quota.mib(64), fn -> MyApp.Import.run(file) end, pool: MyApp.Memory)
 
   `Quota.run/3` then reserves memory in the pool before the work starts, and `Quota.put_limit/2` reserves it for the life
   of a process. Without free memory they raise `Quota.PoolFullError`: at once, or after they have waited

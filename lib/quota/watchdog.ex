@@ -7,10 +7,10 @@ defmodule Quota.Watchdog do
         {Quota.Watchdog, kill_at: 0.9, mode: :enforce, protect: [MyApp.Repo]}
       ]
 
-  A quota bounds the work that it is put around. The watchdog is for all other code: it needs no mark on it. It never starts by
+  A quota bounds the work that it is put around. The watchdog is for all other code, which it does not have to be put around. It never starts by
   itself, and without `mode: :enforce` it only reports. There is one on a node.
 
-  The guide `guides/watchdog.md` has what was measured, and what it cannot do.
+  The [guide](watchdog.md) has what was measured, and what the watchdog cannot do.
 
   ## What it watches
 
@@ -146,7 +146,7 @@ defmodule Quota.Watchdog do
   process, in either mode of the watchdog, and is reported as `Quota.put_limit/2` does, with the matcher as its label.
 
   No flag can be set on another process, so this is the guard's half of a limit: a single call that does not yield is not
-  interrupted. `guides/watchdog.md` has the overshoot that was measured.
+  interrupted. The [guide](watchdog.md#limits-for-code-of-others) has the overshoot that was measured.
 
   Exits if no watchdog runs. Raises `ArgumentError` for another matcher or limit.
   """

@@ -1,7 +1,7 @@
 defmodule Bounded.Doctor.Finding do
   @moduledoc since: "0.1.0"
   @moduledoc """
-  A figure that threatens a node's memory. `guides/doctor.md` has a section for each `id`.
+  A figure that threatens a node's memory. The [guide to the Doctor](doctor.md) has a row for each `id`.
 
     * `id`: the kind of threat, such as `:mailbox`
     * `severity`: `:critical` when it can take the node down by itself, else `:warning`

@@ -22,7 +22,8 @@ defmodule Quota.ExceededError do
     * `requested` - bytes of native memory that were refused, or nil. `at_least` is true when this is a lower bound,
       because the full size was not yet known
     * `messages` - length of the message queue when the process was last seen growing near its limit, or nil
-    * `usage` - memory in use at that time, as a `Quota.Usage`
+    * `usage` - memory in use at the breach, as a `Quota.Usage`
+    * `binaries`, `mailbox`, `nested` - for the text of the message
     * `label` - the label of the run
     * `node` - the node that ran the work (`node:`), or nil if it was this one
     * `stacktrace` - the stack of the process when it was last seen growing near its limit, or nil
