@@ -22,7 +22,6 @@ defmodule Quota.Watchdog.Census do
     asked: %{},
     mailboxes: %{},
     waiting_for_totals: false,
-    calm_at: 0,
     cost: 0
   ]
 
@@ -35,8 +34,8 @@ defmodule Quota.Watchdog.Census do
   # Groups, those that grew most, whose members are asked who they are, and how many of each.
   @groups 3
   @members 16
-  # Microseconds after a pass of a calm node in which an answer belongs to it.
-  @late_us 100_000
+  # Microseconds that the answer of a process may take which ran at a pass of a calm node.
+  @late_us 10_000
   # A question is asked again after this many microseconds.
   @patience_us 20_000
 
@@ -113,11 +112,8 @@ defmodule Quota.Watchdog.Census do
 
   defp answered({:baseline, _pid, nil}, state), do: state
 
-  defp answered({:baseline, _pid, figures}, state) do
-    if now() - state.calm_at <= @late_us,
-      do: %{state | growth: Growth.baseline(state.growth, figures)},
-      else: state
-  end
+  defp answered({:baseline, _pid, figures}, state),
+    do: %{state | growth: Growth.baseline(state.growth, figures)}
 
   # Those for limits of before are of no use.
   defp answered({:matched, limits, pid, found}, %{limits: limits} = state) do
@@ -170,7 +166,6 @@ defmodule Quota.Watchdog.Census do
       state
       | growth: Growth.finish(growth, true),
         limits: limits,
-        calm_at: now(),
         pids: nil,
         mailboxes: %{},
         asked: %{},
@@ -209,7 +204,7 @@ defmodule Quota.Watchdog.Census do
         Growth.add(growth, figures)
 
       :runs ->
-        ProcessFigures.ask(pid, :baseline)
+        ProcessFigures.ask_soon(pid, @late_us)
         Limits.ask(limits, pid)
         Growth.keep(growth, pid)
 

@@ -56,16 +56,31 @@ defmodule Quota.Watchdog.Census.ProcessFigures do
     end
   end
 
-  @doc "Starts a process that asks for the figures and sends `{tag, pid, figures}` to the caller."
-  def ask(pid, tag \\ :figures) do
+  @doc "Starts a process that asks for the figures and sends `{:figures, pid, figures}` to the caller."
+  def ask(pid), do: ask(pid, fn figures, _took -> {:figures, pid, figures} end)
+
+  @doc "The same, with `{:baseline, pid, figures}`, if the answer takes at most `most_us` microseconds: it may have grown until then."
+  def ask_soon(pid, most_us) do
+    ask(pid, fn figures, took -> {:baseline, pid, if(took <= most_us, do: figures)} end)
+  end
+
+  defp ask(pid, message) do
     caller = self()
 
-    :erlang.spawn_opt(fn -> send(caller, {tag, pid, of(pid)}) end, priority: :max)
+    ask = fn ->
+      began = now()
+      figures = of(pid)
+      send(caller, message.(figures, now() - began))
+    end
+
+    :erlang.spawn_opt(ask, priority: :max)
     :ok
   rescue
     # The process table is full.
     SystemLimitError -> :ok
   end
+
+  defp now, do: System.monotonic_time(:microsecond)
 
   defp new(pid, info, queue, call, parent) do
     get = fn key -> info |> Keyword.get(key, 0) |> Vm.bytes() end

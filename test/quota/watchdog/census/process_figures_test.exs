@@ -67,4 +67,13 @@ defmodule Quota.Watchdog.ProcessFiguresTest do
     assert ProcessFigures.of(pid) == nil
     assert ProcessFigures.glance(pid) == nil
   end
+
+  test "an answer that comes late is no baseline: the process may have grown until then" do
+    pid = spawn(fn -> Process.sleep(:infinity) end)
+    :ok = ProcessFigures.ask_soon(pid, 5_000_000)
+    assert_receive {:baseline, ^pid, %ProcessFigures{}}, 5_000
+    :ok = ProcessFigures.ask_soon(pid, -1)
+    assert_receive {:baseline, ^pid, nil}, 5_000
+    Process.exit(pid, :kill)
+  end
 end
