@@ -20,7 +20,7 @@ defmodule Balloons.Rows do
       {"flattening an iolist", {1.5, 1.5}, [],
        fn -> IO.iodata_to_binary(iolist(600_000, [])) end},
       {"binary to list", {1.5, 1.5}, [], fn -> bytes_to_list() end},
-      {"mailbox flooded with terms", {1.5, 1.5}, [], fn -> flooded(Enum.to_list(1..100)) end},
+      {"mailbox flooded with terms", {1.5, 2.2}, [], fn -> flooded(Enum.to_list(1..100)) end},
       {"mailbox flooded with 1 MB binaries", {1.6, 1.6}, [max_queue: 50],
        fn -> flooded(:megabyte) end},
       {"ETS inserts", {1.5, 1.5}, [count: [:ets]], fn -> rows(:ets.new(:rows, []), 700_000) end},
