@@ -8,7 +8,7 @@ use crate::xml::write::checks::text_cause;
 use crate::xml::write::fault::{Cause, FaultKind, WriteError, excerpt};
 use crate::xml::write::name::{CheckedName, WrittenName, check_local, same};
 use crate::xml::write::namespaces::{DECLARATIONS, Resolved};
-use crate::xml::write::pieces::PieceSink;
+use crate::xml::write::pieces::{PieceSink, Pieces};
 use crate::xml::write::writer::{Empty, Quote, Stage, Writer};
 
 impl Writer {
@@ -41,31 +41,26 @@ impl Writer {
     /// to be escaped. Says whether it was written; otherwise nothing was.
     #[inline(always)]
     pub fn short_element(&mut self, name: &CheckedName<'_>, text: &[u8]) -> bool {
-        if text.is_empty() || self.indents() || self.namespaces.has_waiting() {
-            return false;
-        }
-        let Some(parent) = self.open.last_mut() else {
-            return false;
-        };
         let full = (name.bytes, &name.head);
-        if !self.out.short_element(self.in_tag, full, text) {
-            return false;
-        }
-        parent.children += 1;
-        self.in_tag = false;
-        true
+        self.short_child(text, |out, closes| out.short_element(closes, full, text))
     }
 
     /// A text as [`Writer::text`] writes it, under the same conditions.
     #[inline(always)]
     pub fn short_text(&mut self, text: &[u8]) -> bool {
+        self.short_child(text, |out, closes| out.short_content(closes, text))
+    }
+
+    /// A child of the open element, by what `put` adds to the output, told whether that closes a start tag first.
+    #[inline(always)]
+    fn short_child(&mut self, text: &[u8], put: impl FnOnce(&mut Pieces, bool) -> bool) -> bool {
         if text.is_empty() || self.indents() || self.namespaces.has_waiting() {
             return false;
         }
         let Some(parent) = self.open.last_mut() else {
             return false;
         };
-        if !self.out.short_content(self.in_tag, text) {
+        if !put(&mut self.out, self.in_tag) {
             return false;
         }
         parent.children += 1;
