@@ -203,6 +203,9 @@ defmodule Quota.Watch.Children do
        else: 0
   end
 
+  @doc "Whether all but the process of `account` itself is over its limit, by what was last observed."
+  def over?(account), do: Native.account_others(account) > Native.account_limit(account)
+
   @doc """
   Whether `over?` still returns true without the dead, and with figures of now of the children of `account` that take much. The last
   figures may be of memory that was given back: children that take much one after the other would be over a limit together.

@@ -257,8 +257,7 @@ defmodule Quota.Watch.Guard do
   defp still_over?(_guard), do: true
 
   # Whether all but the process itself is over the limit. Its own answer then changes nothing, and may take a fifth of a second.
-  defp others_over?(%{policy: %{children: true}, account: account}),
-    do: Native.account_others(account) > Native.account_limit(account)
+  defp others_over?(%{policy: %{children: true}, account: account}), do: Children.over?(account)
 
   defp others_over?(_guard), do: false
 

@@ -4,8 +4,8 @@ defmodule Quota.Watch.TurnWatcher do
   #
   # The node has one such process for each scheduler that is online. At `:max` priority it runs between two turns, so that a hundred
   # processes that each take much memory in one call that does not yield are stopped after the call that passes the limit. It ends the
-  # other children itself: the guard may be on another scheduler, behind such a call. It asks no process that runs, since the
-  # answer to a question at `:max` priority lets a process go first.
+  # other children itself: the guard may be on another scheduler, behind such a call. It waits for no answer: another process asks, for
+  # each turn.
   #
   # It starts bound to its scheduler, and is not bound while it waits: the VM leaves it in the queue of the scheduler on which it ran
   # last. A process that is bound to a scheduler which is offline, as most are in a container with a quota of processors, answers no
@@ -110,13 +110,10 @@ defmodule Quota.Watch.TurnWatcher do
   def poll({pid, child}) do
     with {heap, binaries} <- ProcessStats.at_rest(pid),
          {account, guard} <- Native.account_turn_ended(child, heap, binaries),
-         true <- Children.still?(account, fn -> children_over?(account) end) do
+         true <- Children.still?(account, fn -> Children.over?(account) end) do
       Native.account_breach(account, :usage)
       Children.exit_all(account)
       send(guard, :breached)
     end
   end
-
-  defp children_over?(account),
-    do: Native.account_others(account) > Native.account_limit(account)
 end

@@ -53,15 +53,12 @@ defmodule Quota.Watchdog.Limits do
 
   def ask(limits, pid) do
     unless examined?(pid) do
-      caller = self()
-      ask = fn -> send(caller, {:matched, limits, pid, examine(limits, pid)}) end
-      :erlang.spawn_opt(ask, priority: :max)
+      ProcessFigures.ask(pid, fn figures, _took ->
+        {:matched, limits, pid, figures && find(limits, figures)}
+      end)
     end
 
     :ok
-  rescue
-    # The process table is full: at the next pass.
-    SystemLimitError -> :ok
   end
 
   @doc "Limits a process by what was `found` for it: `{matcher, bytes}` or nil."
@@ -76,9 +73,6 @@ defmodule Quota.Watchdog.Limits do
 
   defp examined, do: Process.get(__MODULE__) || %{}
   defp examined?(pid), do: is_map_key(examined(), pid)
-
-  defp examine(limits, pid),
-    do: with(%{} = figures <- ProcessFigures.of(pid), do: find(limits, figures))
 
   defp find(limits, figures) do
     call = Dictionary.get(figures.pid, :"$initial_call", figures.bytes)

@@ -56,7 +56,7 @@ defmodule Quota.Watchdog.Census.ProcessFigures do
     end
   end
 
-  @doc "Starts a process that asks for the figures and sends `{:figures, pid, figures}` to the caller."
+  @doc "Has another process ask for the figures and send `{:figures, pid, figures}` to the caller."
   def ask(pid), do: ask(pid, fn figures, _took -> {:figures, pid, figures} end)
 
   @doc "The same, with `{:baseline, pid, figures}`, if the answer takes at most `most_us` microseconds: it may have grown until then."
@@ -64,7 +64,8 @@ defmodule Quota.Watchdog.Census.ProcessFigures do
     ask(pid, fn figures, took -> {:baseline, pid, if(took <= most_us, do: figures)} end)
   end
 
-  defp ask(pid, message) do
+  @doc "The same, with what `message` makes of the figures and of the microseconds that the answer took. It runs in that process."
+  def ask(pid, message) do
     caller = self()
 
     ask = fn ->
