@@ -22,8 +22,8 @@ defmodule Quota.Plug do
 
   A breach and a timeout log one line at level `:error`, at most one for each label in ten seconds (`config :bounded, log_breaches: false`
   silences them). A full pool is not logged. Behind a proxy that repeats a request after a 503 on another node, set `status: 413` or `500`: a
-  request that exceeded its limit would exceed it there as well. The returned conn is halted, and its `before_send` callbacks have run. The next request of
-  the connection starts without a limit.
+  request that exceeded its limit would exceed it there as well. The returned conn is halted, and its `before_send` callbacks have run. The
+  next request of the connection starts without a limit.
 
   ## Options
 

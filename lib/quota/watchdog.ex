@@ -7,8 +7,8 @@ defmodule Quota.Watchdog do
         {Quota.Watchdog, kill_at: 0.9, mode: :enforce, protect: [MyApp.Repo]}
       ]
 
-  A quota bounds the work that it is put around. The watchdog is for all other code, which it does not have to be put around. It never starts by
-  itself, and without `mode: :enforce` it only reports. There is one on a node.
+  A quota bounds the work that it is put around. The watchdog is for all other code, which it does not have to be put around. It
+  never starts by itself, and without `mode: :enforce` it only reports. There is one on a node.
 
   The [guide](watchdog.md) has what was measured, and what the watchdog cannot do.
 

@@ -16,7 +16,7 @@ defmodule Quota.Watchdog.LimitsTest do
   @doc false
   def work, do: work()
 
-  # So many are between the two that a pass over all processes takes fifty milliseconds from one to the other.
+  # With so many processes in between, a pass takes fifty milliseconds from the first to the last.
   setup context do
     root = FakeGroup.create(1024 * @mib)
     first = spawn(__MODULE__, :idle, [])

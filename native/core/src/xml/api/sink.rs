@@ -115,7 +115,7 @@ pub trait Sink {
     }
 
     /// Some bits of every context, and what they are from now on, but in that of root elements. With [`Sink::MARKS`], asked for after
-    /// each `tag`, each `leaf` that was taken, and each end of an element that the sink is told of.
+    /// each `tag`, each `leaf` that the sink took, and each end of an element that it is told of.
     fn marks(&self) -> (u64, u64) {
         (0, 0)
     }
