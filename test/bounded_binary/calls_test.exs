@@ -7,7 +7,6 @@ defmodule BoundedBinary.CallsTest do
   alias Bounded.Test.Calls
 
   @limit_ns 1_000_000
-  @rounds 10
 
   defp longest_call(work) do
     once = fn ->
@@ -21,7 +20,7 @@ defmodule BoundedBinary.CallsTest do
       measured
     end
 
-    Calls.measure(once, @rounds).longest
+    Calls.measure(once).longest
   end
 
   defp check(size, works) do
