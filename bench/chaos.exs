@@ -7,7 +7,7 @@
 # what the VM's allocators keep unused.
 # bench/README.md says what runs there and what attacks it.
 
-parts = ~w(names requests balloons clients victims attacks peer operator left node table)
+parts = ~w(clock names requests balloons clients victims attacks peer operator left node table)
 
 compiled =
   for file <- ["control_group.exs", "vm.exs" | Enum.map(parts, &"chaos/#{&1}.exs")],

@@ -35,9 +35,9 @@ defmodule Bench.Vm do
 
   @doc """
   What `expression` has handed to `return/1`: `{:ok, term}`, or `{:died, why}`, or `:hung` after `milliseconds`. `flags` are of
-  the emulator.
+  the emulator, `environment` has more variables.
   """
-  def run(machine, expression, milliseconds, flags \\ "") do
+  def run(machine, expression, milliseconds, flags \\ "", environment \\ []) do
     port =
       Port.open({:spawn_executable, System.find_executable("sh")}, [
         :binary,
@@ -47,7 +47,7 @@ defmodule Bench.Vm do
         cd: machine.directory,
         env: [
           {~c"ERL_CRASH_DUMP_SECONDS", ~c"0"},
-          {~c"ERL_AFLAGS", to_charlist("-noinput #{flags}")}
+          {~c"ERL_AFLAGS", to_charlist("-noinput #{flags}")} | environment
         ]
       ])
 

@@ -4,7 +4,7 @@ defmodule Bench.Chaos.Attacks do
   # `:trace` came with OTP 27.
   @compile {:no_warn_undefined, :trace}
 
-  alias Bench.Chaos.{Clients, Victims}
+  alias Bench.Chaos.{Clients, Clock, Victims}
   alias Quota.Watch.OrphanMonitor
 
   @mib 1024 * 1024
@@ -22,14 +22,15 @@ defmodule Bench.Chaos.Attacks do
     ]
   end
 
-  @doc "Why an attack cannot be made here, or nil."
-  def impossible("suspend") do
-    unless Bounded.Vm.resumes?(),
-      do:
-        "on this release a process that was suspended may never wake (see Bounded.Vm.resumes?/0)"
+  @doc "`{name, why}` of what cannot be done here, the operator's part of it as well."
+  def impossible do
+    [
+      {"suspend", Bounded.Vm.resumes?(),
+       "on this release a process that was suspended may never wake (see Bounded.Vm.resumes?/0)"},
+      {"clock", Clock.jumps?(), "libfaketime is absent (Debian's package faketime)"}
+    ]
+    |> Enum.flat_map(fn {name, possible?, why} -> if possible?, do: [], else: [{name, why}] end)
   end
-
-  def impossible(_name), do: nil
 
   @doc "Repeats an attack until the clients are to end."
   def repeat({name, every, fun}) do

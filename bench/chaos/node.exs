@@ -78,7 +78,8 @@ defmodule Bench.Chaos.Node do
     crashed ++ Enum.flat_map(everyone -- crashed, &ended(&1, deadline))
   end
 
-  defp made?(name, without), do: name not in without and Attacks.impossible(name) == nil
+  defp made?(name, without),
+    do: name not in without and not List.keymember?(Attacks.impossible(), name, 0)
 
   defp start(fun), do: spawn_monitor(fun)
 

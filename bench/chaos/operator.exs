@@ -2,7 +2,7 @@ defmodule Bench.Chaos.Operator do
   # What is done to the node one thing at a time: OTP's own supervisors do not stand a full process table while they start something,
   # and then the node ends by itself.
 
-  alias Bench.Chaos.{Clients, Peer}
+  alias Bench.Chaos.{Clients, Clock, Peer}
 
   @full_ms 150
   @down_ms 200
@@ -13,6 +13,7 @@ defmodule Bench.Chaos.Operator do
       {"pool", fn -> kill_pool(pool) end},
       {"load", &load/0},
       {"compile", &compile/0},
+      {"clock", &Clock.jump/0},
       {"native", &native/0},
       {"full", &full/0},
       {"disconnect", &Peer.disconnect/0},

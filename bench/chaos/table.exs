@@ -1,7 +1,7 @@
 defmodule Bench.Chaos.Table do
   # Runs the node in its control group and prints what became of it.
 
-  alias Bench.Chaos.Attacks
+  alias Bench.Chaos.{Attacks, Clock}
   alias Bench.Vm
 
   @group 256 * 1024 * 1024
@@ -26,13 +26,12 @@ defmodule Bench.Chaos.Table do
       fn machine ->
         IO.puts("#{Vm.describe(machine)}: #{seconds} s of chaos, seed #{seed}")
 
-        for {name, _, _} <- Attacks.all(nil),
-            why = Attacks.impossible(name),
-            do: IO.puts("  without #{name}: #{why}")
+        for {name, why} <- Attacks.impossible(), do: IO.puts("  without #{name}: #{why}")
 
         call = "Bench.Chaos.Node.main(#{seconds}, #{seed}, #{inspect(without)})"
         limit = round(seconds * 1_100) + @more_ms
-        machine |> Vm.run(call, limit, @processes) |> report()
+        environment = Clock.environment(machine.directory)
+        machine |> Vm.run(call, limit, @processes, environment) |> report()
       end,
       @group
     )
