@@ -5,13 +5,13 @@ excluded = [:build, :conformance, :rabbitmq, :slow]
 # busy for seconds, have the tag `native_speed`. All others have time.
 if System.get_env("BOUNDED_EMULATED") in [nil, ""] do
   # A busy machine may take longer than the default of 100 ms to start a process.
-  ExUnit.start(exclude: excluded, assert_receive_timeout: 5_000)
+  ExUnit.start(exclude: excluded, assert_receive_timeout: 10_000)
 else
   ExUnit.start(
     exclude: [:native_speed | excluded],
     formatters: [ExUnit.CLIFormatter, Bounded.Test.Skipped],
     timeout: 600_000,
-    assert_receive_timeout: 10_000
+    assert_receive_timeout: 60_000
   )
 end
 

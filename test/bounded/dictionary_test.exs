@@ -41,7 +41,7 @@ defmodule Bounded.DictionaryTest do
         Process.sleep(:infinity)
       end)
 
-    assert_receive {:ready, ^pid}, 5_000
+    assert_receive {:ready, ^pid}
     pid
   end
 end

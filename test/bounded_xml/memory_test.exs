@@ -99,13 +99,13 @@ defmodule BoundedXml.MemoryTest do
           Enum.each(stream, fn _event -> :ok end)
         end)
 
-      assert_receive {:started, ^pid}, 5_000
+      assert_receive {:started, ^pid}
 
       if rem(round, 2) == 0,
         do: assert(Accounts.eventually(fn -> Accounts.reserved(account) > 0 end))
 
       Process.exit(pid, :kill)
-      assert_receive {:DOWN, ^monitor, :process, ^pid, _}, 5_000
+      assert_receive {:DOWN, ^monitor, :process, ^pid, _}
       Native.account_detach(pid)
     end
 

@@ -20,7 +20,7 @@ defmodule Quota.LimitTest do
   describe "put_limit/2" do
     test "kills, and nothing else" do
       {pid, ref} = limited([], fn -> grow([]) end)
-      assert_receive {:DOWN, ^ref, _, ^pid, :killed}, 5_000
+      assert_receive {:DOWN, ^ref, _, ^pid, :killed}
     end
 
     test "survives nothing, not even trapping exits" do

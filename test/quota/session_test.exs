@@ -50,8 +50,8 @@ defmodule Quota.SessionTest do
 
     limits = [count: [:children], timeout: 10_000]
     run = Task.async(fn -> catch_exit(Quota.try_run(64 * @mib, work, limits)) end)
-    assert_receive {:grandchild, grandchild}, 5_000
-    assert_receive {:children, child, later, worker}, 5_000
+    assert_receive {:grandchild, grandchild}
+    assert_receive {:children, child, later, worker}
 
     eventually(fn ->
       for pid <- [child, grandchild, later], do: assert(Bounded.Native.in_quota(pid))

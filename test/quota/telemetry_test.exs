@@ -67,7 +67,7 @@ defmodule Quota.TelemetryTest do
         grow([])
       end)
 
-    assert_receive {:DOWN, ^ref, _, _, :killed}, 5_000
+    assert_receive {:DOWN, ^ref, _, _, :killed}
 
     assert_receive {:breach, _, %{pid: ^pid, label: "three", category: :heap, enforced: true}},
                    5_000
@@ -76,8 +76,8 @@ defmodule Quota.TelemetryTest do
   test "what is only observed is reported once and goes on" do
     worker = worker()
     task = Task.async(fn -> Quota.run(@mib, worker, mode: :observe, label: "four") end)
-    assert_receive {:worker, pid}, 5_000
-    assert_receive {:breach, _, %{enforced: false, label: "four", pid: ^pid}}, 5_000
+    assert_receive {:worker, pid}
+    assert_receive {:breach, _, %{enforced: false, label: "four", pid: ^pid}}
     send(pid, :go)
     assert Task.await(task) == 200_000
     refute_received {:breach, _, _}
@@ -86,8 +86,8 @@ defmodule Quota.TelemetryTest do
   test "the soft limit is an event, once on the way up" do
     worker = worker()
     task = Task.async(fn -> Quota.run(64 * @mib, worker, soft_limit: @mib, label: "five") end)
-    assert_receive {:worker, pid}, 5_000
-    assert_receive {:soft_limit, %{total: total}, %{label: "five", pid: ^pid}}, 5_000
+    assert_receive {:worker, pid}
+    assert_receive {:soft_limit, %{total: total}, %{label: "five", pid: ^pid}}
     assert total > @mib
     send(pid, :go)
     assert Task.await(task) == 200_000
@@ -134,7 +134,7 @@ defmodule Quota.TelemetryTest do
     test "refuses, and nothing else is sent" do
       worker = idle()
       holder = Task.async(fn -> Quota.run(10 * @mib, worker, pool: @pool) end)
-      assert_receive {:worker, pid}, 5_000
+      assert_receive {:worker, pid}
       assert_receive {:start, _, _}
       options = [pool: @pool, label: "seven"]
       assert {:error, %Quota.PoolFullError{}} = Quota.try_run(@mib * 8, fn -> :done end, options)
@@ -156,10 +156,10 @@ defmodule Quota.TelemetryTest do
     test "what was waited for is no part of the duration" do
       worker = idle()
       holder = Task.async(fn -> Quota.run(10 * @mib, worker, pool: @pool) end)
-      assert_receive {:worker, pid}, 5_000
+      assert_receive {:worker, pid}
       options = [pool: @pool, pool_timeout: 5_000, label: "eight"]
       waiting = Task.async(fn -> Quota.run(@mib * 8, fn -> :done end, options) end)
-      assert_receive {:queued, _, %{label: "eight"}}, 5_000
+      assert_receive {:queued, _, %{label: "eight"}}
       # Longer than a run that does nothing takes.
       refute_receive {:admitted, _, %{label: "eight"}}, 100
       send(pid, :go)
@@ -174,7 +174,7 @@ defmodule Quota.TelemetryTest do
     test "is measured, with what is active" do
       worker = idle()
       holder = Task.async(fn -> Quota.run(8 * @mib, worker, pool: @pool) end)
-      assert_receive {:worker, pid}, 5_000
+      assert_receive {:worker, pid}
       [{module, function, args}] = Quota.Telemetry.measurements()
       assert apply(module, function, args) == :ok
       # Those of other tests may not have ended yet.

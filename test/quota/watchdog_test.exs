@@ -57,7 +57,7 @@ defmodule Quota.WatchdogTest do
       end)
 
     on_exit(fn -> Process.exit(pid, :kill) end)
-    assert_receive {:grown, ^pid}, 5_000
+    assert_receive {:grown, ^pid}
     pid
   end
 
@@ -76,7 +76,7 @@ defmodule Quota.WatchdogTest do
     pass_line(root)
     dead(culprit)
     FakeGroup.use_bytes(root, @calm)
-    assert_receive {[:bounded, :watchdog, :ended], %{processes: 1, returned: returned}, _}, 5_000
+    assert_receive {[:bounded, :watchdog, :ended], %{processes: 1, returned: returned}, _}
     assert returned > 50 * @mib
     assert Process.alive?(bystander)
     assert Watchdog.status().ended == 1
@@ -85,7 +85,7 @@ defmodule Quota.WatchdogTest do
   test "reports before it ends", %{root: root} do
     culprit = grown(30, fn -> Process.register(self(), :watchdog_culprit) end)
     pass_line(root)
-    assert_receive {[:bounded, :watchdog, :report], figures, report}, 5_000
+    assert_receive {[:bounded, :watchdog, :report], figures, report}
     assert %{used: @over, limit: @limit} = figures
     assert %{outcome: :ended, enforced: true, culprit: %{pid: ^culprit, kind: :process}} = report
     assert report.culprit.name == :watchdog_culprit
@@ -101,7 +101,7 @@ defmodule Quota.WatchdogTest do
     culprit = grown(30)
     pass_line(root)
 
-    assert_receive {[:bounded, :watchdog, :report], _, %{outcome: :observed} = report}, 5_000
+    assert_receive {[:bounded, :watchdog, :report], _, %{outcome: :observed} = report}
     assert report.culprit.pid == culprit
     refute report.enforced
     refute_receive {[:bounded, :watchdog, :report], _, %{outcome: :observed}}, 100
@@ -112,7 +112,7 @@ defmodule Quota.WatchdogTest do
   test "ends no protected process, and says that it ends nothing", %{root: root} do
     protected = grown(30, fn -> Process.register(self(), :watchdog_protected) end)
     pass_line(root)
-    assert_receive {[:bounded, :watchdog, :report], _, %{outcome: :nothing_to_end}}, 5_000
+    assert_receive {[:bounded, :watchdog, :report], _, %{outcome: :nothing_to_end}}
     assert Process.alive?(protected)
   end
 
@@ -121,8 +121,8 @@ defmodule Quota.WatchdogTest do
     :persistent_term.put(__MODULE__, self())
     culprit = grown(30)
     pass_line(root)
-    assert_receive {:asked, %{culprit: %{pid: ^culprit}, figures: %{limit: @limit}}}, 5_000
-    assert_receive {[:bounded, :watchdog, :report], _, %{outcome: :refused}}, 5_000
+    assert_receive {:asked, %{culprit: %{pid: ^culprit}, figures: %{limit: @limit}}}
+    assert_receive {[:bounded, :watchdog, :report], _, %{outcome: :refused}}
     assert Process.alive?(culprit)
   after
     :persistent_term.erase(__MODULE__)
@@ -144,7 +144,7 @@ defmodule Quota.WatchdogTest do
       end)
 
     on_exit(fn -> Process.exit(parent, :kill) end)
-    assert_receive {:children, children}, 5_000
+    assert_receive {:children, children}
 
     # It looks at processes while the usage rises.
     assert Enum.any?(1..30, fn mib ->
@@ -231,7 +231,7 @@ defmodule Quota.WatchdogTest do
       end)
 
     on_exit(fn -> Process.exit(user, :kill) end)
-    assert_receive {:program, os_pid}, 5_000
+    assert_receive {:program, os_pid}
     eventually(fn -> assert resident(os_pid) > 35 * @mib end, 5_000)
 
     eventually(fn ->
@@ -255,11 +255,11 @@ defmodule Quota.WatchdogTest do
     first = grown(30)
     second = grown(30)
     pass_line(root)
-    assert_receive {[:bounded, :watchdog, :report], _, %{outcome: :ended}}, 5_000
+    assert_receive {[:bounded, :watchdog, :report], _, %{outcome: :ended}}
     FakeGroup.use_bytes(root, @calm)
-    assert_receive {[:bounded, :watchdog, :ended], _, _}, 5_000
+    assert_receive {[:bounded, :watchdog, :ended], _, _}
     FakeGroup.use_bytes(root, @over)
-    assert_receive {[:bounded, :watchdog, :paused], _, %{per_minute: 1}}, 10_000
+    assert_receive {[:bounded, :watchdog, :paused], _, %{per_minute: 1}}
     assert Enum.count([first, second], &Process.alive?/1) == 1
   end
 
@@ -275,7 +275,7 @@ defmodule Quota.WatchdogTest do
       end)
 
     on_exit(fn -> Process.exit(holder, :kill) end)
-    assert_receive {:made, 60}, 5_000
+    assert_receive {:made, 60}
     eventually(fn -> assert Enum.any?(Watchdog.status().grew, &(&1[:pid] == holder)) end)
     # A usage that rises slowly leaves time.
     for mib <- 786..918//4, do: settled(root, mib * @mib)
@@ -298,7 +298,7 @@ defmodule Quota.WatchdogTest do
 
   test "reports from 95 % of the limit on, even if nothing grew", %{root: root} do
     FakeGroup.use_bytes(root, 980 * @mib)
-    assert_receive {[:bounded, :watchdog, :report], _, %{culprit: nil} = report}, 5_000
+    assert_receive {[:bounded, :watchdog, :report], _, %{culprit: nil} = report}
     assert report.outcome in [:critical, :nothing_to_end]
   end
 
@@ -346,7 +346,7 @@ defmodule Quota.WatchdogTest do
       eventually(fn -> assert Bounded.Native.in_quota(pid) end, 5_000)
       ref = Process.monitor(pid)
       send(pid, :grow)
-      assert_receive {:DOWN, ^ref, _, _, :killed}, 5_000
+      assert_receive {:DOWN, ^ref, _, _, :killed}
 
       assert_receive {[:bounded, :quota, :breach], _, %{pid: ^pid, label: :watchdog_limited}},
                      5_000

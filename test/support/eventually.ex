@@ -2,8 +2,8 @@ defmodule Bounded.Eventually do
   @moduledoc false
   # Waits for what becomes true soon.
 
-  @doc "Runs the assertions again and again until they hold; fails as they do after `timeout` ms."
-  def eventually(assertions, timeout \\ 2_000) do
+  @doc "Runs the assertions again and again until they hold; fails as they do after `timeout` ms, unless given that of messages."
+  def eventually(assertions, timeout \\ ExUnit.configuration()[:assert_receive_timeout]) do
     retry(assertions, System.monotonic_time(:millisecond) + timeout)
   end
 

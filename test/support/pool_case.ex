@@ -54,7 +54,7 @@ defmodule Quota.PoolCase do
 
   @doc "The next work that has begun."
   def began do
-    assert_receive {:began, worker, _label}, 2_000
+    assert_receive {:began, worker, _label}
     worker
   end
 

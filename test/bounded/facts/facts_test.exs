@@ -33,7 +33,7 @@ defmodule Bounded.FactsTest do
           receive do: (:never -> list)
         end)
 
-      assert_receive :ready, 5_000
+      assert_receive :ready
       for message <- messages, do: send(pid, message)
       :erlang.garbage_collect(pid)
       processes = Processes.gather(Probe.new(node())).queues

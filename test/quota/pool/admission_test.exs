@@ -109,7 +109,7 @@ defmodule Quota.Pool.AdmissionTest do
           receive do: (:end -> :ok)
         end)
 
-      assert_receive {:limited, ^pid, result}, 2_000
+      assert_receive {:limited, ^pid, result}
       {pid, result}
     end
 
@@ -125,7 +125,7 @@ defmodule Quota.Pool.AdmissionTest do
       %{name: name} = start()
       {pid, :ok} = limited(name, @limit)
       send(pid, :delete)
-      assert_receive {:deleted, ^pid, :ok}, 2_000
+      assert_receive {:deleted, ^pid, :ok}
       assert %{reserved: 0, running: 0} = Pool.info(name)
       send(pid, :end)
     end

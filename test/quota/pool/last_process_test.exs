@@ -32,8 +32,8 @@ defmodule Quota.Pool.LastProcessTest do
     end
 
     caller = spawn(fn -> Quota.try_run(@limit, work, pool: name, count: [:children]) end)
-    assert_receive {:worker, worker, account}, 2_000
-    assert_receive {:first, first}, 2_000
+    assert_receive {:worker, worker, account}
+    assert_receive {:first, first}
     guard = eventually_guard(account)
     eventually(fn -> assert watched?(first) end)
     %{caller: caller, worker: worker, guard: guard, first: first}
@@ -61,7 +61,7 @@ defmodule Quota.Pool.LastProcessTest do
 
   defp second(worker) do
     send(worker, :continue)
-    assert_receive {:second, second}, 2_000
+    assert_receive {:second, second}
     second
   end
 
@@ -108,7 +108,7 @@ defmodule Quota.Pool.LastProcessTest do
       kill(worker)
       :erlang.trace(pid, true, [:receive])
       kill(first)
-      assert_receive {:trace, ^pid, :receive, :room}, 2_000
+      assert_receive {:trace, ^pid, :receive, :room}
       :erlang.trace(pid, false, [:receive])
       send(began(), :end)
     end)
@@ -131,7 +131,7 @@ defmodule Quota.Pool.LastProcessTest do
     end
 
     spawn(fn -> Quota.try_run(@limit, outer, pool: name) end)
-    assert_receive {:inner, inner, {account, _caller}}, 2_000
+    assert_receive {:inner, inner, {account, _caller}}
     assert_receive {:outer, outer}
     guard = eventually_guard(account)
 

@@ -8,7 +8,7 @@ defmodule Quota.Pool.QueueTest do
     waiting(name, 1)
     :erlang.trace(pid, true, [:receive])
     send(worker, :end)
-    assert_receive {:trace, ^pid, :receive, :room}, 2_000
+    assert_receive {:trace, ^pid, :receive, :room}
     :erlang.trace(pid, false, [:receive])
     send(began(), :end)
     assert_receive {:ended, _, {:ok, :done}}
@@ -52,10 +52,10 @@ defmodule Quota.Pool.QueueTest do
     send(first, :end)
     refute_receive {:began, _, _}, 50
     send(second, :end)
-    assert_receive {:began, large, :large}, 2_000
+    assert_receive {:began, large, :large}
     refute_receive {:began, _, _}, 50
     send(large, :end)
-    assert_receive {:began, small, :small}, 2_000
+    assert_receive {:began, small, :small}
     send(small, :end)
     empty(name)
   end
@@ -129,7 +129,7 @@ defmodule Quota.Pool.QueueTest do
       send(worker, :end)
 
       for label <- [:first, :second, :third] do
-        assert_receive {:began, worker, ^label}, 2_000
+        assert_receive {:began, worker, ^label}
         send(worker, :end)
       end
 

@@ -20,7 +20,7 @@ defmodule Quota.AppendTest do
 
   defp grow(pid, bytes) do
     send(pid, {:append, bytes, self()})
-    assert_receive :done, 10_000
+    assert_receive :done
   end
 
   defp room(pid, seen) do

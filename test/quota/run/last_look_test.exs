@@ -101,7 +101,7 @@ defmodule Quota.Run.LastLookTest do
         byte_size(binary)
       end)
 
-    assert_receive {:DOWN, ^ref, _, ^worker, :killed}, 5_000
+    assert_receive {:DOWN, ^ref, _, ^worker, :killed}
   end
 
   test "what it does within its limit then returns" do

@@ -73,7 +73,7 @@ defmodule Quota.Run.LeavingTest do
           end)
         end)
 
-      assert_receive {:begun, worker}, 5_000
+      assert_receive {:begun, worker}
       Process.exit(caller, :kill)
       left(worker)
     end

@@ -94,7 +94,7 @@ defmodule Quota.Watch.BatchWatcherTest do
         kept
       end)
 
-    assert_receive :ready, 5_000
+    assert_receive :ready
 
     eventually(fn ->
       {heap, binaries, _, _} = ProcessStats.of(pid)
@@ -105,7 +105,7 @@ defmodule Quota.Watch.BatchWatcherTest do
     ref = Process.monitor(pid)
     Process.unlink(pid)
     Process.exit(pid, :kill)
-    assert_receive {:DOWN, ^ref, _, _, _}, 5_000
+    assert_receive {:DOWN, ^ref, _, _, _}
     assert ProcessStats.glance(pid) == nil
   end
 

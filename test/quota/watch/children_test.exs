@@ -146,7 +146,7 @@ defmodule Quota.ChildrenTest do
     end
 
     task = Task.async(fn -> run(64 * @mib, work) end)
-    assert_receive {:guard, guard}, 5_000
+    assert_receive {:guard, guard}
     # Once it has adopted them.
     eventually(fn ->
       before = Process.info(guard, :reductions)
@@ -175,7 +175,7 @@ defmodule Quota.ChildrenTest do
     end
 
     task = Task.async(fn -> run(32 * @mib, work) end)
-    assert_receive {:child, child}, 5_000
+    assert_receive {:child, child}
     eventually(fn -> assert {:status, :waiting} = Process.info(child, :status) end)
     send(child, :grow)
     assert {:error, %{category: :heap}} = Task.await(task, 30_000)
@@ -244,11 +244,11 @@ defmodule Quota.ChildrenTest do
     end
 
     {caller, ended} = spawn_monitor(fn -> exit(run(32 * @mib, work)) end)
-    assert_receive {:began, worker, guard}, 5_000
+    assert_receive {:began, worker, guard}
     :erlang.trace_pattern({:erlang, :process_info, 2}, true, [])
     :erlang.trace(guard, true, [:call])
     send(worker, :go)
-    assert_receive {:DOWN, ^ended, _, ^caller, {:error, error}}, 10_000
+    assert_receive {:DOWN, ^ended, _, ^caller, {:error, error}}
     :erlang.trace_pattern({:erlang, :process_info, 2}, false, [])
     assert %Quota.ExceededError{category: :heap} = error
     refute_received {:trace, ^guard, :call, {:erlang, :process_info, [^worker, _]}}

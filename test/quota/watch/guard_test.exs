@@ -15,7 +15,7 @@ defmodule Quota.Watch.GuardTest do
   defp kill(pid) do
     ref = Process.monitor(pid)
     Process.exit(pid, :kill)
-    assert_receive {:DOWN, ^ref, _, _, _}, 5_000
+    assert_receive {:DOWN, ^ref, _, _, _}
   end
 
   defp limited(opts) do
@@ -29,7 +29,7 @@ defmodule Quota.Watch.GuardTest do
         receive do: (:stop -> :ok)
       end)
 
-    assert_receive {:guard, guard}, 5_000
+    assert_receive {:guard, guard}
     {pid, ref, guard}
   end
 
@@ -85,10 +85,10 @@ defmodule Quota.Watch.GuardTest do
 
       for _ <- 1..10 do
         run = Task.async(fn -> Quota.try_run(28 * @mib, work) end)
-        assert_receive {:begins, worker, guard}, 5_000
+        assert_receive {:begins, worker, guard}
         :erlang.suspend_process(guard)
         send(worker, :go)
-        assert_receive :garbage, 5_000
+        assert_receive :garbage
         opening = {:current_function, {:prim_file, :open_nif, 2}}
         eventually(fn -> assert opening == Process.info(worker, :current_function) end)
         ref = deferred(guard)
@@ -131,7 +131,7 @@ defmodule Quota.Watch.GuardTest do
       on_exit(fn -> :erlang.trace_pattern(collect, false, [:local]) end)
       :erlang.trace(guard, true, [:call])
       :erlang.resume_process(guard)
-      assert_receive {:trace, ^guard, :return_from, ^collect, {:deferred, ref}}, 5_000
+      assert_receive {:trace, ^guard, :return_from, ^collect, {:deferred, ref}}
       ref
     end
   end
@@ -139,7 +139,7 @@ defmodule Quota.Watch.GuardTest do
   test "a process with a limit of its own dies with its guard" do
     {_, ref, guard} = limited([])
     kill(guard)
-    assert_receive {:DOWN, ^ref, _, _, :killed}, 5_000
+    assert_receive {:DOWN, ^ref, _, _, :killed}
   end
 
   test "so does one whose children count, and its children" do
@@ -154,11 +154,11 @@ defmodule Quota.Watch.GuardTest do
         Process.sleep(:infinity)
       end)
 
-    assert_receive {:at_work, guard, child}, 5_000
+    assert_receive {:at_work, guard, child}
     child_ref = Process.monitor(child)
     kill(guard)
-    assert_receive {:DOWN, ^ref, _, _, :killed}, 5_000
-    assert_receive {:DOWN, ^child_ref, _, _, _}, 5_000
+    assert_receive {:DOWN, ^ref, _, _, :killed}
+    assert_receive {:DOWN, ^child_ref, _, _, _}
   end
 
   test "one that is only observed goes on" do
@@ -167,9 +167,9 @@ defmodule Quota.Watch.GuardTest do
     # Whoever lost its guard is looked at by now.
     {_, lost, other} = limited([])
     kill(other)
-    assert_receive {:DOWN, ^lost, _, _, :killed}, 5_000
+    assert_receive {:DOWN, ^lost, _, _, :killed}
     send(pid, :stop)
-    assert_receive {:DOWN, ^ref, _, _, :normal}, 5_000
+    assert_receive {:DOWN, ^ref, _, _, :normal}
   end
 
   test "one that has taken its limit off has no guard to lose" do
@@ -210,7 +210,7 @@ defmodule Quota.Watch.GuardTest do
         end)
       end)
 
-    assert_receive {:worker, worker, guard}, 5_000
+    assert_receive {:worker, worker, guard}
     # Neither can do anything for the other.
     :erlang.suspend_process(guard)
     kill(caller)
@@ -281,9 +281,9 @@ defmodule Quota.Watch.GuardTest do
             Process.sleep(:infinity)
           end)
 
-        assert_receive {:at_work, guard, children}, 5_000
+        assert_receive {:at_work, guard, children}
         kill(watcher(guard, module))
-        assert_receive {:DOWN, ^ref, _, _, :killed}, 5_000
+        assert_receive {:DOWN, ^ref, _, _, :killed}
         eventually(fn -> refute Enum.any?(children, &Process.alive?/1) end)
       end
     end
@@ -314,7 +314,7 @@ defmodule Quota.Watch.GuardTest do
         eventually(fn -> assert [_ | _] = watchers(guard) end)
         watchers = for {_, pid} <- watchers(guard), do: Process.monitor(pid)
         :ok = Quota.delete_limit()
-        for ref <- watchers, do: assert_receive({:DOWN, ^ref, _, _, :normal}, 5_000)
+        for ref <- watchers, do: assert_receive({:DOWN, ^ref, _, _, :normal})
       end)
     )
   end

@@ -76,7 +76,7 @@ defmodule Quota.Watch.MailboxTest do
 
   test "many are added up when they have become more, and weighed by number between" do
     pid = off_heap()
-    assert_receive :ready, 5_000
+    assert_receive :ready
     for _ <- 1..10_000, do: send(pid, {:a, 1})
     {:memory, memory} = Process.info(pid, :memory)
     heap = fn -> elem(ProcessStats.glance(pid), 0) end
@@ -88,14 +88,14 @@ defmodule Quota.Watch.MailboxTest do
     assert_in_delta Mailbox.bytes(pid, 20_000), counted, 1_000
     ref = Process.monitor(pid)
     Process.exit(pid, :kill)
-    assert_receive {:DOWN, ^ref, _, _, _}, 5_000
+    assert_receive {:DOWN, ^ref, _, _, _}
     eventually(fn -> assert Mailbox.bytes(pid, 100_000) == nil end)
     assert Mailbox.bytes(pid, 0) == 0
   end
 
   test "messages that take more than a limit are known to be in use" do
     pid = off_heap()
-    assert_receive :ready, 5_000
+    assert_receive :ready
     flood(pid, 4, @mib)
     bytes = Mailbox.bytes(pid, 4)
     assert_in_delta bytes, 4 * @mib, @mib / 4

@@ -52,7 +52,7 @@ defmodule Quota.Watch.OrphanMonitorTest do
       Native.account_begin(account, work, 0, true)
     end)
 
-    assert_receive {:DOWN, ^ref, _, _, :killed}, 5_000
+    assert_receive {:DOWN, ^ref, _, _, :killed}
   end
 
   # Awake, it does something every five milliseconds.

@@ -22,7 +22,7 @@ defmodule Quota.Watch.TracerTest do
 
   defp events(collector) do
     send(collector, {:events, self()})
-    assert_receive {:events, events}, 5_000
+    assert_receive {:events, events}
     events
   end
 
@@ -121,7 +121,7 @@ defmodule Quota.Watch.TracerTest do
 
       trace.(pid)
       send(pid, :go)
-      assert_receive {:DOWN, ^ref, _, _, :killed}, 10_000
+      assert_receive {:DOWN, ^ref, _, _, :killed}
     end
 
     untrace.()

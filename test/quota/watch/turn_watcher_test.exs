@@ -79,7 +79,7 @@ defmodule Quota.Watch.TurnWatcherTest do
         Process.sleep(:infinity)
       end)
 
-    for _ <- 1..3, do: assert_receive(:large, 5_000)
+    for _ <- 1..3, do: assert_receive(:large)
     # A turn watcher has polled them.
     Process.sleep(50)
     assert Process.alive?(limited)

@@ -106,7 +106,7 @@ defmodule Quota.Watchdog.FiguresTest do
     slow = Reading.Slow.start_link(Cgroup.find())
     send(slow, :stray)
     Reading.Slow.ask(slow)
-    assert_receive {:slow, %{memory: %{}, events: %{}}}, 5_000
+    assert_receive {:slow, %{memory: %{}, events: %{}}}
     Process.unlink(slow)
     Process.exit(slow, :kill)
   end

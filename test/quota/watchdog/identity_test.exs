@@ -16,7 +16,7 @@ defmodule Quota.Watchdog.Census.IdentityTest do
         Process.sleep(:infinity)
       end)
 
-    assert_receive {:kept, ^pid}, 5_000
+    assert_receive {:kept, ^pid}
     pid
   end
 
@@ -42,7 +42,7 @@ defmodule Quota.Watchdog.Census.IdentityTest do
       send(test, {:identity, Vm.bytes(words), identity})
     end)
 
-    assert_receive {:identity, bytes, identity}, 5_000
+    assert_receive {:identity, bytes, identity}
     {bytes, identity}
   end
 end

@@ -48,7 +48,7 @@ defmodule Quota.Watchdog.KindsTest do
       end)
 
     on_exit(fn -> Process.exit(pid, :kill) end)
-    assert_receive {:ready, ^pid}, 5_000
+    assert_receive {:ready, ^pid}
     pid
   end
 
@@ -93,7 +93,7 @@ defmodule Quota.Watchdog.KindsTest do
     rise(root, &match?(%{kind: :persistent_terms, pid: ^writer, grown: g} when g > 8 * @mib, &1))
     pass_line(root)
     dead(writer)
-    assert_receive {[:bounded, :watchdog, :report], _, %{outcome: :ended} = report}, 5_000
+    assert_receive {[:bounded, :watchdog, :report], _, %{outcome: :ended} = report}
     assert %{pid: ^writer, kind: :persistent_terms} = report.culprit
     assert report.text =~ "ended the writer of persistent terms, #{inspect(writer)}"
     assert report.text =~ "this memory does not come back"
@@ -134,7 +134,7 @@ defmodule Quota.Watchdog.KindsTest do
                      5_000
 
       FakeGroup.use_bytes(root, @calm)
-      assert_receive {[:bounded, :watchdog, :ended], %{processes: processes}, _}, 5_000
+      assert_receive {[:bounded, :watchdog, :ended], %{processes: processes}, _}
       processes
     end
 
@@ -142,7 +142,7 @@ defmodule Quota.Watchdog.KindsTest do
       {supervisor, _pids} = children(:permanent)
       processes = group_ends(root, supervisor)
       assert processes in 1..2
-      for _ <- 1..processes, do: assert_receive({:DOWN, _, _, _, :killed}, 5_000)
+      for _ <- 1..processes, do: assert_receive({:DOWN, _, _, _, :killed})
       eventually(fn -> assert Supervisor.count_children(supervisor).active == 20 end)
       refute_received {:DOWN, _, _, _, _}
     end

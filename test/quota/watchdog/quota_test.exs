@@ -79,7 +79,7 @@ defmodule Quota.Watchdog.QuotaTest do
 
     assert %{kind: :quota, pid: ^pid} = culprit
 
-    assert_receive {[:bounded, :quota, :breach], _, %{label: :late_guard, enforced: true}}, 5_000
+    assert_receive {[:bounded, :quota, :breach], _, %{label: :late_guard, enforced: true}}
   end
 
   test "run/3 raises then", %{root: root} do
@@ -87,7 +87,7 @@ defmodule Quota.Watchdog.QuotaTest do
     test = self()
 
     assert_raise Quota.ExceededError, fn -> Quota.run(Quota.mib(64), fn -> over(test) end) end
-    assert_receive {[:bounded, :watchdog, :report], _, %{culprit: %{kind: :quota}}}, 5_000
+    assert_receive {[:bounded, :watchdog, :report], _, %{culprit: %{kind: :quota}}}
   end
 
   test "a process with put_limit/2 reports the breach then", %{root: root} do
@@ -101,8 +101,8 @@ defmodule Quota.Watchdog.QuotaTest do
       end)
 
     ref = Process.monitor(pid)
-    assert_receive {:DOWN, ^ref, _, _, :killed}, 10_000
-    assert_receive {[:bounded, :quota, :breach], _, %{pid: ^pid, label: :limited}}, 5_000
+    assert_receive {:DOWN, ^ref, _, _, :killed}
+    assert_receive {[:bounded, :quota, :breach], _, %{pid: ^pid, label: :limited}}
   end
 
   test "the caller of work within its limit exits, as with Task.await/2", %{root: root} do
@@ -116,7 +116,7 @@ defmodule Quota.Watchdog.QuotaTest do
 
     assert {:killed, {Quota, :run, [_, ^work, []]}} = catch_exit(Quota.run(Quota.mib(512), work))
 
-    assert_receive {[:bounded, :watchdog, :report], _, %{outcome: :ended}}, 5_000
+    assert_receive {[:bounded, :watchdog, :report], _, %{outcome: :ended}}
     refute_received {[:bounded, :quota, :breach], _, _}
   end
 end
