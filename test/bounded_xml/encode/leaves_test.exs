@@ -34,5 +34,55 @@ defmodule BoundedXml.Encode.LeavesTest do
         assert error.path == path
       end
     end
+
+    test "with the same text again and again are written as with another of the same bytes" do
+      for text <- [
+            "\n ",
+            "x",
+            "<",
+            "\r",
+            "é",
+            "",
+            String.duplicate("x", 15),
+            String.duplicate("x", 16)
+          ] do
+        one = fn -> text end
+        # Another term each time.
+        other = fn -> :binary.copy(text) end
+
+        for options <- [[], [indent: 1], [empty: :expand], [prefixes: %{"x" => "urn:x"}]] do
+          assert BoundedXml.encode(content(one), options) ==
+                   BoundedXml.encode(content(other), options)
+        end
+      end
+    end
+
+    test "with a text that is known say where it must not stand" do
+      text = "x"
+      root = {"r", [], [text, {"a", [], []}, text]}
+
+      for content <- [[root, text], [text, root]] do
+        error = assert_raise EncodeError, fn -> BoundedXml.encode(content) end
+        assert {error.kind, error.path} == {:root, "/"}
+      end
+
+      open = [{:start_element, {"r", []}}, {"a", [], [text]}]
+      close = [{:end_element, "r"}]
+      assert BoundedXml.encode(open ++ [text] ++ close) == "<r><a>x</a>x</r>"
+
+      error =
+        assert_raise EncodeError, fn -> BoundedXml.encode(open ++ [text] ++ close, indent: 1) end
+
+      assert error.kind == :indent
+    end
+
+    defp content(text) do
+      many = Enum.flat_map(1..2_000, fn _ -> [text.(), {"a", [], [text.(), {"b", [], []}]}] end)
+
+      named =
+        {{"urn:y", "c"}, [{{"urn:z", "k"}, "1"}], [text.(), {{"urn:x", "d"}, [], [text.()]}]}
+
+      {"r", [], [text.(), text.(), named, text.() | many]}
+    end
   end
 end

@@ -3,15 +3,16 @@
 //! A call returns its remaining work as a list of frames, terms that the caller passes to the next call: a tree is never
 //! copied, and its depth costs what was entered in a call, not what is open.
 //!
-//! - `setup`: options; `frame`: remaining work; `walk`: from terms to the writer, with `element` and `event`;
+//! - `setup`: options; `frame`: remaining work; `walk`: from terms to the writer, with `items`, `element` and `event`;
 //! - `escape`: texts by themselves;
-//! - `names`: names that were checked in this call; `output`: pieces as binaries.
+//! - `known`: names and texts that were checked in this call; `output`: pieces as binaries.
 
 mod element;
 mod escape;
 mod event;
 mod frame;
-mod names;
+mod items;
+mod known;
 mod output;
 mod setup;
 mod walk;

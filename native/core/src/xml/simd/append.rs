@@ -76,6 +76,28 @@ pub(crate) fn put_start<const H: usize>(
     true
 }
 
+/// Adds the first `len` bytes of `word`, behind a `>` if it `closes` a tag; or, where there is little room, nothing.
+#[inline(always)]
+pub(crate) fn put_word<const H: usize>(
+    out: &mut BytesMut,
+    closes: bool,
+    (word, len): (&[u8; H], usize),
+) -> bool {
+    let target = out.spare_capacity_mut();
+    if target.len() < 1 + H || len > H {
+        return false;
+    }
+    let target = target.as_mut_ptr().cast::<u8>();
+    let before = usize::from(closes);
+    // SAFETY: there is room for both and a whole word, whose end is not counted.
+    unsafe {
+        target.write(b'>');
+        target.add(before).cast::<[u8; H]>().write_unaligned(*word);
+        out.set_len(out.len() + before + len);
+    }
+    true
+}
+
 /// Copies `source`. Most names and texts are so short that calling for it takes longer than doing it: two words that
 /// overlap.
 ///
@@ -150,6 +172,21 @@ mod tests {
                 false,
                 (b"abcd", 5)
             ));
+        }
+    }
+
+    #[test]
+    fn puts_a_word_where_there_is_room_for_all_of_it() {
+        for len in 0..=4 {
+            let mut out = BytesMut::with_capacity(14);
+            assert!(put_word(&mut out, false, (b"abcd", len)));
+            assert!(put_word(&mut out, true, (b"abcd", len)));
+            let word = &b"abcd"[..len];
+            assert_eq!(out, [word, b">", word].concat());
+            while put_word(&mut out, true, (b"abcd", 0)) {}
+            assert!(out.capacity() - out.len() < 5);
+            let mut out = BytesMut::with_capacity(14);
+            assert!(!put_word(&mut out, false, (b"abcd", 5)));
         }
     }
 

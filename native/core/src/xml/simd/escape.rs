@@ -6,7 +6,7 @@
 
 mod short_text;
 
-pub(crate) use self::short_text::{put_element, put_text, put_value};
+pub(crate) use self::short_text::{plain_word, put_element, put_text, put_value};
 use crate::xml::simd::append::copy_short;
 use crate::xml::simd::kernels::Baseline;
 use crate::xml::simd::short;

@@ -156,6 +156,12 @@ impl Pieces {
         escape::put_text::<TEXT>(&mut self.buffer, closes, text)
     }
 
+    /// Adds a text that is known to be plain, with its bytes at the beginning of a word.
+    #[inline(always)]
+    pub fn known_content(&mut self, closes: bool, text: (&[u8; HEAD], usize)) -> bool {
+        append::put_word(&mut self.buffer, closes, text)
+    }
+
     /// Adds an element with such a text, if its name is short too.
     #[inline(always)]
     pub fn short_element(

@@ -8,7 +8,8 @@ use crate::xml::write::checks::text_cause;
 use crate::xml::write::fault::{Cause, FaultKind, WriteError, excerpt};
 use crate::xml::write::name::{CheckedName, WrittenName, check_local, same};
 use crate::xml::write::namespaces::{DECLARATIONS, Resolved};
-use crate::xml::write::pieces::{PieceSink, Pieces};
+use crate::xml::write::pieces::PieceSink;
+use crate::xml::write::short_text::ShortText;
 use crate::xml::write::writer::{Empty, Quote, Stage, Writer};
 
 impl Writer {
@@ -42,28 +43,41 @@ impl Writer {
     #[inline(always)]
     pub fn short_element(&mut self, name: &CheckedName<'_>, text: &[u8]) -> bool {
         let full = (name.bytes, &name.head);
-        self.short_child(text, |out, closes| out.short_element(closes, full, text))
+        !text.is_empty()
+            && self.takes_short_child()
+            && self.out.short_element(self.in_tag, full, text)
+            && self.add_short_child()
     }
 
     /// A text as [`Writer::text`] writes it, under the same conditions.
     #[inline(always)]
     pub fn short_text(&mut self, text: &[u8]) -> bool {
-        self.short_child(text, |out, closes| out.short_content(closes, text))
+        !text.is_empty()
+            && self.takes_short_child()
+            && self.out.short_content(self.in_tag, text)
+            && self.add_short_child()
     }
 
-    /// A child of the open element, by what `put` adds to the output, told whether that closes a start tag first.
+    /// Such a text that was checked before.
     #[inline(always)]
-    fn short_child(&mut self, text: &[u8], put: impl FnOnce(&mut Pieces, bool) -> bool) -> bool {
-        if text.is_empty() || self.indents() || self.namespaces.has_waiting() {
-            return false;
+    pub fn known_text(&mut self, text: &ShortText) -> bool {
+        self.takes_short_child()
+            && self.out.known_content(self.in_tag, text.word())
+            && self.add_short_child()
+    }
+
+    /// Whether an element is open, and nothing but the end of its start tag comes before its next child.
+    #[inline(always)]
+    fn takes_short_child(&self) -> bool {
+        !self.open.is_empty() && !self.indents() && !self.namespaces.has_waiting()
+    }
+
+    /// A child was written, behind the end of the start tag.
+    #[inline(always)]
+    fn add_short_child(&mut self) -> bool {
+        if let Some(parent) = self.open.last_mut() {
+            parent.children += 1;
         }
-        let Some(parent) = self.open.last_mut() else {
-            return false;
-        };
-        if !put(&mut self.out, self.in_tag) {
-            return false;
-        }
-        parent.children += 1;
         self.in_tag = false;
         true
     }

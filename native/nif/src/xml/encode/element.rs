@@ -1,6 +1,7 @@
 //! Elements: of trees, and of the events that begin and end them.
 
-use crate::xml::encode::frame::{Frame, Long};
+use crate::xml::encode::frame::{Frame, Items, Long};
+use crate::xml::encode::items::{ENTERED, Next};
 use crate::xml::encode::walk::{ITEM, LONG, Stop, Walk};
 use crate::xml::terms::RawTerm;
 use bounded_core::xml::write::{CheckedName, RunKind, WrittenName};
@@ -28,7 +29,7 @@ impl<'env> Walk<'_, 'env> {
         if !self.is_empty_list(attributes) || self.encoder.writer.declares_first() {
             return false;
         }
-        let Some(name) = self.names.get(name) else {
+        let Some(name) = self.names.get(name).copied() else {
             return false;
         };
         let Some((text, rest)) = self.next(children) else {
@@ -54,10 +55,11 @@ impl<'env> Walk<'_, 'env> {
         name: RawTerm,
         attributes: RawTerm,
         children: Option<RawTerm>,
-        below: Frame,
-    ) -> Result<(), Stop> {
+        below: Items,
+    ) -> Result<Next, Stop> {
+        self.encoder.stack.reserve(ENTERED)?;
         let mut pairs = [const { MaybeUninit::uninit() }; FEW];
-        let checked = self.names.get(name);
+        let checked = self.names.get(name).copied();
         let is_plain = checked.is_some() || self.tuple(name).is_none();
         if is_plain
             && !self.encoder.writer.declares_first()
@@ -81,7 +83,7 @@ impl<'env> Walk<'_, 'env> {
             children,
             expanded,
         };
-        self.enter(below, frame)
+        self.enter(Frame::Items(below), frame)
     }
 
     /// Reads a short list of attributes whose names are strings.
@@ -99,7 +101,7 @@ impl<'env> Walk<'_, 'env> {
             let Some(slot) = pairs.get_mut(count) else {
                 return Ok(Read::Slow);
             };
-            let name = match self.names.get(name) {
+            let name = match self.names.get(name).copied() {
                 Some(name) => name,
                 None if self.tuple(name).is_some() => return Ok(Read::Slow),
                 None => self.check_name(name)?,
@@ -124,27 +126,31 @@ impl<'env> Walk<'_, 'env> {
 
     /// Goes on behind a start tag.
     #[inline(always)]
-    fn children(&mut self, children: Option<RawTerm>, below: Frame) -> Result<(), Stop> {
+    fn children(&mut self, children: Option<RawTerm>, below: Items) -> Result<Next, Stop> {
         let Some(children) = children else {
-            self.current = Some(below);
-            return Ok(());
+            return Ok(Next::Behind);
         };
         if self.is_empty_list(children) {
             self.encoder.writer.end(&mut self.output)?;
-            self.current = Some(below);
-            return Ok(());
+            return Ok(Next::Behind);
         }
+        self.encoder.stack.push(Frame::Items(below))?;
         if self.encoder.writer.indents() {
             let rest = children;
-            return self.enter(below, Frame::Search { rest, children });
+            self.current = Some(Frame::Search { rest, children });
+            return Ok(Next::Frame);
         }
-        let floor = self.encoder.writer.depth();
-        let frame = Frame::Items {
-            rest: children,
-            floor,
+        Ok(Next::Inside)
+    }
+
+    /// The children of the element that is open.
+    #[inline(always)]
+    fn children_of_open(&self, rest: RawTerm) -> Items {
+        Items {
+            rest,
+            floor: self.encoder.writer.depth(),
             closes: true,
-        };
-        self.enter(below, frame)
+        }
     }
 
     /// Looks for text among children, which must not be indented then.
@@ -157,11 +163,7 @@ impl<'env> Walk<'_, 'env> {
         }
         self.current = Some(match next {
             Some((_, rest)) if !is_text => Frame::Search { rest, children },
-            _ => Frame::Items {
-                rest: children,
-                floor: self.encoder.writer.depth(),
-                closes: true,
-            },
+            _ => Frame::Items(self.children_of_open(children)),
         });
         Ok(())
     }
@@ -215,11 +217,17 @@ impl<'env> Walk<'_, 'env> {
     pub fn attributes(&mut self, rest: RawTerm, children: Option<RawTerm>) -> Result<(), Stop> {
         let Some((pair, rest)) = self.terms.uncons(rest) else {
             // What is below the tag was left there.
-            let below = self.pop();
-            let Some(below) = below else {
+            let Some(Frame::Items(below)) = self.pop() else {
                 return Err(Stop::Shape("a frame", rest));
             };
-            return self.children(children, below);
+            match (self.children(children, below)?, children) {
+                (Next::Inside, Some(children)) => {
+                    self.current = Some(Frame::Items(self.children_of_open(children)));
+                }
+                (Next::Frame, _) => {}
+                _ => self.current = Some(Frame::Items(below)),
+            }
+            return Ok(());
         };
         let Some(&[key, value]) = self.tuple(pair) else {
             return Err(Stop::Shape(ATTRIBUTE, pair));
@@ -238,7 +246,8 @@ impl<'env> Walk<'_, 'env> {
                 offset: 0,
                 long: Long::Run,
             };
-            return self.enter(below, part);
+            self.enter(below, part)?;
+            return Ok(());
         }
         writer.attribute(name, bytes, &mut self.output)?;
         self.count(bytes.len());

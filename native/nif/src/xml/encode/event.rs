@@ -1,6 +1,7 @@
 //! Events as `BoundedXml.stream/2` gives them, and the contents that Saxy's simple form has besides elements.
 
-use crate::xml::encode::frame::{Frame, Long};
+use crate::xml::encode::frame::{Frame, Items, Long};
+use crate::xml::encode::items::{ENTERED, Next};
 use crate::xml::encode::walk::{LONG, Stop, Walk};
 use crate::xml::terms::{self, RawTerm};
 use bounded_core::xml::write::{RunKind, WrittenDoctype};
@@ -57,9 +58,8 @@ impl<'env> Walk<'_, 'env> {
         &mut self,
         event: &'env [RawTerm],
         term: RawTerm,
-        below: Frame,
-        floor: usize,
-    ) -> Result<(), Stop> {
+        below: Items,
+    ) -> Result<Next, Stop> {
         match *event {
             [tag, data] if tag == self.terms.characters => {
                 let text = self.binary(data).ok_or(Stop::Shape(TEXT, term))?;
@@ -71,10 +71,10 @@ impl<'env> Walk<'_, 'env> {
                 };
                 self.element(name, attributes, None, below)
             }
-            [tag, name] if tag == self.terms.end_element => self.end_element(name, below, floor),
+            [tag, name] if tag == self.terms.end_element => self.end_element(name, below),
             [tag, data] => match self.tuple(tag) {
                 Some(event) if self.tuple(event[0]).is_none() => {
-                    self.placed_event(event, term, below, floor)
+                    self.placed_event(event, term, below)
                 }
                 _ => self.other_event(tag, data, term, below),
             },
@@ -91,22 +91,20 @@ impl<'env> Walk<'_, 'env> {
         &mut self,
         event: &'env [RawTerm],
         term: RawTerm,
-        below: Frame,
-        floor: usize,
-    ) -> Result<(), Stop> {
-        self.event(event, term, below, floor)
+        below: Items,
+    ) -> Result<Next, Stop> {
+        self.event(event, term, below)
     }
 
     #[inline(always)]
-    fn end_element(&mut self, name: RawTerm, below: Frame, floor: usize) -> Result<(), Stop> {
+    fn end_element(&mut self, name: RawTerm, below: Items) -> Result<Next, Stop> {
         let name = self.name(name)?;
         let writer = &mut self.encoder.writer;
-        if writer.depth() <= floor {
+        if writer.depth() <= below.floor {
             writer.not_its_own()?;
         }
         writer.end_named(name, &mut self.output)?;
-        self.current = Some(below);
-        Ok(())
+        Ok(Next::Behind)
     }
 
     #[inline(never)]
@@ -115,8 +113,8 @@ impl<'env> Walk<'_, 'env> {
         tag: RawTerm,
         data: RawTerm,
         term: RawTerm,
-        below: Frame,
-    ) -> Result<(), Stop> {
+        below: Items,
+    ) -> Result<Next, Stop> {
         if is(tag, terms::cdata()) {
             return self.long_or_short(RunKind::Cdata, data, term, below);
         }
@@ -141,8 +139,7 @@ impl<'env> Walk<'_, 'env> {
         } else if !is(tag, terms::end_document()) {
             return Err(Stop::Shape(EVENT, term));
         }
-        self.current = Some(below);
-        Ok(())
+        Ok(Next::Behind)
     }
 
     fn instruction(
@@ -150,8 +147,8 @@ impl<'env> Walk<'_, 'env> {
         target: RawTerm,
         data: RawTerm,
         term: RawTerm,
-        below: Frame,
-    ) -> Result<(), Stop> {
+        below: Items,
+    ) -> Result<Next, Stop> {
         let target = self.binary(target).ok_or(Stop::Shape(INSTRUCTION, term))?;
         self.long_or_short(RunKind::Instruction(target), data, term, below)
     }
@@ -162,27 +159,28 @@ impl<'env> Walk<'_, 'env> {
         kind: RunKind<'_>,
         text: RawTerm,
         term: RawTerm,
-        below: Frame,
-    ) -> Result<(), Stop> {
+        below: Items,
+    ) -> Result<Next, Stop> {
         let bytes = self.binary(text).ok_or(Stop::Shape(TEXT, term))?;
-        let writer = &mut self.encoder.writer;
         if bytes.len() > LONG {
+            self.encoder.stack.reserve(ENTERED)?;
+            let writer = &mut self.encoder.writer;
             writer.begin_run(kind, &mut self.output)?;
             let part = Frame::Part {
                 binary: text,
                 offset: 0,
                 long: Long::Run,
             };
-            return self.enter(below, part);
+            return self.enter(Frame::Items(below), part);
         }
+        let writer = &mut self.encoder.writer;
         match kind {
             RunKind::Cdata => writer.cdata(bytes, &mut self.output)?,
             RunKind::Instruction(target) => writer.instruction(target, bytes, &mut self.output)?,
             RunKind::Comment | RunKind::Value(_) => writer.comment(bytes, &mut self.output)?,
         }
         self.count(2 * bytes.len());
-        self.current = Some(below);
-        Ok(())
+        Ok(Next::Behind)
     }
 
     /// Saxy's `{:entity, name}`, `{:decimal, number}` or `{:hexadecimal, number}`.

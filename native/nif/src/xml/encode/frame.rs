@@ -12,16 +12,19 @@ pub enum Long {
     Run,
 }
 
+/// Trees, texts and events.
+#[derive(Clone, Copy, Debug)]
+pub struct Items {
+    pub rest: RawTerm,
+    /// Elements that are open around them, which they cannot end.
+    pub floor: usize,
+    /// They are the children of a tree, which ends behind them.
+    pub closes: bool,
+}
+
 #[derive(Clone, Copy, Debug)]
 pub enum Frame {
-    /// Trees, texts and events.
-    Items {
-        rest: RawTerm,
-        /// Elements that are open around them, which they cannot end.
-        floor: usize,
-        /// They are the children of a tree, which ends behind them.
-        closes: bool,
-    },
+    Items(Items),
     /// A tag whose declarations are looked for before its name is written.
     Declarations {
         rest: RawTerm,
@@ -36,7 +39,10 @@ pub enum Frame {
         children: Option<RawTerm>,
     },
     /// The children of a tree, searched for text before they are indented.
-    Search { rest: RawTerm, children: RawTerm },
+    Search {
+        rest: RawTerm,
+        children: RawTerm,
+    },
     Part {
         binary: RawTerm,
         offset: usize,
@@ -57,11 +63,7 @@ impl Frame {
     pub fn to_term(self, terms: &Terms) -> RawTerm {
         let nil = terms.encode(());
         let (kind, a, b, c, number, flag) = match self {
-            Frame::Items {
-                rest,
-                floor,
-                closes,
-            } => (ITEMS, rest, nil, nil, floor, closes),
+            Frame::Items(items) => (ITEMS, items.rest, nil, nil, items.floor, items.closes),
             Frame::Declarations {
                 rest,
                 name,
@@ -108,11 +110,11 @@ impl Frame {
             None => Some(b),
         };
         Some(match kind {
-            ITEMS => Frame::Items {
+            ITEMS => Frame::Items(Items {
                 rest: a,
                 floor: number,
                 closes: flag,
-            },
+            }),
             DECLARATIONS => {
                 let [name, attributes] = terms.elements::<2>(c)?;
                 Frame::Declarations {

@@ -2,11 +2,12 @@
 
 use crate::xml::encode::Encoder;
 use crate::xml::encode::frame::{Frame, Long};
-use crate::xml::encode::names::Names;
+use crate::xml::encode::items::Next;
+use crate::xml::encode::known::Known;
 use crate::xml::encode::output::Output;
 use crate::xml::terms::{RawTerm, Terms};
 use bounded_core::arena::account::Refusal;
-use bounded_core::xml::write::{CheckedName, Fault, WrittenName, check_name};
+use bounded_core::xml::write::{CheckedName, Fault, ShortText, WrittenName, check_name};
 use rustler::Env;
 use rustler::sys::{ErlNifBinary, enif_get_tuple, enif_inspect_binary};
 use std::cell::Cell;
@@ -23,8 +24,6 @@ pub const LONG: usize = 32 * 1024;
 
 const ALIGNED: &str = "a string of more than 32 KiB that begins at a whole byte of its binary, \
                        as BoundedBinary.copy/1 makes it";
-
-const EXPECTED: &str = "a tree {name, attributes, children}, an event or a string";
 
 /// Why a call ends before its share is done.
 pub enum Stop {
@@ -45,7 +44,10 @@ pub struct Walk<'a, 'env> {
     pub terms: Terms<'env>,
     pub encoder: &'a mut Encoder,
     pub output: Output<'env>,
-    pub names: Names<'env>,
+    /// Names that were checked in this call.
+    pub names: Known<CheckedName<'env>>,
+    /// Texts that were checked in this call: white space between elements, most of all.
+    pub texts: Known<ShortText>,
     /// What is being worked on. It changes when a step is done, so that what is refused can be tried again.
     pub current: Option<Frame>,
     /// Frames of earlier calls, below those on the stack.
@@ -53,8 +55,8 @@ pub struct Walk<'a, 'env> {
     /// A long string that cannot be taken for the reason that [`Walk::binary`] gives.
     unaligned: Cell<Option<RawTerm>>,
     /// What this call may still do.
-    work: usize,
-    moved: bool,
+    pub work: usize,
+    pub moved: bool,
 }
 
 impl<'a, 'env> Walk<'a, 'env> {
@@ -68,7 +70,8 @@ impl<'a, 'env> Walk<'a, 'env> {
             terms: Terms::new(env),
             encoder,
             output,
-            names: Names::new(),
+            names: Known::new(),
+            texts: Known::new(),
             current: None,
             saved: frames,
             unaligned: Cell::new(None),
@@ -105,11 +108,7 @@ impl<'a, 'env> Walk<'a, 'env> {
             // A step enters one level at most, and what it is in goes below that.
             self.encoder.stack.reserve(2)?;
             match frame {
-                Frame::Items {
-                    rest,
-                    floor,
-                    closes,
-                } => self.items(rest, floor, closes)?,
+                Frame::Items(items) => self.items(items)?,
                 Frame::Declarations {
                     rest,
                     name,
@@ -160,85 +159,16 @@ impl<'a, 'env> Walk<'a, 'env> {
 
     /// Works on `frame`, then on `below`.
     #[inline(always)]
-    pub fn enter(&mut self, below: Frame, frame: Frame) -> Result<(), Stop> {
+    pub fn enter(&mut self, below: Frame, frame: Frame) -> Result<Next, Stop> {
         self.encoder.stack.push(below)?;
         self.current = Some(frame);
-        Ok(())
+        Ok(Next::Frame)
     }
 
+    /// Counts work that was done.
     #[inline(always)]
     pub fn count(&mut self, work: usize) {
         self.work = self.work.saturating_sub(work);
-    }
-
-    #[inline(always)]
-    fn items(&mut self, mut rest: RawTerm, floor: usize, closes: bool) -> Result<(), Stop> {
-        loop {
-            let Some((item, behind)) = self.next(rest) else {
-                return self.end_items(rest, floor, closes);
-            };
-            let below = Frame::Items {
-                rest: behind,
-                floor,
-                closes,
-            };
-            self.count(ITEM);
-            match self.tuple(item) {
-                Some(&[name, attributes, children]) if !self.is_instruction(name) => {
-                    if !self.short_element(name, attributes, children) {
-                        return self.element(name, attributes, Some(children), below);
-                    }
-                }
-                Some(event) => return self.event(event, item, below, floor),
-                None => match self.binary(item) {
-                    Some(text) if self.encoder.writer.short_text(text) => {}
-                    Some(text) => return self.text(text, item, below),
-                    None => return Err(Stop::Shape(EXPECTED, item)),
-                },
-            }
-            // Done, and nothing that follows is to do it again.
-            self.current = Some(below);
-            self.moved = true;
-            rest = behind;
-            if self.work == 0 {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Nothing is left of a list, or it is none.
-    #[inline(always)]
-    fn end_items(&mut self, rest: RawTerm, floor: usize, closes: bool) -> Result<(), Stop> {
-        if !self.is_empty_list(rest) {
-            return Err(Stop::Shape("a list of trees, events and strings", rest));
-        }
-        if closes {
-            let writer = &mut self.encoder.writer;
-            if writer.depth() != floor {
-                writer.unclosed()?;
-            }
-            writer.end(&mut self.output)?;
-            self.count(ITEM);
-        }
-        self.current = self.pop();
-        Ok(())
-    }
-
-    /// A text that stands between tags.
-    #[inline(always)]
-    pub fn text(&mut self, text: &[u8], term: RawTerm, below: Frame) -> Result<(), Stop> {
-        if text.len() > LONG {
-            let part = Frame::Part {
-                binary: term,
-                offset: 0,
-                long: Long::Text,
-            };
-            return self.enter(below, part);
-        }
-        self.count(text.len());
-        self.encoder.writer.text(text, &mut self.output)?;
-        self.current = Some(below);
-        Ok(())
     }
 
     /// The next part of what is long.
@@ -272,7 +202,7 @@ impl<'a, 'env> Walk<'a, 'env> {
     /// A name that is a string, checked.
     #[inline(always)]
     pub fn plain_name(&mut self, term: RawTerm) -> Result<CheckedName<'env>, Stop> {
-        match self.names.get(term) {
+        match self.names.get(term).copied() {
             Some(name) => Ok(name),
             None => self.check_name(term),
         }

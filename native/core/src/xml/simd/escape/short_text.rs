@@ -114,6 +114,18 @@ pub(crate) fn put_element<const CONTEXT: usize>(
     true
 }
 
+/// The bytes of a text with zeros behind them, if it is shorter than a vector, is ASCII and nothing in it has to be looked at.
+#[inline(always)]
+pub(crate) fn plain_word<const CONTEXT: usize>(text: &[u8]) -> Option<[u8; short::SHORT]> {
+    if text.len() >= Baseline::BYTES {
+        return None;
+    }
+    let mut word = [0; short::SHORT];
+    // SAFETY: there is room for a vector; the baseline is part of the architecture.
+    let (specials, non_ascii) = unsafe { copy_first::<Baseline, CONTEXT>(text, word.as_mut_ptr()) };
+    (specials == 0 && !non_ascii).then_some(word)
+}
+
 /// Copies a text, if it is short, is UTF-8 and nothing in it has to be looked at.
 ///
 /// # Safety

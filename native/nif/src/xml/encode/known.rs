@@ -1,44 +1,43 @@
-//! Names that were checked in this call, by their terms: a document repeats a few, and trees that were read have the
+//! What was found out in this call, by term: a document repeats a few names and white space, and trees that were read have the
 //! same term for each of them.
 
 use crate::xml::terms::RawTerm;
-use bounded_core::xml::write::CheckedName;
 use std::mem::MaybeUninit;
 
 /// With this many, the names of a document seldom share a slot.
 const SLOTS: usize = 256;
 
-pub struct Names<'env> {
+pub struct Known<T> {
     /// The default is no term.
     terms: [RawTerm; SLOTS],
     /// Those of the terms that there are.
-    names: [MaybeUninit<CheckedName<'env>>; SLOTS],
+    values: [MaybeUninit<T>; SLOTS],
 }
 
-impl<'env> Names<'env> {
+impl<T: Copy> Known<T> {
     #[inline(always)]
-    pub fn new() -> Names<'env> {
-        Names {
+    pub fn new() -> Known<T> {
+        Known {
             terms: [RawTerm::default(); SLOTS],
-            names: [const { MaybeUninit::uninit() }; SLOTS],
+            values: [const { MaybeUninit::uninit() }; SLOTS],
         }
     }
 
     #[inline(always)]
-    pub fn get(&self, term: RawTerm) -> Option<CheckedName<'env>> {
+    pub fn get(&self, term: RawTerm) -> Option<&T> {
         let slot = slot(term);
-        // No term is the default: it would be found, and no name be there.
+        // No term is the default: it would be found, and no value be there.
         if self.terms[slot] != term || term == RawTerm::default() {
             return None;
         }
-        // SAFETY: `put` wrote the name with the term.
-        Some(unsafe { self.names[slot].assume_init() })
+        // SAFETY: `put` wrote the value with the term.
+        Some(unsafe { self.values[slot].assume_init_ref() })
     }
 
     #[inline(always)]
-    pub fn put(&mut self, term: RawTerm, name: CheckedName<'env>) {
+    pub fn put(&mut self, term: RawTerm, value: T) {
         let slot = slot(term);
-        self.names[slot].write(name);
+        self.values[slot].write(value);
         self.terms[slot] = term;
     }
 }
