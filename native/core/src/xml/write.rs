@@ -25,7 +25,6 @@ mod namespaces;
 mod open_elements;
 mod pieces;
 mod run;
-mod short_text;
 mod tags;
 mod writer;
 
@@ -35,7 +34,7 @@ pub use fault::{Fault, FaultKind, WriteError};
 pub use name::{CheckedName, WrittenName, check_name};
 pub use pieces::{PIECE, PieceSink};
 pub use run::RunKind;
-pub use short_text::ShortText;
+pub use tags::ShortText;
 pub use writer::{Empty, Quote, WriteOptions, Writer};
 
 /// Attributes of one element: as many as the reader takes under raised limits.

@@ -1,5 +1,9 @@
 //! Tags: production STag, XML 1.0, 3.1.
 
+mod short_text;
+
+pub use short_text::ShortText;
+
 use crate::arena::charged_vec::ChargedVec;
 use crate::xml::simd::escape::{DOUBLE_QUOTED, SINGLE_QUOTED};
 use crate::xml::write::MAX_ATTRIBUTES;
@@ -9,7 +13,6 @@ use crate::xml::write::fault::{Cause, FaultKind, WriteError, excerpt};
 use crate::xml::write::name::{CheckedName, WrittenName, check_local, same};
 use crate::xml::write::namespaces::{DECLARATIONS, Resolved};
 use crate::xml::write::pieces::PieceSink;
-use crate::xml::write::short_text::ShortText;
 use crate::xml::write::writer::{Empty, Quote, Stage, Writer};
 
 impl Writer {

@@ -101,13 +101,18 @@ impl<'env> Walk<'_, 'env> {
             let Some(slot) = pairs.get_mut(count) else {
                 return Ok(Read::Slow);
             };
-            let name = match self.names.get(name).copied() {
-                Some(name) => name,
-                None if self.tuple(name).is_some() => return Ok(Read::Slow),
-                None => self.check_name(name)?,
-            };
+            if self.names.get(name).is_none() {
+                if self.tuple(name).is_some() {
+                    return Ok(Read::Slow);
+                }
+                self.check_name(name)?;
+            }
             let Some(value) = self.binary(value) else {
                 return Err(Stop::Shape(ATTRIBUTE, pair));
+            };
+            // Copied as a whole from there: put together from words, it would have to be in memory before it is read as a whole.
+            let Some(&name) = self.names.get(name) else {
+                return Ok(Read::Slow);
             };
             bytes += name.bytes().len() + value.len();
             if bytes > LONG {
