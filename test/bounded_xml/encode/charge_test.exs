@@ -15,6 +15,35 @@ defmodule BoundedXml.Encode.ChargeTest do
     Accounts.assert_refunded(account)
   end
 
+  test "what is refused in the middle is written once garbage has given its memory back" do
+    wide = for n <- 1..5_000, do: {"b", [], ["t#{n}", "\n ", "\n "]}
+    deep = Enum.reduce(1..4_000, "x", fn _, tree -> {"a", [], ["\n ", tree, "\n "]} end)
+    tree = {"r", [], wide ++ [deep, "y", deep]}
+    expected = BoundedXml.encode(tree)
+    test = self()
+
+    written =
+      for limit <- 300_000..1_200_000//50_000 do
+        Accounts.in_account(limit, fn _account ->
+          garbage(200_000)
+          send(test, {:written, encoded(tree)})
+        end)
+
+        assert_received {:written, written}
+        written
+      end
+
+    assert Enum.uniq(written) == [:refused, expected]
+  end
+
+  defp garbage(bytes), do: BoundedBinary.copy(String.duplicate("x", bytes)) |> byte_size()
+
+  defp encoded(tree) do
+    BoundedXml.encode(tree)
+  rescue
+    Quota.ExceededError -> :refused
+  end
+
   test "an enumeration that is left gives its memory back" do
     account =
       Accounts.in_account(10_000_000, fn account ->
