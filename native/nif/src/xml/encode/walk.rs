@@ -108,7 +108,11 @@ impl<'a, 'env> Walk<'a, 'env> {
             // A step enters one level at most, and what it is in goes below that.
             self.encoder.stack.reserve(2)?;
             match frame {
-                Frame::Items(items) => self.items(items)?,
+                Frame::Items(items) => {
+                    self.items(items)?;
+                    // It counted what it wrote.
+                    before = self.encoder.writer.written();
+                }
                 Frame::Declarations {
                     rest,
                     name,
