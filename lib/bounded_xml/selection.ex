@@ -302,6 +302,11 @@ defmodule BoundedXml.Selection do
   end
 
   @doc false
+  # Whether all records are made of fields.
+  def only_fields?(%{native: {paths, _extras}}),
+    do: Enum.all?(paths, &match?({_label, _steps, {:fields, _}}, &1))
+
+  @doc false
   # The function that records go through before anybody receives them, or nil.
   def converter(nil), do: nil
   def converter(%{converters: converters}) when converters == %{}, do: nil

@@ -30,6 +30,9 @@ defmodule BoundedXml.HeapTuning do
   # collection. `own` is the process's own `min_heap_size`, once that was changed.
   defstruct wait: @first_batches, pause: @first_pause, own: nil
 
+  @doc "Whether the heap has room for a batch."
+  def room?(%{own: own}), do: own != nil
+
   @doc "Makes room for the next batch when the last one was consumed."
   def collect(%{wait: wait} = tuning) when wait > 0, do: %{tuning | wait: wait - 1}
 

@@ -3,7 +3,7 @@ defmodule BoundedXml.Reader do
   # Implements the `Enumerable` of `BoundedXml.Stream`: pulls parts from a source, feeds them to a native parser and
   # passes its events on, batch by batch.
 
-  alias BoundedXml.{Feed, HeapTuning, Recovery, Source}
+  alias BoundedXml.{Feed, HeapTuning, Recovery, Selection, Source}
 
   # `status` is that of the last call of `BoundedXml.Feed.next/3`. `read` counts the bytes read since the heap was collected.
   defstruct [
@@ -11,12 +11,15 @@ defmodule BoundedXml.Reader do
     :options,
     :feed,
     :tuning,
+    :collect_bytes,
     status: :more,
     read: 0
   ]
 
-  # Consumed events are collected after at most this many bytes of input.
+  # Consumed events are collected after at most this many bytes of input. Records of fields take little of the heap, so that they
+  # are collected after more, once there is room for a batch.
   @collect_bytes 262_144
+  @collect_bytes_of_fields 1_048_576
 
   @doc "Opens the source in the calling process."
   def open(source, options, selection) do
@@ -24,8 +27,15 @@ defmodule BoundedXml.Reader do
       source: Source.open(source, options.max_ratio),
       options: options,
       feed: Feed.new({options, selection && selection.native}),
-      tuning: %HeapTuning{}
+      tuning: %HeapTuning{},
+      collect_bytes: collect_bytes(selection)
     }
+  end
+
+  defp collect_bytes(selection) do
+    if selection && Selection.only_fields?(selection),
+      do: @collect_bytes_of_fields,
+      else: @collect_bytes
   end
 
   @doc "The next batch of events that is not empty, or `:done`. Closes the source and the parser before it raises."
@@ -107,11 +117,17 @@ defmodule BoundedXml.Reader do
   defp each(events, {tag, _acc} = command, _fun) when tag in [:cont, :halt, :suspend],
     do: {command, events}
 
-  defp consumed(%{status: status, read: read} = reader)
-       when status == :full or read >= @collect_bytes,
-       do: %{reader | tuning: HeapTuning.collect(reader.tuning), read: 0}
+  defp consumed(%{status: :full} = reader), do: collect(reader)
+
+  defp consumed(%{read: read} = reader) when read >= @collect_bytes do
+    if read >= reader.collect_bytes or not HeapTuning.room?(reader.tuning),
+      do: collect(reader),
+      else: reader
+  end
 
   defp consumed(reader), do: reader
+
+  defp collect(reader), do: %{reader | tuning: HeapTuning.collect(reader.tuning), read: 0}
 
   # Returns the next batch that is not empty. Closes everything before it raises.
   defp next(%{status: :done} = reader) do

@@ -75,6 +75,41 @@ defmodule BoundedXml.HeapTuningTest do
     assert sizes == MapSet.new([own])
   end
 
+  test "records of fields, which take little, are collected once for some parts" do
+    row = "<row n='1'><text>" <> String.duplicate("x", 4_000) <> "</text></row>"
+    document = IO.iodata_to_binary(["<rows>", List.duplicate(row, 4_000), "</rows>"])
+
+    collections =
+      collections(fn ->
+        4_000 = document |> BoundedXml.select("rows/row", fields: [n: "@n"]) |> Enum.count()
+      end)
+
+    assert collections < byte_size(document) / 262_144 * 0.75
+  end
+
+  defp collections(work) do
+    counter = spawn_link(fn -> count_collections(0) end)
+    :erlang.trace(self(), true, [:garbage_collection, {:tracer, counter}])
+    work.()
+    :erlang.trace(self(), false, [:garbage_collection])
+    send(counter, {:count, self()})
+    assert_receive {:collections, count}
+    count
+  end
+
+  defp count_collections(count) do
+    receive do
+      {:trace, _pid, start, _info} when start in [:gc_minor_start, :gc_major_start] ->
+        count_collections(count + 1)
+
+      {:trace, _pid, _end, _info} ->
+        count_collections(count)
+
+      {:count, from} ->
+        send(from, {:collections, count})
+    end
+  end
+
   defp raise_at(_event, 30_000), do: raise("enough")
   defp raise_at(_event, n), do: n + 1
 
