@@ -124,11 +124,21 @@ defmodule Quota.Watchdog.Culprit do
 
   defp ended(_identity, _now), do: []
 
-  @doc "The processes that end for a candidate, of which `need` bytes must come back."
-  def pids(%{kind: :group} = group, need) do
+  @doc """
+  The processes that end for a candidate, of which `need` bytes must come back or not be taken: `copies` are bytes by pid that
+  collections are about to take, and a process that ends takes none.
+  """
+  def pids(%{kind: :group} = group, need, copies) do
     each = max(div(group.grown, group.count), 1)
-    Enum.take(group.members, max(div(need, each) + 1, 1))
+
+    group.members
+    |> Enum.reduce_while({[], need}, fn
+      _pid, {[_ | _], need} = enough when need < 0 -> {:halt, enough}
+      pid, {pids, need} -> {:cont, {[pid | pids], need - each - Map.get(copies, pid, 0)}}
+    end)
+    |> elem(0)
+    |> Enum.reverse()
   end
 
-  def pids(%{pid: pid}, _need), do: [pid]
+  def pids(%{pid: pid}, _need, _copies), do: [pid]
 end

@@ -2,7 +2,8 @@ defmodule Quota.Watchdog.Decision do
   @moduledoc false
   # What to do about the usage: nothing, collect garbage, end something, or wait for what comes back.
 
-  import Quota.Watchdog.State, only: [critical: 1, expected: 2, time_left: 1, figures: 1]
+  import Quota.Watchdog.State,
+    only: [critical: 1, expected: 2, pending: 2, time_left: 1, figures: 1]
 
   alias Quota.Watchdog.{BlackBox, Census, Culprit, Immunity, Relief}
   alias Quota.Watchdog.Decision.{Breaches, Handle}
@@ -191,7 +192,8 @@ defmodule Quota.Watchdog.Decision do
 
   defp execute(state, candidate, rest, now) do
     aim = state.reading.line - div(state.reading.limit, 20)
-    pids = Culprit.pids(candidate, state.used + state.summary.pending - aim)
+    need = state.used + pending(state, now) - aim
+    pids = Culprit.pids(candidate, need, state.summary.copies)
     pids = pids ++ source(state, candidate, now)
     wait = patience(state) |> min(10)
     BlackBox.capture(state.box, hd(pids), candidate[:identity], wait)

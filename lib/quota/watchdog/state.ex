@@ -73,10 +73,11 @@ defmodule Quota.Watchdog.State do
 
   def allocated(state), do: state
 
-  defp pending(%{summary: %{pending: pending, at: at}}, now) when now - at <= @forecast_ms,
+  @doc "Bytes that collections are about to take: a forecast, which is good for a while."
+  def pending(%{summary: %{pending: pending, at: at}}, now) when now - at <= @forecast_ms,
     do: pending
 
-  defp pending(_state, _now), do: 0
+  def pending(_state, _now), do: 0
 
   @doc "Milliseconds until the limit is reached at the growth of now. `:infinity` is larger than any number."
   def time_left(state), do: Pace.time_left(state.pace, state.reading.limit - state.used)

@@ -85,7 +85,7 @@ defmodule Quota.Watchdog.CulpritTest do
       identities = Map.new(group.members, &{&1, supervised(supervisor, :permanent, 4)})
       assert [chosen] = choose([group], %{identities: identities})
       assert chosen.members == Enum.take(group.members, 4)
-      pids = Culprit.pids(chosen, 100 * @mib)
+      pids = Culprit.pids(chosen, 100 * @mib, %{})
       assert length(pids) == 4
       assert Culprit.restarts(chosen, pids, 7) == List.duplicate({supervisor, 7}, 4)
 
@@ -125,7 +125,16 @@ defmodule Quota.Watchdog.CulpritTest do
     test "none of which has been asked end one by one" do
       assert [%{members: [first]} = chosen] = choose([group = group(30)])
       assert first == hd(group.members)
-      assert Culprit.pids(chosen, 100 * @mib) == [first]
+      assert Culprit.pids(chosen, 100 * @mib, %{}) == [first]
+    end
+
+    # All of a group ended where a forecast said that they were about to take memory, though one would have been enough.
+    test "give back what their collections would have taken too" do
+      group = group(30)
+      assert Culprit.pids(group, 10 * @mib, %{}) == Enum.take(group.members, 11)
+      copies = Map.new(group.members, &{&1, 2 * @mib})
+      assert Culprit.pids(group, 10 * @mib, copies) == Enum.take(group.members, 4)
+      assert Culprit.pids(group, -1, copies) == Enum.take(group.members, 1)
     end
 
     test "that are supervisors do not end" do

@@ -171,6 +171,10 @@ defmodule Quota.Watchdog.Census.Growth do
   @doc "Bytes by which the binaries of all processes grew."
   def binaries(growth), do: max(growth.sum - growth.binaries, 0)
 
+  @doc "Bytes that a collection of each suspect is about to take, by pid, where there are any."
+  def copies(growth),
+    do: for({pid, %{copy: copy}} when copy > 0 <- growth.suspects, into: %{}, do: {pid, copy})
+
   @doc "Bytes that collections are about to take."
   def pending(growth),
     do: growth.suspects |> Map.values() |> Enum.reduce(0, &(&1.copy + &2))

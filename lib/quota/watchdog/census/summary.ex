@@ -99,6 +99,7 @@ defmodule Quota.Watchdog.Census.Summary do
       at: System.monotonic_time(:millisecond),
       cost: cost,
       pending: Growth.pending(state.growth),
+      copies: Growth.copies(state.growth),
       totals: state.totals,
       before: state.before,
       identities: state.identities,
