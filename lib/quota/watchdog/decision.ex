@@ -3,7 +3,7 @@ defmodule Quota.Watchdog.Decision do
   # What to do about the usage: nothing, collect garbage, end something, or wait for what comes back.
 
   import Quota.Watchdog.State,
-    only: [critical: 1, expected: 2, pending: 2, time_left: 1, figures: 1]
+    only: [critical: 1, expected: 2, forecast: 2, time_left: 1, figures: 1]
 
   alias Quota.Watchdog.{BlackBox, Census, Culprit, Immunity, Relief}
   alias Quota.Watchdog.Decision.{Breaches, Handle}
@@ -192,8 +192,8 @@ defmodule Quota.Watchdog.Decision do
 
   defp execute(state, candidate, rest, now) do
     aim = state.reading.line - div(state.reading.limit, 20)
-    need = state.used + pending(state, now) - aim
-    pids = Culprit.pids(candidate, need, state.summary.copies)
+    {pending, copies} = forecast(state, now)
+    pids = Culprit.pids(candidate, state.used + pending - aim, copies)
     pids = pids ++ source(state, candidate, now)
     wait = patience(state) |> min(10)
     BlackBox.capture(state.box, hd(pids), candidate[:identity], wait)
@@ -223,7 +223,7 @@ defmodule Quota.Watchdog.Decision do
         ends: [now | state.ends],
         restarts: restarts,
         keys: Map.put(state.keys, candidate[:key], now),
-        summary: %{state.summary | candidates: [], pending: 0}
+        summary: %{state.summary | candidates: [], pending: 0, copies: %{}}
     }
   end
 

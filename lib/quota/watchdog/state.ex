@@ -47,8 +47,10 @@ defmodule Quota.Watchdog.State do
   @critical_percent 95
 
   @doc "Bytes in use, with those that are about to be."
-  def expected(state, now),
-    do: state.used + pending(state, now) + missed(state) + unread(state)
+  def expected(state, now) do
+    {pending, _copies} = forecast(state, now)
+    state.used + pending + missed(state) + unread(state)
+  end
 
   # A step of the usage is no growth that goes on: it counts for half of what is left above the line at most.
   defp missed(state),
@@ -73,11 +75,11 @@ defmodule Quota.Watchdog.State do
 
   def allocated(state), do: state
 
-  @doc "Bytes that collections are about to take: a forecast, which is good for a while."
-  def pending(%{summary: %{pending: pending, at: at}}, now) when now - at <= @forecast_ms,
-    do: pending
+  @doc "What collections are about to take, in all and by pid, in bytes: a forecast, which is good for a while."
+  def forecast(%{summary: %{at: at} = summary}, now) when now - at <= @forecast_ms,
+    do: {summary.pending, summary.copies}
 
-  def pending(_state, _now), do: 0
+  def forecast(_state, _now), do: {0, %{}}
 
   @doc "Milliseconds until the limit is reached at the growth of now. `:infinity` is larger than any number."
   def time_left(state), do: Pace.time_left(state.pace, state.reading.limit - state.used)

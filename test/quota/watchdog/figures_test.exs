@@ -41,7 +41,7 @@ defmodule Quota.Watchdog.FiguresTest do
       &State.allocated(%{
         &1
         | used: used,
-          summary: %{totals: %{binary: binary}, at: at, pending: 0}
+          summary: %{totals: %{binary: binary}, at: at, pending: 0, copies: %{}}
       })
     end
 
@@ -64,6 +64,14 @@ defmodule Quota.Watchdog.FiguresTest do
       assert expected(state, 100) == 100
       assert expected(state, 890) == 890
       assert expected(noted(500, 5, 20).(state), 900) == 900
+    end
+
+    test "is a forecast of collections for a while, in all and of each process" do
+      copies = %{self() => 30}
+      state = %State{summary: %{at: 1_000, pending: 30, copies: copies}}
+      assert State.forecast(state, 1_050) == {30, copies}
+      assert State.forecast(state, 1_051) == {0, %{}}
+      assert State.forecast(%State{summary: nil}, 1_000) == {0, %{}}
     end
   end
 
