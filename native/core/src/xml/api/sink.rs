@@ -114,8 +114,8 @@ pub trait Sink {
         false
     }
 
-    /// Some bits of every context, and what they are from now on, but in that of root elements. With [`Sink::MARKS`], asked for after
-    /// each `tag`, each `leaf` that the sink took, and each end of an element that it is told of.
+    /// Some bits of every context, and what they are from now on, but in that of root elements. With [`Sink::MARKS`], the
+    /// scanner asks for them after each `tag`, after each `leaf` that the sink took, and after each end of which it tells the sink.
     fn marks(&self) -> (u64, u64) {
         (0, 0)
     }

@@ -7,7 +7,7 @@ use bounded_core::xml::write::ShortText;
 
 const EXPECTED: &str = "a tree {name, attributes, children}, an event or a string";
 
-/// An item enters one level at most, and the list that it is in goes below that.
+/// A step enters one level at most, and what it is in goes below that.
 pub const ENTERED: usize = 2;
 
 /// Where the work goes on behind an item.
@@ -20,6 +20,15 @@ pub enum Next {
     Frame,
 }
 
+#[inline(always)]
+fn at(rest: RawTerm, floor: usize, closes: bool) -> Items {
+    Items {
+        rest,
+        floor,
+        closes,
+    }
+}
+
 impl<'env> Walk<'_, 'env> {
     /// Works on `items` and on what is in them, until the share is done or another kind of frame is next.
     pub fn items(&mut self, items: Items) -> Result<(), Stop> {
@@ -29,7 +38,7 @@ impl<'env> Walk<'_, 'env> {
         while self.work > 0 {
             let Some((item, behind)) = self.next(rest) else {
                 if let Err(stop) = self.end_items(rest, floor, closes) {
-                    return self.stopped_at(rest, floor, closes, stop);
+                    return self.stopped_at(at(rest, floor, closes), stop);
                 }
                 self.count_written(&mut before);
                 let Some(&Frame::Items(below)) = self.encoder.stack.last() else {
@@ -53,7 +62,7 @@ impl<'env> Walk<'_, 'env> {
                         rest = behind;
                         continue;
                     }
-                    let below = self.below(behind, floor, closes);
+                    let below = at(behind, floor, closes);
                     match self.element(name, attributes, Some(children), below) {
                         Ok(Next::Inside) => {
                             self.count_written(&mut before);
@@ -63,42 +72,27 @@ impl<'env> Walk<'_, 'env> {
                         next => next,
                     }
                 }
-                Some(event) => self.event(event, item, self.below(behind, floor, closes)),
+                Some(event) => self.event(event, item, at(behind, floor, closes)),
                 None => match self.binary(item) {
-                    Some(text) => self.text(text, item, self.below(behind, floor, closes)),
+                    Some(text) => self.text(text, item, at(behind, floor, closes)),
                     None => Err(Stop::Shape(EXPECTED, item)),
                 },
             };
             match next {
                 Ok(Next::Frame) => return Ok(()),
                 Ok(Next::Behind | Next::Inside) => rest = behind,
-                Err(stop) => return self.stopped_at(rest, floor, closes, stop),
+                Err(stop) => return self.stopped_at(at(rest, floor, closes), stop),
             }
             self.count_written(&mut before);
         }
-        self.current = Some(Frame::Items(self.below(rest, floor, closes)));
+        self.current = Some(Frame::Items(at(rest, floor, closes)));
         Ok(())
-    }
-
-    #[inline(always)]
-    fn below(&self, rest: RawTerm, floor: usize, closes: bool) -> Items {
-        Items {
-            rest,
-            floor,
-            closes,
-        }
     }
 
     /// The step that was begun here was not done.
     #[cold]
-    fn stopped_at(
-        &mut self,
-        rest: RawTerm,
-        floor: usize,
-        closes: bool,
-        stop: Stop,
-    ) -> Result<(), Stop> {
-        self.current = Some(Frame::Items(self.below(rest, floor, closes)));
+    fn stopped_at(&mut self, items: Items, stop: Stop) -> Result<(), Stop> {
+        self.current = Some(Frame::Items(items));
         Err(stop)
     }
 

@@ -2,7 +2,7 @@
 
 use crate::xml::encode::Encoder;
 use crate::xml::encode::frame::{Frame, Long};
-use crate::xml::encode::items::Next;
+use crate::xml::encode::items::{ENTERED, Next};
 use crate::xml::encode::known::Known;
 use crate::xml::encode::output::Output;
 use crate::xml::terms::{RawTerm, Terms};
@@ -105,8 +105,7 @@ impl<'a, 'env> Walk<'a, 'env> {
             if self.work == 0 {
                 return Ok(());
             }
-            // A step enters one level at most, and what it is in goes below that.
-            self.encoder.stack.reserve(2)?;
+            self.encoder.stack.reserve(ENTERED)?;
             match frame {
                 Frame::Items(items) => {
                     self.items(items)?;
