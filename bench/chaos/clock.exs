@@ -28,7 +28,7 @@ defmodule Bench.Chaos.Clock do
     end
   end
 
-  @doc "Sets the clock of this node forward or back, as far as no jump did before."
+  @doc "Sets the clock of this node and of its peer to a random time before or after the machine's."
   def jump do
     write(System.fetch_env!(@variable), Enum.random([-1, 1]) * :rand.uniform(Enum.random(@jumps)))
   end

@@ -40,7 +40,7 @@ defmodule Quota.ChaosTest do
       messages: 0
     }
 
-    eventually(fn -> assert left_over() == nothing end, 10_000)
+    eventually(fn -> assert left_over() == nothing end)
     sessions = sessions()
     atoms = :erlang.system_info(:atom_count)
 
@@ -55,7 +55,7 @@ defmodule Quota.ChaosTest do
     used = results |> Enum.flat_map(& &1.schedulers) |> Enum.uniq()
     assert length(used) == :erlang.system_info(:schedulers_online)
 
-    eventually(fn -> assert left_over() == nothing end, 10_000)
+    eventually(fn -> assert left_over() == nothing end)
     assert sessions() == sessions
     # Modules that are loaded meanwhile bring some.
     assert :erlang.system_info(:atom_count) < atoms + 1_000

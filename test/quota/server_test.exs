@@ -86,7 +86,7 @@ defmodule Quota.ServerTest do
     # Nobody answers for a dead task.
     too_much = {:keep, :binary.copy(<<1>>, @mib)}
     assert {:timeout, _} = catch_exit(GenServer.call(server, too_much, 100))
-    eventually(fn -> assert Task.Supervisor.children(supervisor) == [] end, 10_000)
+    eventually(fn -> assert Task.Supervisor.children(supervisor) == [] end)
     assert GenServer.call(server, {:sum, [1, 2]}) == 3
     eventually(fn -> assert footprint(server) < 100 * 1024 end)
   end

@@ -35,7 +35,7 @@ defmodule Quota.Cluster.LostTest do
   end
 
   defp outcome(peer, caller) do
-    eventually(fn -> assert [_] = at(peer, :outcomes, [[caller]]) end, 10_000)
+    eventually(fn -> assert [_] = at(peer, :outcomes, [[caller]]) end)
     [outcome] = at(peer, :outcomes, [[caller]])
     outcome
   end

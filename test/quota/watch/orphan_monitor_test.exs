@@ -43,7 +43,7 @@ defmodule Quota.Watch.OrphanMonitorTest do
     Quota.run(65_536, fn -> :ok end)
     eventually(fn -> assert is_pid(Process.whereis(Quota.Watch.OrphanMonitor)) end)
     monitor = Process.whereis(Quota.Watch.OrphanMonitor)
-    eventually(fn -> assert asleep?(monitor) end, 10_000)
+    eventually(fn -> assert asleep?(monitor) end)
     work = spawn(fn -> Process.sleep(:infinity) end)
     ref = Process.monitor(work)
 

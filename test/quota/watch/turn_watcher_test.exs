@@ -151,7 +151,7 @@ defmodule Quota.Watch.TurnWatcherTest do
       assert bytes <= before and now <= accounts
     end
 
-    eventually(nothing_more, 10_000)
+    eventually(nothing_more)
   end
 
   test "killed watchers are started again by the next guard that counts children" do

@@ -16,7 +16,7 @@ defmodule Quota.Watchdog.LimitsTest do
   @doc false
   def work, do: work()
 
-  # With so many processes in between, a pass takes fifty milliseconds from the first to the last.
+  # A pass over so many processes takes fifty milliseconds.
   setup context do
     root = FakeGroup.create(1024 * @mib)
     first = spawn(__MODULE__, :idle, [])
