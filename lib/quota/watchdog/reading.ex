@@ -26,7 +26,7 @@ defmodule Quota.Watchdog.Reading do
 
   # Milliseconds between two readings of what changes slowly: while nothing grows, while something does, and while the usage is near the
   # line or the kernel drops cache for what grows, so that the usage tells nothing.
-  @idle_ms 10_000
+  @idle_ms 30_000
   @growing_ms 1_000
   @near_ms 20
   # Parts of the limit, in percent, from which on the kernel is about to drop cache.

@@ -9,7 +9,7 @@ defmodule Quota.Watchdog.Schedule do
   # Milliseconds between passes over all processes of a calm node: while its usage stays as it was at the last pass, and after it has
   # changed or where processes are to be limited as they appear. A pass takes at most one part in this many of the time, and more where
   # processes are to be limited.
-  @idle_ms 10_000
+  @idle_ms 30_000
   @calm_ms 1_000
   @calm_share 1_000
   @limits_share 50

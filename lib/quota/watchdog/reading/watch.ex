@@ -9,7 +9,7 @@ defmodule Quota.Watchdog.Reading.Watch do
   alias Quota.Watchdog.{Pace, Reading, Schedule, State}
 
   # Milliseconds after which the process is woken in any case, and those more that it waits for that.
-  @longest_ms 10_000
+  @longest_ms 30_000
   @grace_ms 100
   # More bytes than there are.
   @never 0xFFFF_FFFF_FFFF_FFFF
