@@ -51,6 +51,37 @@ defmodule Bounded.Vm do
     _ -> false
   end
 
+  @doc """
+  Starts a process on a scheduler. It is bound to it until `unbind/0`. The option is known to every release from 25 to 29, but not
+  documented, and its type is not that of an option.
+  """
+  def spawn_on(scheduler, module, function, arguments, options) do
+    spawn_opt = Function.capture(:erlang, :spawn_opt, 4)
+    spawn_opt.(module, function, arguments, [{:scheduler, scheduler} | options])
+  end
+
+  @doc """
+  Binds this process to no scheduler. The VM leaves a process that waits in the queue of the scheduler on which it ran last. A process
+  that is bound to a scheduler which is offline, as most are in a container with a quota of processors, answers no question, and would
+  block everyone who asks all processes of the node something.
+  """
+  def unbind, do: bind(0)
+
+  @doc "Brings this process, which is bound to none, back to a scheduler. Another one, which had nothing to do, may have taken it."
+  def return(scheduler) do
+    if :erlang.system_info(:scheduler_id) != scheduler and
+         scheduler <= System.schedulers_online() do
+      bind(scheduler)
+      bind(0)
+    end
+  end
+
+  # Not documented either. 0 binds to none.
+  defp bind(scheduler) do
+    process_flag = Function.capture(:erlang, :process_flag, 2)
+    process_flag.(:scheduler, scheduler)
+  end
+
   @doc "Resumes a process. Does nothing if the caller has not suspended it or if it is dead."
   def resume(pid) do
     :erlang.resume_process(pid)

@@ -7,13 +7,11 @@ defmodule Quota.Watch.TurnWatcher do
   # other children itself: the guard may be on another scheduler, behind such a call. It waits for no answer: another process asks, for
   # each turn.
   #
-  # It starts bound to its scheduler, and is not bound while it waits: the VM leaves it in the queue of the scheduler on which it ran
-  # last. A process that is bound to a scheduler which is offline, as most are in a container with a quota of processors, answers no
-  # question, and would block everyone who asks all processes of the node something.
+  # It starts bound to its scheduler, and is not bound while it waits: see `Bounded.Vm.unbind/0`.
   #
   # They belong to no application and no supervisor. A guard that counts children starts them if needed.
 
-  alias Bounded.Native
+  alias Bounded.{Native, Vm}
   alias Quota.Watch.{Children, ProcessStats, Tracer}
 
   @doc "Starts the watchers that are not running."
@@ -57,18 +55,15 @@ defmodule Quota.Watch.TurnWatcher do
     end
   end
 
-  # The option that binds a process to a scheduler is known to every release from 25 to 29, but not documented, and its type
-  # is not that of an option.
   defp start_on(scheduler) do
-    spawn_opt = Function.capture(:erlang, :spawn_opt, 4)
-    options = [:link, scheduler: scheduler, priority: :max, max_heap_size: 0]
-    spawn_opt.(__MODULE__, :watch, [scheduler], options)
+    options = [:link, priority: :max, max_heap_size: 0]
+    Vm.spawn_on(scheduler, __MODULE__, :watch, [scheduler], options)
   end
 
   @doc false
   def watch(scheduler) do
     Native.turn_watcher_enter(scheduler)
-    bind(0)
+    Vm.unbind()
     look(scheduler)
   end
 
@@ -76,27 +71,12 @@ defmodule Quota.Watch.TurnWatcher do
   @doc false
   def look(scheduler) do
     Enum.each(Native.turns_ended(scheduler), &start_poll/1)
-    return(scheduler)
+    Vm.return(scheduler)
     :erlang.hibernate(__MODULE__, :woken, [scheduler])
   end
 
   @doc false
   def woken(scheduler), do: receive(do: (_ -> look(scheduler)))
-
-  # Another scheduler, which had nothing to do, may have taken the process.
-  defp return(scheduler) do
-    if :erlang.system_info(:scheduler_id) != scheduler and
-         scheduler <= System.schedulers_online() do
-      bind(scheduler)
-      bind(0)
-    end
-  end
-
-  # Not documented either. 0 binds to none.
-  defp bind(scheduler) do
-    process_flag = Function.capture(:erlang, :process_flag, 2)
-    process_flag.(:scheduler, scheduler)
-  end
 
   # By another process, which runs before the next turn: a child that runs again, or is collected on a dirty scheduler, answers late.
   defp start_poll(turn) do

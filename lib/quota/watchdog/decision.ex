@@ -242,7 +242,8 @@ defmodule Quota.Watchdog.Decision do
   defp source(_state, _candidate, _now), do: []
 
   # The watchdog's processes.
-  defp own(state), do: [self(), state.census, state.box, state.reading.slow]
+  defp own(state),
+    do: [self(), state.census, state.box, state.reading.slow | state.tickers.pids]
 
   defp report(state, candidate, rest, outcome) do
     BlackBox.publish(state.box, figures(state), candidate, Enum.take(rest, 5), outcome)

@@ -5,7 +5,7 @@ defmodule Quota.Watchdog.Pace do
 
   # Bytes per second that are assumed before any growth was seen: a process that fills binaries does that.
   @assumed 500 * 1024 * 1024
-  @looks 6
+  @looks 8
   @shortest_ms 2
   @longest_ms 500
   # Milliseconds over which the growth now is measured: one step of an allocator is not a trend.

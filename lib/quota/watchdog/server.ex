@@ -6,7 +6,7 @@ defmodule Quota.Watchdog.Server do
   use GenServer
 
   alias Quota.Watchdog.{BlackBox, Census, Decision, Pace, Reading, Schedule, State}
-  alias Quota.Watchdog.Reading.Watch
+  alias Quota.Watchdog.Reading.{Tickers, Watch}
 
   # Not `GenServer.start_link/3`, whose type leaves out some of these flags.
   def start_link(options, name) do
@@ -37,6 +37,7 @@ defmodule Quota.Watchdog.Server do
           census: census,
           box: box,
           watch: Watch.start(reading),
+          tickers: Tickers.start_link(),
           next: now
         }
 
@@ -107,7 +108,7 @@ defmodule Quota.Watchdog.Server do
   @impl true
   def terminate(_reason, state) do
     refs =
-      for pid <- [state.census, state.box, state.reading.slow] do
+      for pid <- [state.census, state.box, state.reading.slow | state.tickers.pids] do
         Process.unlink(pid)
         Process.exit(pid, :kill)
         Process.monitor(pid)
@@ -179,7 +180,13 @@ defmodule Quota.Watchdog.Server do
   defp rest(state, now) do
     pause = Schedule.pause(state)
     sleep = if Schedule.sleeps?(state), do: Watch.sleep(state, now, pause)
-    %{state | next: now + (sleep || pause), asleep: sleep != nil}
+    next = now + (sleep || pause)
+
+    if Schedule.sleeps?(state),
+      do: Tickers.sleep(state.tickers),
+      else: Tickers.go_on(state.tickers, now, next)
+
+    %{state | next: next, asleep: sleep != nil}
   end
 
   defp pace(state) do

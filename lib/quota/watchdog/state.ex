@@ -12,6 +12,7 @@ defmodule Quota.Watchdog.State do
     :asked_at,
     :next,
     :watch,
+    :tickers,
     :summary,
     :over_since,
     :settling,

@@ -24,6 +24,8 @@ defmodule Quota.Watchdog.WatchTest do
     assert UsageWatches.order(watch, @never, 50)
     assert_receive {:usage_watch, readings, _}
     assert length(readings) > 1
+    # Its thread ends when the handle is collected, so that is used until now.
+    assert UsageWatches.order(watch, @never, 60_000)
   end
 
   test "its readings count as if the process had made them" do
