@@ -152,6 +152,12 @@ defmodule BoundedXml.EncodeTest do
       assert BoundedXml.encode(content, declaration: false) =~ ~r/\A<!DOCTYPE/
       assert BoundedXml.encode([{:start_document, []}, {"a", [], []}]) == "<a/>"
 
+      # As long as a parser may have read it.
+      version = "1." <> String.duplicate("4", 998)
+
+      assert BoundedXml.encode([{:start_document, [version: version]}, {"a", [], []}]) ==
+               ~s(<?xml version="#{version}"?><a/>)
+
       public = {:doctype, name: "a", public_id: "-//X", system_id: ~s(a"b)}
 
       assert BoundedXml.encode([public, {"a", [], []}]) ==
@@ -257,6 +263,9 @@ defmodule BoundedXml.EncodeTest do
             {[{:comment, "x"}], :root, "/"},
             {[{:comment, "x"}, {:start_document, [version: "1.0"]}], :declaration, "/"},
             {[{:start_document, [version: "2.0"]}], :declaration, "/"},
+            {[{:start_document, [version: "1."]}], :declaration, "/"},
+            {[{:start_document, [version: "1." <> String.duplicate("4", 999)]}], :declaration,
+             "/"},
             {[{"a", [], []}, {:doctype, name: "a"}], :doctype, "/"},
             {[{:doctype, name: "a", internal_subset: "]><b>"}], :doctype, "/"},
             {[{:doctype, name: "a", internal_subset: String.duplicate(" ", 98_304)}], :doctype,

@@ -9,6 +9,10 @@ use quick_xml::events::{BytesDecl, BytesPI, BytesText, Event};
 
 /// Longer ones are written in parts: what quick-xml is given has to fit in the smallest buffer.
 const SHORT: usize = 2_048;
+/// Bytes of a version. The parser accepts longer ones, as XML does.
+const LONGEST_VERSION: usize = 1_000;
+/// Bytes of a declaration beside its version, at most.
+const DECLARATION: usize = 64;
 
 impl Writer {
     /// The XML declaration. The encoding is UTF-8, whether it is said or not.
@@ -25,16 +29,20 @@ impl Writer {
         }
         // VersionNum ::= '1.' [0-9]+
         let number = version.strip_prefix(b"1.").unwrap_or_default();
-        let known = (1..=8).contains(&number.len()) && number.iter().all(u8::is_ascii_digit);
-        let version = std::str::from_utf8(version).ok().filter(|_| known);
-        let Some(version) = version else {
+        let known = !number.is_empty() && number.iter().all(u8::is_ascii_digit);
+        if known && version.len() > LONGEST_VERSION {
+            let reason = "the version of XML has more than 1,000 bytes";
+            return Err(self.fault(Cause::new(FaultKind::Declaration, reason)));
+        }
+        let Some(version) = std::str::from_utf8(version).ok().filter(|_| known) else {
             let reason = "the version of XML is \"1.0\" or another that begins with \"1.\"";
             return Err(self.fault(Cause::new(FaultKind::Declaration, reason)));
         };
         let standalone = standalone.map(|it| if it { "yes" } else { "no" });
         let declaration = BytesDecl::new(version, says_encoding.then_some("UTF-8"), standalone);
         self.stage = Stage::Prolog;
-        self.out.token(Event::Decl(declaration), 100, sink);
+        let len = version.len() + DECLARATION;
+        self.out.token(Event::Decl(declaration), len, sink);
         Ok(())
     }
 
