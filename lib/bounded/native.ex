@@ -62,7 +62,6 @@ defmodule Bounded.Native do
   def account_label(_account), do: not_loaded()
   def account_usage(_account), do: not_loaded()
   def account_others(_account), do: not_loaded()
-  def account_over(_account), do: not_loaded()
   def account_details(_account), do: not_loaded()
   def in_quota(_pid), do: not_loaded()
   def account_of(_pid), do: not_loaded()
@@ -78,14 +77,14 @@ defmodule Bounded.Native do
   def account_untraced(_account), do: not_loaded()
   def account_reported(_account), do: not_loaded()
   def account_ends(_account, _heap, _binaries, _alone, _leaves), do: not_loaded()
-  def account_poll(_account, _heap, _binaries, _work, _queue), do: not_loaded()
+  def account_poll(_account, _heap, _binaries, _work, _queue, _collections), do: not_loaded()
   def account_observe_ets(_account, _bytes), do: not_loaded()
   def account_counts(_account, _pid), do: not_loaded()
   def account_limit(_account), do: not_loaded()
   def account_breach(_account, _reason), do: not_loaded()
   def account_stack(_account, _stack), do: not_loaded()
   def account_cause(_account), do: not_loaded()
-  def account_observe(_account, _heap, _binaries), do: not_loaded()
+  def account_observe(_account, _heap, _binaries, _collections), do: not_loaded()
   def account_batch_polled(_account, _polled, _taken), do: not_loaded()
 
   ## quota/children.rs
@@ -105,9 +104,14 @@ defmodule Bounded.Native do
   def turn_watcher_enter(_scheduler), do: not_loaded()
   def turn_watchers, do: not_loaded()
   def turns_ended(_scheduler), do: not_loaded()
-  def account_turn_ended(_account, _heap, _binaries), do: not_loaded()
-  def account_large(_account, _after), do: not_loaded()
-  def account_observe_at_rest(_account, _heap, _binaries), do: not_loaded()
+  def account_turn_ended(_account, _heap, _binaries, _collections), do: not_loaded()
+  def account_observe_at_rest(_account, _heap, _binaries, _collections), do: not_loaded()
+
+  ## quota/children/held.rs
+
+  def account_large(_account, _after, _in_doubt), do: not_loaded()
+  def account_held(_account, _with_own), do: not_loaded()
+  def account_collections(_account), do: not_loaded()
 
   ## quota/log_turns.rs
 

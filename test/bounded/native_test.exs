@@ -5,9 +5,9 @@ defmodule Bounded.NativeTest do
 
   test "an account counts what it is told and refuses nothing it was not told of" do
     account = Native.account_new(self(), 1_000, nil, nil)
-    assert is_integer(Native.account_poll(account, 400, 100, 0, 0))
+    assert is_integer(Native.account_poll(account, 400, 100, 0, 0, 0))
     assert {400, 100, 0, 500, 500} = Native.account_usage(account)
-    assert Native.account_poll(account, 1_001, 0, 0, 0) == :over
+    assert Native.account_poll(account, 1_001, 0, 0, 0, 0) == :over
     Native.account_close(account)
     assert {0, 0, 0, 0, 1_001} = Native.account_usage(account)
   end
@@ -17,12 +17,12 @@ defmodule Bounded.NativeTest do
       outer = Native.account_new(self(), 10_000, nil, nil)
       true = Native.account_attach(outer, self())
       account = Native.account_new(self(), 1_000, nil, nil)
-      Native.account_poll(account, 400, 100, 0, 0)
+      Native.account_poll(account, 400, 100, 0, 0, 0)
       assert {400, 100, 0, 500, 500} = Native.account_usage(outer)
       ending.(account)
       assert {0, 0, 0, 0, 500} = Native.account_usage(outer)
       # A guard that had looked before.
-      Native.account_poll(account, 600, 100, 0, 0)
+      Native.account_poll(account, 600, 100, 0, 0, 0)
       assert {0, 0, 0, 0, _} = Native.account_usage(outer)
       Native.account_detach(self())
     end

@@ -4,6 +4,7 @@ defmodule Bench.Innocent.Kinds.Processes do
   import Bench.Innocent.{Kind, Work}
 
   @large 64 * 1_048_576
+  @small 24 * 1_048_576
 
   def kinds, do: messages() ++ counted() ++ limits()
 
@@ -49,6 +50,12 @@ defmodule Bench.Innocent.Kinds.Processes do
         fn ->
           1..200 |> Task.async_stream(&length(Enum.to_list(1..(&1 * 10)))) |> Enum.count()
         end
+      ),
+      # More than a third of the limit: figures of two of them are enough to pass it.
+      kind(
+        "4 counted children that take two thirds of the limit in turns",
+        [limit: @small, options: [count: [:children]]],
+        fn -> in_turns(4) end
       ),
       kind("a counted table of 5 MB", [options: [count: [:ets]]], fn ->
         table = :ets.new(:rows, [])
@@ -106,6 +113,32 @@ defmodule Bench.Innocent.Kinds.Processes do
         fn -> exchanged(:on_heap) end
       )
     ]
+  end
+
+  # Each collects before the next begins.
+  defp in_turns(count) do
+    work = self()
+    children = for _ <- 1..count, do: spawn_link(fn -> take_turns(work) end)
+
+    for _ <- 1..3, child <- children do
+      send(child, :take)
+      receive do: (:given_back -> :ok)
+    end
+
+    for child <- children, do: send(child, :stop)
+  end
+
+  defp take_turns(work) do
+    receive do
+      :take ->
+        drop(:erlang.make_tuple(2_000_000, 0))
+        :erlang.garbage_collect()
+        send(work, :given_back)
+        take_turns(work)
+
+      :stop ->
+        :ok
+    end
   end
 
   defp exchanged(_where) do

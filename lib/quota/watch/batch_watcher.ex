@@ -90,9 +90,11 @@ defmodule Quota.Watch.BatchWatcher do
   end
 
   defp over?({pid, child}, guard) do
+    collections = Native.account_collections(child)
+
     case ProcessStats.glance(pid) do
       {heap, binaries} ->
-        Native.account_observe(child, heap, binaries)
+        Native.account_observe(child, heap, binaries, collections)
 
       :runs ->
         send(guard, {:runs, pid, child})

@@ -27,6 +27,7 @@ defmodule Quota.Watch.ChildWatcher do
     :trace,
     :session,
     :seen,
+    :collections,
     monitored: false,
     runs: 0,
     work: 0,
@@ -75,8 +76,8 @@ defmodule Quota.Watch.ChildWatcher do
     end
   end
 
-  defp look_at(%{pid: pid} = watcher) do
-    watcher = traced(watcher)
+  defp look_at(%{pid: pid, account: account} = watcher) do
+    watcher = %{traced(watcher) | collections: Native.account_collections(account)}
 
     case ProcessStats.glimpse(pid) do
       nil -> dead(watcher)
@@ -128,7 +129,7 @@ defmodule Quota.Watch.ChildWatcher do
   defp seen(%{account: account} = watcher, heap, binaries, queue, trace) do
     worked = trace == nil or trace != watcher.trace
     work = if worked, do: watcher.work + @turn_reductions, else: watcher.work
-    polled = Native.account_poll(account, heap, binaries, work, queue)
+    polled = Native.account_poll(account, heap, binaries, work, queue, watcher.collections)
     milliseconds = polled |> mailbox(queue, watcher) |> next(watcher)
     watcher = monitor(watcher, trace)
     watcher = %{watcher | work: work, trace: trace, seen: now()}

@@ -10,6 +10,8 @@ defmodule Quota.Watch.Children do
 
   # Milliseconds to wait for the answers of children.
   @answer_ms 2
+  # Milliseconds for which a few children are asked again that may have given back what they had.
+  @doubt_ms 20
   # Milliseconds between searches for tasks that supervisors started.
   @scouting_ms 25
   # Attempts, a millisecond apart, to find a running process waiting.
@@ -207,19 +209,50 @@ defmodule Quota.Watch.Children do
   def over?(account), do: Native.account_others(account) > Native.account_limit(account)
 
   @doc """
-  Whether `over?` still returns true without the dead, and with figures of now of the children of `account` that take much. The last
-  figures may be of memory that was given back: children that take much one after the other would be over a limit together.
+  Whether `:all` that counts towards `account`, or its `:children` alone, is over the limit at one moment. Figures are read one after the
+  other, so memory that one child gives back and the next one takes would count twice.
+
+  Children that take much are asked again. Then the figures of those that were collected since they answered are left out, because a
+  process gives memory back only when it is collected or ends. While the rest is within the limit, they are asked again, for
+  #{@doubt_ms} ms. After that the last figures decide. Where there are more than a few children, they decide at once: a hundred could
+  each take tens of megabytes meanwhile.
 
   Children that take little are not asked: many of them may wait for a scheduler, and would run before all watchers.
   """
-  def still?(account, over?, from \\ 0) do
-    {children, next} = Native.account_large(account, from)
-    observe(children)
+  def still?(account, which), do: still?(account, which, false, now() + @doubt_ms)
+
+  defp still?(account, which, in_doubt, until) do
+    ask_large(account, 0, in_doubt)
+    limit = Native.account_limit(account)
 
     cond do
-      not over?.() -> false
-      next -> still?(account, over?, next)
-      true -> true
+      in_use(account, which) <= limit ->
+        false
+
+      holds?(account, which, limit) or now() >= until ->
+        true
+
+      # A child that was sent a signal answers when it has run, and this process may keep it from that.
+      true ->
+        Process.sleep(1)
+        still?(account, which, true, until)
+    end
+  end
+
+  # In doubt, also those that were sent a signal, if they were collected since they were last read.
+  defp ask_large(account, from, in_doubt) do
+    {children, next} = Native.account_large(account, from, in_doubt)
+    observe(children)
+    if next, do: ask_large(account, next, in_doubt), else: :ok
+  end
+
+  defp in_use(account, :children), do: Native.account_others(account)
+  defp in_use(account, :all), do: account |> Native.account_usage() |> elem(3)
+
+  defp holds?(account, which, limit) do
+    case Native.account_held(account, which == :all) do
+      nil -> true
+      bytes -> bytes > limit
     end
   end
 
@@ -228,14 +261,16 @@ defmodule Quota.Watch.Children do
   defp observe(children) do
     reply = :erlang.alias()
     asked = Enum.count(children, &ask(&1, reply))
-    observed(reply, asked, System.monotonic_time(:millisecond) + @answer_ms)
+    observed(reply, asked, now() + @answer_ms)
     :erlang.unalias(reply)
   end
 
   defp ask({pid, child}, reply) do
     ask = fn ->
+      collections = Native.account_collections(child)
+
       with {heap, binaries} <- ProcessStats.at_rest(pid),
-           do: Native.account_observe_at_rest(child, heap, binaries)
+           do: Native.account_observe_at_rest(child, heap, binaries, collections)
 
       send(reply, reply)
     end
@@ -248,11 +283,19 @@ defmodule Quota.Watch.Children do
 
   defp observed(_reply, 0, _deadline), do: :ok
 
+  # Yields instead of waiting: this process has the highest priority. If it waited, a child would run on its scheduler, and could take
+  # tens of megabytes before the scheduler looks at its timers again.
   defp observed(reply, asked, deadline) do
     receive do
       ^reply -> observed(reply, asked - 1, deadline)
     after
-      max(deadline - System.monotonic_time(:millisecond), 0) -> :late
+      0 ->
+        if now() < deadline do
+          :erlang.yield()
+          observed(reply, asked, deadline)
+        else
+          :late
+        end
     end
   end
 
@@ -307,4 +350,6 @@ defmodule Quota.Watch.Children do
     any = any or children != []
     if next, do: wait_for_all(account, next, any), else: any
   end
+
+  defp now, do: System.monotonic_time(:millisecond)
 end

@@ -252,7 +252,7 @@ defmodule Quota.Watch.Guard do
   end
 
   defp still_over?(%{policy: %{children: true}, account: account}),
-    do: Children.still?(account, fn -> Native.account_over(account) end)
+    do: Children.still?(account, :all)
 
   defp still_over?(_guard), do: true
 

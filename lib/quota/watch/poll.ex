@@ -7,6 +7,8 @@ defmodule Quota.Watch.Poll do
   alias Quota.Watch.{Binaries, Children, Mailbox, ProcessStats, Tracer}
 
   def poll(%{pid: pid, account: account} = guard, state \\ :uncollected) do
+    collections = Native.account_collections(account)
+
     case ProcessStats.judged(pid, state) do
       nil ->
         {:dead, guard}
@@ -16,7 +18,7 @@ defmodule Quota.Watch.Poll do
         {room, guard} = room(guard, state, heap, binaries, limit)
         counted = max(binaries - guard.slack, 0)
 
-        case Native.account_poll(account, heap, counted + room, work, queue) do
+        case Native.account_poll(account, heap, counted + room, work, queue, collections) do
           {:near, milliseconds} -> {:wait, noted(guard), milliseconds}
           {:soft, milliseconds} -> {:wait, softly_over(guard), milliseconds}
           :over -> {:over, guard, if(Mailbox.over?(pid, queue, limit), do: :mailbox, else: :over)}

@@ -88,9 +88,11 @@ defmodule Quota.Watch.TurnWatcher do
 
   @doc false
   def poll({pid, child}) do
+    collections = Native.account_collections(child)
+
     with {heap, binaries} <- ProcessStats.at_rest(pid),
-         {account, guard} <- Native.account_turn_ended(child, heap, binaries),
-         true <- Children.still?(account, fn -> Children.over?(account) end) do
+         {account, guard} <- Native.account_turn_ended(child, heap, binaries, collections),
+         true <- Children.still?(account, :children) do
       Native.account_breach(account, :usage)
       Children.exit_all(account)
       send(guard, :breached)

@@ -4,6 +4,7 @@ defmodule Quota.ChildrenTest do
 
   import Bounded.Eventually
   alias Bounded.Native
+  alias Quota.Watch.Children
 
   @mib 1024 * 1024
 
@@ -252,6 +253,49 @@ defmodule Quota.ChildrenTest do
     :erlang.trace_pattern({:erlang, :process_info, 2}, false, [])
     assert %Quota.ExceededError{category: :heap} = error
     refute_received {:trace, ^guard, :call, {:erlang, :process_info, [^worker, _]}}
+  end
+
+  # Figures of several children are read one after the other. A child that had given its memory back counted with the next one, which
+  # took it, where it could not be read again: its watcher had sent it a signal.
+  test "a figure from before a child's last collection is not added up" do
+    assert outdated_over?(0) == {:ok, {false, true, true}}
+  end
+
+  # A hundred could each take tens of megabytes while they are asked again.
+  test "among more than 8 children the last figures decide" do
+    assert {:ok, {true, true, true}} = outdated_over?(8)
+  end
+
+  # Whether a child is over the limit by a figure from before its last collection, and then by one from after it: with all that counts
+  # besides, and with the children alone.
+  defp outdated_over?(others) do
+    work = fn ->
+      work = self()
+      pid = spawn(fn -> collect_for(work) end)
+      {account, _caller} = Native.own_account()
+      [{^pid, child}] = account |> Native.account_children(0, false) |> elem(0)
+      for _ <- 1..others//1, do: spawn(fn -> collect_for(work) end)
+
+      large = fn ->
+        Native.account_asked(child)
+        Native.account_observe_at_rest(child, 40 * @mib, 0, Native.account_collections(child))
+      end
+
+      large.()
+      send(pid, :collect)
+      receive do: (:collected -> :ok)
+      outdated = Children.still?(account, :all)
+      large.()
+      {outdated, Children.still?(account, :all), Children.still?(account, :children)}
+    end
+
+    run(32 * @mib, work, mode: :observe)
+  end
+
+  defp collect_for(work) do
+    receive do: (:collect -> :erlang.garbage_collect())
+    send(work, :collected)
+    collect_for(work)
   end
 
   defp keep(kept) do

@@ -65,6 +65,37 @@ defmodule Quota.Watch.TurnWatcherTest do
     assert run(24 * @mib, work) == {:ok, :ok}
   end
 
+  # Each collects before the next begins: they never hold more than two thirds of the limit together.
+  test "children that take much in turns, and stay, go on" do
+    work = fn ->
+      work = self()
+      children = for _ <- 1..4, do: spawn_link(fn -> take_turns(work) end)
+
+      for _ <- 1..3, child <- children do
+        send(child, :take)
+        receive do: (:given_back -> :ok)
+      end
+
+      for child <- children, do: send(child, :stop)
+      :done
+    end
+
+    for _ <- 1..10, do: assert(run(24 * @mib, work) == {:ok, :done})
+  end
+
+  defp take_turns(work) do
+    receive do
+      :take ->
+        _ = tuple_size(:erlang.make_tuple(@words, 0))
+        :erlang.garbage_collect()
+        send(work, :given_back)
+        take_turns(work)
+
+      :stop ->
+        :ok
+    end
+  end
+
   test "children are not ended by a limit that was taken off" do
     test = self()
 

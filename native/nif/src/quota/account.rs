@@ -121,13 +121,6 @@ fn account_others(account: ResourceArc<Quota>) -> u64 {
     account.account.total_with(0, 0)
 }
 
-/// Whether an account is over its limit, by what was last observed.
-#[rustler::nif]
-fn account_over(account: ResourceArc<Quota>) -> bool {
-    let _measuring = timing::measure();
-    account.account.usage().total > account.limit()
-}
-
 /// The current figures and the peaks of an account, in bytes: see [`details`].
 #[rustler::nif]
 fn account_details<'a>(env: Env<'a>, account: ResourceArc<Quota>) -> Term<'a> {

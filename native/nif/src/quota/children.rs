@@ -13,14 +13,14 @@ use rustler::sys::ErlNifPid;
 use rustler::{Atom, Env, Error, LocalPid, NifResult, ResourceArc};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+mod held;
+
 mod atoms {
     rustler::atoms! { spawned, too_many }
 }
 
 /// The number of processes that one call returns or looks up.
 const PIECE: usize = 256;
-/// A process with more than one part in this many of the limit takes much.
-const LARGE_SHARE: u64 = 64;
 /// Words for each process in tables of this library and of the VM.
 const ENTRIES: usize = 64;
 
@@ -234,57 +234,40 @@ fn account_turn_ended(
     account: ResourceArc<Quota>,
     heap: u64,
     binaries: u64,
+    collections: u64,
 ) -> Option<(ResourceArc<Quota>, LocalPid)> {
     let _measuring = timing::measure();
-    observe_at_rest(&account, heap, binaries);
+    observe_at_rest(&account, heap, binaries, collections);
     let quota = head(&account);
     let over = quota.account.total_with(0, 0) > quota.account.limit();
     let guard = quota.guard.pid()?;
     (over && quota.guard.ended().is_none()).then(|| (quota.clone(), guard))
 }
 
-/// `{[{pid, account}], next}` as `account_children` with `pollable`: those that take much, as far as they do not run. Forgets those that
-/// are dead.
-#[rustler::nif]
-fn account_large(env: Env, account: ResourceArc<Quota>, after: usize) -> Page {
-    let _measuring = timing::measure();
-    let Some(children) = account.children() else {
-        return (Vec::new(), None);
-    };
-    let large = account.limit() / LARGE_SHARE;
-    let keys = children.piece(after, PIECE);
-    let next = keys.last().copied().filter(|_| keys.len() == PIECE);
-    let found = keys.into_iter().filter_map(|key| {
-        let process = pid::pid(key);
-        let child = registry::find(process).filter(|it| it.counts_towards(&account))?;
-        let pid = LocalPid::from_c_arg(process);
-        if !pid.is_alive(env) {
-            process_died(env, &child, process);
-            return None;
-        }
-        let asked = child.process.asked.load(Ordering::Acquire);
-        let is_large = child.account.usage().total > large;
-        (is_large && !asked && !turns::is_running(&child, process)).then_some((pid, child))
-    });
-    (found.collect(), next)
-}
-
 /// Reports what the VM uses for a process that was not asked for its messages.
 #[rustler::nif]
-fn account_observe_at_rest(account: ResourceArc<Quota>, heap: u64, binaries: u64) {
+fn account_observe_at_rest(
+    account: ResourceArc<Quota>,
+    heap: u64,
+    binaries: u64,
+    collections: u64,
+) {
     let _measuring = timing::measure();
-    observe_at_rest(&account, heap, binaries);
+    observe_at_rest(&account, heap, binaries, collections);
 }
 
 /// Messages that waited at the last poll still count.
-fn observe_at_rest(quota: &Quota, heap: u64, binaries: u64) {
+fn observe_at_rest(quota: &Quota, heap: u64, binaries: u64, collections: u64) {
     let heap = heap.saturating_add(beside_heap(quota));
     let least = if quota.process.has_messages.load(Ordering::Acquire) {
         quota.account.usage().heap
     } else {
         0
     };
-    quota.account.observe(heap.max(least), binaries);
+    let collected = &quota.process.collections;
+    collected.report(collections, || {
+        quota.account.observe(heap.max(least), binaries)
+    });
 }
 
 /// The account's process was found to be dead.

@@ -2,6 +2,7 @@
 
 pub mod alarm;
 pub mod children;
+pub mod collections;
 pub mod enforcement;
 pub mod guard;
 pub mod process;

@@ -103,6 +103,7 @@ fn turn(env: Env, tracee: Term, begins: bool) {
 fn collected(env: Env, quota: &ResourceArc<Quota>, major: bool) {
     let head = head(quota);
     let process = &quota.process;
+    process.collections.end();
     let total = quota.account.usage().total;
     process.segment_cache.collected(major, total, head.limit());
     let now = alarm::now_us();

@@ -79,7 +79,7 @@ fn used(quota: &Quota, heap: u64, binaries: u64) -> u64 {
 
 /// Reports what the VM uses for the account's process, and says when to look again: `milliseconds`; or
 /// `{near, milliseconds}` when half of the limit has been passed since the last look; or
-/// `{soft, milliseconds}` when it has passed its soft limit; or `over`, or `queue`.
+/// `{soft, milliseconds}` when it has passed its soft limit; or `over`, or `queue`. `collections` had ended before the figures were read.
 #[rustler::nif]
 fn account_poll<'a>(
     env: Env<'a>,
@@ -88,11 +88,13 @@ fn account_poll<'a>(
     binaries: u64,
     work: u64,
     queue: u64,
+    collections: u64,
 ) -> Term<'a> {
     let _measuring = timing::measure();
     fault_injection::point("account_poll");
     let heap = heap.saturating_add(children::beside_heap(&account));
-    account.account.observe(heap, binaries);
+    let collected = &account.process.collections;
+    collected.report(collections, || account.account.observe(heap, binaries));
     let judged = head(&account);
     let terms = judged.terms();
     let process = &account.process;
@@ -218,10 +220,16 @@ fn category(category: Category) -> Atom {
 
 /// Reports what the VM uses for one process of several. Returns whether their sum is over the limit.
 #[rustler::nif]
-fn account_observe(account: ResourceArc<Quota>, heap: u64, binaries: u64) -> bool {
+fn account_observe(
+    account: ResourceArc<Quota>,
+    heap: u64,
+    binaries: u64,
+    collections: u64,
+) -> bool {
     let _measuring = timing::measure();
     let heap = heap.saturating_add(children::beside_heap(&account));
-    account.account.observe(heap, binaries);
+    let collected = &account.process.collections;
+    collected.report(collections, || account.account.observe(heap, binaries));
     let judged = head(&account);
     judged.account.usage().total > judged.limit()
 }

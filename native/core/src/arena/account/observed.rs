@@ -146,6 +146,11 @@ impl Account {
         self.all_of(heap, vm_binaries, ets)
     }
 
+    /// Bytes that the account's own process takes, as last reported.
+    pub fn own_total(&self) -> u64 {
+        self.observed.all.own.load(Ordering::Acquire)
+    }
+
     fn total_of(&self, own: u64) -> u64 {
         self.reserved() + self.observed.all.others() + own
     }

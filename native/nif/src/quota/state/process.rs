@@ -2,6 +2,7 @@
 
 use crate::quota::pid;
 use crate::quota::state::alarm::Alarm;
+use crate::quota::state::collections::Collections;
 use crate::quota::state::segment_cache::SegmentCache;
 use crate::quota::state::vm_limit::VmLimit;
 use bounded_core::arena::account::{PollInterval, PollLoad};
@@ -23,6 +24,7 @@ pub struct ProcessState {
     pub on_dirty_scheduler: AtomicBool,
     /// When the next poll is due.
     pub alarm: Alarm,
+    pub collections: Collections,
     pub vm_limit: VmLimit,
     pub segment_cache: SegmentCache,
     /// The key of the process while its death would not be reported, otherwise 0.
