@@ -4,7 +4,8 @@ defmodule Bench.Escapes.Rows.Mailbox do
   import Bench.Escapes.{Data, Row}
 
   @length 1_000_000
-  @walked "to count a message the VM walks it, 5 ms for 16 MB, and as many are copied meanwhile"
+  # To count the messages takes microseconds.
+  @copied "a sender is asked for its garbage before it is ended, and answers only when its copy of 16 MB is made"
 
   def rows do
     [
@@ -20,7 +21,7 @@ defmodule Bench.Escapes.Rows.Mailbox do
       row(
         "99 lists of 16 MB sent to itself, off the heap",
         2.5,
-        [why: @walked],
+        [why: @copied],
         fn ->
           Process.flag(:message_queue_data, :off_heap)
           list = Enum.to_list(1..@length)
@@ -47,7 +48,7 @@ defmodule Bench.Escapes.Rows.Mailbox do
       row(
         "99 lists of 16 MB to a counted child, off the heap",
         [{25, 1.8}, {29, 2.7}],
-        [options: [count: [:children]], why: @walked],
+        [options: [count: [:children]], why: @copied],
         fn ->
           child = holder()
           list = Enum.to_list(1..@length)
