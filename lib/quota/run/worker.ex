@@ -4,7 +4,7 @@ defmodule Quota.Run.Worker do
 
   alias Bounded.Native
   alias Quota.Run.{Context, FlatSize, LastLook}
-  alias Quota.Watch.{ProcessStats, Tracer}
+  alias Quota.Watch.Tracer
 
   # Milliseconds to wait for the reference to reply to. The caller sends it at once, unless it has just died.
   @handover_ms 1_000
@@ -28,10 +28,10 @@ defmodule Quota.Run.Worker do
 
   # A message loses sharing, so the result is measured before it is sent.
   defp answer(account, limit, fun, policy) do
-    way = ProcessStats.way()
+    unlisted = LastLook.unlisted?()
     reply = work(fun)
     # A term of a word or two needs no measuring: the process can leave its account at once.
-    case LastLook.look(account, policy, way, small?(reply)) do
+    case LastLook.look(account, policy, reply, unlisted, small?(reply)) do
       :left -> {:left, elem(reply, 1)}
       :over -> breach(reply, policy)
       :within -> measured(reply, account, limit, policy)

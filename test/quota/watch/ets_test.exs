@@ -5,7 +5,7 @@ defmodule Quota.Watch.EtsTest do
   alias Bounded.Native
   alias Bounded.Test.Accounts
   alias Quota.Run.LastLook
-  alias Quota.Watch.{Ets, Policy, ProcessStats}
+  alias Quota.Watch.{Ets, Policy}
 
   @mib 1024 * 1024
 
@@ -98,7 +98,7 @@ defmodule Quota.Watch.EtsTest do
       table = :ets.new(:t, [:public])
       for key <- 1..megabytes, do: :ets.insert(table, {key, :binary.copy(<<1>>, @mib)})
       :erlang.garbage_collect()
-      LastLook.look(account, %Policy{ets: true}, ProcessStats.way(), false)
+      LastLook.look(account, %Policy{ets: true}, {:ok, nil}, LastLook.unlisted?(), false)
     end
 
     Accounts.in_account(16 * @mib, fn account ->
