@@ -202,12 +202,14 @@ defmodule Quota.Run do
       {:DOWN, ^ref, _, _, reason} -> died(running, reason)
       {^serving, request} when serving != nil -> serve(running, request, nil)
     after
-      min(unguarded(running), left(running)) -> await_guarded(running)
+      unguarded(running) -> await_guarded(running)
     end
   end
 
-  defp unguarded(%{guard_at: nil}), do: @short
-  defp unguarded(%{guard_at: time}), do: max(time - now(), 0)
+  # Milliseconds until the guard starts or the time is up.
+  defp unguarded(%{guard_at: nil, deadline: :infinity}), do: @short
+  defp unguarded(%{guard_at: nil} = running), do: min(@short, left(running))
+  defp unguarded(%{guard_at: time} = running), do: min(max(time - now(), 0), left(running))
 
   defp serve(running, request, watched) do
     case running.run.serve.(request, left(running)) do
