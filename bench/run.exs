@@ -1,6 +1,6 @@
 # What a quota costs: `Quota.run/3` around a trivial function against `Task.async/1` and `Task.await/1`, with events
-# and without. `MIX_ENV=prod mix run bench/run.exs`, from the project's directory. Prints medians of microseconds of
-# CPU time and their ratios, and exits with an error when one is over what it is held to.
+# and without; and what each word that the function captures adds, the VM's copy included. `MIX_ENV=prod mix run bench/run.exs`, from
+# the project's directory. Prints medians of CPU time and their ratios, and exits with an error when one is over what it is held to.
 #
 # `:telemetry` is the library where `ERL_LIBS` has it, otherwise a stand-in with its table of handlers.
 defmodule Bench.Run do
@@ -9,6 +9,11 @@ defmodule Bench.Run do
   @limit Quota.mib(1)
   # Times a task: without events, and with a handler attached to those of a run.
   @held_to [without: 1.6, with: 2.5]
+
+  # Captures: runs of a round, rows, and nanoseconds for each of their words.
+  @copies 50
+  @rows 4_000
+  @held_to_ns 10
 
   @stand_in """
   defmodule :telemetry do
@@ -30,12 +35,41 @@ defmodule Bench.Run do
 
   def main do
     without = measure()
+    captures = Enum.map(captures(), &captured/1)
     which = attach()
     with_events = measure()
 
     IO.puts(machine())
-    over = [without: without, with: with_events] |> Enum.map(&report(&1, which)) |> Enum.any?()
-    if over, do: exit({:shutdown, 1})
+    over = Enum.map([without: without, with: with_events], &report(&1, which))
+    if Enum.any?(over ++ Enum.map(captures, &report_captures/1)), do: exit({:shutdown, 1})
+  end
+
+  defp captures do
+    [
+      {"a list of integers", Enum.to_list(1..(5 * @rows))},
+      {"tuples with text", for(n <- 1..@rows, do: {n, "a text of some length", :ok})},
+      {"maps", for(n <- 1..@rows, do: %{id: n, name: "name", kind: :row})}
+    ]
+  end
+
+  defp captured({name, term}) do
+    limit = Quota.mib(64)
+    words = :erts_debug.flat_size(term)
+    work = fn -> Quota.run(limit, fn -> length(term) end) end
+    nothing = fn -> Quota.run(limit, fn -> :ok end) end
+    rounds = for _ <- 0..@rounds, do: cost(work, @copies) - cost(nothing, @copies)
+    [_warms_up | rounds] = Enum.map(rounds, &(&1 * 1_000 / words))
+    {name, words, median(rounds, & &1)}
+  end
+
+  defp report_captures({name, words, nanoseconds}) do
+    verdict = if nanoseconds <= @held_to_ns, do: "held", else: "OVER"
+
+    IO.puts(
+      "#{verdict}   captures, #{name} (#{words} words): #{figure(nanoseconds)} ns a word, at most #{@held_to_ns}"
+    )
+
+    nanoseconds > @held_to_ns
   end
 
   defp report({events, {task, run, ratio}}, which) do
@@ -56,11 +90,11 @@ defmodule Bench.Run do
     rounds =
       for round <- 0..@rounds do
         if rem(round, 2) == 0 do
-          task = cost(&task/0)
-          {task, cost(&run/0)}
+          task = cost(&task/0, @runs)
+          {task, cost(&run/0, @runs)}
         else
-          run = cost(&run/0)
-          {cost(&task/0), run}
+          run = cost(&run/0, @runs)
+          {cost(&task/0, @runs), run}
         end
       end
 
@@ -75,11 +109,11 @@ defmodule Bench.Run do
   defp run, do: Quota.run(@limit, fn -> :ok end)
 
   # Microseconds of CPU time of one.
-  defp cost(fun) do
+  defp cost(fun, runs) do
     :erlang.garbage_collect()
     before = cpu()
-    repeat(fun, @runs)
-    (cpu() - before) * 1_000 / @runs
+    repeat(fun, runs)
+    (cpu() - before) * 1_000 / runs
   end
 
   defp repeat(_fun, 0), do: :ok

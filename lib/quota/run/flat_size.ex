@@ -10,7 +10,9 @@ defmodule Quota.Run.FlatSize do
 
   import Bitwise, only: [<<<: 2]
 
-  @small_integer 1 <<< 59
+  # The VM's small integers. Each bound is one itself: to compare with a larger number takes a call.
+  @largest_small (1 <<< 59) - 1
+  @smallest_small 0 - (1 <<< 59)
   # Maximum words of a reference to a binary of more than 64 bytes, or to a part of one.
   @binary_words 11
   @heap_binary_bytes 64
@@ -25,6 +27,11 @@ defmodule Quota.Run.FlatSize do
   # Used if the node's memory cannot be read.
   @assumed_bytes 1 <<< 34
 
+  # A term of one word, which its container counts.
+  defguardp is_small(term)
+            when is_atom(term) or
+                   (is_integer(term) and term <= @largest_small and term >= @smallest_small)
+
   @doc "Returns the bytes of the largest result that is sent without an enforced limit: with a larger one the node could fail."
   def deliverable, do: div(Cgroup.memory(Cgroup.find()).limit || @assumed_bytes, @memory_share)
 
@@ -38,14 +45,10 @@ defmodule Quota.Run.FlatSize do
 
   # Returns `left` less the words of `term`. Throws before it would go below zero.
   defp words(_, left) when left < 0, do: throw(:larger)
-  defp words(term, left) when is_atom(term), do: left
-
-  defp words(term, left)
-       when is_integer(term) and term < @small_integer and term >= -@small_integer,
-       do: left
-
+  defp words(term, left) when is_small(term), do: left
   defp words([], left), do: left
   defp words(term, left) when is_pid(term) and node(term) == node(), do: left
+  defp words([head | tail], left) when is_small(head), do: words(tail, left - 2)
   defp words([head | tail], left), do: words(tail, words(head, left - 2))
   defp words({}, left), do: left
 
@@ -100,8 +103,12 @@ defmodule Quota.Run.FlatSize do
   defp elements(_, 0, left), do: left
   defp elements(_, _, left) when left < 0, do: throw(:larger)
 
-  defp elements(tuple, n, left),
-    do: elements(tuple, n - 1, words(:erlang.element(n, tuple), left))
+  defp elements(tuple, n, left) do
+    case :erlang.element(n, tuple) do
+      item when is_small(item) -> elements(tuple, n - 1, left)
+      item -> elements(tuple, n - 1, words(item, left))
+    end
+  end
 
   defp pair(key, value, left), do: words(value, words(key, left))
 end
