@@ -29,7 +29,6 @@ defmodule Quota.WatchdogTest do
   @raised 785 * @mib
   # Above the line of 0.9, by little: a culprit has a sixth of what the node grew.
   @over 925 * @mib
-  @nearly 915 * @mib
 
   setup context do
     Telemetry.forward(self())
@@ -134,11 +133,41 @@ defmodule Quota.WatchdogTest do
   end
 
   test "ends the youngest of many processes with one parent", %{root: root} do
+    {parent, children} = family(root)
+
+    # In steps: of a usage that jumps, more children would end, and their parent.
+    Enum.find((@raised + 30 * @mib)..@over//2 * @mib, fn bytes ->
+      FakeGroup.use_bytes(root, bytes)
+      Process.sleep(50)
+      not Process.alive?(List.last(children))
+    end)
+
+    dead(List.last(children))
+
+    # One of them may be the process that grew most by itself.
+    assert_receive {[:bounded, :watchdog, :report], _, %{culprit: %{kind: :group, count: count}}}
+                   when count in [39, 40],
+                   5_000
+
+    assert Process.alive?(hd(children))
+    assert Process.alive?(parent)
+  end
+
+  test "ends their parent as well where that leaves no time", %{root: root} do
+    {parent, children} = family(root)
+    FakeGroup.use_bytes(root, @over)
+    dead(parent)
+    dead(List.last(children))
+    assert %{ended: 1} = Watchdog.status()
+  end
+
+  # A process with its children, which have grown and been seen.
+  defp family(root) do
     test = self()
 
     parent =
       spawn(fn ->
-        children = for _ <- 1..20, do: grown_child()
+        children = for _ <- 1..40, do: grown_child()
         send(test, {:children, children})
         Process.sleep(:infinity)
       end)
@@ -153,19 +182,7 @@ defmodule Quota.WatchdogTest do
              all_seen?(parent, children)
            end)
 
-    # In two steps: of a usage that jumps, a look that comes late would miss as much again, and more children would end.
-    FakeGroup.use_bytes(root, @nearly)
-    eventually(fn -> assert %{used: @nearly, growth: 0} = Watchdog.status() end)
-    FakeGroup.use_bytes(root, @over)
-    dead(List.last(children))
-
-    # One of them may be the process that grew most by itself.
-    assert_receive {[:bounded, :watchdog, :report], _, %{culprit: %{kind: :group, count: count}}}
-                   when count in [19, 20],
-                   5_000
-
-    assert Process.alive?(hd(children))
-    assert Process.alive?(parent)
+    {parent, children}
   end
 
   # The largest does not count: one that grew alone is no group.

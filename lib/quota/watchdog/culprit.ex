@@ -15,8 +15,8 @@ defmodule Quota.Watchdog.Culprit do
   @group_times 2
 
   @doc """
-  Candidates that may end, the worst first. `context` has `limit`, `grown` (bytes by which the node grew), `protect`, `own`, `ends`,
-  and `now`.
+  Candidates that may end, the worst first. `context` has `limit`, `grown` (bytes by which the node grew), `protect`, `own`,
+  `identities` by pid, `groups` (of which members ended lately, `{when, identity}` by key), `ends`, and `now`.
   """
   def choose(candidates, context) do
     smallest = max(div(context.limit, @share_of_limit), div(context.grown, @share_of_growth))
@@ -66,7 +66,7 @@ defmodule Quota.Watchdog.Culprit do
   end
 
   defp may_end(%{kind: :group} = group, context, _alone) do
-    siblings = for pid <- group.members, identity = told(pid, context), do: identity
+    siblings = siblings(group, context)
     start = {[], context.ends}
     {members, _} = Enum.reduce(group.members, start, &member(&1, &2, siblings, context))
     # None has said yet who it is: one ends, and the next decision knows of the others.
@@ -85,11 +85,19 @@ defmodule Quota.Watchdog.Culprit do
        do: Map.put(candidate, :identity, identity)
   end
 
+  # Who the members are that have been asked, or one that has ended: those that are youngest now may have been started since.
+  defp siblings(group, context) do
+    case for pid <- group.members, identity = readable(context.identities[pid]), do: identity do
+      [] -> for {_at, identity} <- List.wrap(context.groups[group.key]), identity, do: identity
+      siblings -> siblings
+    end
+  end
+
   # Each end of a member counts for the next: together they are no more than their supervisor's restart intensity allows. One that has
   # not been asked yet is judged as each of its siblings would be.
   defp member(pid, {members, ends}, siblings, context) do
     {identity, all} =
-      case told(pid, context) do
+      case readable(context.identities[pid]) do
         nil -> {List.first(siblings), if(siblings == [], do: [nil], else: siblings)}
         known -> {known, [known]}
       end
@@ -99,13 +107,9 @@ defmodule Quota.Watchdog.Culprit do
       else: {members, ends}
   end
 
-  # Of a large process, whose dictionary cannot be read before OTP 27, the ancestors are not known.
-  defp told(pid, context) do
-    case context.identities[pid] do
-      %{call: {:proc_lib, :init_p, _}} -> nil
-      identity -> identity
-    end
-  end
+  @doc "An identity that can be judged. Of a large process, whose dictionary cannot be read before OTP 27, the ancestors are not known."
+  def readable(%{call: {:proc_lib, :init_p, _}}), do: nil
+  def readable(identity), do: identity
 
   defp allowed?(pid, identity, ends, context) do
     Immunity.reason(pid, identity, context.protect, context.own, false) == nil and

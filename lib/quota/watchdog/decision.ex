@@ -20,6 +20,8 @@ defmodule Quota.Watchdog.Decision do
   # Milliseconds for which what a kill gives back is waited for, while nothing grows.
   @settle_ms 2_000
   @minute_ms 60_000
+  # Milliseconds of growth that the end of a group's members makes room for.
+  @ahead_ms 200
   # The part of the limit below the line at which a crisis is over.
   @eased 50
 
@@ -158,10 +160,21 @@ defmodule Quota.Watchdog.Decision do
       protect: state.options.protect,
       own: own(state),
       identities: state.summary.identities,
+      groups: recent(state.groups, now),
       ends: state.restarts,
       now: now
     })
   end
+
+  # Groups of which members ended within a minute, each with when that was, and who one of those was, or nil.
+  defp recent(groups, now), do: Map.filter(groups, fn {_, {at, _}} -> now - at < @minute_ms end)
+
+  defp ended(state, %{kind: :group, key: key, identities: identities}, now) do
+    identity = identities |> Map.values() |> Enum.find(&Culprit.readable/1)
+    state.groups |> recent(now) |> Map.put(key, {now, identity})
+  end
+
+  defp ended(state, _candidate, now), do: recent(state.groups, now)
 
   defp bound(%{said_bound: true} = state), do: state
 
@@ -191,12 +204,11 @@ defmodule Quota.Watchdog.Decision do
   defp act(candidate, rest, state, now), do: execute(state, candidate, rest, now)
 
   defp execute(state, candidate, rest, now) do
-    aim = state.reading.line - div(state.reading.limit, 20)
-    {pending, copies} = forecast(state, now)
-    pids = Culprit.pids(candidate, state.used + pending - aim, copies)
-    pids = pids ++ source(state, candidate, now)
+    {_pending, copies} = forecast(state, now)
+    members = Culprit.pids(candidate, need(state, now), copies)
+    pids = source(state, candidate, now) ++ members
     wait = patience(state) |> min(10)
-    BlackBox.capture(state.box, hd(pids), candidate[:identity], wait)
+    BlackBox.capture(state.box, hd(members), candidate[:identity], wait)
     refs = Enum.map(pids, &Process.monitor/1)
     Enum.each(pids, &Breaches.note/1)
     for pid <- pids, do: Process.exit(pid, :kill)
@@ -222,17 +234,24 @@ defmodule Quota.Watchdog.Decision do
         over_since: nil,
         ends: [now | state.ends],
         restarts: restarts,
-        keys: Map.put(state.keys, candidate[:key], now),
+        groups: ended(state, candidate, now),
         summary: %{state.summary | candidates: [], pending: 0, copies: %{}}
     }
   end
 
-  # A group that grew again after its youngest were ended: what starts its processes ends too.
+  # Bytes that have to come back, or not to be taken. What is started meanwhile takes some of them.
+  defp need(state, now) do
+    %{limit: limit, line: line} = state.reading
+    growth = min(div(state.pace.rate * @ahead_ms, 1_000), max(limit - line, 0))
+    expected(state, now) + growth - (line - div(limit, 20))
+  end
+
+  # A group that grew again after its youngest were ended, or that leaves no time for that: what starts its processes ends too.
   defp source(state, %{kind: :group, key: {:parent, parent} = key}, now) do
-    again = is_map_key(state.keys, key) and now - state.keys[key] < @minute_ms
+    again = is_map_key(recent(state.groups, now), key)
     identity = state.summary.identities[parent]
 
-    if again and identity != nil and
+    if (again or time_left(state) < @hurry_ms) and identity != nil and
          Immunity.reason(parent, identity, state.options.protect, own(state), false) == nil and
          Immunity.restartable?(identity, state.restarts, now),
        do: [parent],

@@ -36,7 +36,7 @@ defmodule Quota.Watchdog.State do
     last: nil,
     ends: [],
     restarts: [],
-    keys: %{},
+    groups: %{},
     allocated: [],
     limits: %{}
   ]

@@ -49,6 +49,7 @@ defmodule Quota.Watchdog.CulpritTest do
       protect: [],
       own: [],
       identities: %{},
+      groups: %{},
       ends: [],
       now: 1_000_000
     }
@@ -126,6 +127,17 @@ defmodule Quota.Watchdog.CulpritTest do
       assert [%{members: [first]} = chosen] = choose([group = group(30)])
       assert first == hd(group.members)
       assert Culprit.pids(chosen, 100 * @mib, %{}) == [first]
+    end
+
+    # Of a group that goes on growing, those that are youngest at the second act were started since the first.
+    test "are judged as one that has ended, where none of them has been asked" do
+      group = group(30)
+      groups = &%{groups: %{group.key => {7, &1}}}
+      assert [%{members: members}] = choose([group], groups.(identity()))
+      assert members == group.members
+      assert [%{members: members}] = choose([group], groups.(supervised(self(), :permanent, 3)))
+      assert members == Enum.take(group.members, 3)
+      assert [%{members: [_]}] = choose([group], groups.(nil))
     end
 
     # All of a group ended where a forecast said that they were about to take memory, though one would have been enough.
