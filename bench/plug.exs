@@ -1,6 +1,7 @@
 # What `Quota.Plug` costs: over the bare plug for a small request, for each call of the adapter, and with 100 connections; and what
 # a large body takes in memory. Plug and the servers are no dependency: ERL_LIBS names a folder that has them. Throughput is measured
-# by a client of its own in another VM and, where it is installed, by wrk, which takes less of the processors.
+# by wrk if it is installed, which takes less of the processors, and otherwise by a client of its own in another VM. In turns with the
+# two stands the least that any limit of this kind costs: the same plug in a second process, without a limit.
 #
 #     MIX_ENV=prod mix compile
 #     ERL_LIBS=FOLDER elixir -pa _build/prod/lib/bounded/ebin --erl '+sbwt none +sbwtdcpu none +sbwtdio none' bench/plug.exs [cost] [throughput] [memory]
@@ -61,6 +62,48 @@ defmodule Bench.Plug do
         end)
 
       send_resp(conn, 200, "#{count}")
+    end
+  end
+
+  defmodule SecondProcess do
+    # A process for each request, one response passed on, and the changed fields of the conn returned: no limit, no error, nothing else.
+    def init(plug), do: plug
+
+    def call(conn, plug) do
+      alias = :erlang.alias()
+      arguments = [plug, %{conn | adapter: nil}, alias]
+      {_, ref} = :erlang.spawn_opt(__MODULE__, :work, arguments, [:monitor])
+      conn = serve(conn, alias, ref)
+      Process.demonitor(ref, [:flush])
+      :erlang.unalias(alias)
+      conn
+    end
+
+    def work(plug, conn, alias) do
+      conn = plug.call(%{conn | adapter: {__MODULE__, alias}, owner: self()}, [])
+      send(alias, {alias, Map.take(conn, [:status, :resp_headers, :state])})
+    end
+
+    def send_resp(alias, status, headers, body) do
+      tag = make_ref()
+      body = IO.iodata_to_binary(body)
+      send(alias, {alias, self(), tag, [status, headers, body]})
+      receive do: (^tag -> {:ok, nil, alias})
+    end
+
+    defp serve(%{adapter: {module, payload}} = conn, alias, ref) do
+      receive do
+        {^alias, worker, tag, args} ->
+          {:ok, _, payload} = apply(module, :send_resp, [payload | args])
+          send(worker, tag)
+          serve(%{conn | adapter: {module, payload}}, alias, ref)
+
+        {^alias, fields} ->
+          Map.merge(conn, fields)
+
+        {:DOWN, ^ref, _, _, reason} ->
+          exit(reason)
+      end
     end
   end
 
@@ -151,16 +194,19 @@ defmodule Bench.Plug do
   defp throughput(server) do
     bare = start(server, App, [])
     limited = start(server, Quota.Plug, to: App, limit: @limit)
+    second = start(server, SecondProcess, App)
     {:ok, peer, _node} = client()
     wrk = System.find_executable("wrk")
 
-    for client <- [{:peer, peer}] ++ if(wrk, do: [{:wrk, wrk}], else: []),
+    for client <- [if(wrk, do: {:wrk, wrk}, else: {:peer, peer})],
         path <- ["hello", "rows", "page"] do
       rounds =
         for _ <- 1..@throughput_rounds,
-            do: {requests(client, bare, path), requests(client, limited, path)}
+            do: for(port <- [bare, limited, second], do: requests(client, port, path))
 
-      compared("#{inspect(server)}, #{elem(client, 0)}, /#{path}", rounds)
+      name = "#{inspect(server)}, #{elem(client, 0)}, /#{path}"
+      compared(name, for([bare, limited, _] <- rounds, do: {bare, limited}))
+      compared("#{name}, a second process", for([bare, _, second] <- rounds, do: {bare, second}))
     end
 
     :peer.stop(peer)
