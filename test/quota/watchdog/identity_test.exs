@@ -1,6 +1,8 @@
 defmodule Quota.Watchdog.Census.IdentityTest do
   use ExUnit.Case, async: true
 
+  import Bounded.Eventually
+
   alias Bounded.Vm
   alias Quota.Watchdog.Census.Identity
 
@@ -31,6 +33,26 @@ defmodule Quota.Watchdog.Census.IdentityTest do
 
     # From OTP 27 on one value can be read by itself.
     assert identity.ancestors == if(Vm.release() >= 27, do: [self()], else: [])
+  end
+
+  test "tells supervisors, those of libraries too" do
+    calls = [
+      {{:supervisor, Some, 1}, true},
+      {{:ranch_conns_sup, :init, 7}, true},
+      {{Some.Supervisor, :init, 1}, true},
+      {{Some.Server, :init, 1}, false}
+    ]
+
+    for {call, supervisor?} <- calls do
+      pid =
+        spawn_link(fn ->
+          Process.put(:"$initial_call", call)
+          Process.sleep(:infinity)
+        end)
+
+      eventually(fn -> assert %{call: ^call} = Identity.of(pid, 0) end)
+      assert Identity.of(pid, 0).supervisor? == supervisor?
+    end
   end
 
   defp copied(fun) do

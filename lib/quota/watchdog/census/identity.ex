@@ -64,10 +64,16 @@ defmodule Quota.Watchdog.Census.Identity do
       call: call,
       ancestors: ancestors,
       label: Dictionary.get(pid, :"$process_label", bytes),
-      supervisor?: match?({:supervisor, _, _}, call),
+      supervisor?: supervisor?(call),
       allowance: allowance.(ancestors, pid)
     }
   end
+
+  # Libraries have their own, such as `:ranch_conns_sup`, which are named like those of OTP and Elixir.
+  defp supervisor?({:supervisor, _, _}), do: true
+
+  defp supervisor?({module, _, _}),
+    do: module |> Atom.to_string() |> String.ends_with?(["_sup", "Supervisor"])
 
   defp mfa?({module, function, arity}),
     do: is_atom(module) and is_atom(function) and is_integer(arity)
