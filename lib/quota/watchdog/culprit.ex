@@ -5,7 +5,7 @@ defmodule Quota.Watchdog.Culprit do
   # What grew little is never ended. When the culprit is dead, its memory takes a while to come back, and the process that is largest
   # then is a bystander.
 
-  alias Quota.Watchdog.Census.RestartAllowance
+  alias Quota.Watchdog.Census.{Identity, RestartAllowance}
   alias Quota.Watchdog.Immunity
 
   # Parts of the limit, and of what the node grew, that a culprit grew by at least.
@@ -85,13 +85,31 @@ defmodule Quota.Watchdog.Culprit do
        do: Map.put(candidate, :identity, identity)
   end
 
-  # Who the members are that have been asked, or one that has ended: those that are youngest now may have been started since.
+  # Who the members are that have been asked. Those that are youngest may have been started since the last look: they are judged as one
+  # that has ended, or by their parent.
   defp siblings(group, context) do
     case for pid <- group.members, identity = readable(context.identities[pid]), do: identity do
-      [] -> for {_at, identity} <- List.wrap(context.groups[group.key]), identity, do: identity
+      [] -> group.key |> unasked(context) |> List.wrap()
       siblings -> siblings
     end
   end
+
+  defp unasked(key, context) do
+    case context.groups[key] do
+      {_at, %{} = identity} -> identity
+      _none -> child(key, context)
+    end
+  end
+
+  # Nobody restarts a child of a process that is no supervisor. What it was started for is not known.
+  defp child({:parent, pid}, %{identities: identities, protect: protect}) do
+    with %{supervisor?: false, ancestors: ancestors} <- readable(identities[pid]),
+         false <- Enum.any?(protect, &match?({_, _, _}, &1)),
+         do: %Identity{call: {:erlang, :apply, 2}, ancestors: [pid | ancestors]},
+         else: (_ -> nil)
+  end
+
+  defp child(_call, _context), do: nil
 
   # Each end of a member counts for the next: together they are no more than their supervisor's restart intensity allows. One that has
   # not been asked yet is judged as each of its siblings would be.

@@ -140,6 +140,19 @@ defmodule Quota.Watchdog.CulpritTest do
       assert [%{members: [_]}] = choose([group], groups.(nil))
     end
 
+    test "are judged by their parent, where it is no supervisor" do
+      group = group(30)
+      parent = &%{identities: %{self() => &1}}
+      assert [%{members: members}] = choose([group], parent.(identity()))
+      assert members == group.members
+      assert [%{members: [_]}] = choose([group], parent.(identity(supervisor?: true)))
+      # What they were started for is not known.
+      protected = &Map.put(parent.(identity(ancestors: [:above])), :protect, [&1])
+      assert [%{members: [_]}] = choose([group], protected.({Some, :init, 1}))
+      assert [] == choose([group], protected.({:ancestor, :above}))
+      assert [] == choose([group], protected.({:ancestor, self()}))
+    end
+
     # All of a group ended where a forecast said that they were about to take memory, though one would have been enough.
     test "give back what their collections would have taken too" do
       group = group(30)
