@@ -4,7 +4,7 @@ defmodule Quota.Watchdog.KindsTest do
 
   import Bounded.Eventually
 
-  alias Bounded.Test.{FakeGroup, Telemetry}
+  alias Bounded.Test.FakeGroup
   alias Quota.Watchdog
 
   @moduletag :capture_log
@@ -17,12 +17,7 @@ defmodule Quota.Watchdog.KindsTest do
   # Above the line of 0.9, by little: a culprit has a sixth of what the node grew.
   @over 231 * @mib
 
-  setup do
-    Telemetry.forward(self())
-    root = FakeGroup.create(@limit)
-    FakeGroup.watch(root, @calm, @raised)
-    {:ok, root: root}
-  end
+  setup do: FakeGroup.watched(@limit, @calm, @raised)
 
   # Usage that rises in steps: the watchdog looks after each.
   defp rise(root, seen) do

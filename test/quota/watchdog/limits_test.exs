@@ -16,7 +16,7 @@ defmodule Quota.Watchdog.LimitsTest do
   @doc false
   def work, do: work()
 
-  # A pass over so many processes takes fifty milliseconds.
+  # A pass takes fifty milliseconds to get from the first process to the last: there are thousands in between.
   setup context do
     root = FakeGroup.create(1024 * @mib)
     first = spawn(__MODULE__, :idle, [])

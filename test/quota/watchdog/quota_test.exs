@@ -5,7 +5,7 @@ defmodule Quota.Watchdog.QuotaTest do
   import Bounded.Eventually
 
   alias Bounded.Native
-  alias Bounded.Test.{FakeGroup, Telemetry}
+  alias Bounded.Test.FakeGroup
   alias Quota.Watchdog
 
   @moduletag :capture_log
@@ -16,12 +16,7 @@ defmodule Quota.Watchdog.QuotaTest do
   @raised 785 * @mib
   @over 925 * @mib
 
-  setup do
-    Telemetry.forward(self())
-    root = FakeGroup.create(@limit)
-    FakeGroup.watch(root, @calm, @raised)
-    {:ok, root: root}
-  end
+  setup do: FakeGroup.watched(@limit, @calm, @raised)
 
   # The usage passes the line once the watchdog has seen what grew.
   defp pass_line_when_seen(root, kind) do

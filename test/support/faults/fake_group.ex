@@ -6,6 +6,7 @@ defmodule Bounded.Test.FakeGroup do
   import ExUnit.Assertions
   import ExUnit.Callbacks
 
+  alias Bounded.Test.Telemetry
   alias Quota.Watchdog
 
   @doc "Makes one with `limit` bytes; returns the folder below which its files are read."
@@ -38,6 +39,14 @@ defmodule Bounded.Test.FakeGroup do
     eventually(fn -> assert Watchdog.status().used == raised end)
     # A pass that began while the node was calm ends meanwhile.
     Process.sleep(200)
+  end
+
+  @doc "A set-up: a group of `limit` bytes with a watchdog, whose events are sent to the test. See `watch/4`."
+  def watched(limit, calm, raised) do
+    Telemetry.forward(self())
+    root = create(limit)
+    watch(root, calm, raised)
+    {:ok, root: root}
   end
 
   def put(root, path, text) do

@@ -4,7 +4,7 @@ defmodule Quota.Watchdog.Decision.FamilyTest do
 
   import Bounded.Eventually
 
-  alias Bounded.Test.{FakeGroup, Telemetry}
+  alias Bounded.Test.FakeGroup
   alias Quota.Watchdog
 
   @moduletag :capture_log
@@ -17,12 +17,7 @@ defmodule Quota.Watchdog.Decision.FamilyTest do
   # Above the line of 0.9, by little.
   @over 925 * @mib
 
-  setup do
-    Telemetry.forward(self())
-    root = FakeGroup.create(@limit)
-    FakeGroup.watch(root, @calm, @raised)
-    {:ok, root: root}
-  end
+  setup do: FakeGroup.watched(@limit, @calm, @raised)
 
   defp dead(pid), do: eventually(fn -> refute Process.alive?(pid) end)
 
