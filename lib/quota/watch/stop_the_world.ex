@@ -9,6 +9,8 @@ defmodule Quota.Watch.StopTheWorld do
   # A process at `:max` priority is bound to each scheduler, where it keeps all others from running. The VM's own way,
   # `system_flag(:multi_scheduling, :block_normal)`, moves every runnable process to one scheduler first.
 
+  alias Bounded.Vm
+
   # Milliseconds to wait for the other schedulers: a call that does not yield may hold one for longer.
   @stopping_ms 50
   # Milliseconds after which schedulers run again in any case, though the function did not return.
@@ -16,7 +18,7 @@ defmodule Quota.Watch.StopTheWorld do
 
   @doc "Returns when `work` has returned or failed. Where the process table is full, it runs while others do too."
   def run(work) do
-    {_, monitor} = :erlang.spawn_opt(__MODULE__, :stopped, [work], [:monitor | options(1)])
+    {_, monitor} = Vm.spawn_on(1, __MODULE__, :stopped, [work], [:monitor, priority: :max])
     receive(do: ({:DOWN, ^monitor, _, _, _} -> :ok))
   rescue
     SystemLimitError -> work.()
@@ -31,14 +33,11 @@ defmodule Quota.Watch.StopTheWorld do
   end
 
   defp hold(scheduler) do
-    :erlang.spawn_opt(__MODULE__, :hold_scheduler, [self()], options(scheduler))
+    Vm.spawn_on(scheduler, __MODULE__, :hold_scheduler, [self()], priority: :max)
   rescue
     # The others are held nevertheless.
     SystemLimitError -> nil
   end
-
-  # The option that binds a process to a scheduler is known to every release from 25 to 29, but not documented.
-  defp options(scheduler), do: [scheduler: scheduler, priority: :max]
 
   defp wait(0, _until), do: :ok
 

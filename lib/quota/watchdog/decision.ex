@@ -3,7 +3,7 @@ defmodule Quota.Watchdog.Decision do
   # What to do about the usage: nothing, collect garbage, end something, or wait for what comes back.
 
   import Quota.Watchdog.State,
-    only: [critical: 1, expected: 2, forecast: 2, time_left: 1, figures: 1]
+    only: [critical: 1, expected: 2, forecast: 2, time_left: 1, figures: 1, helpers: 1]
 
   alias Quota.Watchdog.{BlackBox, Census, Culprit, Immunity, Relief}
   alias Quota.Watchdog.Decision.{Breaches, Handle}
@@ -261,8 +261,7 @@ defmodule Quota.Watchdog.Decision do
   defp source(_state, _candidate, _now), do: []
 
   # The watchdog's processes.
-  defp own(state),
-    do: [self(), state.census, state.box, state.reading.slow | state.tickers.pids]
+  defp own(state), do: [self() | helpers(state)]
 
   defp report(state, candidate, rest, outcome) do
     BlackBox.publish(state.box, figures(state), candidate, Enum.take(rest, 5), outcome)

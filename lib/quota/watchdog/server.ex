@@ -108,7 +108,7 @@ defmodule Quota.Watchdog.Server do
   @impl true
   def terminate(_reason, state) do
     refs =
-      for pid <- [state.census, state.box, state.reading.slow | state.tickers.pids] do
+      for pid <- State.helpers(state) do
         Process.unlink(pid)
         Process.exit(pid, :kill)
         Process.monitor(pid)

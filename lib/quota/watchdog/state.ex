@@ -47,6 +47,9 @@ defmodule Quota.Watchdog.State do
   # From this part of the limit on, in percent, a report is made even if nothing is ended.
   @critical_percent 95
 
+  @doc "The processes that work for the watchdog's own."
+  def helpers(state), do: [state.census, state.box, state.reading.slow | state.tickers.pids]
+
   @doc "Bytes in use, with those that are about to be."
   def expected(state, now) do
     {pending, _copies} = forecast(state, now)

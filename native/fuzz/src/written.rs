@@ -3,8 +3,8 @@
 use crate::events::{Event, MEMORY, Outcome};
 use bounded_core::arena::account::Account;
 use bounded_core::xml::write::{
-    Empty, PIECE, PieceSink, Quote, WriteError, WriteOptions, Writer, WrittenDoctype, WrittenName,
-    check_name,
+    Empty, LONGEST_VERSION, PIECE, PieceSink, Quote, WriteError, WriteOptions, Writer,
+    WrittenDoctype, WrittenName, check_name,
 };
 use bounded_core::xml::{Emit, Options};
 use std::iter::once;
@@ -13,8 +13,6 @@ use std::iter::once;
 const DOCTYPE: u8 = 1;
 const SINGLE: u8 = 2;
 const EXPAND: u8 = 4;
-/// Bytes of a version that the writer accepts. The parser accepts any.
-const LONGEST_VERSION: usize = 1_000;
 
 #[derive(Default)]
 struct Whole(Vec<u8>);

@@ -31,6 +31,7 @@ mod writer;
 pub use doctype::WrittenDoctype;
 pub use escaping::{PartError, PartFault, Unescaped, escape, unescape};
 pub use fault::{Fault, FaultKind, WriteError};
+pub use markup::LONGEST_VERSION;
 pub use name::{CheckedName, WrittenName, check_name};
 pub use pieces::{PIECE, PieceSink};
 pub use run::RunKind;

@@ -264,10 +264,7 @@ fn observe_at_rest(quota: &Quota, heap: u64, binaries: u64, collections: u64) {
     } else {
         0
     };
-    let collected = &quota.process.collections;
-    collected.report(collections, || {
-        quota.account.observe(heap.max(least), binaries)
-    });
+    quota.observe(heap.max(least), binaries, collections);
 }
 
 /// The account's process was found to be dead.

@@ -42,6 +42,13 @@ impl Quota {
         ResourceArc::new(Quota::with_account(group.caller, account, Some(group)))
     }
 
+    /// Reports what the VM uses for the account's process, read when `collections` of it had ended, unless a later reading was reported.
+    pub fn observe(&self, heap: u64, binaries: u64, collections: u64) {
+        self.process
+            .collections
+            .report(collections, || self.account.observe(heap, binaries));
+    }
+
     fn with_account(
         caller: ErlNifPid,
         account: Arc<Account>,

@@ -93,8 +93,7 @@ fn account_poll<'a>(
     let _measuring = timing::measure();
     fault_injection::point("account_poll");
     let heap = heap.saturating_add(children::beside_heap(&account));
-    let collected = &account.process.collections;
-    collected.report(collections, || account.account.observe(heap, binaries));
+    account.observe(heap, binaries, collections);
     let judged = head(&account);
     let terms = judged.terms();
     let process = &account.process;
@@ -228,8 +227,7 @@ fn account_observe(
 ) -> bool {
     let _measuring = timing::measure();
     let heap = heap.saturating_add(children::beside_heap(&account));
-    let collected = &account.process.collections;
-    collected.report(collections, || account.account.observe(heap, binaries));
+    account.observe(heap, binaries, collections);
     let judged = head(&account);
     judged.account.usage().total > judged.limit()
 }

@@ -10,7 +10,7 @@ use quick_xml::events::{BytesDecl, BytesPI, BytesText, Event};
 /// Longer ones are written in parts: what quick-xml is given has to fit in the smallest buffer.
 const SHORT: usize = 2_048;
 /// Bytes of a version. The parser accepts longer ones, as XML does.
-const LONGEST_VERSION: usize = 1_000;
+pub const LONGEST_VERSION: usize = 1_000;
 /// Bytes of a declaration beside its version, at most.
 const DECLARATION: usize = 64;
 
