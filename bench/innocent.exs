@@ -3,7 +3,7 @@
 #
 #     MIX_ENV=prod mix run bench/innocent.exs [--runs 200] [--list] [FILTER ...]
 #
-# FILTER selects the kinds whose name contains it. Exits with 1 when work was stopped.
+# FILTER selects the kinds whose name contains it. Exits with 1 when work was stopped that no guide says is stopped.
 # bench/innocent/kind.exs says what a kind consists of.
 
 kinds =

@@ -10,6 +10,8 @@ defmodule Bench.Innocent.Kind do
   #   via        `:run`, `:put_limit` or `:server` (requests to a GenServer that limits itself), or `{:at_once, n}`: n quotas
   #              that all hold their work at the same time
   #   since      first release of OTP that it runs on
+  #   documented nil, or `{release, why}`: from this release of OTP on such work is stopped, as the guides say. That is printed and is no
+  #              fault
 
   @enforce_keys [:name, :work]
   defstruct [
@@ -17,6 +19,7 @@ defmodule Bench.Innocent.Kind do
     :work,
     :setup,
     :runs,
+    :documented,
     limit: 16 * 1_048_576,
     options: [],
     via: :run,
@@ -25,7 +28,13 @@ defmodule Bench.Innocent.Kind do
 
   def kind(name, fields \\ [], work), do: struct!(%__MODULE__{name: name, work: work}, fields)
 
-  def here?(kind), do: String.to_integer(System.otp_release()) >= kind.since
+  def here?(kind), do: otp() >= kind.since
+
+  @doc "Why this release stops such work, or nil where it must not."
+  def documented(%{documented: {since, why}}), do: if(otp() >= since, do: why)
+  def documented(_kind), do: nil
+
+  defp otp, do: String.to_integer(System.otp_release())
 
   @doc "The work as a function of no arguments."
   def work(%{work: work}, _context) when is_function(work, 0), do: work

@@ -39,12 +39,15 @@ defmodule Bench.Innocent.Table do
         {:ok, {outcomes, breaches}} ->
           stopped = not_returned(outcomes)
 
+          why = Kind.documented(kind)
+
           print(
             kind,
-            ["#{total(stopped)} of #{total(outcomes)}"] ++ reported(breaches) ++ texts(stopped)
+            ["#{total(stopped)} of #{total(outcomes)}"] ++
+              reported(breaches) ++ texts(stopped) ++ known(why)
           )
 
-          total(stopped) + breaches
+          if why, do: 0, else: total(stopped) + breaches
 
         trouble ->
           print(kind, ["the VM: #{inspect(trouble)}"])
@@ -64,6 +67,9 @@ defmodule Bench.Innocent.Table do
 
   defp reported(0), do: []
   defp reported(breaches), do: ["#{breaches} reported"]
+
+  defp known(nil), do: []
+  defp known(why), do: ["documented: #{why}"]
 
   defp texts(outcomes), do: Enum.map(outcomes, fn {outcome, n} -> "#{n} x #{outcome}" end)
 

@@ -69,7 +69,7 @@ defmodule Bench.Escapes.Rows.Settings do
     for {name, held, options, work} <- [
           {"a list", [{25, 3.2}, {27, 1.6}], [], fn -> list() end},
           {"1000 binaries of 1 MB", 1.6, [], fn -> length(megabytes(1_000)) end},
-          {"8 counted children with lists", 1.6, [count: [:children]],
+          {"8 counted children with lists", [{25, 3.2}, {27, 1.6}], [count: [:children]],
            fn ->
              List.duplicate(&list/0, 8) |> Enum.map(&Task.async/1) |> Task.await_many(30_000)
            end}
