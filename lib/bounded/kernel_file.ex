@@ -46,7 +46,7 @@ defmodule Bounded.KernelFile do
   Opens a file that is read again and again: `{:ok, open}` or `{:error, posix}`.
 
   The kernel's own files of memory in use are read on the caller's scheduler, in some microseconds. Reads of others, such as
-  recorded ones, go through the VM's thread for files, for which they wait on a busy machine.
+  recorded ones, go through the VM's dirty I/O schedulers, for which they wait on a busy machine.
   """
   @spec open(Path.t(), Path.t()) :: {:ok, open} | {:error, atom}
   def open(root, path) do

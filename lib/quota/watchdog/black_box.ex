@@ -1,18 +1,19 @@
 defmodule Quota.Watchdog.BlackBox do
   @moduledoc false
-  # The process that writes down what happened, in the log and as events. Its heap is there beforehand, and so are the Doctor's findings:
-  # when memory is short, a report only has to be put together.
+  # The process that reports, in the log and as telemetry events, what the watchdog did. Its heap is allocated and the Doctor's findings are
+  # collected beforehand: when memory is short, it only has to build the text.
 
   require Logger
 
   alias Bounded.{Doctor, Format, Telemetry}
   alias Quota.Watchdog.{Census.Identity, Report}
 
-  # Words: a report takes a few thousand.
+  # Words of its heap: a report takes a few thousand.
   @heap_words 64_000
-  # Milliseconds between two examinations by the Doctor, and the words that one may take.
+  # Milliseconds without a message after which the Doctor examines the node again, and the words of heap that this may take.
   @examine_ms 600_000
   @examine_words 8 * 1024 * 1024
+  # Findings that are kept, the characters of each, and the stack frames of a culprit.
   @most_findings 8
   @longest_finding 300
   @frames 16
@@ -31,8 +32,8 @@ defmodule Quota.Watchdog.BlackBox do
   end
 
   @doc """
-  Asks `pid`, which will end, for its stack, and waits `milliseconds` at most. A process that is in a collection answers after it, and a
-  dead one not at all.
+  Makes the box ask `pid`, the culprit, for its stack, and waits at most `milliseconds` for that: `:ok` or `:late`. A process that collects
+  garbage answers only afterwards, and a dead one never.
   """
   def capture(box, pid, identity, milliseconds) do
     ref = make_ref()
@@ -49,16 +50,16 @@ defmodule Quota.Watchdog.BlackBox do
   def publish(box, figures, candidate, others, outcome),
     do: send(box, {:publish, figures, candidate, others, outcome})
 
-  @doc "Reports what a collection gave back."
+  @doc "Reports the bytes that a collection of `pid` gave back."
   def collected(box, pid, bytes), do: send(box, {:collected, pid, bytes})
 
-  @doc "Reports what came back after an end."
+  @doc "Reports the bytes that came back after a kill."
   def ended(box, figures, ended), do: send(box, {:ended, figures, ended})
 
-  @doc "Reports that the function given with `handle:` gave no answer, and why."
+  @doc "Reports that the function given with `handle:` gave no valid answer, and why."
   def unanswered(box, why), do: send(box, {:unanswered, why})
 
-  @doc "Reports that nothing more is ended within this minute."
+  @doc "Reports that nothing more ends for now: `most` ends within a minute, `per_minute:`, are reached."
   def paused(box, figures, most), do: send(box, {:paused, figures, most})
 
   @doc false
@@ -133,7 +134,7 @@ defmodule Quota.Watchdog.BlackBox do
     )
 
     Logger.error(
-      "Quota.Watchdog has acted #{most} times within a minute (per_minute: #{most}) and ends nothing more until that is over. " <>
+      "Quota.Watchdog has acted #{most} times within a minute (per_minute: #{most}) and ends nothing more until that minute is over. " <>
         "#{Format.bytes(figures.used)} of #{Format.bytes(figures.limit)} in use"
     )
 
@@ -141,7 +142,10 @@ defmodule Quota.Watchdog.BlackBox do
   end
 
   defp handle({:unanswered, why}, state) do
-    Logger.warning("Quota.Watchdog: the function given with handle: #{why}. That counts as :end")
+    Logger.warning(
+      "Quota.Watchdog: the function given with handle: #{why}. The culprit ends, as with :end"
+    )
+
     state
   end
 
@@ -166,7 +170,7 @@ defmodule Quota.Watchdog.BlackBox do
     end
   end
 
-  # In a process of its own, since it asks all others. It ends if it takes too much.
+  # In a process of its own, which asks all others, and is killed if it takes too much heap.
   defp examine do
     box = self()
 
@@ -190,7 +194,7 @@ defmodule Quota.Watchdog.BlackBox do
 
     send(box, {:findings, findings})
   rescue
-    # The VM does not report its memory: it is not examined.
+    # This VM does not report its memory (an allocator is switched off), so the Doctor cannot examine it.
     ArgumentError -> :ok
   end
 end

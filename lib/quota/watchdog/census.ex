@@ -1,7 +1,12 @@
 defmodule Quota.Watchdog.Census do
   @moduledoc false
-  # The process that asks all others, for the watchdog, which must never wait for an answer. It looks when it is told to:
-  # at suspects first, then at a part of all processes. It asks no process that runs: `ProcessFigures.ask/1`.
+  # The process that measures all others for the watchdog, which must never wait for an answer. It looks when the watchdog asks for it:
+  #
+  #   * a *calm* look is one pass over all processes, with pauses. Its figures are the baseline for growth
+  #   * any other look measures the suspects (processes that grew most or have long mailboxes), then as many other processes as it has time
+  #     for. The next look goes on from there
+  #
+  # The census never waits for a running process: another process asks it, see `ProcessFigures.ask/1`.
 
   alias Quota.Watchdog.Census.{Ets, Growth, Identity, Ports, ProcessFigures}
   alias Quota.Watchdog.Census.Summary
@@ -25,16 +30,16 @@ defmodule Quota.Watchdog.Census do
     cost: 0
   ]
 
-  # Processes that are asked without a pause: about a quarter of a millisecond.
+  # Processes that are measured without a pause: about a quarter of a millisecond.
   @part 100
-  # Microseconds of a look while the node is not calm.
+  # Microseconds that a look which is not calm spends on processes that are no suspects.
   @budget_us 2_000
-  # Microseconds for which answers are waited for.
+  # Microseconds for which such a look then waits for answers of running processes.
   @answers_us 1_500
-  # Groups, those that grew most, whose members are asked who they are, and how many of each.
+  # The number of groups, those that grew most, whose members are identified, and the number of members of each.
   @groups 3
   @members 16
-  # Microseconds that the answer of a process may take which ran at a pass of a calm node.
+  # A process that ran at a calm look becomes a part of the baseline if it answers within this many microseconds.
   @late_us 10_000
   # A question is asked again after this many microseconds.
   @patience_us 20_000
@@ -62,10 +67,10 @@ defmodule Quota.Watchdog.Census do
     )
   end
 
-  @doc "Asks for a look. `{:seen, number, summary}` is sent to the watchdog."
+  @doc "Asks for a look, the `number`th. The census then sends `{:seen, number, summary}` to the watchdog: `Summary.new/2`."
   def look(census, number, calm), do: send(census, {:look, number, calm})
 
-  @doc "Says which processes were ended."
+  @doc "Tells the census which processes were ended, so that they are suspects no more."
   def ended(census, pids), do: send(census, {:ended, pids})
 
   defp loop(state) do
@@ -83,7 +88,7 @@ defmodule Quota.Watchdog.Census do
     end
   end
 
-  # Answers that have come meanwhile.
+  # Handles the answers that have arrived, without waiting.
   defp drain(state) do
     receive do
       {:figures, _, _} = message -> message |> answered(state) |> drain()
@@ -115,7 +120,7 @@ defmodule Quota.Watchdog.Census do
   defp answered({:baseline, _pid, figures}, state),
     do: %{state | growth: Growth.baseline(state.growth, figures)}
 
-  # Those for limits of before are of no use.
+  # Only for the present limits: an answer for earlier ones matches the last clause, and is dropped.
   defp answered({:matched, limits, pid, found}, %{limits: limits} = state) do
     Limits.matched(pid, found)
     state
@@ -148,7 +153,7 @@ defmodule Quota.Watchdog.Census do
 
   defp answered(_other, state), do: state
 
-  # From the reply on, no process gets a limit of before.
+  # After the reply no process gets a limit that was replaced: `Quota.Watchdog.limit/2` promises that.
   defp changed(limits, from) do
     Limits.reset()
     GenServer.reply(from, :ok)
@@ -195,8 +200,8 @@ defmodule Quota.Watchdog.Census do
     end
   end
 
-  # In a pass of a calm node. A process that runs, as a busy one mostly does, has what it had at the last pass until it answers:
-  # without a baseline, all that it has held for long would count as grown.
+  # A process that runs, as a busy one mostly does, keeps its baseline of the last pass until it answers: without one, all that it has held
+  # for long would count as grown.
   defp glance(pid, growth, limits) do
     case ProcessFigures.glance(pid) do
       %ProcessFigures{} = figures ->
@@ -225,7 +230,7 @@ defmodule Quota.Watchdog.Census do
     |> identify()
   end
 
-  # Most answers take a timeslice of the process that is asked.
+  # Waits for answers of running processes: most come after one timeslice.
   defp await(state, until) do
     state = drain(state)
 
@@ -240,7 +245,7 @@ defmodule Quota.Watchdog.Census do
     end
   end
 
-  # Of the suspects, of the youngest members of groups, and of the parents of groups, which may be what makes them grow.
+  # Asks for the identities of suspects, of the youngest members of groups, and of the parents of groups, which may cause the growth.
   defp identify(state) do
     suspects = for {pid, figures} <- state.growth.suspects, do: {pid, figures.bytes}
     groups = Growth.groups(state.growth, state.growth.smallest * 8)
@@ -289,7 +294,8 @@ defmodule Quota.Watchdog.Census do
     end
   end
 
-  # What waits in a mailbox is added up by its process, when that has a turn.
+  # The VM adds up the messages of a mailbox in its process's next timeslice, so another process asks for the sum. Again when the mailbox
+  # has grown by a quarter.
   defp mailbox(state, %{queue: queue} = figures) when queue >= 32 do
     case state.mailboxes[figures.pid] do
       {counted, _} when queue < counted + div(counted, 4) ->
@@ -311,7 +317,7 @@ defmodule Quota.Watchdog.Census do
 
   defp mailbox(state, _figures), do: state
 
-  # Each scheduler answers this question, when it has a moment.
+  # Every scheduler has to answer `:erlang.memory/1`, which may take long on a busy node, so another process asks.
   defp totals(%{waiting_for_totals: true} = state), do: state
 
   defp totals(state) do
@@ -327,7 +333,7 @@ defmodule Quota.Watchdog.Census do
     %{state | waiting_for_totals: true}
   end
 
-  # nil on a VM of which an allocator is switched off. It is not asked again, and binaries that no process holds have no owner.
+  # nil on a VM with an allocator switched off. It is then never asked again, and binaries that no process holds are attributed to nothing.
   defp memory do
     Map.new(:erlang.memory([:total, :binary, :ets, :processes]))
   rescue

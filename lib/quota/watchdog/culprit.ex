@@ -1,22 +1,23 @@
 defmodule Quota.Watchdog.Culprit do
   @moduledoc false
-  # Chooses what ends: what grew most since the node was calm, with what its next collection would take.
+  # Chooses the culprit: the candidate that grew most since the node was calm. The copy that its next collection would make counts too.
   #
-  # What grew little is never ended. When the culprit is dead, its memory takes a while to come back, and the process that is largest
-  # then is a bystander.
+  # A candidate that grew little is never ended. When the culprit is dead, its memory takes a while to come back, and the process that is
+  # largest then is a bystander.
 
   alias Quota.Watchdog.Census.{Identity, RestartAllowance}
   alias Quota.Watchdog.Immunity
 
-  # Parts of the limit, and of what the node grew, that a culprit grew by at least.
+  # A culprit grew by at least one part in this many of the limit, and of the growth of the node.
   @share_of_limit 48
   @share_of_growth 6
-  # A group of processes is chosen where it grew by more than this times its largest rival.
+  # A group of processes is chosen only if it grew by this many times as much as its largest rival.
   @group_times 2
 
   @doc """
-  Candidates that may end, the worst first. `context` has `limit`, `grown` (bytes by which the node grew), `protect`, `own`,
-  `identities` by pid, `groups` (of which members ended lately, `{when, identity}` by key), `ends`, and `now`.
+  Candidates that may end, worst first. `context` has `limit` (bytes), `grown` (bytes by which the node grew), `protect`, `own` (the
+  watchdog's processes), `identities` by pid, `groups` (those of which members ended lately, `{when, identity}` by key), `ends`
+  (`{supervisor, when}` of the children that the watchdog has ended), and `now` (milliseconds).
   """
   def choose(candidates, context) do
     smallest = max(div(context.limit, @share_of_limit), div(context.grown, @share_of_growth))
@@ -30,12 +31,12 @@ defmodule Quota.Watchdog.Culprit do
 
   def score(candidate), do: candidate.grown + candidate.copy
 
-  # A quota over its limit comes before everything else.
+  # A process over its own quota comes before everything else.
   defp rank(%{kind: :quota} = candidate), do: score(candidate) + Bitwise.bsl(1, 60)
   defp rank(%{kind: :group} = candidate), do: div(score(candidate), @group_times)
   defp rank(candidate), do: score(candidate)
 
-  # The tables of a process count with it.
+  # The tables, persistent terms and port programs of a process count with it.
   defp together(candidates) do
     {groups, single} = Enum.split_with(candidates, &(&1.kind == :group))
 
@@ -69,7 +70,8 @@ defmodule Quota.Watchdog.Culprit do
     siblings = siblings(group, context)
     start = {[], context.ends}
     {members, _} = Enum.reduce(group.members, start, &member(&1, &2, siblings, context))
-    # None has said yet who it is: one ends, and the next decision knows of the others.
+
+    # No member has been identified yet: one of them ends, the youngest. The next decision knows the others.
     members = if siblings == [], do: Enum.take(members, -1), else: Enum.reverse(members)
 
     if members != [],
@@ -85,8 +87,8 @@ defmodule Quota.Watchdog.Culprit do
        do: Map.put(candidate, :identity, identity)
   end
 
-  # Who the members are that have been asked. Those that are youngest may have been started since the last look: they are judged as one
-  # that has ended, or by their parent.
+  # Identities of the members that have answered. If none has, all may have been started since the last look: they are judged like a member
+  # that ended lately, or by their parent.
   defp siblings(group, context) do
     case for pid <- group.members, identity = readable(context.identities[pid]), do: identity do
       [] -> group.key |> unasked(context) |> List.wrap()
@@ -101,7 +103,8 @@ defmodule Quota.Watchdog.Culprit do
     end
   end
 
-  # Nobody restarts a child of a process that is no supervisor. What it was started for is not known.
+  # The identity of a child of a process that is no supervisor: nothing restarts it. Its initial call is not known, so it is judged only
+  # where `protect` has no initial call.
   defp child({:parent, pid}, %{identities: identities, protect: protect}) do
     with %{supervisor?: false, ancestors: ancestors} <- readable(identities[pid]),
          false <- Enum.any?(protect, &match?({_, _, _}, &1)),
@@ -111,8 +114,8 @@ defmodule Quota.Watchdog.Culprit do
 
   defp child(_call, _context), do: nil
 
-  # Each end of a member counts for the next: together they are no more than their supervisor's restart intensity allows. One that has
-  # not been asked yet is judged as each of its siblings would be.
+  # Each member that ends counts for the next one: together they stay within their supervisor's restart intensity. A member that has not
+  # answered yet may end only if each of its siblings could.
   defp member(pid, {members, ends}, siblings, context) do
     {identity, all} =
       case readable(context.identities[pid]) do
@@ -125,7 +128,7 @@ defmodule Quota.Watchdog.Culprit do
       else: {members, ends}
   end
 
-  @doc "An identity that can be judged. Of a large process, whose dictionary cannot be read before OTP 27, the ancestors are not known."
+  @doc "The identity, or nil where its ancestors are unknown: before OTP 27 the dictionary of a large process cannot be read."
   def readable(%{call: {:proc_lib, :init_p, _}}), do: nil
   def readable(identity), do: identity
 
@@ -147,8 +150,8 @@ defmodule Quota.Watchdog.Culprit do
   defp ended(_identity, _now), do: []
 
   @doc """
-  The processes that end for a candidate, of which `need` bytes must come back or not be taken: `copies` are bytes by pid that
-  collections are about to take, and a process that ends takes none.
+  The processes that end for a candidate. Of a group: as many of the youngest as give back `need` bytes, or do not take them. `copies` are
+  the bytes, by pid, that collections are about to take, which a process that ends does not take.
   """
   def pids(%{kind: :group} = group, need, copies) do
     each = max(div(group.grown, group.count), 1)

@@ -1,6 +1,6 @@
 defmodule Quota.Watchdog.Decision do
   @moduledoc false
-  # What to do about the usage: nothing, collect garbage, end something, or wait for what comes back.
+  # What to do about the usage: nothing, collect garbage, end a culprit, or wait until the memory of the last one is back.
 
   import Quota.Watchdog.State,
     only: [critical: 1, expected: 2, forecast: 2, time_left: 1, figures: 1, helpers: 1]
@@ -8,27 +8,30 @@ defmodule Quota.Watchdog.Decision do
   alias Quota.Watchdog.{BlackBox, Census, Culprit, Immunity, Relief}
   alias Quota.Watchdog.Decision.{Breaches, Handle}
 
-  # Milliseconds for which a summary is good, and for which one that is newer is waited for.
+  # Milliseconds: a summary of at most this age, made after the line was passed, is decided by at once. A newer one is awaited for
+  # `@patience_ms` at most.
   @fresh_ms 12
   @patience_ms 20
-  # Milliseconds: where there is no time to wait, figures of this age will do.
+  # If the limit is less than `@hurry_ms` away, a summary of up to `@stale_ms` will do. Milliseconds.
   @hurry_ms 200
   @stale_ms 250
-  # Time until the limit is reached, in milliseconds, that is enough to collect garbage first.
+  # Garbage is collected first if the limit is at least this far away, and not again within `@relief_pause_ms`. Milliseconds.
   @relief_ms 300
   @relief_pause_ms 10_000
-  # Milliseconds for which what a kill gives back is waited for, while nothing grows.
+  # Milliseconds after a kill for which its memory is awaited at most.
   @settle_ms 2_000
+  # The last minute, in which at most `per_minute:` ends are allowed.
   @minute_ms 60_000
-  # Milliseconds of growth that the end of a group's members makes room for.
+  # The end of a group's members also makes room for this many milliseconds of growth.
   @ahead_ms 200
-  # The part of the limit below the line at which a crisis is over.
+  # A crisis is over at one part in this many of the limit below the line.
   @eased 50
 
-  @doc "Decides by the usage that was read just now."
+  @doc "Decides by the usage that was just read. Returns the new state."
   def step(state, now), do: state |> settle(now) |> judge(now) |> report_critical()
 
-  # After a kill: nothing more ends until its memory is back, unless the usage rises again.
+  # After a kill nothing more ends until its memory is back, unless the usage rises by a 64th of the limit meanwhile: when the culprit has
+  # been dead for 5 ms, or is not dead after 250 ms.
   defp settle(%{settling: nil} = state, _now), do: state
 
   defp settle(%{settling: settling} = state, now) do
@@ -36,12 +39,12 @@ defmodule Quota.Watchdog.Decision do
     step = div(state.reading.limit, 64)
 
     cond do
-      # Dead, and others go on growing.
+      # It is dead, and others go on growing.
       settling.dead_at != nil and now - settling.dead_at > 5 and
           state.used > settling.lowest + step ->
         settled(state, now)
 
-      # Not dead yet, in a call that does not end, while something grows.
+      # It is not dead yet, in a call that does not yield, and the usage grows.
       settling.dead_at == nil and now - settling.at > 250 and state.used > settling.used + step ->
         settled(state, now)
 
@@ -76,14 +79,14 @@ defmodule Quota.Watchdog.Decision do
     end
   end
 
-  # A little below the line what follows is new.
+  # Well below the line the crisis is over: the next one is reported again.
   defp ease(state, now) do
     if expected(state, now) < state.reading.line - div(state.reading.limit, @eased),
-      do: %{state | over_since: nil, acted: false, said_bound: false},
+      do: %{state | over_since: nil, acted: false, said_paused: false},
       else: %{state | over_since: nil}
   end
 
-  # With figures from after the line was passed, unless there is no time for them.
+  # By figures from after the line was passed, unless there is no time to wait for them.
   defp decide(state, now) do
     cond do
       state.acted ->
@@ -132,7 +135,7 @@ defmodule Quota.Watchdog.Decision do
 
   defp hurried?(state), do: time_left(state) < @relief_ms
 
-  @doc "Notes what collections gave back."
+  @doc "Notes what collections gave back: `[{pid, bytes}]`."
   def relieved(state, results) do
     collected = for {pid, bytes} <- results, bytes > 0, do: {pid, bytes}
     for {pid, bytes} <- collected, do: BlackBox.collected(state.box, pid, bytes)
@@ -148,12 +151,13 @@ defmodule Quota.Watchdog.Decision do
     state = %{state | ends: ends}
 
     cond do
-      length(ends) >= state.options.per_minute -> bound(state)
-      true -> state |> candidates(now) |> act(state, now)
+      length(ends) >= state.options.per_minute -> pause(state)
+      true -> state |> culprits(now) |> act(state, now)
     end
   end
 
-  defp candidates(state, now) do
+  # Candidates that may end, worst first.
+  defp culprits(state, now) do
     Culprit.choose(state.summary.candidates, %{
       limit: state.reading.limit,
       grown: max(state.used + state.summary.pending - state.calm_used, 0),
@@ -166,7 +170,7 @@ defmodule Quota.Watchdog.Decision do
     })
   end
 
-  # Groups of which members ended within a minute, each with when that was, and who one of those was, or nil.
+  # Groups of which members ended within the last minute, with `{when, identity}`: the identity of one of these members, or nil.
   defp recent(groups, now), do: Map.filter(groups, fn {_, {at, _}} -> now - at < @minute_ms end)
 
   defp ended(state, %{kind: :group, key: key, identities: identities}, now) do
@@ -176,11 +180,12 @@ defmodule Quota.Watchdog.Decision do
 
   defp ended(state, _candidate, now), do: recent(state.groups, now)
 
-  defp bound(%{said_bound: true} = state), do: state
+  # `per_minute:` is reached: reported once in a crisis.
+  defp pause(%{said_paused: true} = state), do: state
 
-  defp bound(state) do
+  defp pause(state) do
     BlackBox.paused(state.box, figures(state), state.options.per_minute)
-    acted(%{state | said_bound: true}, :paused, nil)
+    acted(%{state | said_paused: true}, :paused, nil)
   end
 
   defp act([], state, _now) do
@@ -206,7 +211,7 @@ defmodule Quota.Watchdog.Decision do
   defp execute(state, candidate, rest, now) do
     {_pending, copies} = forecast(state, now)
     members = Culprit.pids(candidate, need(state, now), copies)
-    pids = source(state, candidate, now) ++ members
+    pids = parents(state, candidate, now) ++ members
     wait = patience(state) |> min(10)
     BlackBox.capture(state.box, hd(members), candidate[:identity], wait)
     refs = Enum.map(pids, &Process.monitor/1)
@@ -239,15 +244,16 @@ defmodule Quota.Watchdog.Decision do
     }
   end
 
-  # Bytes that have to come back, or not to be taken. What is started meanwhile takes some of them.
+  # Bytes that ends have to give back, or keep from being taken, to bring the usage 5 % of the limit below the line. With `@ahead_ms` of
+  # growth: what the survivors start meanwhile takes some of them.
   defp need(state, now) do
     %{limit: limit, line: line} = state.reading
     growth = min(div(state.pace.rate * @ahead_ms, 1_000), max(limit - line, 0))
     expected(state, now) + growth - (line - div(limit, 20))
   end
 
-  # A group that grew again after its youngest were ended, or that leaves no time for that: what starts its processes ends too.
-  defp source(state, %{kind: :group, key: {:parent, parent} = key}, now) do
+  # The parent of a group ends too if the group grew again after its youngest members were ended, or leaves no time to end only these.
+  defp parents(state, %{kind: :group, key: {:parent, parent} = key}, now) do
     again = is_map_key(recent(state.groups, now), key)
     identity = state.summary.identities[parent]
 
@@ -258,7 +264,7 @@ defmodule Quota.Watchdog.Decision do
        else: []
   end
 
-  defp source(_state, _candidate, _now), do: []
+  defp parents(_state, _candidate, _now), do: []
 
   # The watchdog's processes.
   defp own(state), do: [self() | helpers(state)]
@@ -268,7 +274,7 @@ defmodule Quota.Watchdog.Decision do
     acted(state, outcome, candidate)
   end
 
-  # What `Quota.Watchdog.status/0` tells of the last act.
+  # Notes the act for `Quota.Watchdog.status/0`.
   defp acted(state, outcome, candidate) do
     candidate = candidate || %{}
     at = System.monotonic_time(:millisecond)

@@ -1,6 +1,6 @@
 defmodule Quota.Watchdog.Immunity do
   @moduledoc false
-  # Which processes the watchdog never ends: those without which the node is none, supervisors, what `protect:` names, and itself.
+  # Which processes the watchdog never ends: those that the node cannot run without, supervisors, what `protect:` names, and its own.
 
   alias Quota.Watchdog.Census.RestartAllowance
 
@@ -54,8 +54,8 @@ defmodule Quota.Watchdog.Immunity do
   @loggers [:logger_sup]
 
   @doc """
-  Why `pid` is not ended, or nil. `identity` is nil where it is not known. `alone` tells that nothing else grew as much: then a logger
-  may end.
+  Why `pid` must not be ended, or nil if it may. `identity` is nil while it is not known. `own` are the watchdog's processes. `alone`:
+  whether nothing else grew by more than half as much. Only then may a logger end.
   """
   def reason(pid, identity, protect, own, alone) do
     cond do
@@ -70,7 +70,7 @@ defmodule Quota.Watchdog.Immunity do
     end
   end
 
-  # `whereis` asks no process.
+  # `whereis` reads a table: it asks no process, and so cannot wait.
   defp named?(pid, names), do: Enum.any?(names, &(Process.whereis(&1) == pid))
 
   defp system?(%{call: {module, _, _}}) when module in @modules, do: true
@@ -98,7 +98,8 @@ defmodule Quota.Watchdog.Immunity do
   defp descends?(ancestors, name), do: name in ancestors or Process.whereis(name) in ancestors
 
   @doc """
-  Whether the supervisor of a process survives its end: `ends` are the times, in milliseconds, at which children of it were ended.
+  Whether the supervisor of a process survives its end, by its restart intensity. `ends` are `{supervisor, milliseconds}` of the children
+  that the watchdog has ended.
   """
   def restartable?(nil, _ends, _now), do: true
   def restartable?(%{allowance: nil}, _ends, _now), do: true

@@ -2,7 +2,8 @@ defmodule Quota.Watchdog.Limits do
   @moduledoc false
   # Limits for processes of other people's code, by name, ancestor or initial call: `Quota.Watchdog.limit/2`.
   #
-  # The census passes every process that it sees. A process is examined once; which ones were is kept in the census's dictionary.
+  # The census calls `match/2` for every process that it sees. Each process is examined once: the pids that were are kept in the process
+  # dictionary of the census.
 
   alias Bounded.{Dictionary, Native}
   alias Quota.Watch.{Guard, OrphanMonitor, Policy}
@@ -24,7 +25,7 @@ defmodule Quota.Watchdog.Limits do
             inspect(other, limit: 5, printable_limit: 80)
   end
 
-  @doc "Begins anew after the limits have changed."
+  @doc "Makes every process be examined again, after the limits have changed."
   def reset, do: Process.put(__MODULE__, %{})
 
   @doc "Limits the processes that have the registered names among `limits`."
@@ -46,7 +47,7 @@ defmodule Quota.Watchdog.Limits do
   end
 
   @doc """
-  Has another process examine one that runs, which may answer late, and send `{:matched, limits, pid, found}` to the caller, for
+  Starts a process that examines a running one, which may answer late, and sends `{:matched, limits, pid, found}` to the caller, for
   `matched/2`.
   """
   def ask(limits, _pid) when limits == %{}, do: :ok
@@ -90,13 +91,13 @@ defmodule Quota.Watchdog.Limits do
     (pid != nil and parent == pid) or among?(ancestors, [pid, ancestor])
   end
 
-  # What another process keeps there may be anything, an improper list among it.
+  # The value in another process's dictionary may be any term, an improper list for example.
   defp among?([first | rest], wanted),
     do: (first != nil and first in wanted) or among?(rest, wanted)
 
   defp among?(_end, _wanted), do: false
 
-  # By another process: the guard's first question waits for an answer.
+  # The guard, and not the census, asks the process: its first question waits for an answer.
   defp put(pid, bytes, matcher) do
     unless Native.in_quota(pid) do
       OrphanMonitor.ensure()
@@ -108,7 +109,7 @@ defmodule Quota.Watchdog.Limits do
 
     :ok
   rescue
-    # The process table is full: at the next look.
+    # The process table is full: tried again at the next look.
     SystemLimitError -> :ok
   end
 end

@@ -14,7 +14,7 @@ defmodule Quota.Watchdog.Options do
     root: "/"
   ]
 
-  @doc "Raises `ArgumentError` for an unknown option or a value that is none of its option's."
+  @doc "Returns the options as a struct. Raises `ArgumentError` for an unknown option or an invalid value."
   def validate!(options) do
     Quota.Options.keyword!(options)
     options = Keyword.validate!(options, @defaults)
@@ -31,7 +31,7 @@ defmodule Quota.Watchdog.Options do
       invalid!(
         :kill_at,
         value,
-        "a fraction of the limit above 0.0 and below 1.0, or bytes left, an integer above 0"
+        "a fraction of the limit above 0.0 and below 1.0, or the bytes that must stay free, an integer above 0"
       )
 
   defp check!(:mode, value) when value in [:enforce, :observe], do: :ok

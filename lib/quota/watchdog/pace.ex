@@ -1,20 +1,22 @@
 defmodule Quota.Watchdog.Pace do
   @moduledoc false
-  # How fast the usage grows, and when to look again: a fraction of the time in which the fastest growth seen would use up the
+  # How fast the usage grows, and when to read it again: after an eighth of the time in which the fastest growth seen would use up the
   # headroom.
 
-  # Bytes per second that are assumed before any growth was seen: a process that fills binaries does that.
+  # Bytes per second. The fastest growth is taken for at least this: a process that fills binaries grows so.
   @assumed 500 * 1024 * 1024
-  @looks 8
+  # Readings within the time in which the fastest growth would use up the headroom, and the bounds of the pause between two.
+  @readings 8
   @shortest_ms 2
   @longest_ms 500
-  # Milliseconds over which the growth now is measured: one step of an allocator is not a trend.
+  # Milliseconds over which the present growth (`rate`) is measured: one step of an allocator is not a trend.
   @window_ms 40
-  # The fastest growth seen is forgotten by a half in this time.
+  # The fastest growth seen fades by half in this time.
   @half_life_ms 60_000
 
-  # A look that comes late, on a machine that does something else, has missed this growth. Forgotten by a half in this time.
+  # On a busy machine readings come late, and miss the growth of that time. The lateness fades by half in this time.
   @late_half_life_ms 500
+  # A later reading counts as this late.
   @latest_ms 60
 
   defstruct at: nil, used: 0, fastest: @assumed, rate: 0, samples: [], late: 0.0
@@ -24,7 +26,7 @@ defmodule Quota.Watchdog.Pace do
     do: %{pace | at: now, used: used, samples: [{now, used}]}
 
   def note(pace, used, now) do
-    # One sample is older than that: after a look that came late, there is none within it.
+    # Keeps one sample that is older: after a late reading there is none within the window.
     {recent, older} = Enum.split_while(pace.samples, fn {at, _} -> now - at <= @window_ms end)
     samples = [{now, used} | recent ++ Enum.take(older, 1)]
     {since, before} = List.last(samples)
@@ -41,7 +43,7 @@ defmodule Quota.Watchdog.Pace do
     }
   end
 
-  @doc "Notes how late a look is, in milliseconds."
+  @doc "Notes by how many milliseconds a reading is late."
   def late(%{at: nil} = pace, _late, _now), do: pace
 
   def late(pace, late, now) do
@@ -49,17 +51,17 @@ defmodule Quota.Watchdog.Pace do
     %{pace | late: max(faded, min(late, @latest_ms) * 1.0)}
   end
 
-  @doc "Bytes that will have been taken when the next look comes as late as earlier ones."
+  @doc "Bytes by which the usage grows at the present rate, if the next reading is as late as earlier ones."
   def missed(pace), do: trunc(pace.rate * pace.late / 1_000)
 
-  @doc "Milliseconds until the next look, with `headroom` bytes left below the line."
+  @doc "Milliseconds until the next reading, with `headroom` bytes left below the line."
   def interval(pace, headroom) do
-    div(max(headroom, 0) * 1_000, pace.fastest * @looks)
+    div(max(headroom, 0) * 1_000, pace.fastest * @readings)
     |> max(@shortest_ms)
     |> min(@longest_ms)
   end
 
-  @doc "Milliseconds until `bytes` more are in use at the growth of now."
+  @doc "Milliseconds until `bytes` more are in use at the present growth, or `:infinity`."
   def time_left(%{rate: 0}, _bytes), do: :infinity
   def time_left(pace, bytes), do: div(max(bytes, 0) * 1_000, pace.rate)
 end

@@ -1,11 +1,11 @@
 defmodule Quota.Watchdog.Reading do
   @moduledoc false
-  # The figures by which the kernel will judge this VM: the group's usage without file cache, and the line above which the
+  # The figures by which the kernel judges this VM: the control group's usage without file cache, its limit, and the line from which on the
   # watchdog acts.
   #
   # The file of the usage stays open, and a read of it takes some microseconds on this process's scheduler, or on the thread that reads
-  # while this process sleeps (`Reading.Watch`). The cache and the limits change slowly, and reading them waits for the VM's thread for
-  # files: another process does that (`Reading.Slow`).
+  # while this process sleeps (`Reading.Watch`). The cache, the limits and the events change slowly, and reading them waits for one of the
+  # VM's dirty I/O schedulers: another process does that (`Reading.Slow`).
 
   alias Bounded.{Cgroup, KernelFile}
   alias Quota.Watchdog.Reading.Slow
@@ -24,12 +24,12 @@ defmodule Quota.Watchdog.Reading do
     events: %{}
   ]
 
-  # Milliseconds between two readings of what changes slowly: while nothing grows, while something does, and while the usage is near the
-  # line or the kernel drops cache for what grows, so that the usage tells nothing.
+  # Milliseconds between two readings of the figures that change slowly: while nothing grows; while something grows; while the usage is
+  # over the line, or so near the limit that the kernel drops cache to make room: the usage then stays the same whatever grows.
   @idle_ms 30_000
   @growing_ms 1_000
   @near_ms 20
-  # Parts of the limit, in percent, from which on the kernel is about to drop cache.
+  # Percent of the limit from which on the kernel is about to drop cache.
   @full_percent 95
 
   @doc "Opens the files: `{:ok, reading}`, or `{:error, why}` on a system that does not report its memory."
@@ -71,8 +71,8 @@ defmodule Quota.Watchdog.Reading do
 
   @doc """
   Bytes in use now, without cache that the kernel drops, and the reading to pass to the next call. `pace` is `:near` while the usage is
-  near the line, `:growing` while something grows, or `:idle`. What changes slowly is sent to the caller where it is due: see
-  `refreshed/3`.
+  over the line, `:growing` while the node stirs, or `:idle`. When the figures that change slowly are due, another process reads them and
+  sends `{:slow, figures}` to the caller: see `refreshed/3`.
   """
   def used(reading, now, pace \\ :idle) do
     usage = usage(reading)
@@ -93,13 +93,13 @@ defmodule Quota.Watchdog.Reading do
   defp dropping?(%{limit: limit} = reading, usage),
     do: usage * 100 >= limit * @full_percent and cached?(reading)
 
-  @doc "Whether cache is a part of the usage that matters."
+  @doc "Whether the file cache is at least 1 % of the limit."
   def cached?(%{limit: limit, cache: cache}), do: cache * 100 >= limit
 
   @doc "The usage, with cache, from which on the kernel drops cache for what grows."
   def full(%{limit: limit}), do: div(limit * @full_percent, 100)
 
-  # Asked once, until the answer has come.
+  # Not asked again until the answer has come.
   defp refresh(%{asked: asked} = reading, _now, _pace) when asked != nil, do: reading
 
   defp refresh(reading, now, pace) do
@@ -115,7 +115,7 @@ defmodule Quota.Watchdog.Reading do
   defp refresh_ms(:growing), do: @growing_ms
   defp refresh_ms(:near), do: @near_ms
 
-  @doc "Notes what changes slowly: `{:slow, figures}` brings it to the caller of `used/3`."
+  @doc "Notes the figures that change slowly, which `{:slow, figures}` brings to the caller of `used/3`."
   def refreshed(reading, %{memory: memory, high: high, events: events}, now) do
     memory = if is_integer(memory.limit), do: memory, else: reading.memory
     # From `memory.high` on the kernel slows the VM down until it hardly runs.

@@ -1,17 +1,23 @@
 defmodule Quota.Watchdog.Relief do
   @moduledoc false
-  # What costs nobody anything: collections of idle processes that hold much, where the copy fits into what is left.
+  # The first measure, which ends nothing: garbage collections of idle processes that grew, if the copy fits into half of what is left.
   #
   # It runs in a process of its own, and sends `{:relieved, [{pid, bytes}]}` to the watchdog: bytes that each collection gave back.
 
   alias Quota.Watchdog.Census.ProcessFigures
 
+  # The number of processes that are collected, and milliseconds to wait for each.
   @collected 4
   @patience_ms 200
+  # Bytes that a process has at least: a smaller one gives back little.
   @smallest 1024 * 1024
+  # The longest mailbox of a process that is collected.
   @queued 16
 
-  @doc "Starts collecting the largest of `candidates`, with `room` bytes left. Returns a reference, or nil."
+  @doc """
+  Starts a process that collects the first of `candidates`, which are sorted by growth, with `room` bytes left. Returns its pid, or nil if
+  the process table is full.
+  """
   def start(candidates, room) do
     server = self()
 
@@ -34,7 +40,7 @@ defmodule Quota.Watchdog.Relief do
   end
 
   defp collect_one(pid, room) do
-    # A collection moves the messages of a process into its heap.
+    # A collection moves the messages of a process into its heap, so one with many would grow.
     with %ProcessFigures{queue: queue} = before when queue <= @queued <-
            ProcessFigures.glance(pid),
          true <- before.young + before.old < div(room, 2),

@@ -1,7 +1,7 @@
 defmodule Quota.Watchdog.Report do
   @moduledoc false
   # The report of the black box: figures, the culprit, what else grew, and the Doctor's findings, as a map and as a text of less than
-  # 64 KiB. It has the lengths of mailboxes and never their contents.
+  # 64 KiB. Of mailboxes it has the length and the bytes, never the messages.
 
   alias Bounded.Format
 
@@ -9,7 +9,7 @@ defmodule Quota.Watchdog.Report do
   @others 5
   @inspected [limit: 10, printable_limit: 100]
 
-  @doc "Puts a report together. `captured` is what was asked of the culprit, or nil."
+  @doc "Builds the report. `captured` is what the culprit answered to `BlackBox.capture/4`, or nil."
   def new(figures, candidate, others, outcome, captured, {findings, examined}) do
     culprit = candidate && described(candidate, captured)
     others = others |> Enum.take(@others) |> Enum.map(&described(&1, nil))

@@ -1,7 +1,8 @@
 defmodule Quota.Watchdog.Server do
   @moduledoc false
-  # The watchdog's process. It reads the usage, decides and ends. It waits for nobody: the census asks the other processes, and the
-  # black box writes.
+  # The watchdog's process: it reads the usage, decides, and ends the culprit. It waits for no process that it judges: the census asks
+  # those, and the black box writes the report. Before an end it waits at most 10 ms for the culprit's stack (`BlackBox.capture/4`) and
+  # 50 ms for the function given with `handle:` (`Decision.Handle`).
 
   use GenServer
 
@@ -52,7 +53,7 @@ defmodule Quota.Watchdog.Server do
     end
   end
 
-  # Where modules are loaded when they are first called, the code server would read files when there is no time for it.
+  # In interactive mode the code server reads a module's file at the first call: in a crisis there is no time for that.
   defp preload do
     # A script may use the library without its application.
     Application.load(:bounded)
@@ -96,7 +97,7 @@ defmodule Quota.Watchdog.Server do
 
     # The census answers the caller: a pass that has begun goes on with these limits.
     send(state.census, {:limits, limits, from})
-    # Processes that are there already are limited at once.
+    # A look is made due now, so that processes that run already are limited at once.
     state = Schedule.hasten(state, now())
     {:noreply, %{state | limits: limits}, timeout(state)}
   end
@@ -104,7 +105,8 @@ defmodule Quota.Watchdog.Server do
   def handle_call(_unknown, _from, state),
     do: {:reply, {:error, :unknown_call}, state, timeout(state)}
 
-  # `GenServer.stop/1` ends it with `:normal`, which ends no process that is linked to it. A census that went on would limit processes.
+  # `GenServer.stop/1` ends this process with the reason `:normal`, which ends no linked process. A census that went on would go on
+  # limiting processes.
   @impl true
   def terminate(_reason, state) do
     refs =
@@ -131,7 +133,7 @@ defmodule Quota.Watchdog.Server do
   def handle_info({:usage_watch, readings, lowest}, %{asleep: true} = state),
     do: state |> Watch.noted(readings, lowest) |> proceed()
 
-  # Of an order that another one has replaced.
+  # A late answer to an order that a newer one has replaced.
   def handle_info({:usage_watch, _, _}, state), do: {:noreply, state, timeout(state)}
 
   def handle_info({:slow, figures}, state) do
@@ -142,7 +144,7 @@ defmodule Quota.Watchdog.Server do
     proceed(Decision.relieved(%{state | relieving: nil}, results))
   end
 
-  # It answered before it ended, or somebody killed it: what it did not collect is ended instead.
+  # The process that collects garbage ended without an answer: it was killed. A process that it did not collect is ended instead.
   def handle_info({:DOWN, _, :process, pid, _}, %{relieving: pid} = state) do
     proceed(Decision.relieved(%{state | relieving: nil}, []))
   end
@@ -159,7 +161,7 @@ defmodule Quota.Watchdog.Server do
   def handle_info(:timeout, state), do: proceed(state)
   def handle_info(_other, state), do: proceed(state)
 
-  # While it sleeps, each message is a reason to read.
+  # While this process sleeps, any message is a reason to read the usage.
   defp proceed(state) do
     now = now()
     due = now >= state.next or state.over_since != nil or state.asleep

@@ -1,6 +1,17 @@
 defmodule Quota.Watchdog.State do
   @moduledoc false
-  # What the watchdog's process knows, and what follows from it.
+  # What the watchdog's process knows, and what follows from it. Times are monotonic milliseconds, sizes bytes.
+  #
+  #   * `next`: when the next reading is due; `asleep`: whether the thread reads until then (`Reading.Watch`)
+  #   * `mark`: the usage from which the next step of growth is measured; `stirred_until`: until when the node counts as growing
+  #   * `summary`: what the census reported last; `number`, `busy`: the look that it was asked for, and whether the answer is missing
+  #   * `looked`, `looked_used`: when the census was asked last, and the usage then; `calm_at`, `calm_used`: the same for the baseline
+  #   * `lowest`: the least usage of a while, see `Schedule`
+  #   * `over_since`: since when usage and forecast are above the line; `acted`: whether the culprit was reported (observed or refused)
+  #   * `critical`: whether the report at 95 % was made; `said_paused`: whether it was reported that `per_minute:` is reached
+  #   * `settling`: the last kill, while its memory is waited for; `relieving`: the process that collects garbage
+  #   * `ends`: when something was ended; `restarts`: `{supervisor, when}` of these; `groups`: see `Culprit.choose/2`
+  #   * `allocated`: `{when, bytes of all binaries, usage}` of recent looks, newest first
 
   alias Quota.Watchdog.Pace
 
@@ -9,7 +20,6 @@ defmodule Quota.Watchdog.State do
     :reading,
     :census,
     :box,
-    :asked_at,
     :next,
     :watch,
     :tickers,
@@ -32,7 +42,7 @@ defmodule Quota.Watchdog.State do
     acted: false,
     relieved_at: nil,
     critical: false,
-    said_bound: false,
+    said_paused: false,
     last: nil,
     ends: [],
     restarts: [],
@@ -41,27 +51,28 @@ defmodule Quota.Watchdog.State do
     limits: %{}
   ]
 
-  # Milliseconds within which memory that was allocated is written to, and for which a forecast of the census is good.
+  # Milliseconds within which allocated memory is written to, and so becomes a part of the usage.
   @unread_ms 150
+  # Milliseconds for which a forecast of the census counts.
   @forecast_ms 50
   # From this part of the limit on, in percent, a report is made even if nothing is ended.
   @critical_percent 95
 
-  @doc "The processes that work for the watchdog's own."
+  @doc "The processes that the watchdog's process has started."
   def helpers(state), do: [state.census, state.box, state.reading.slow | state.tickers.pids]
 
-  @doc "Bytes in use, with those that are about to be."
+  @doc "Bytes in use and bytes that are about to be taken."
   def expected(state, now) do
     {pending, _copies} = forecast(state, now)
     state.used + pending + missed(state) + unread(state)
   end
 
-  # A step of the usage is no growth that goes on: it counts for half of what is left above the line at most.
+  # Growth during a late reading. One step of the usage is not a trend, so it counts for at most half of what is left above the line.
   defp missed(state),
     do: min(Pace.missed(state.pace), max(div(state.reading.limit - state.reading.line, 2), 0))
 
-  # Binaries that exist and that nothing has been written to yet, such as of a file that is being read. A usage that rose by more than
-  # the binaries did leaves nothing unread, and is not less for that.
+  # Bytes of binaries that are allocated but not yet written to, such as the binary for a file that is being read: the kernel counts a
+  # page when it is first written. That is the growth of the binaries less the growth of the usage since then, and at least 0.
   defp unread(%{allocated: [{_, newest, _} | _] = allocated} = state) do
     allocated
     |> Enum.map(fn {_at, binary, used} -> newest - binary - max(state.used - used, 0) end)
@@ -79,7 +90,7 @@ defmodule Quota.Watchdog.State do
 
   def allocated(state), do: state
 
-  @doc "What collections are about to take, in all and by pid, in bytes: a forecast, which is good for a while."
+  @doc "Bytes that collections are about to take, in all and by pid, as the census forecast them. 0 when that is over 50 ms old."
   def forecast(%{summary: %{at: at} = summary}, now) when now - at <= @forecast_ms,
     do: {summary.pending, summary.copies}
 

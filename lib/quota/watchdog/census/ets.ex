@@ -1,14 +1,19 @@
 defmodule Quota.Watchdog.Census.Ets do
   @moduledoc false
-  # ETS tables that grew since the node was calm. The VM's figure of a table leaves out the binaries that its rows reference: those of
-  # tables that grew are estimated from a sample of their rows, by another process, while binaries grew that no process holds.
+  # ETS tables that grew since the node was calm. The VM's figure for a table leaves out the binaries over 64 bytes that its rows reference.
+  # While binaries grow that no process holds, those of the tables that grew most are estimated from a sample of their rows, by another
+  # process.
+  #
+  #   * `baseline`: `{bytes, rows}` of each table when the node was last calm
+  #   * `grown`: `{bytes grown, rows grown, table, bytes, rows}`, largest first
+  #   * `sampled`: `{rows, estimate in bytes, or :unknown}` of each sampled table; `sampling`: when sampling began last
 
   alias Bounded.Vm
   alias Quota.Watch.Ets.TableSample
 
   defstruct baseline: %{}, sampled: %{}, sampling: nil, grown: []
 
-  # Tables whose binaries are estimated, and milliseconds between two estimates.
+  # The number of tables whose binaries are estimated, and milliseconds between two estimates.
   @sampled 3
   @every_ms 50
 
@@ -45,7 +50,10 @@ defmodule Quota.Watchdog.Census.Ets do
     end
   end
 
-  @doc "Starts estimates of the binaries of the tables that grew by most rows. `{:sampled, ...}` is sent to the caller."
+  @doc """
+  Starts a process that estimates the binaries of the tables that grew by most rows, and sends `{:sampled, table, rows, estimate}` to the
+  caller for each.
+  """
   def sample(tables, limit) do
     now = System.monotonic_time(:millisecond)
 
@@ -74,15 +82,18 @@ defmodule Quota.Watchdog.Census.Ets do
       priority: :max
     )
   rescue
+    # The process table is full.
     SystemLimitError -> :ok
   end
 
+  @doc "Notes an estimate."
   def sampled(tables, table, rows, estimate),
     do: %{tables | sampled: Map.put(tables.sampled, table, {rows, estimate})}
 
   @doc """
-  Tables that grew, as `[{grown, owner, %{table: _, name: _, rows: _, bytes: _, binaries: _}}]`. Of `loose` bytes of binaries, which no
-  process holds, each table has those of its rows; a private table, whose rows nobody else can read, has the rest.
+  Tables that grew, as `[{grown, owner, %{table: _, name: _, rows: _, bytes: _, binaries: _}}]`, in bytes. `loose` are bytes of binaries
+  that grew and that no process holds. Each table is given those of its rows. The private table that grew by most rows, which no other
+  process can read, is given the rest.
   """
   def grown(tables, loose) do
     {known, unknown} =

@@ -1,10 +1,13 @@
 defmodule Quota.Watchdog.Census.Growth do
   @moduledoc false
-  # What grew since the node was last calm: processes, and groups of processes that have one parent or were started by one
-  # function.
+  # What grew since the node was last calm: processes, and groups of processes that have one parent or one initial call.
   #
-  # A pass adds every process. A pass while the node is calm becomes the baseline of those that follow. Of a baseline only processes
-  # of some size are kept, and the sums of groups: it stays small on a node with many processes.
+  # A pass adds every process. A pass while the node is calm becomes the baseline of those that follow. A baseline keeps only processes of
+  # at least `smallest` bytes, and the sums of groups: it stays small on a node with many processes.
+  #
+  #   * `processes`, `groups`, `binaries`: the baseline, in bytes by pid and by group, and the binaries of all processes
+  #   * `pass`: the pass that is under way; `seen`, `sum`: groups and binaries of the last complete one
+  #   * `suspects`: `ProcessFigures` by pid of the processes that grew most or have the longest mailboxes
 
   alias Quota.Watchdog.Census.ProcessFigures
 
@@ -17,20 +20,22 @@ defmodule Quota.Watchdog.Census.Growth do
             seen: %{},
             sum: 0
 
-  # Suspects are asked at each look.
+  # The number of suspects, which are measured at each look: those that grew most, and besides them those with the longest mailboxes.
   @suspects 12
   @queues 4
+  # Messages from which on a process is a suspect.
   @queued 32
-  # Members of a group that are kept, the youngest, and the most that are held before the others are dropped.
+  # The number of members of a group that are kept, the youngest. Collected up to `@most_members`, then the older ones are dropped.
   @members 256
   @most_members 1_024
 
+  @doc "`limit` is the node's, in bytes. Smaller processes than a part of it, and smaller growth, are not noted."
   def new(limit), do: %__MODULE__{smallest: max(div(limit, 4_096), 4_096)}
 
   @doc "Begins a pass over all processes."
   def begin(growth), do: %{growth | pass: %{groups: %{}, processes: %{}, binaries: 0}}
 
-  @doc "Adds the figures of a process to the pass, and to the suspects where it grew most."
+  @doc "Adds the figures of a process to the pass, and to the suspects if it grew."
   def add(growth, figures) do
     pass = growth.pass
     bytes = figures.bytes
@@ -57,7 +62,7 @@ defmodule Quota.Watchdog.Census.Growth do
     suspect(%{growth | pass: pass}, figures)
   end
 
-  @doc "Keeps the baseline of a process that cannot be added to the pass."
+  @doc "Keeps the baseline of a running process, which cannot be added to the pass."
   def keep(%{pass: pass} = growth, pid) do
     case growth.processes do
       %{^pid => bytes} ->
@@ -68,7 +73,7 @@ defmodule Quota.Watchdog.Census.Growth do
     end
   end
 
-  @doc "Adds a process to the baseline that a pass has just become."
+  @doc "Adds a process that has answered late to the baseline of the last calm pass."
   def baseline(%{smallest: smallest} = growth, %{bytes: bytes}) when bytes < smallest, do: growth
 
   def baseline(growth, %{bytes: bytes} = figures) do
@@ -88,7 +93,7 @@ defmodule Quota.Watchdog.Census.Growth do
     {count + 1, bytes + figures.bytes, members, max(largest, figures.bytes)}
   end
 
-  # Later processes have larger numbers, until these begin anew after some hundred million.
+  # Pids are in the order of their starts, until their numbers begin anew after some hundred million processes.
   defp youngest(members), do: members |> Enum.sort(:desc) |> Enum.take(@members)
 
   defp keys(%{parent: parent, call: call}) do
@@ -99,7 +104,7 @@ defmodule Quota.Watchdog.Census.Growth do
       )
   end
 
-  @doc "Ends the pass. While the node is calm, it becomes the baseline."
+  @doc "Ends the pass. With `calm` it becomes the baseline."
   def finish(%{pass: pass} = growth, calm) do
     growth = %{growth | seen: pass.groups, sum: pass.binaries, pass: nil}
 
@@ -116,10 +121,10 @@ defmodule Quota.Watchdog.Census.Growth do
     end
   end
 
-  # What was suspected has not grown since the new baseline.
+  # No process has grown since the new baseline, so none is a suspect.
   defp rebase(growth), do: %{growth | suspects: %{}}
 
-  @doc "Notes the figures of a suspect, or of a process that may be one."
+  @doc "Notes the figures of a suspect, or of a process that becomes one if it grew or has a long mailbox."
   def suspect(growth, figures) do
     before = growth.suspects[figures.pid]
     figures = ProcessFigures.foresee(figures, before)
@@ -141,16 +146,20 @@ defmodule Quota.Watchdog.Census.Growth do
     %{growth | suspects: Map.new(grown ++ queues, &{&1.pid, &1})}
   end
 
-  @doc "Forgets the groups: processes of theirs were ended."
+  @doc "Forgets the figures of groups, because members were ended."
   def forget_groups(growth), do: %{growth | seen: %{}, pass: nil}
 
+  @doc "Makes a process no suspect any more."
   def forget(growth, pid), do: %{growth | suspects: Map.delete(growth.suspects, pid)}
 
   @doc "Bytes by which a process grew since the node was calm."
   def grown(growth, figures),
     do: max(figures.bytes - Map.get(growth.processes, figures.pid, 0), 0)
 
-  @doc "Groups that grew by at least `smallest` bytes: `[{key, grown, count, members}]`, youngest members first."
+  @doc """
+  Groups of at least four processes that grew by at least `smallest` bytes: `[{key, grown, count, members}]`, youngest members first.
+  The largest member is left out of `grown`.
+  """
   def groups(growth, smallest) do
     seen =
       if growth.pass,
@@ -162,20 +171,20 @@ defmodule Quota.Watchdog.Census.Growth do
 
     for {key, {count, bytes, members, largest}} <- seen,
         count >= 4,
-        # One that grew alone is no group.
+        # Without its largest member, a group in which one process grew alone has not grown.
         grown = bytes - largest - Map.get(growth.groups, key, 0),
         grown >= smallest,
         do: {key, grown, count, members |> youngest()}
   end
 
-  @doc "Bytes by which the binaries of all processes grew."
+  @doc "Bytes by which the binaries of all processes grew since the node was calm."
   def binaries(growth), do: max(growth.sum - growth.binaries, 0)
 
-  @doc "Bytes that a collection of each suspect is about to take, by pid, where there are any."
+  @doc "Bytes that the next collection of each suspect is about to take, by pid, if any."
   def copies(growth),
     do: for({pid, %{copy: copy}} when copy > 0 <- growth.suspects, into: %{}, do: {pid, copy})
 
-  @doc "Bytes that collections are about to take."
+  @doc "The sum of `copies/1`."
   def pending(growth),
     do: growth.suspects |> Map.values() |> Enum.reduce(0, &(&1.copy + &2))
 end

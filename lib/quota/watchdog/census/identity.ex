@@ -1,7 +1,7 @@
 defmodule Quota.Watchdog.Census.Identity do
   @moduledoc false
-  # Who a suspect is: its name, what it was started for, its ancestors, and how often its supervisor may restart it. Asked by a process
-  # of its own when a process becomes a suspect, so that it is known when the watchdog must decide.
+  # Who a suspect is: its name, what it was started for, its ancestors, and how often its supervisor may restart it. It is asked for
+  # by another process as soon as a process is a suspect, so that it is known when the watchdog must decide.
 
   alias Bounded.{Dictionary, Vm}
   alias Quota.Watchdog.Census.RestartAllowance
@@ -17,7 +17,7 @@ defmodule Quota.Watchdog.Census.Identity do
 
     :erlang.spawn_opt(
       fn ->
-        # A supervisor that starts children answers after that: until then, one of its children may end.
+        # A supervisor that is starting a child answers only afterwards: until then, its allowance counts as one child.
         early = early(pid, bytes)
         send(caller, {:identity, pid, early})
         if early && early.allowance, do: send(caller, {:identity, pid, of(pid, bytes)})
@@ -30,17 +30,20 @@ defmodule Quota.Watchdog.Census.Identity do
     SystemLimitError -> :ok
   end
 
-  @doc "The identity of a process of at least `bytes`, which waits for its answers. nil when it is dead, or has not run yet."
+  @doc """
+  The identity of a process of at least `bytes`. Waits for the answers of the process and of its supervisor. nil when the process is dead,
+  or has not run yet.
+  """
   def of(pid, bytes), do: identity(pid, bytes, &RestartAllowance.of/2)
 
-  @doc "The same, without the answer of its supervisor."
+  @doc "The same without asking the supervisor, whose allowance counts as one child."
   def early(pid, bytes),
     do: identity(pid, bytes, fn parents, _ -> RestartAllowance.least(parents) end)
 
   defp identity(pid, bytes, allowance) do
     case Process.info(pid, @items) do
       [registered_name: name, initial_call: call, total_heap_size: words] ->
-        # Of one that has not been looked at, the caller does not know the size.
+        # The caller passes 0 for a process that it has not measured.
         bytes = max(bytes, Vm.bytes(words))
         started = Dictionary.get(pid, :"$initial_call", bytes)
 
@@ -52,7 +55,7 @@ defmodule Quota.Watchdog.Census.Identity do
     end
   end
 
-  # One that has not run yet does not know its ancestors. It is asked again.
+  # A process that has not run yet has no `$ancestors` yet. The next look asks again.
   defp unborn?({:proc_lib, :init_p, _}, nil, bytes), do: Dictionary.readable?(bytes)
   defp unborn?(_call, _started, _bytes), do: false
 
@@ -69,7 +72,7 @@ defmodule Quota.Watchdog.Census.Identity do
     }
   end
 
-  # Libraries have their own, such as `:ranch_conns_sup`, which are named like those of OTP and Elixir.
+  # By its name: libraries have supervisors of their own, such as `:ranch_conns_sup`.
   defp supervisor?({:supervisor, _, _}), do: true
 
   defp supervisor?({module, _, _}),
@@ -80,7 +83,7 @@ defmodule Quota.Watchdog.Census.Identity do
 
   defp mfa?(_other), do: false
 
-  # What another process keeps there may be anything, an improper list among it.
+  # The value in another process's dictionary may be any term, an improper list for example.
   defp ancestors(list, count \\ 0)
 
   defp ancestors([ancestor | rest], count)

@@ -1,6 +1,10 @@
 defmodule Quota.Watchdog.Census.Ports do
   @moduledoc false
-  # Programs that ports run, which count in the control group of the VM: their resident memory, and the process that uses each.
+  # Programs that ports run: they count towards the control group of the VM. Their resident memory, and the process that each is connected
+  # to, its user.
+  #
+  #   * `baseline`: bytes by port when the node was calm
+  #   * `now`: `{port, user, bytes}` as last read, and `asked`: when that was asked for, in milliseconds
 
   alias Bounded.KernelFile
 
@@ -9,7 +13,7 @@ defmodule Quota.Watchdog.Census.Ports do
   # Milliseconds between two readings while something grows.
   @every_ms 50
 
-  @doc "Starts a process that reads the programs' memory and sends `{:ports, programs}` to the caller, unless one has just done so."
+  @doc "Starts a process that reads the programs' memory and sends `{:ports, programs}` to the caller, unless one was started just now."
   def ask(%__MODULE__{asked: asked} = ports, now) when asked != nil and now - asked < @every_ms,
     do: ports
 
@@ -30,7 +34,7 @@ defmodule Quota.Watchdog.Census.Ports do
         do: {port, pid, bytes}
   end
 
-  @doc "Notes what was read."
+  @doc "Notes the programs that were read."
   def answered(ports, programs), do: %{ports | now: programs}
 
   @doc "Waits for the first answer, without which there is no baseline."
@@ -44,7 +48,7 @@ defmodule Quota.Watchdog.Census.Ports do
 
   def await(ports), do: ports
 
-  @doc "Makes what is now the baseline."
+  @doc "Makes the present figures the baseline."
   def calm(%{now: nil} = ports), do: ports
 
   def calm(ports),

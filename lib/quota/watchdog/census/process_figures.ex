@@ -1,9 +1,15 @@
 defmodule Quota.Watchdog.Census.ProcessFigures do
   @moduledoc false
-  # What one process holds, and what its next collection will take.
+  # What one process holds, and what its next collection will take, in bytes.
   #
-  # A process that runs answers at the end of its timeslice, or of the collection or built-in function that it is in. So nobody who
-  # must go on asks a running process: `ask/2` has another process ask it.
+  # A running process answers at the end of its timeslice, or of the collection or built-in function that it is in. So a process that must
+  # not wait never asks a running one: `ask/2` starts a process that does.
+  #
+  #   * `bytes`: heaps, messages outside of them, and binaries; `binaries`: the binaries alone
+  #   * `young`, `old`: bytes in use in the young heap (with the stack) and in the old one; `block`, `old_block`: the size of each
+  #   * `recent`: what survived the last collection in the young heap
+  #   * `rate`: bytes that it allocates in a microsecond; `survival`: the part of the heap that survives a collection
+  #   * `copy`: bytes that its next collection will take, see `foresee/2`
 
   alias Bounded.Vm
 
@@ -26,17 +32,18 @@ defmodule Quota.Watchdog.Census.ProcessFigures do
   ]
 
   @items [:garbage_collection_info, :message_queue_len, :initial_call, :parent]
-  # Microseconds: a collection that comes sooner counts as taken.
+  # A collection that comes within this many microseconds counts as about to be made.
   @soon_us 40_000
-  # Microseconds: the growth of this time more counts with the collections that it causes.
+  # The growth of this many microseconds more counts too, with the collections that it causes: a heap that grows by one byte takes six.
   @later_us 20_000
   @copies 6
-  # The rate of allocation is forgotten by a half in this time, and nothing counts that allocates less than this many bytes in a
-  # microsecond.
+  # The rate of allocation fades by half in this many microseconds.
   @half_life_us 30_000
+  # Two looks at a process count as at least this far apart, so that one allocation is no high rate.
   @shortest_us 2_000
+  # Bytes in a microsecond (1 MB/s). A process that allocates more slowly has no `copy`.
   @slowest 1.0
-  # What survives the next collection may be more than what survived the last.
+  # The next collection may leave this many times as much as the last one.
   @margin 1.3
 
   @doc "The figures of a process that is not running, `:runs`, or nil when it is dead."
@@ -48,7 +55,7 @@ defmodule Quota.Watchdog.Census.ProcessFigures do
     end
   end
 
-  @doc "The figures of a process, which waits for its answer. nil when it is dead."
+  @doc "The figures of a process, or nil when it is dead. Waits for its answer."
   def of(pid) do
     case :erlang.process_info(pid, @items) do
       [{_, info}, {_, queue}, {_, call}, {_, parent}] -> new(pid, info, queue, call, parent)
@@ -56,15 +63,18 @@ defmodule Quota.Watchdog.Census.ProcessFigures do
     end
   end
 
-  @doc "Has another process ask for the figures and send `{:figures, pid, figures}` to the caller."
+  @doc "Starts a process that asks for the figures and sends `{:figures, pid, figures}` to the caller, or nil as figures of a dead process."
   def ask(pid), do: ask(pid, fn figures, _took -> {:figures, pid, figures} end)
 
-  @doc "The same, with `{:baseline, pid, figures}`, if the answer takes at most `most_us` microseconds: it may have grown until then."
+  @doc """
+  The same, with `{:baseline, pid, figures}`. `figures` is also nil when the answer took more than `most_us` microseconds: the process may
+  have grown meanwhile.
+  """
   def ask_soon(pid, most_us) do
     ask(pid, fn figures, took -> {:baseline, pid, if(took <= most_us, do: figures)} end)
   end
 
-  @doc "The same, with what `message` makes of the figures and of the microseconds that the answer took. It runs in that process."
+  @doc "The same, with the result of `message`, called in that process with the figures and the microseconds that the answer took."
   def ask(pid, message) do
     caller = self()
 
@@ -105,10 +115,10 @@ defmodule Quota.Watchdog.Census.ProcessFigures do
   end
 
   @doc """
-  The figures with `copy`: bytes that the next collection will take beyond those in use, 0 unless it is near. `before` are the same
-  process's figures of an earlier look.
+  The figures with `copy`: bytes that the next collection will take beyond those in use, 0 unless it comes within 40 ms. `before` are the
+  figures of the same process at the look before, or nil.
 
-  A collection copies what is live. What it was of the last one is known when the heap has been seen before and after it.
+  A collection copies live data. The share of the heap that is live is known once the heap was seen before and after a collection.
   """
   def foresee(figures, nil), do: figures
 
@@ -118,7 +128,7 @@ defmodule Quota.Watchdog.Census.ProcessFigures do
     figures = %{figures | survival: survival}
     free = max(figures.block - figures.young, 0)
     elapsed = max(figures.at - before.at, 1)
-    # Bytes in a microsecond. A process that allocates in bursts is not slow between two of them.
+    # The rate fades slowly: a process that allocates in bursts is not slow between two of them.
     faded = before.rate * :math.pow(0.5, min(elapsed / @half_life_us, 64))
     rate = max(grown(figures, before, collected) / max(elapsed, @shortest_us), faded)
     figures = %{figures | rate: rate}
@@ -136,7 +146,7 @@ defmodule Quota.Watchdog.Census.ProcessFigures do
   defp survival(figures, before),
     do: min(used(figures) / max(used(before), 1) * @margin, 1.0)
 
-  # What was allocated between the two looks, at least.
+  # Bytes that were allocated between the two looks, at least.
   defp grown(figures, before, collected) do
     cond do
       collected -> max(figures.young - figures.recent, 0)
@@ -145,7 +155,7 @@ defmodule Quota.Watchdog.Census.ProcessFigures do
     end
   end
 
-  # A minor collection copies the young heap. Without room in the old heap for all of that, everything is copied, then or soon.
+  # A minor collection copies the young heap into the old one. Without room there for all of it, everything is copied, then or soon after.
   defp copied(%{old_block: 0} = figures, _rate), do: figures.block
 
   defp copied(figures, rate) do
@@ -154,7 +164,8 @@ defmodule Quota.Watchdog.Census.ProcessFigures do
       else: figures.block
   end
 
-  # A heap grows by a fifth, and the VM keeps the segments of the heaps before for a while: a heap that grows by one byte takes six.
+  # A full heap is copied into one a fifth larger, and the VM keeps the segment of the old one for a while: the new heap has six times the
+  # bytes by which it grew.
   defp later(figures, rate, free) do
     min(max(rate * @later_us - free, 0) * @copies, figures.block + figures.old_block)
   end

@@ -1,15 +1,19 @@
 defmodule Quota.Watchdog.Census.RestartAllowance do
   @moduledoc false
-  # How many children of a supervisor may end before it gives up, which would take all the others with it.
+  # How many children of a supervisor may end before it gives up, and ends all others with it: `most` within `seconds`. `recent` have ended
+  # in that time. `restart` is the child's: `:permanent`, `:transient` or `:temporary`.
   #
-  # `:sys.get_state/1` would copy the supervisor's state, which has an entry for each of its children. So a function looks at the state
-  # inside the supervisor and leaves it as it is by throwing its answer.
+  # `:sys.get_state/1` would copy the supervisor's state, which has an entry for each child. So `:sys.replace_state/3` runs a function
+  # inside the supervisor that throws its answer, which leaves the state as it is.
 
   defstruct [:supervisor, :restart, most: 3, seconds: 5, recent: 0]
 
   @timeout_ms 500
 
-  @doc "The allowance of the supervisor that is the first of `ancestors` for its child `pid`, or nil where that is no supervisor."
+  @doc """
+  The allowance that the first of `ancestors` has for its child `pid`, or nil if that is no supervisor. Waits up to 500 ms for its answer,
+  and returns `least/1` without one.
+  """
   def of(ancestors, pid) do
     case least(ancestors) do
       %{supervisor: supervisor} = least -> ask(supervisor, pid, least)
@@ -17,7 +21,7 @@ defmodule Quota.Watchdog.Census.RestartAllowance do
     end
   end
 
-  @doc "The least allowance, of a supervisor that has not been asked: one child."
+  @doc "The allowance of a supervisor that has not been asked: one child. nil if the first of `ancestors` is no supervisor."
   def least([parent | _]) do
     with supervisor when is_pid(supervisor) <- whereis(parent),
          true <- supervisor?(supervisor) do
@@ -66,7 +70,7 @@ defmodule Quota.Watchdog.Census.RestartAllowance do
   end
 
   @doc false
-  # `{restart, most, seconds, recent}` by the state of a `DynamicSupervisor` or of OTP's `:supervisor`.
+  # `{restart, most, seconds, recent}` from the state of a `DynamicSupervisor` or of OTP's `:supervisor`.
   def read(%{children: children, max_restarts: most, max_seconds: seconds} = state, pid, now) do
     restart = with {_, restart, _, _, _} <- children[pid], do: restart, else: (_ -> :permanent)
     {restart, most, seconds, recent(state.restarts, now - seconds)}

@@ -1,13 +1,13 @@
 defmodule Quota.Watchdog.Census.Summary do
   @moduledoc false
-  # What the census reports: candidates, worst first, and what is about to be taken.
+  # What the census reports to the watchdog: candidates, worst first, and the bytes that collections are about to take.
 
   alias Bounded.Native
   alias Quota.Watchdog.Census.{Ets, Growth, Ports}
 
-  # More candidates are not reported.
+  # The number of candidates that are reported.
   @reported 12
-  # Messages from which on a mailbox counts.
+  # Messages from which on a mailbox is given binaries that nothing else holds.
   @queued 32
 
   # Bytes of binaries that grew and that no process holds.
@@ -21,8 +21,8 @@ defmodule Quota.Watchdog.Census.Summary do
     max(state.totals.binary - state.before.binary - max(held, Growth.binaries(state.growth)), 0)
   end
 
-  # Persistent terms have no owner. The VM copies them from the heap of their writer: the suspect that allocates fastest while
-  # there are more of them, apart from the watchdog, which allocates too while it looks.
+  # Attributes new persistent terms, which have no owner, to a writer. The VM copies them from the writer's heap, so the suspect that
+  # allocates fastest while they grow is taken for it, apart from the watchdog's processes, which allocate while they look.
   def credit(%{totals: %{persistent: before}} = state, %{persistent: now}) when now > before do
     others = Map.drop(state.growth.suspects, [self(), state.server])
 
@@ -37,7 +37,7 @@ defmodule Quota.Watchdog.Census.Summary do
 
   def credit(state, _totals), do: state
 
-  @doc "What the watchdog decides by."
+  @doc "The summary by which the watchdog decides. `cost` are the microseconds that the look took."
   def new(state, cost) do
     smallest = state.growth.smallest * 8
     loose = loose(state)
@@ -110,7 +110,7 @@ defmodule Quota.Watchdog.Census.Summary do
     }
   end
 
-  # Processes that hold more than their own limit: the guard of each ends it, unless that comes late.
+  # Processes over their own limits. The guard of each ends it, unless the guard comes late. Only the first batch of quotas is read.
   defp quotas do
     {quotas, _more} = Native.quotas(0)
 
@@ -119,7 +119,8 @@ defmodule Quota.Watchdog.Census.Summary do
         do: %{kind: :quota, pid: pid, grown: total, copy: 0, bytes: total}
   end
 
-  # Binaries that neither a process nor a table holds wait in mailboxes: those of the queue that grew longest.
+  # `{bytes, queue}` of measured mailboxes. Binaries that grew and that neither a process nor a table holds are in messages: the longest
+  # mailbox is given them.
   defp queued(state, loose) do
     longest =
       state.growth.suspects

@@ -1,7 +1,7 @@
 defmodule Quota.Watchdog.Decision.Breaches do
   @moduledoc false
-  # A process over its own limit, of which the watchdog comes before its guard, ends by a breach all the same: `Quota.run/3` raises
-  # `Quota.ExceededError`, and `Quota.put_limit/2` reports it.
+  # A process over its own limit that the watchdog ends before its guard does ends by a breach all the same: `Quota.run/3` raises
+  # `Quota.ExceededError`, and the breach of a `Quota.put_limit/2` is reported.
 
   alias Bounded.Native
   alias Quota.Usage

@@ -1,17 +1,20 @@
 defmodule Quota.Watchdog.Decision.Handle do
   @moduledoc false
   # Calls the `handle:` function in a process of its own, with a limit on its time and its heap. If the call fails, the culprit ends.
+  # The watchdog's process waits for the answer.
 
   alias Bounded.Format
   alias Quota.Watchdog.BlackBox
 
   @ms 50
+  # The heap of the function's process, in words: 16 MiB.
   @most_words 2 * 1024 * 1024
+  # Characters of an exception that are logged.
   @longest 500
 
   @doc """
-  The one of `candidates`, which may all end, that ends: the first, unless the function chooses another within `ms` milliseconds.
-  `:refuse` if none shall.
+  Returns which of `candidates` ends: the first, unless the function chooses another one within `ms` milliseconds. `:refuse` if the
+  function says that none shall end. All candidates may end: `Culprit.choose/2` has returned them.
   """
   def choose(candidates, state, figures, ms \\ @ms)
   def choose([first | _], %{options: %{handle: nil}}, _figures, _ms), do: first
@@ -42,7 +45,7 @@ defmodule Quota.Watchdog.Decision.Handle do
     first
   end
 
-  # Only what is understood of an answer is sent: the rest may be large.
+  # Any other answer is described and not sent, since it may be large.
   defp ask(handle, choice, ms) do
     {pid, ref} =
       :erlang.spawn_opt(fn -> exit({:handled, answer(handle, choice)}) end, [

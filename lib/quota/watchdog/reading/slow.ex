@@ -1,11 +1,11 @@
 defmodule Quota.Watchdog.Reading.Slow do
   @moduledoc false
-  # The process that reads what changes slowly: limits, file cache and events of the control group. These are several files, each of
-  # which waits for the VM's thread for files.
+  # The process that reads the figures that change slowly: limits, file cache and events of the control group. These are several files, and
+  # each read waits for one of the VM's dirty I/O schedulers.
 
   alias Bounded.Cgroup
 
-  @doc "Starts the process, linked to the caller, to whom it answers."
+  @doc "Starts the process, linked to the caller. It answers the caller alone."
   def start_link(group) do
     server = self()
 
@@ -22,7 +22,7 @@ defmodule Quota.Watchdog.Reading.Slow do
   @doc "Makes the process read the figures and send `{:slow, figures}`."
   def ask(pid), do: send(pid, :read)
 
-  @doc "Reads the figures here and now."
+  @doc "Reads the figures in the calling process."
   def read(group),
     do: %{memory: Cgroup.memory(group), high: Cgroup.high(group), events: Cgroup.events(group)}
 

@@ -1,6 +1,6 @@
 defmodule Quota.Watchdog.Reading.Tickers do
   @moduledoc false
-  # Processes, one on each of some schedulers, that see to it that the watchdog's process reads in time while something grows.
+  # Processes, one on each of up to four schedulers, that wake the watchdog's process when its reading is late while the node stirs.
   #
   # A process waits in the queue of the scheduler on which it ran last, and its timer is that scheduler's. A collection of a large heap
   # holds a scheduler for 100 ms and more, and another scheduler that has nothing to do sleeps: of 200 collections of a list of 96 MB,
@@ -11,12 +11,14 @@ defmodule Quota.Watchdog.Reading.Tickers do
 
   # A collection holds one scheduler. Several at once hold several.
   @most 4
-  # Milliseconds between two looks of a ticker, after which a reading counts as late, and for which tickers go on after the last reading
-  # that was in time.
+  # Milliseconds between two ticks of a ticker.
   @tick_ms 3
+  # Milliseconds after it was due from which on a reading counts as late.
   @late_ms 1
+  # Milliseconds for which tickers go on after the last reading. Without another one by then, the watchdog's process hangs or is dead.
   @lasting_ms 1_000
-  # What the process tells the tickers: when the next reading is due, and until when they go on, in milliseconds.
+  # Indexes of the atomics by which the watchdog's process tells the tickers when its next reading is due, and until when they go on, both
+  # in monotonic milliseconds.
   @due 1
   @until 2
 
@@ -40,7 +42,7 @@ defmodule Quota.Watchdog.Reading.Tickers do
     %__MODULE__{pids: pids, times: times}
   end
 
-  @doc "Makes the tickers see to a reading at `due`."
+  @doc "Wakes the tickers, if they sleep. They watch over the reading that is due at `due`."
   def go_on(%{pids: pids, times: times}, now, due) do
     slept = :atomics.get(times, @until) <= now
     :atomics.put(times, @due, due)
@@ -49,7 +51,7 @@ defmodule Quota.Watchdog.Reading.Tickers do
     :ok
   end
 
-  @doc "Lets the tickers sleep: nothing grows any more."
+  @doc "Lets the tickers sleep: the node does not stir any more."
   def sleep(%{times: times}), do: :atomics.put(times, @until, now())
 
   @doc false

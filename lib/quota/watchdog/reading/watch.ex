@@ -3,18 +3,19 @@ defmodule Quota.Watchdog.Reading.Watch do
   # The thread that reads the usage while the watchdog's process sleeps (`native/nif/src/kernel_file/watch.rs`).
   #
   # A process that wakes costs the VM some hundred microseconds, since its schedulers look for more work before they sleep again; a
-  # reading on that thread costs ten. So the pace of the readings stays, and the process is woken by those that concern it.
+  # reading on that thread costs ten. So the thread keeps up the readings, and wakes the process only for those that concern it.
 
   alias Bounded.{KernelFile, Native}
   alias Quota.Watchdog.{Pace, Reading, Schedule, State}
 
-  # Milliseconds after which the process is woken in any case, and those more that it waits for that.
+  # Milliseconds after which the thread wakes the process in any case.
   @longest_ms 30_000
+  # Milliseconds that the process waits for that beyond them, before it reads by itself.
   @grace_ms 100
-  # More bytes than there are.
+  # A usage that is never reached.
   @never 0xFFFF_FFFF_FFFF_FFFF
 
-  @doc "Starts the thread. nil where there is none: the process then reads by itself."
+  @doc "Starts the thread. Returns nil where none can be started: the process then reads by itself."
   def start(reading) do
     case KernelFile.watch(reading.file) do
       {:ok, watch} -> watch
@@ -23,8 +24,8 @@ defmodule Quota.Watchdog.Reading.Watch do
   end
 
   @doc """
-  Makes the thread read every `pause` milliseconds: the milliseconds for which the process may sleep, or nil if it has to read by
-  itself. The thread sends `{:usage_watch, readings, lowest}`: see `noted/3`.
+  Makes the thread read every `pause` milliseconds. Returns the milliseconds for which the process may sleep, or nil if it has to read by
+  itself. The thread wakes it with `{:usage_watch, readings, lowest}`, for `noted/3`.
   """
   def sleep(%{watch: nil}, _now, _pause), do: nil
 
@@ -41,7 +42,8 @@ defmodule Quota.Watchdog.Reading.Watch do
   defp longest(state, now),
     do: state |> Schedule.until_census(now) |> max(1) |> min(@longest_ms)
 
-  # The file's figures include the cache, those of the watchdog do not.
+  # `{lowest, step, line, floor}` of an order, see `native/core/src/usage_watch.rs`. The usages there include file cache, the watchdog's do
+  # not.
   defp marks(%{reading: %{cache: cache, limit: limit}} = state, now) do
     step = Schedule.step(limit)
     fall = state.looked_used - step
@@ -59,11 +61,11 @@ defmodule Quota.Watchdog.Reading.Watch do
     |> min(dropping(reading))
   end
 
-  # From here on the kernel drops cache, and the usage tells nothing.
+  # From here on the kernel drops cache to make room, so the usage stays the same whatever grows.
   defp dropping(reading),
     do: if(Reading.cached?(reading), do: Reading.full(reading), else: @never)
 
-  @doc "Notes the thread's readings as if the process had made them. The last of them is the one that is due."
+  @doc "Notes readings of the thread, `{at, bytes, late}`, as if the process had made them. The last of them was the one due."
   def noted(state, readings, lowest) do
     cache = state.reading.cache
 
