@@ -2,8 +2,11 @@ defmodule Quota.Watch.BatchWatcher do
   @moduledoc false
   # Polls all children of a quota together, where there are many: see `native/core/src/arena/account/batch_poll.rs`.
   #
-  # It sends no signals, since among many runnable processes an answer takes long. So a child that runs at the time of a poll
-  # gets a watcher of its own, and children are not monitored: the poll finds the dead ones.
+  # It sends no signal to a child, since among many runnable processes an answer takes long. So a child that runs at the time of a poll
+  # gets a `ChildWatcher`, and children are not monitored: the poll finds the dead ones.
+  #
+  # It also searches for tasks that supervisors started for the children (`Children.scout_all/2`): `scout` is the monitor of the search
+  # under way, `scouted` when it began, `rest` the time before which the next one does not begin, in microseconds.
 
   alias Bounded.Native
   alias Quota.Account.Breach
@@ -11,7 +14,7 @@ defmodule Quota.Watch.BatchWatcher do
 
   defstruct [:account, :guard, :enforce, :scout, scouted: nil, rest: nil, seen: nil]
 
-  # The search for tasks that supervisors started takes at most one part in this many of a core.
+  # Searches take at most one part in this many of a core.
   @scouting_share 20
 
   @doc "Starts a batch watcher for `guard`. Returns `{watcher, monitor}`."

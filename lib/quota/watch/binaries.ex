@@ -5,16 +5,16 @@ defmodule Quota.Watch.Binaries do
   alias Bounded.Vm
   alias Quota.Watch.ProcessStats
 
-  # Words of a reference on the heap, at least, and of its entry in the list.
+  # Minimum words of a reference to a binary on the heap, and words of its entry in the list of `Process.info(pid, :binary)`.
   @reference_words 7
   @entry_words 6
   # The list may take one part in this many of the limit.
   @list_share 8
   @smallest_list 128 * 1024
-  # A binary smaller than one part in this many of the limit counts with each reference: to tell many small ones apart would take
-  # more memory than they do.
+  # A binary smaller than one part in this many of the limit counts once for each reference: telling many small ones apart would take more
+  # memory than they do.
   @distinct_share 4096
-  # The same for a list that is made at every poll, if the whole heap were references.
+  # The list may take one part in this many of the limit if it is made at every poll, as if the whole heap were references.
   @poll_share 64
   # Polls without growth after which a binary is no longer taken for one that is being appended to.
   @steady_polls 3
@@ -47,7 +47,7 @@ defmodule Quota.Watch.Binaries do
     Enum.filter(binaries, fn {address, _, holders} -> holders <= references[address] end)
   end
 
-  # Bytes that are not listed, and the binaries that are large enough to tell apart.
+  # `{bytes that are not listed, binaries that are large enough to tell apart}`, or nil if the list could be too large.
   defp listed(pid, limit) do
     case ProcessStats.in_use(pid) do
       {used, counted} when div(used, @reference_words) * @entry_words * @poll_share <= limit ->

@@ -1,7 +1,7 @@
 defmodule Quota.Watch.ChildWatcher do
   @moduledoc false
-  # Watches one process that counts towards another's quota, and tells the guard when the sum is over the limit. It ends with
-  # either process. If the guard is killed, the child is killed too, unless it is only observed.
+  # Watches one process that counts towards a quota (a child, or the quota's own process), and tells the guard when the sum is over the
+  # limit. It ends when the process or the guard ends. If the guard is killed, the process is killed too, unless it is only observed.
   #
   # It reads the child's figures without a signal where it can. A signal is answered in the child's next timeslice; among a
   # hundred children that allocate as fast as they can, all of them run before that. While a signal waits, no other process can
@@ -16,7 +16,7 @@ defmodule Quota.Watch.ChildWatcher do
   @options [:monitor, priority: :max, fullsweep_after: 0, max_heap_size: 0]
   # Reductions that count as done by a child that has run since the last poll: its own count cannot be read without a signal.
   @turn_reductions 1_000
-  # Polls in a row that find the child running, after which it is asked by a signal.
+  # While processes wait for a scheduler: polls in a row that find the child running, after which it is asked by a signal.
   @unasked_polls 3
 
   defstruct [

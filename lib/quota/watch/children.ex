@@ -10,7 +10,7 @@ defmodule Quota.Watch.Children do
 
   # Milliseconds to wait for the answers of children.
   @answer_ms 2
-  # Milliseconds for which a few children are asked again that may have given back what they had.
+  # Milliseconds for which children are asked again while the sum may be of figures of different moments: see `still_over?/2`.
   @doubt_ms 20
   # Milliseconds between searches for tasks that supervisors started.
   @scouting_ms 25
@@ -18,9 +18,9 @@ defmodule Quota.Watch.Children do
   @discovery_rounds 3
   # A process with more than one part in this many of the limit, messages included, gets a watcher of its own.
   @large_share 64
-  # Milliseconds until a child is looked at first where children wait for a scheduler, and the shortest time after which it is looked
-  # at where they take long turns.
+  # Milliseconds until a child's first poll where children wait for a scheduler.
   @first_look_ms 3
+  # The shortest time, in milliseconds, between two polls of a child where children take long turns: see `held_back_ms/2`.
   @unseen_ms 50
 
   @doc "`Quota.attach/1`."
@@ -34,7 +34,7 @@ defmodule Quota.Watch.Children do
 
         pid == caller ->
           raise ArgumentError,
-                "#{inspect(pid)} waits for the work, which would kill it at its end"
+                "#{inspect(pid)} waits for the work and cannot be attached: attached processes are killed when the work ends"
 
         Native.in_quota(pid) ->
           raise ArgumentError, "#{inspect(pid)} has a quota of its own"
@@ -43,7 +43,7 @@ defmodule Quota.Watch.Children do
           add(account, pid, guard)
       end
     else
-      _ -> raise ArgumentError, "the caller runs in no quota that counts children"
+      _ -> raise ArgumentError, "Quota.attach/1 must be called in a quota with count: [:children]"
     end
   end
 
@@ -62,7 +62,7 @@ defmodule Quota.Watch.Children do
   Searches for tasks that supervisors started for the process of a `Quota.Watch.ChildWatcher`, unless that was done within
   `scouting/0`. Returns the time of the last search.
 
-  A question for links and monitors is answered when the process is next scheduled, so another process asks it.
+  A process answers a question for its links and monitors when it is next scheduled, so another process asks.
   """
   def scout(%{scouted: last} = child) do
     now = System.monotonic_time(:millisecond)
@@ -75,7 +75,7 @@ defmodule Quota.Watch.Children do
       last
     end
   rescue
-    # The process table is full: later.
+    # The process table is full: the next poll tries again.
     SystemLimitError -> last
   end
 
@@ -92,7 +92,7 @@ defmodule Quota.Watch.Children do
   def discover_all(account, guard) do
     each_piece(account, fn children ->
       Enum.each(children, &promote(&1, account, guard))
-      discover(for({pid, _member} <- children, do: pid), account, guard)
+      discover(for({pid, _child} <- children, do: pid), account, guard)
     end)
   end
 
@@ -107,18 +107,18 @@ defmodule Quota.Watch.Children do
   @doc false
   def discover(pids, account, guard), do: discover(pids, account, guard, @discovery_rounds)
 
-  defp discover([], _account, _guard, _looks), do: :ok
+  defp discover([], _account, _guard, _rounds), do: :ok
   defp discover(_running, _account, _guard, 0), do: :ok
 
   # Asks waiting processes only: a question to a running one would delay the next poll of it. A process whose sleeps coincide with
   # its watcher's is found running each time, hence several rounds.
-  defp discover(pids, account, guard, looks) do
+  defp discover(pids, account, guard, rounds) do
     {waiting, running} =
       Enum.split_with(pids, &(Process.info(&1, :status) == {:status, :waiting}))
 
     Enum.each(waiting, &discover_of(&1, account, guard))
     if running != [], do: Process.sleep(1)
-    discover(running, account, guard, looks - 1)
+    discover(running, account, guard, rounds - 1)
   end
 
   defp discover_of(pid, account, guard) do
@@ -136,7 +136,7 @@ defmodule Quota.Watch.Children do
     |> Enum.any?(&counted_in?(Bounded.Dictionary.get(pid, &1), account))
   end
 
-  # What another process keeps there may be anything, an improper list among it.
+  # The value in another process's dictionary may be any term, an improper list for example.
   defp counted_in?([pid | pids], account),
     do: (is_pid(pid) and Native.account_counts(account, pid)) or counted_in?(pids, account)
 
@@ -162,21 +162,21 @@ defmodule Quota.Watch.Children do
       for {child, _account} <- children, do: Tracer.trace(child, true)
     end)
 
-    orphans(account, guard)
+    add_uncounted(account, guard)
   end
 
-  # Repeats until none is found: an orphan may have started others before it was traced.
-  defp orphans(account, guard) do
+  # Counts processes that counted ones started while they were not traced. Repeats until none is found: one may have started others.
+  defp add_uncounted(account, guard) do
     found =
-      for candidate <- Process.list(), orphan?(candidate, account) do
+      for candidate <- Process.list(), uncounted?(candidate, account) do
         Tracer.trace(candidate, true)
         add(account, candidate, guard)
       end
 
-    if found != [], do: orphans(account, guard), else: :ok
+    if found != [], do: add_uncounted(account, guard), else: :ok
   end
 
-  defp orphan?(pid, account) do
+  defp uncounted?(pid, account) do
     with false <- Native.in_quota(pid),
          [parent: parent, initial_call: {module, _, _}] when is_pid(parent) <-
            Process.info(pid, [:parent, :initial_call]) do
@@ -189,14 +189,14 @@ defmodule Quota.Watch.Children do
   @doc "Whether processes wait for a scheduler."
   def crowded?, do: :erlang.statistics(:total_run_queue_lengths) > System.schedulers_online()
 
-  @doc "Milliseconds until a new watcher looks: by then it is known whether children take long turns."
+  @doc "Milliseconds until a new watcher polls: by then it is known whether children take long turns."
   def first_look_ms, do: if(crowded?(), do: @first_look_ms, else: 0)
 
   @doc """
-  Milliseconds for which a watcher that has looked `since_ms` ago asks no child of `account`, because they take long turns while others
-  wait for a scheduler: see `Quota.Watch.TurnWatcher`. A question to one that waits has it run before all watchers, even a question for
-  its status, if it has a message. One that waits does not grow, so this may last, and each watcher has its own time, lest all ask at
-  once.
+  Milliseconds for which a watcher that has polled `since_ms` milliseconds ago polls no child of `account`, or 0. While children take long
+  turns and wait for a scheduler, the turn watchers poll them: see `Quota.Watch.TurnWatcher`. A question, even for its status, makes a
+  waiting child with a message run before all watchers. A waiting child does not grow, so this may last 50 to 100 ms: each watcher has
+  its own time, so that not all ask at once.
   """
   def held_back_ms(account, since_ms) do
     if since_ms < @unseen_ms + :erlang.phash2(self(), @unseen_ms) and crowded?() and
@@ -205,23 +205,23 @@ defmodule Quota.Watch.Children do
        else: 0
   end
 
-  @doc "Whether all but the process of `account` itself is over its limit, by what was last observed."
+  @doc "Whether what counts towards `account`, without heap and binaries of its own process, was over the limit when last observed."
   def over?(account), do: Native.account_others(account) > Native.account_limit(account)
 
   @doc """
-  Whether `:all` that counts towards `account`, or its `:children` alone, is over the limit at one moment. Figures are read one after the
-  other, so memory that one child gives back and the next one takes would count twice.
+  Whether the sum of `:all` that counts towards `account`, or of its `:children` alone, is over the limit at one moment. Figures are read
+  one after the other, so memory that one child gives back and the next one takes would count twice.
 
-  Children that take much are asked again. Then the figures of those that were collected since they answered are left out, because a
-  process gives memory back only when it is collected or ends. While the rest is within the limit, they are asked again, for
+  Large children are asked again. Then the figures of those that were collected since they answered are left out, because a process
+  gives memory back only when it is collected or ends. While the rest is within the limit, they are asked again, for
   #{@doubt_ms} ms. After that the last figures decide. Where there are more than a few children, they decide at once: a hundred could
   each take tens of megabytes meanwhile.
 
-  Children that take little are not asked: many of them may wait for a scheduler, and would run before all watchers.
+  Small children are not asked: many of them may wait for a scheduler, and would run before all watchers.
   """
-  def still?(account, which), do: still?(account, which, false, now() + @doubt_ms)
+  def still_over?(account, which), do: still_over?(account, which, false, now() + @doubt_ms)
 
-  defp still?(account, which, in_doubt, until) do
+  defp still_over?(account, which, in_doubt, until) do
     ask_large(account, 0, in_doubt)
     limit = Native.account_limit(account)
 
@@ -235,7 +235,7 @@ defmodule Quota.Watch.Children do
       # A child that was sent a signal answers when it has run, and this process may keep it from that.
       true ->
         Process.sleep(1)
-        still?(account, which, true, until)
+        still_over?(account, which, true, until)
     end
   end
 
@@ -325,7 +325,7 @@ defmodule Quota.Watch.Children do
   defp exit_each(children),
     do: Enum.each(children, fn {pid, _account} -> Process.exit(pid, :kill) end)
 
-  @doc "Kills all children of `account`, and those started meanwhile. Returns when all are dead."
+  @doc "Kills all children of `account`, and processes that they start meanwhile. Returns when all are dead."
   def kill(account) do
     exit_all(account)
     if wait_for_all(account, 0, false), do: kill(account), else: :ok

@@ -1,7 +1,7 @@
 defmodule Quota.Watch.Ets do
   @moduledoc false
-  # ETS tables owned by the processes that count towards a quota. Finding them needs a scan of all tables of the node, which is
-  # paced to take at most a twentieth of a core.
+  # ETS tables owned by the processes that count towards a quota. Finding them takes a scan of all tables of the node, which uses at most a
+  # twentieth of a core.
   #
   # The VM reports the memory of a table's terms, without the binaries over 64 bytes that they reference. Those are estimated from
   # a sample of the rows (`Quota.Watch.Ets.TableSample`) in tables that can be read. A table whose size did not change is sampled
@@ -10,8 +10,11 @@ defmodule Quota.Watch.Ets do
   alias Bounded.{Native, Vm}
   alias Quota.Watch.Ets.TableSample
 
+  # `next`: when the next scan is due; `cost`: how long a scan takes; `known`: by table `{{rows, words}, bytes of binaries, until, fresh}`,
+  # where `until` is when the table is sampled again, and `fresh` for how long that sample is used. Times are microseconds.
   defstruct next: 0, cost: 100, known: %{}
 
+  # Scans take at most one part in this many of the time.
   @scan_share 20
   # Two estimates are alike if they differ by at most one part in this many.
   @alike 4

@@ -1,7 +1,7 @@
 defmodule Quota.Watch.Guard do
   @moduledoc false
-  # Watches the process of one quota. It polls the process at deadlines, and kills it when it is over its limit or when its
-  # caller dies. A guard knows pids and the account, but neither the function nor its result.
+  # Watches the process of one quota. It polls the process at intervals (`native/core/src/arena/account/poll_interval.rs`), and kills it
+  # when it is over its limit or when its caller dies. A guard knows pids and the account, but neither the function nor its result.
   #
   # `Process.info/2` waits until the process can answer. The guard loses nothing by waiting: the process is then in a call that
   # does not yield, and a kill would not take effect earlier. Each counted child has a watcher of its own
@@ -40,13 +40,13 @@ defmodule Quota.Watch.Guard do
   @reported_ms 10
   # Milliseconds before a new child is polled: most children of a fork bomb are dead by then.
   @newborn_ms 1
-  # Milliseconds between checks for a breach that the VM recorded, in `mode: :observe` with counted children.
+  # Milliseconds between checks for a breach that the tracer recorded, in `mode: :observe` with counted children.
   @observing_ms 200
   # Collections of a process that is within its limit take at most one part in this many of its time.
   @collecting_share 4
   # Percent of the limit that a process may use while it waits for a collection, or just after one.
   @uncollected_percent 150
-  # Number of child watchers of one guard. More children are watched as a batch.
+  # Child watchers that a guard starts for new children. The batch watcher polls more, and asks for a watcher of each that it finds running.
   @most_watchers 40
 
   @doc "Starts a guard of `pid` for `caller`, and returns `{guard, monitor}`. It ends at once if `pid` has a guard."
@@ -99,7 +99,7 @@ defmodule Quota.Watch.Guard do
       {:DOWN, _, _, ^caller, _} -> kill(guard)
       {:DOWN, _, _, _, :normal} -> wait(%{guard | watchers: guard.watchers - 1}, milliseconds)
       {:DOWN, _, _, _, reason} -> watcher_died(guard, reason, milliseconds)
-      :spawned -> guard |> soon() |> wait(@newborn_ms)
+      :spawned -> guard |> set_alarm() |> wait(@newborn_ms)
       :overdue -> look(guard)
       {:counted, pid, child} -> guard |> counted(pid, child) |> look()
       {:runs, pid, child} -> guard |> watch_child(pid, child) |> look()
@@ -117,12 +117,12 @@ defmodule Quota.Watch.Guard do
   end
 
   defp look(%{policy: %{enforce: false}, reported: false} = guard),
-    do: guard |> noticed() |> looked()
+    do: guard |> report_recorded() |> looked()
 
   defp look(guard), do: looked(guard)
 
-  # Reports a breach that the VM recorded: with `:enforce`, it would have killed the process.
-  defp noticed(guard) do
+  # Reports a breach that the tracer recorded: with `:enforce`, the VM would have killed the process.
+  defp report_recorded(guard) do
     breach = Native.account_cause(guard.account) != nil
     if breach, do: Breach.report(guard.pid, guard.caller, guard.account, false)
     %{guard | reported: breach}
@@ -151,7 +151,8 @@ defmodule Quota.Watch.Guard do
     %{guard | tables: tables}
   end
 
-  defp soon(guard) do
+  # The tracer wakes the guard if the VM's timer is late.
+  defp set_alarm(guard) do
     Native.account_due(guard.account, @newborn_ms)
     guard
   end
@@ -232,7 +233,7 @@ defmodule Quota.Watch.Guard do
     breach(guard)
   end
 
-  # Messages that wait are in use: nothing is left to judge.
+  # Messages that wait are in use: no collection would free them.
   defp over(guard, :mailbox), do: guard |> stop_working() |> noted() |> breach_of_sum()
 
   defp over(guard, :over) do
@@ -252,11 +253,11 @@ defmodule Quota.Watch.Guard do
   end
 
   defp still_over?(%{policy: %{children: true}, account: account}),
-    do: Children.still?(account, :all)
+    do: Children.still_over?(account, :all)
 
   defp still_over?(_guard), do: true
 
-  # Whether all but the process itself is over the limit. Its own answer then changes nothing, and may take a fifth of a second.
+  # The own process's answer then changes nothing, and may take a fifth of a second.
   defp others_over?(%{policy: %{children: true}, account: account}), do: Children.over?(account)
 
   defp others_over?(_guard), do: false
@@ -310,7 +311,6 @@ defmodule Quota.Watch.Guard do
 
   defp recount(guard) do
     started = now()
-
     limit = Native.account_limit(guard.account)
 
     with %{single: single} = guard when single <= limit <- counted_once(guard),

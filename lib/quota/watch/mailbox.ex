@@ -3,17 +3,18 @@ defmodule Quota.Watch.Mailbox do
   # Bytes of messages outside the heap of their receiver: all messages with `message_queue_data: :off_heap`, otherwise those that
   # came since its last collection.
   #
-  # The VM adds them up one by one, in the receiver's own time. So a long queue is measured again when it has grown by an eighth,
-  # or when the last measurement is a twentieth of the time since. In between, a message counts as the average of the last
-  # measurement.
+  # The VM adds them up one by one, in the receiver's timeslice. So a queue of more than 1,000 messages is measured again only when it has
+  # grown by an eighth, or when twenty times the duration of the last measurement have passed. In between, each message counts as the
+  # average of the last measurement.
 
   alias Bounded.Vm
 
-  # Messages that are added up in about the time of the call itself.
+  # The number of messages that take about as long to add up as the call itself.
   @cheap_length 1_000
-  # Nanoseconds to add up one message, and the part of all time that this may take.
+  # Nanoseconds to add up one message. Measurements take at most one part in `@share` of the time.
   @message_ns 50
   @share 20
+  # A mailbox that has grown by one part in this many is measured again.
   @growth 8
 
   @doc "Bytes of the `queue` messages of a process that are outside its heap; nil when it is dead."
@@ -43,7 +44,7 @@ defmodule Quota.Watch.Mailbox do
 
   def over?(_pid, _queue, _limit), do: false
 
-  # By one question: the heap may have grown until a second one is answered, and would be taken for messages.
+  # By one question: the heap could grow before a second one is answered, and the growth would count as messages.
   defp count(pid, queue) do
     with [memory: memory, garbage_collection_info: info] <-
            Process.info(pid, [:memory, :garbage_collection_info]) do

@@ -9,6 +9,7 @@ defmodule Quota.Watch.OrphanMonitor do
   alias Bounded.Native
   alias Quota.Watch.{Children, Guard}
 
+  # Milliseconds between two searches for unguarded processes.
   @tick_ms 5
   # Ticks without an unguarded process, after which the monitor sleeps.
   @idle_ticks 20
@@ -77,7 +78,7 @@ defmodule Quota.Watch.OrphanMonitor do
   defp abandoned?(pid, pid), do: true
   defp abandoned?(_pid, caller), do: not Process.alive?(caller)
 
-  # In another process, since killing children waits for their ends.
+  # In another process, since `Children.kill/1` waits until the children are dead.
   defp kill(pid, account) do
     Process.exit(pid, :kill)
     spawn(Children, :kill, [account])

@@ -1,11 +1,15 @@
 defmodule Quota.Watch.Poll do
   @moduledoc false
-  # One poll of a guard's process, and the collections and traces that a guard asks for. Functions take and return the guard.
+  # One poll of a guard's process, and the collections and traces that a guard asks for. Most functions take and return the guard.
 
   alias Bounded.Native
   alias Quota.Account.Breach
   alias Quota.Watch.{Binaries, Children, Mailbox, ProcessStats, Tracer}
 
+  @doc """
+  Measures the process and reports the figures to its account. Returns `{:wait, guard, milliseconds}` until the next poll,
+  `{:over, guard, :over | :mailbox | :queue}`, or `{:dead, guard}`. `state` is `:collected` just after a garbage collection.
+  """
   def poll(%{pid: pid, account: account} = guard, state \\ :uncollected) do
     collections = Native.account_collections(account)
 
@@ -28,7 +32,8 @@ defmodule Quota.Watch.Poll do
     end
   end
 
-  # Up to OTP 25 a binary that is being appended to looks like one to which bytes were appended earlier.
+  # `{bytes, guard}`: bytes to add for a binary that is being appended to. Just after a collection it cannot be told from one to which bytes
+  # were appended earlier (up to OTP 25), so none are added.
   defp room(guard, :collected, _heap, _binaries, _limit), do: {0, guard}
 
   defp room(guard, _uncollected, heap, binaries, limit) do
@@ -36,8 +41,8 @@ defmodule Quota.Watch.Poll do
     {room, %{guard | largest: largest}}
   end
 
-  # Notes the stack near the limit, for the error. With counted children, the child's watcher does that: the guard does not know
-  # which child grows, and among many runnable processes asking takes a second.
+  # Stores the stack of the process near its limit, for the error. With counted children the child's watcher does that: the guard does not
+  # know which child grows, and among many runnable processes asking takes a second.
   def noted(%{policy: %{children: true}} = guard), do: guard
 
   def noted(%{pid: pid, account: account} = guard) do
@@ -45,18 +50,21 @@ defmodule Quota.Watch.Poll do
     guard
   end
 
+  @doc "The process has passed its soft limit: collects its garbage and sends the event."
   def softly_over(guard) do
     ProcessStats.collect(guard.pid)
     Quota.Telemetry.soft_limit(guard.pid, guard.caller, guard.account)
     guard
   end
 
+  @doc "Lists the binaries of the process, so that later polls count each of them once."
   def counted_once(%{policy: policy, account: account} = guard) do
     limit = Native.account_limit(account)
     {slack, largest, unlisted} = Binaries.counted_once(guard.pid, policy.shared, limit)
     %{guard | slack: slack, single: largest, unlisted: unlisted}
   end
 
+  @doc "Collects the garbage of the process: see `ProcessStats.collect/1`."
   def collect(guard) do
     collected = ProcessStats.collect(guard.pid)
     # Native memory is freed when destructors have run, which happens after the collection.

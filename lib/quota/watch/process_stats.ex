@@ -1,11 +1,10 @@
 defmodule Quota.Watch.ProcessStats do
   @moduledoc false
-  # What the VM says a process uses, in bytes. Costs the same however much it holds.
+  # The memory that a process uses by the VM's own figures, in bytes. Reading them takes the same time however much it holds.
   #
-  # Of the items that say how much memory a process has, `garbage_collection_info` alone is read without
-  # asking the process, unless that runs at this very moment: it need not be scheduled to answer, which
-  # among a thousand runnable processes takes seconds, and an idle one is not woken up. It does not see
-  # the mailbox; `memory` does, and is asked where messages wait.
+  # Of the items about memory only `garbage_collection_info` is read without asking the process, unless it runs at this very moment. So the
+  # process need not be scheduled to answer, which among a thousand runnable processes takes seconds, and an idle one is not woken up. The
+  # item leaves out the mailbox; `memory` includes it, and is asked for where messages wait.
 
   alias Bounded.{Native, Vm}
   alias Quota.Watch.Mailbox
@@ -13,9 +12,10 @@ defmodule Quota.Watch.ProcessStats do
   @items [:garbage_collection_info, :message_queue_len, :reductions]
   @own [:garbage_collection_info, :binary]
   @own_listed [:total_heap_size, :binary]
-  # Percent of what is live that a heap takes at most when it has been collected twice.
+  # Percent of its live data that a heap has at most after two collections.
   @grown 125
-  # Work that holds half of its limit can have twice as much beside that in garbage, and as much again while it is copied.
+  # A heap and its copy of more than this many times the limit are over it in any case: a process with live data of half a limit can have
+  # garbage of a whole limit beside that, and as much as both again while they are copied.
   @beyond_doubt 3
 
   @doc """
@@ -26,24 +26,24 @@ defmodule Quota.Watch.ProcessStats do
   def of(pid), do: seen(pid, fn _info -> 0 end)
 
   @doc """
-  The same with half of what the next collection may copy, so that a heap that grows is stopped before it exists twice. Half
-  of it leaves room for live data of half a limit, in a heap a fifth larger than that.
+  The same, where half of the heap in use is added to `heap`: the next collection may copy it all, and a growing heap has to be stopped
+  before it exists twice. With half of it, live data of half a limit is still within the limit, in a heap a fifth larger than that.
 
-  Of a process that was `:collected` just now, the heap may be four times as large as what is live, and is smaller after the next
-  collection: it counts as what that makes of it.
+  Just after a collection (`:collected`) the heap may be four times as large as its live data. The next collection makes it smaller, so
+  it counts with the size that it has then.
   """
   def judged(pid, :uncollected), do: seen(pid, &div(used(&1), 2))
   def judged(pid, :collected), do: seen(pid, &(div(used(&1), 2) - unused(&1)))
 
-  # Of its heaps, what is more than a collection would leave.
+  # Bytes of the heaps beyond the size that a collection would leave.
   defp unused(info) do
     blocks = Keyword.fetch!(info, :heap_block_size) + Keyword.fetch!(info, :old_heap_block_size)
     max(Vm.bytes(blocks) - div(used(info) * @grown, 100), 0)
   end
 
   @doc """
-  Whether a process has more than half of `limit` of live heap, by its own last collection. Unknown, and so false, where that
-  collection was not the first since one of all of the heap.
+  Whether more than half of `limit` bytes of a process's heap are live, by its last collection. Unknown, and so false, if there were two or
+  more minor collections since the last major one.
   """
   def live_over_half?(pid, limit) do
     case Process.info(pid, [:garbage_collection_info, :garbage_collection]) do
@@ -66,8 +66,8 @@ defmodule Quota.Watch.ProcessStats do
     do: Vm.bytes(Keyword.fetch!(info, :heap_size) + Keyword.fetch!(info, :old_heap_size))
 
   @doc """
-  `{heap, binaries, list}` of the calling process, with the list of the binaries that it refers to. By one call: garbage may be
-  collected when a built-in function returns, so a second one would not see what the first has seen.
+  `{heap, binaries, list}` of the calling process, with the list of the binaries that it references. By one call of a built-in function:
+  garbage may be collected when it returns, so a second call could see less than the first.
 
   From OTP 26 on the sum of the list is what the VM counts as binaries. Before, a binary that is being appended to is not listed:
   `own_counted/0` counts it.
@@ -78,8 +78,8 @@ defmodule Quota.Watch.ProcessStats do
   end
 
   @doc """
-  What the collector counts as binaries of the calling process, which includes one that is being appended to. On OTP 25 the question
-  takes two thirds of a microsecond, of which most is finding the names of the figures in the table of atoms.
+  Bytes that the collector counts as binaries of the calling process, which includes one that is being appended to. On OTP 25 the call
+  takes two thirds of a microsecond, most of it to look up the names of the figures in the atom table.
   """
   def own_counted do
     {:garbage_collection_info, info} = :erlang.process_info(self(), :garbage_collection_info)
@@ -96,9 +96,9 @@ defmodule Quota.Watch.ProcessStats do
   defp sum([{_, size, _} | list], sum), do: sum(list, sum + size)
 
   @doc """
-  `{heap, binaries}` of one of many without asking it: `:runs` where that cannot be, nil when it is dead. The mailbox
-  is left out, since what is on its way there would have to be waited for. Waits only while the process is in a call that does not
-  yield: then even its status is not answered.
+  `{heap, binaries}` of one of many processes without asking it; `:runs` if it runs, and so would have to be asked; nil when it is dead.
+  The mailbox is left out: signals on their way to it would have to be handled first. Waits only while the process is in a call that does
+  not yield: then even its status is not answered.
   """
   def glance(pid) do
     case Process.info(pid, :status) do
@@ -120,10 +120,10 @@ defmodule Quota.Watch.ProcessStats do
   end
 
   @doc """
-  `{heap, binaries, queue, trace}` of a process without asking it, `:runs` where that cannot be, nil when it is dead. `trace` is
-  nil while it is at work, and otherwise changes when it has allocated anything.
+  `{heap, binaries, queue, trace}` of a process without asking it; `:runs` if it runs; nil when it is dead. `trace` is nil unless the
+  process waits for a message. It is a term that changes when the process has allocated anything.
 
-  Only where messages wait outside its heap it is asked, for what they take.
+  The process is asked only where messages wait outside its heap: for their size.
   """
   def glimpse(pid) do
     with {:status, status} when status not in [:running, :garbage_collecting] <-
@@ -158,10 +158,11 @@ defmodule Quota.Watch.ProcessStats do
   end
 
   @doc """
-  Collects a process: `:ok`, or `{:deferred, ref}` when that takes longer. A message `{:garbage_collect, ref, _}` then comes.
+  Collects the garbage of a process: `:ok`, or `{:deferred, ref}` if it cannot be collected yet. A message `{:garbage_collect, ref, _}` then
+  comes.
 
-  A process on a dirty scheduler, or in a built-in function that yields half done, is collected when that is over, which may
-  be after it has filled the node. It is known by its having answered twice since, without being collected.
+  A process on a dirty scheduler, or in a built-in function that yields half done, is collected when that is over, which may be after it
+  has filled the node. Such a process answers two questions without being collected before.
   """
   def collect(pid) do
     ref = make_ref()
@@ -186,7 +187,7 @@ defmodule Quota.Watch.ProcessStats do
   end
 
   @doc """
-  Reports the calling process's figures to its account. Bytes that it has left, or `:unlimited`.
+  Reports the calling process's figures to its account. Returns the bytes that its quota has left, or `:unlimited` without a quota.
   """
   def observe_own do
     if Native.in_quota(self()) do
@@ -197,7 +198,7 @@ defmodule Quota.Watch.ProcessStats do
     end
   end
 
-  @doc "Whether the account is over its limit by what collecting cannot change: tables, or more heap than any garbage explains."
+  @doc "Whether the account is over its limit whatever a collection frees: by tables, or by more heap than garbage can explain."
   def sure?(account) do
     {{heap, _, _, ets, _, _}, _} = Native.account_details(account)
     limit = Native.account_limit(account)

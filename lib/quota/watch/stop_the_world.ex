@@ -2,9 +2,8 @@ defmodule Quota.Watch.StopTheWorld do
   @moduledoc false
   # Runs a function while no process below `:max` priority runs.
   #
-  # Processes that start others, which do the same, become more on each further scheduler than one process can kill on its own:
-  # hundreds of thousands a second. While nothing else runs, no process is started, and one pass over them reaches all. Each then
-  # dies in its next timeslice, before it does anything.
+  # A fork bomb starts hundreds of thousands of processes a second, on every scheduler: more than one process can kill. While nothing else
+  # runs, no process is started, and one pass reaches all of them. Each then dies in its next timeslice, before it does anything.
   #
   # A process at `:max` priority is bound to each scheduler, where it keeps all others from running. The VM's own way,
   # `system_flag(:multi_scheduling, :block_normal)`, moves every runnable process to one scheduler first.

@@ -1,6 +1,7 @@
 defmodule Quota.Watch.Tracer do
   @moduledoc false
-  # Makes the VM report to `Bounded.Native.trace/5` when it kills the calling process for its heap.
+  # Makes the VM report to `Bounded.Native.trace/5` when it kills a process for its heap (`max_heap_size`), and with counted children when the
+  # process starts another.
   #
   # Up to OTP 26 a process has one tracer, and another tracer is left in place. From OTP 27 on there is one trace session for the
   # node, made when first needed. It belongs to no process and no application, and is made again if it was destroyed.
@@ -12,7 +13,8 @@ defmodule Quota.Watch.Tracer do
 
   @maker __MODULE__
 
-  # `Bounded.Native.enabled/3` discards all but three of the events of these flags. It must discard those of collections: on OTP 27
+  # `Bounded.Native.enabled/3` discards all events of these flags but `gc_max_heap_size`, `spawn` and `trace_status`. It must discard those
+  # of collections: on OTP 27
   # to 29 the VM crashes when two sessions receive them for one process (erlang/otp issue 11624). The event of `max_heap_size` is
   # built differently, and any number of sessions may receive it.
   # Of children, the turns are traced too: see `Quota.Watch.TurnWatcher`.
@@ -23,22 +25,22 @@ defmodule Quota.Watch.Tracer do
   @untraced_room 64 * 1024 * 1024
 
   @doc """
-  Traces the calling process, then sets its `max_heap_size` to a multiple of `limit` (`Bounded.Vm.times/0`), unless it `holds` that
-  already. In this order, since its captures may already exceed that.
+  Traces the calling process, then sets its `max_heap_size` to a multiple of `limit` (`Bounded.Vm.times/0`), unless it has that already
+  (`holds`). In this order: its captures may exceed that, and the tracer must see the kill.
 
   When the VM kills a process that has another tracer, nothing tells that kill from any other. So the VM's limit is higher there:
   the guard, which records the cause, comes first.
   """
   def trace_self(account, limit, policy, holds \\ false) do
-    if traced?(policy.children) do
-      unless holds, do: hold(account, limit, policy)
+    if start_tracing(policy.children) do
+      unless holds, do: set_vm_limit(account, limit, policy)
     else
       Native.account_untraced(account)
-      hold(account, limit + div(@untraced_room, Vm.times()), policy)
+      set_vm_limit(account, limit + div(@untraced_room, Vm.times()), policy)
     end
   end
 
-  defp hold(account, limit, policy) do
+  defp set_vm_limit(account, limit, policy) do
     if policy.enforce or unlimited?() do
       {flag, bytes} = Vm.max_heap_size(limit, policy.enforce, policy.shared)
       Native.account_vm_limit(account, bytes, Vm.counts_binaries?() and policy.shared)
@@ -55,13 +57,13 @@ defmodule Quota.Watch.Tracer do
     Process.flag(:max_heap_size, Vm.reporting())
   end
 
-  # With `children`, also the processes that it starts.
-  defp traced?(children) do
+  # Traces the calling process, with `children` also the processes that it starts. Returns whether that was possible.
+  defp start_tracing(children) do
     flags = if children, do: @kills_and_children, else: @kills
-    if Vm.release() >= 27, do: in_session(flags), else: alone(flags)
+    if Vm.release() >= 27, do: in_session(flags), else: by_single_tracer(flags)
   end
 
-  @doc "Undoes `trace_self/3`."
+  @doc "Undoes `trace_self/4`, except for `max_heap_size`."
   def untrace_self do
     if Vm.release() >= 27 do
       session = :persistent_term.get(__MODULE__, nil)
@@ -101,13 +103,14 @@ defmodule Quota.Watch.Tracer do
     ArgumentError -> false
   end
 
-  defp alone(flags) do
+  # Up to OTP 26.
+  defp by_single_tracer(flags) do
     # Asked first, because the VM logs a second tracer as an error. `trace_info/2` takes twenty times as long.
     case :erlang.process_info(self(), :trace) do
       {:trace, 0} ->
         trace_by_native(flags)
 
-      # By this library, if a process whose children count has started it.
+      # It is traced by this library if a process whose children count has started it, otherwise by another tracer.
       _traced ->
         ours?() and trace_by_native(flags)
     end

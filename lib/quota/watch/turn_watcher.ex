@@ -1,11 +1,11 @@
 defmodule Quota.Watch.TurnWatcher do
   @moduledoc false
-  # Polls counted processes that have just run for long: see `native/nif/src/quota/state/turns.rs`.
+  # Polls counted processes whose long turn has just ended: see `native/nif/src/quota/state/turns.rs`.
   #
   # The node has one such process for each scheduler that is online. At `:max` priority it runs between two turns, so that a hundred
   # processes that each take much memory in one call that does not yield are stopped after the call that passes the limit. It ends the
-  # other children itself: the guard may be on another scheduler, behind such a call. It waits for no answer: another process asks, for
-  # each turn.
+  # other children itself: the guard may be on another scheduler, behind such a call. It waits for no answer: for each
+  # turn another process asks.
   #
   # It starts bound to its scheduler, and is not bound while it waits: see `Bounded.Vm.unbind/0`.
   #
@@ -92,7 +92,7 @@ defmodule Quota.Watch.TurnWatcher do
 
     with {heap, binaries} <- ProcessStats.at_rest(pid),
          {account, guard} <- Native.account_turn_ended(child, heap, binaries, collections),
-         true <- Children.still?(account, :children) do
+         true <- Children.still_over?(account, :children) do
       Native.account_breach(account, :usage)
       Children.exit_all(account)
       send(guard, :breached)

@@ -23,7 +23,7 @@ defmodule Quota.Watch.Ets.TableSample do
   @patience_ms 20
 
   @doc """
-  Estimates the binaries of a table of `size` rows whose terms take `bytes`. Binaries that `pid` references count there and not
+  Estimates the binaries of a table of `size` rows whose terms take `bytes`. Binaries that `pid` references count for that process and not
   here. Of a binary that other processes reference, the table's share of the references counts. Where `pid` does not answer in time,
   and where it is `:alone`, only binaries without other references count: the process may reference the others, and they would
   count twice.
