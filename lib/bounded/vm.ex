@@ -4,11 +4,13 @@ defmodule Bounded.Vm do
 
   @word :erlang.system_info(:wordsize)
 
-  # Multiples of the limit for `max_heap_size`, on releases that count binaries and on releases that count only heaps.
+  # `max_heap_size` as multiples of the limit: on releases whose flag counts binaries (from OTP 26 on), and on those where it counts heaps
+  # alone.
   @times 6
   @times_of_heap 4
-  # The largest small integer of the VM. A larger `max_heap_size` sets no limit.
+  # Words. A `max_heap_size` has to be a small integer of the VM, which has 60 bits with its sign. This one is above any memory.
   @most_words Bitwise.bsl(1, 58)
+  # Bytes of the smallest `max_heap_size` of `reporting/0`.
   @smallest_reported 8 * 1024
 
   @doc "The OTP release, such as 27."
@@ -52,8 +54,8 @@ defmodule Bounded.Vm do
   end
 
   @doc """
-  Starts a process on a scheduler. It is bound to it until `unbind/0`. The option is known to every release from 25 to 29, but not
-  documented, and its type is not that of an option.
+  Starts a process that is bound to a scheduler until it calls `unbind/0`. OTP 25 to 29 know the option, but do not document it, and the
+  type of `:erlang.spawn_opt/4` leaves it out.
   """
   def spawn_on(scheduler, module, function, arguments, options) do
     spawn_opt = Function.capture(:erlang, :spawn_opt, 4)
@@ -61,13 +63,13 @@ defmodule Bounded.Vm do
   end
 
   @doc """
-  Binds this process to no scheduler. The VM leaves a process that waits in the queue of the scheduler on which it ran last. A process
-  that is bound to a scheduler which is offline, as most are in a container with a quota of processors, answers no question, and would
-  block everyone who asks all processes of the node something.
+  Makes this process unbound. It stays in the queue of the scheduler on which it ran last until another one takes it. A process bound to a
+  scheduler that goes offline, as most are in a container with a CPU quota, answers no question, and would block everyone who asks all
+  processes of the node something.
   """
   def unbind, do: bind(0)
 
-  @doc "Brings this process, which is bound to none, back to a scheduler. Another one, which had nothing to do, may have taken it."
+  @doc "Moves this unbound process back to `scheduler`, from which another one that was idle may have taken it."
   def return(scheduler) do
     if :erlang.system_info(:scheduler_id) != scheduler and
          scheduler <= System.schedulers_online() do

@@ -14,17 +14,18 @@ defmodule Quota.Run do
   alias Quota.Run.{Captures, Context, Worker}
   alias Quota.Watch.{Children, Guard, OrphanMonitor, Policy, ProcessStats}
 
-  # Work that takes more milliseconds gets a guard.
+  # Milliseconds after which work that still runs gets a guard.
   @short 1
-  # Words of the first heap of work that is served: 64 KB, or less if that is more than a part of the limit.
+  # Words of the first heap of work whose requests the caller serves: 64 KB, but at most one word for each `@served_part` bytes of the
+  # limit, which is a sixteenth of it.
   @served_words 8_000
   @served_part 128
 
   # Bytes that an outer quota keeps for its own work.
   @kept 64 * 1024
 
-  # What is known before the work starts. What is known from then on is in a small map, `running`, which refers to this: adding it
-  # here would copy all of this once a run.
+  # Everything that is known before the work starts. The small map `running` refers to this and adds the rest: updating a struct of this
+  # size would copy all of it once a run.
   defstruct [
     :module,
     :limit,
@@ -92,7 +93,8 @@ defmodule Quota.Run do
     {flag, bytes} = vm_limit(run)
     {worker, ref} = spawn_worker(run, flag)
     deadline = deadline(options.timeout)
-    # `guard_at` is when the guard starts although requests keep coming.
+
+    # `guard_at`: when the guard starts, in monotonic milliseconds, even if requests of the work keep interrupting the wait.
     running = %{
       run: run,
       worker: worker,
@@ -104,8 +106,8 @@ defmodule Quota.Run do
     begin(run, running, bytes)
   end
 
-  # The `max_heap_size` with which the worker starts, and its bytes. With captures, which may be above it already, and where a
-  # guard starts with it, the worker sets it itself. 0: the system default could kill it before.
+  # The `max_heap_size` with which the worker starts, and its bytes. With captures, which may exceed it, or a guard from the start, the
+  # worker sets it itself (`Tracer.trace_self/4`), and starts with 0, no limit: the system default could kill it before that.
   defp vm_limit(%{bare: true, eager: false, granted: granted}),
     do: Vm.max_heap_size(granted, true, true)
 

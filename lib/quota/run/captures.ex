@@ -4,7 +4,7 @@ defmodule Quota.Run.Captures do
   # process dictionary and its label. A spawn copies each of them, and a copy loses sharing: 640 bytes can become 16 TiB. So
   # the caller measures them before it starts anything, as results are measured.
 
-  # Bytes of a label that every error can carry.
+  # Bytes of the largest label that an error about captures repeats.
   @short 1024
 
   # Bytes of the largest label.
@@ -14,8 +14,9 @@ defmodule Quota.Run.Captures do
   alias Quota.Run.{Context, FlatSize}
 
   @doc """
-  Raises `Quota.ExceededError` in the caller unless the copies of `fun`, `context` and the label take at most `limit` bytes. Returns
-  whether the process starts with nothing that users can make large. With `mode: :observe` it reports a breach instead, unless the copy is so large that the node would fail.
+  Raises `Quota.ExceededError` in the caller unless the copies of `fun`, `context` and the label take at most `limit` bytes. With
+  `mode: :observe` it reports a breach instead, unless the copy is so large that the node could fail. Returns whether `fun` and `context`
+  have no term that users can make large.
   """
   def check!(fun, context, limit, options) do
     captured = captured(fun, context)
@@ -26,13 +27,13 @@ defmodule Quota.Run.Captures do
     captured == []
   end
 
-  @doc "Does the same for a process that limits itself, of which only the label is copied."
+  @doc "Checks the label alone, for `Quota.put_limit/2`, which copies nothing else."
   def check_label!(limit, %{label: label} = options),
     do: if(label == nil, do: :ok, else: check!([label], limit, options))
 
   defp check!([label | _] = captured, limit, options) do
     cond do
-      # The label is stored natively, with any limit.
+      # A label over 64 KiB is refused in either mode and with any limit: it is stored in native memory that is not charged.
       not fits?(label, label, min(limit, @label)) ->
         exceeded!(min(limit, @label), label)
 

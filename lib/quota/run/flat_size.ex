@@ -10,7 +10,7 @@ defmodule Quota.Run.FlatSize do
 
   import Bitwise, only: [<<<: 2]
 
-  # The VM's small integers. Each bound is one itself: to compare with a larger number takes a call.
+  # The range of the VM's small integers. Both bounds are small integers themselves: comparing with a larger one takes a call.
   @largest_small (1 <<< 59) - 1
   @smallest_small 0 - (1 <<< 59)
   # Maximum words of a reference to a binary of more than 64 bytes, or to a part of one.

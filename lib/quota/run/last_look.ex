@@ -1,7 +1,7 @@
 defmodule Quota.Run.LastLook do
   @moduledoc false
-  # The process measures itself as its work ends, before a collection: it may have exceeded its limit and ended before its guard
-  # measured it. Garbage that was collected before that is not seen.
+  # The process measures itself when its work ends: it may have exceeded its limit since its guard measured it last. Memory that a
+  # collection has freed before that is not seen.
 
   alias Bounded.{Native, Vm}
   alias Quota.Watch.{Binaries, Ets, ProcessStats}
@@ -16,13 +16,13 @@ defmodule Quota.Run.LastLook do
   def unlisted?, do: not Vm.counts_binaries?()
 
   @doc """
-  `:over` if the calling process, to which the account belongs, is or was measured over its limit, otherwise `:within`. Records
-  the breach. `:left` if the process was within its limit and has left the account, as it does where it `leaves` if it has no
-  guard and nothing of its memory is charged: it must then charge nothing more, and end.
+  Returns `:over` if the calling process, which owns `account`, is over its limit or was found so before, and records the breach.
+  Otherwise `:within`, or with `leaves` also `:left`: the process has left the account, because it has no guard and no memory is charged.
+  It must then charge nothing more, and end.
 
-  One binary over the limit is a breach, garbage or not, and so is a heap that no collection would have fitted in. Everything
-  else is collected first. `reply` is what the work has returned or raised. `unlisted` is what `unlisted?/0` returned before the work:
-  a call of a built-in function here may collect what the look is about to see.
+  One binary over the limit is a breach, garbage or not, and so is a heap too large to collect within three limits. In any other case
+  garbage is collected before the verdict. `reply` is what the work has returned or raised. `unlisted` is what `unlisted?/0` returned before
+  the work: calling it here could collect garbage that the look has to see.
   """
   def look(account, policy, reply, unlisted, leaves) do
     if policy.ets, do: observe_tables(account)
@@ -35,17 +35,15 @@ defmodule Quota.Run.LastLook do
     end
   end
 
-  # Adds a binary that is being appended to where one may be alive: when the work is over, only its reply and the process dictionary
-  # can refer to it. Without such a reference it is garbage, of which no breach is made. To find that takes an eighth of the time of
-  # asking for what the collector counts.
+  # Adds a binary that is being appended to, if one may be alive: after the work only the reply and the process dictionary can reference it.
+  # If neither does, it is garbage, and no breach. Finding that takes an eighth of the time of `ProcessStats.own_counted/0`.
   defp with_appended(listed, reply, heap) do
     if heap <= @small_heap and visit(:erlang.get(), visit(reply, @most_terms)) > 0,
       do: listed,
       else: max(listed, ProcessStats.own_counted())
   end
 
-  # Returns `left` less the number of terms that were visited: nothing is left when there were more, or when one is or may be a
-  # reference to a binary outside the heap.
+  # Returns `left` less the number of visited terms: 0 if there are more, or if one is or may be a reference to a binary outside the heap.
   defp visit(_term, 0), do: 0
   defp visit([head | tail], left), do: visit(tail, visit(head, left - 1))
   defp visit([], left), do: left
@@ -72,7 +70,7 @@ defmodule Quota.Run.LastLook do
     unless guard && observed_by?(guard), do: Ets.observe(nil, account, self())
   end
 
-  # Where the guard has died, the work will be killed for that, unless it has answered before.
+  # If the guard is dead, the process measures its tables itself: it will be killed for that, unless it replies before.
   defp observed_by?(guard) do
     ref = :erlang.monitor(:process, guard, alias: :reply_demonitor)
     send(guard, {:last_look, ref})

@@ -9,7 +9,7 @@ defmodule Quota.Run.Worker do
   # Milliseconds to wait for the reference to reply to. The caller sends it at once, unless it has just died.
   @handover_ms 1_000
 
-  @doc "Runs `fun` in the calling process. `holds`: whether its `max_heap_size` is set already. If not, it is set here."
+  @doc "Runs `fun` in the calling process. `holds`: whether `max_heap_size` was set when it was spawned. If not, it is set here."
   def start(account, limit, fun, context, policy, holds) do
     Context.restore(context)
     ref = handover(Context.caller(context))

@@ -19,12 +19,12 @@ mod atoms {
     rustler::atoms! { spawned, too_many }
 }
 
-/// The number of processes that one call returns or looks up.
+/// Maximum number of processes that one call looks up.
 const PIECE: usize = 256;
-/// Words for each process in tables of this library and of the VM.
+/// Words that each process takes in tables of this library and of the VM, about.
 const ENTRIES: usize = 64;
 
-/// Bytes of a process that has just been started, and the part of them that is not its heap.
+/// Bytes of a process that has just been started, and the part of them that is not its heap: set by [`process_bytes`].
 static FRESH: AtomicU64 = AtomicU64::new(0);
 static BESIDE_HEAP: AtomicU64 = AtomicU64::new(0);
 
@@ -99,9 +99,9 @@ fn account_spawned(
 
 type Page = (Vec<(LocalPid, ResourceArc<Quota>)>, Option<usize>);
 
-/// `{[{pid, account}], next}`: processes that count towards the account, but its own, from `after` on, which is 0 at first.
-/// The rest is behind `next`, unless that is nil. With `pollable` only those that can be polled without waiting until they are
-/// scheduled.
+/// `{[{pid, account}], next}`: processes that count towards the account, except its own, behind `after`, which is 0 in the first call.
+/// The next call continues behind `next`, unless that is nil. With `pollable` only processes that have no signal to handle, and so can be
+/// polled without waiting until they are scheduled.
 #[rustler::nif]
 fn account_children(account: ResourceArc<Quota>, after: usize, pollable: bool) -> Page {
     let _measuring = timing::measure();
@@ -126,8 +126,7 @@ fn account_children(account: ResourceArc<Quota>, after: usize, pollable: bool) -
     (found.collect(), next)
 }
 
-/// Forgets those that are dead among the processes behind `after` that count towards the account. The rest is behind what this
-/// gives, unless that is nil.
+/// Forgets dead processes among those behind `after` that count towards the account. Returns the `after` of the next call, or nil.
 #[rustler::nif]
 fn account_prune(env: Env, account: ResourceArc<Quota>, after: usize) -> Option<usize> {
     let _measuring = timing::measure();
@@ -154,7 +153,7 @@ fn account_counts_children(account: ResourceArc<Quota>) -> bool {
     account.children().is_some_and(Children::have_most)
 }
 
-/// Whether more processes count towards the account than may. If not, the guard is sent `too_many` once there are.
+/// Whether more processes count towards the account than `:max_children` allows. If not, the guard is sent `too_many` once there are.
 #[rustler::nif]
 fn account_too_many(account: ResourceArc<Quota>) -> bool {
     let _measuring = timing::measure();
@@ -193,7 +192,7 @@ fn account_alarm(env: Env, account: ResourceArc<Quota>, wait_ms: u64) -> Atom {
     rustler::types::atom::ok()
 }
 
-/// Whether processes that count towards the account take long turns, after which turn watchers poll them.
+/// Whether processes that count towards the account have taken long turns lately: turn watchers then poll them.
 #[rustler::nif]
 fn account_long_turns(account: ResourceArc<Quota>) -> bool {
     let _measuring = timing::measure();
@@ -227,8 +226,9 @@ fn turns_ended(scheduler: usize) -> Vec<turns::Child> {
     turns::take(scheduler)
 }
 
-/// Reports what the VM uses for a process that counts towards a quota. Where such processes alone are over its limit, and it is
-/// enforced: `{account, guard}` of that quota, otherwise nil. nil also of a quota that was taken off its process: its guard has ended.
+/// Reports the memory of a process that counts towards a quota. If all such processes are over its limit, without its own process, returns
+/// `{account, guard}` of that quota, otherwise nil. Also nil for a quota that is only observed, and for one that was taken off its process,
+/// whose guard has ended.
 #[rustler::nif]
 fn account_turn_ended(
     account: ResourceArc<Quota>,
@@ -244,7 +244,7 @@ fn account_turn_ended(
     (over && quota.guard.ended().is_none()).then(|| (quota.clone(), guard))
 }
 
-/// Reports what the VM uses for a process that was not asked for its messages.
+/// Reports the memory of a process, read without its messages.
 #[rustler::nif]
 fn account_observe_at_rest(
     account: ResourceArc<Quota>,
@@ -256,7 +256,7 @@ fn account_observe_at_rest(
     observe_at_rest(&account, heap, binaries, collections);
 }
 
-/// Messages that waited at the last poll still count.
+/// If messages waited at the last poll, the heap counts at least as it did then, which includes them.
 fn observe_at_rest(quota: &Quota, heap: u64, binaries: u64, collections: u64) {
     let heap = heap.saturating_add(beside_heap(quota));
     let least = if quota.process.has_messages.load(Ordering::Acquire) {

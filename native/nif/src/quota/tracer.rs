@@ -1,9 +1,9 @@
 //! A tracer module made of NIFs: the only way to learn that the VM killed a process for its heap before its death is reported.
 //!
-//! It discards every event except `gc_max_heap_size`, so it costs two calls of `enabled/3` per garbage collection, and being
-//! asked it learns that there was one. It has to discard those of collections: see `Quota.Watch.Tracer`. Where children count, it also
-//! learns who they are. It runs inside the traced process: it must never raise (an exception that is not an atom takes the VM
-//! down) and never wait for what a process may hold.
+//! It discards every event except `gc_max_heap_size`, `spawn` and `trace_status`. It has to discard those of collections: see
+//! `Quota.Watch.Tracer`. So tracing costs two calls of `enabled/3` for each collection, which also tell it that there was one.
+//! Where children count, `spawn` events tell it their pids, and calls of `enabled/3` when they are scheduled. It runs inside the traced
+//! process: it must never raise (an exception that is not an atom takes the VM down) and never wait for a lock that a process may hold.
 
 use crate::fault_injection;
 use crate::quota::handle::{Quota, head};
@@ -123,7 +123,7 @@ fn is_watcher(opts: Term) -> bool {
     let function = opts.map_get(atoms::extra());
     function
         .and_then(|mfa| mfa.decode::<(Atom, Term, Term)>())
-        .is_ok_and(|(module, _, _)| watchers::are(module))
+        .is_ok_and(|(module, _, _)| watchers::contains(module))
 }
 
 /// The child counts towards the quota of its parent from here on; the guard will see to it.

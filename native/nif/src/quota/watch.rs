@@ -38,9 +38,9 @@ fn account_reported(account: ResourceArc<Quota>) -> bool {
     account.enforcement.report()
 }
 
-/// Reports what the account's work, the calling process, uses as it ends: `over` if it was over its limit, now or before,
-/// otherwise `within`. Figures of processes that count besides it may be those of the dead, so they are left out where `alone`
-/// is false. `left` where it was within its limit, was asked to leave and has left the account, which is closed then.
+/// Reports the memory of the calling process, whose account this is, when its work ends: `over` if it is over its limit or a breach was
+/// recorded before, otherwise `within`, or `left` if it `leaves` and could: the account is then closed. `alone`: no other process counts.
+/// If others do, they are left out of the sum, since their figures may be those of dead processes.
 #[rustler::nif]
 fn account_ends(
     env: Env,
@@ -77,9 +77,9 @@ fn used(quota: &Quota, heap: u64, binaries: u64) -> u64 {
     quota.account.total_with(heap, binaries)
 }
 
-/// Reports what the VM uses for the account's process, and says when to look again: `milliseconds`; or
-/// `{near, milliseconds}` when half of the limit has been passed since the last look; or
-/// `{soft, milliseconds}` when it has passed its soft limit; or `over`, or `queue`. `collections` had ended before the figures were read.
+/// Reports the memory of the account's process, in bytes, and returns when to poll again: `milliseconds`; or `{near, milliseconds}` when
+/// half of the limit was passed since the last poll; or `{soft, milliseconds}` when the soft limit was. Or `over`: the sum is over the
+/// limit; or `queue`: the mailbox is longer than `:max_queue`. `work` are reductions. `collections` had ended before the figures were read.
 #[rustler::nif]
 fn account_poll<'a>(
     env: Env<'a>,
@@ -190,7 +190,7 @@ fn account_stack(account: ResourceArc<Quota>, stack: Binary) {
     head(&account).enforcement.set_stack(&stack);
 }
 
-/// The cause why the account's process was killed: `{category, usage, stack}`, or nil if that was not its memory.
+/// Why the account's process was killed for its memory: `{category, usage, stack}`, or nil if no breach is recorded.
 #[rustler::nif]
 fn account_cause<'a>(env: Env<'a>, account: ResourceArc<Quota>) -> Option<Term<'a>> {
     let _measuring = timing::measure();
@@ -217,7 +217,7 @@ fn category(category: Category) -> Atom {
     }
 }
 
-/// Reports what the VM uses for one process of several. Returns whether their sum is over the limit.
+/// Reports the memory of one of several processes, in bytes. Returns whether their sum is over the limit.
 #[rustler::nif]
 fn account_observe(
     account: ResourceArc<Quota>,

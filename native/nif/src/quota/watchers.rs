@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 
 static MODULES: OnceLock<Vec<Atom>> = OnceLock::new();
 
-/// Whether the processes that `module` starts are watchers. The tracer asks this: it must not wait.
-pub fn are(module: Atom) -> bool {
+/// Whether the processes that run `module` are watchers. The tracer calls this: it must not wait.
+pub fn contains(module: Atom) -> bool {
     MODULES
         .get()
         .is_some_and(|modules| modules.contains(&module))
@@ -20,9 +20,9 @@ fn watchers_register(modules: Vec<Atom>) {
     let _ = MODULES.set(modules);
 }
 
-/// Whether the processes that `module` starts are watchers.
+/// Whether the processes that run `module` are watchers.
 #[rustler::nif]
 fn watcher_module(module: Atom) -> bool {
     let _measuring = timing::measure();
-    are(module)
+    contains(module)
 }

@@ -12,14 +12,14 @@ use crate::timing;
 use rustler::{Env, LocalPid, ResourceArc};
 use std::sync::atomic::Ordering;
 
-/// A process with more than one part in this many of the limit takes much.
+/// A process with more than one part in this many of the limit is large.
 const LARGE_SHARE: u64 = 64;
-/// The number of children up to which it is worth while to find out what they hold at one moment: more of them could each take tens of
-/// megabytes meanwhile.
+/// Maximum number of children for which [`account_held`] finds what they hold at one moment: more could each take tens of megabytes
+/// meanwhile.
 const FEW: usize = 8;
 
-/// `{[{pid, account}], next}` as `account_children` with `pollable`: those that take much, as far as they do not run. Where the sum is
-/// `in_doubt`, also those that were sent a signal, if they were collected since they were last read. Forgets those that are dead.
+/// `{[{pid, account}], next}` as `account_children` with `pollable`: the large ones that do not run. With `in_doubt` also those that were
+/// sent a signal, if they were collected since they were last read. Forgets dead ones.
 #[rustler::nif]
 fn account_large(env: Env, account: ResourceArc<Quota>, after: usize, in_doubt: bool) -> Page {
     let _measuring = timing::measure();
@@ -45,9 +45,9 @@ fn account_large(env: Env, account: ResourceArc<Quota>, after: usize, in_doubt: 
     (found.collect(), next)
 }
 
-/// The bytes that count towards the account, `with_own` process or without it, and that were in use at the moment between the last
-/// reading of any of its processes and this call: figures of processes that are dead or were collected since they were read are left
-/// out. nil where there are no children, or more than a few.
+/// Bytes that count towards the account, with or without its own process (`with_own`), and that were all in use at one moment, after the
+/// last reading: figures of processes that have died or were collected since they were read are left out. nil without children, or with
+/// more than [`FEW`].
 #[rustler::nif]
 fn account_held(env: Env, account: ResourceArc<Quota>, with_own: bool) -> Option<u64> {
     let _measuring = timing::measure();

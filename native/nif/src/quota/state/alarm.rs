@@ -16,7 +16,7 @@ mod atoms {
 }
 
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-/// Timers of the VM may be this late without any cause, in microseconds.
+/// Timers of the VM may always be this late, in microseconds.
 const SLACK_US: u64 = 1_000;
 
 /// Monotonic time in microseconds.

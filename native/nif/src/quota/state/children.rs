@@ -10,7 +10,7 @@ use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Microseconds after a long turn in which more are to be expected.
+/// Microseconds after a long turn for which more of them are expected.
 const LASTING_US: u64 = 50_000;
 
 /// The processes that count towards one quota, by the keys of their pids.
@@ -20,7 +20,7 @@ pub struct Children {
     announced: AtomicBool,
     /// The guard was sent `too_many`, and has not asked since.
     announced_too_many: AtomicBool,
-    /// How many there may be at once.
+    /// Maximum number at once: `:max_children`, or `usize::MAX` where children do not count.
     most: AtomicUsize,
     /// When a long turn of one of them has ended last, in microseconds; 0 before there was one.
     long_turn_us: AtomicU64,

@@ -7,9 +7,9 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 /// The terms that the guard enforces.
 #[derive(Clone, Copy)]
 pub struct Terms {
-    /// Bytes. The account's own limit is larger where this one is only observed.
+    /// Bytes. Where this limit is only observed, that of the account is larger.
     pub limit: u64,
-    /// Bytes at which there is one collection and one event.
+    /// Bytes: usage above them causes one collection and one event. `u64::MAX` for none.
     pub soft_limit: u64,
     /// Maximum length of the process's message queue.
     pub max_queue: u64,
@@ -20,7 +20,7 @@ pub struct Terms {
 pub struct Enforcement {
     /// Without terms the guard enforces the account's limit.
     terms: OnceLock<Terms>,
-    /// The stack of the process when it was last worth reading, in the external term format.
+    /// The stack of the process when it was last near or over its limit, in the external term format.
     stack: Mutex<Vec<u8>>,
     /// The intervals at which all processes that count towards the quota are polled in one go.
     batch_poll: Mutex<Option<BatchPoll>>,

@@ -16,7 +16,7 @@ pub struct ProcessState {
     poll_interval: Mutex<Option<PollInterval>>,
     /// A watcher watches this process alone.
     pub has_watcher: AtomicBool,
-    /// A watcher has asked the process and waits for the answer.
+    /// A watcher has sent the process a signal that it may not have handled yet.
     pub asked: AtomicBool,
     /// Messages waited for the process when it was last polled by a watcher that sees them.
     pub has_messages: AtomicBool,

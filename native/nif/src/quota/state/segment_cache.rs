@@ -16,7 +16,7 @@ const KEPT: usize = 10;
 const OWN_SEGMENT: usize = 520 << 10;
 /// Segments are displaced each time that usage has grown by this part (1 / 32) of the limit.
 const STEP: u64 = 32;
-/// How often for each step: the collection that leaves a heap behind frees it, or the next one does.
+/// Number of times for each step: the old heap is freed by the collection that replaces it, or by the next one.
 const TIMES: u64 = 2;
 
 thread_local! {

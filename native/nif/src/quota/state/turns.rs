@@ -1,8 +1,8 @@
 //! Long turns of processes that count towards a quota without being its own.
 //!
-//! A turn is the time that a process runs between being scheduled in and out. In one call that does not yield it can take
-//! tens of megabytes, in few reductions: the next process on the scheduler may do the same, and so on, before a watcher on another
-//! scheduler has looked. So each scheduler has a turn watcher (`Quota.Watch.TurnWatcher`), which runs there between two such turns.
+//! A turn is the time from when a process is scheduled in until it is scheduled out. In one call that does not yield it can take tens of
+//! megabytes in few reductions. The next process on the scheduler may do the same, and so on, before a watcher on another scheduler
+//! has polled one of them. So each scheduler has a turn watcher (`Quota.Watch.TurnWatcher`), which runs there between two such turns.
 //!
 //! The tracer reports each turn of a counted process. Short turns cost it two readings of the clock, and no lock. From these reports
 //! it is also known which counted processes run: to poll one of those is to wait for the end of its turn.
@@ -21,7 +21,7 @@ mod atoms {
     rustler::atoms! { turns }
 }
 
-/// The most turns that are kept for a turn watcher, which may be dead.
+/// Maximum number of turns that are kept for a turn watcher: it may be dead, and never take them.
 const MOST: usize = 1_024;
 
 /// A turn of this many microseconds is long: half of one that ends after the usual number of reductions. In such a turn a few
