@@ -5,7 +5,7 @@ defmodule Quota.Options do
   import Bitwise, only: [<<<: 2]
 
   @smallest 64 * 1024
-  # Four times this many bytes, in words, must be a small integer of the VM: see `Quota.Watch.Tracer`.
+  # 512 PiB. `Bounded.Vm.max_heap_size/3` bounds the multiple of it that the VM is given.
   @largest 1 <<< 59
   # The longest timeout of `receive`, in milliseconds: 49 days.
   @longest (1 <<< 32) - 1

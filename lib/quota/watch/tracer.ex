@@ -1,7 +1,7 @@
 defmodule Quota.Watch.Tracer do
   @moduledoc false
-  # Makes the VM report to `Bounded.Native.trace/5` when it kills a process for its heap (`max_heap_size`), and with counted children when the
-  # process starts another.
+  # Makes the VM report to `Bounded.Native.trace/5` when it kills a process for its heap (`max_heap_size`), and with counted children when
+  # the process starts another.
   #
   # Up to OTP 26 a process has one tracer, and another tracer is left in place. From OTP 27 on there is one trace session for the
   # node, made when first needed. It belongs to no process and no application, and is made again if it was destroyed.
