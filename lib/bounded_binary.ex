@@ -5,8 +5,8 @@ defmodule BoundedBinary do
 
   `:binary.part/3`, pattern matching and `String.split/2` return sub-binaries. A 100-byte field of a 50 MB body keeps
   the 50 MB alive for as long as the field lives, in a process, in ETS or in a mailbox. The functions here return
-  binaries of their own. Their bytes are charged before they are allocated, to the `Quota` of the calling process, or to
-  the node if the process has no quota. The charge belongs to the bytes, not to the process: it survives messages, ETS,
+  binaries of their own. The bytes of those over 512 KiB are charged before they are allocated, to the `Quota` of the calling process, or
+  to the node if the process has no quota. The charge belongs to the bytes, not to the process: it survives messages, ETS,
   `:persistent_term` and the death of the process, and is refunded when the last reference is gone.
 
   | to | use |

@@ -84,10 +84,10 @@ defmodule BoundedXml do
       `:end_document`. The `:end_document` comes when the next document begins.
       A byte order mark may begin each. All are in one encoding
     * `:recover` (`[]`) and `:on_recover` (`nil`): accept some errors of real documents, see `BoundedXml.Recovery`
-    * `:chunk_bytes` (65,536): bytes read at once from a file, or fed at once; from 1 to 65,536
 
-  Options of `stream/2`, `select/3`, `reduce/4` and `parse/2` only:
+  Options of `stream/2`, `select/3`, `reduce/4` and `parse/2` only, not of `BoundedXml.Parser.new/1`:
 
+    * `:chunk_bytes` (65,536): bytes read at once from a file, or parsed at once; from 1 to 65,536
     * `:max_ratio` (1,000): maximum ratio of the decompressed size to the size of a compressed file, or `:infinity`.
       gzip reaches at most 1,032
 
@@ -97,7 +97,7 @@ defmodule BoundedXml do
     * `:text` (`:pieces`): `:joined` emits one `:characters` event for each run of text, and one `:cdata` event
       for each section that is emitted, of at most `:max_text_bytes` (4 MiB) bytes
     * `:positions` (`false`): emits `{event, {line, column}}`, the position where the event begins. Lines and columns
-      count from 1, columns in characters
+      count from 1, columns in characters. `select/3` has an option of this name for records
 
   ## Limits
 
@@ -253,7 +253,7 @@ defmodule BoundedXml do
       :truncated
 
   The tree has the shape of those of `select/3`, and `:max_record_bytes` (16 MiB) and its siblings limit its size in the same way. Takes
-  the options of `select/3` except `:prefixes` and `:roots`.
+  the options of the module except `:emit`, `:text`, `:positions` and `:roots`.
 
   Returns `{:error, error}` with a `BoundedXml.ParseError` for a malformed document or an exceeded limit, and with a
   `BoundedBinary.DecodeError` for compressed data that cannot be decompressed. Raises `ArgumentError` for a wrong source
@@ -283,7 +283,7 @@ defmodule BoundedXml do
   end
 
   @doc """
-  The document that `content` makes: a tree, or a list of trees, events and strings.
+  Returns the document that is made of `content`: a tree, or a list of trees, events and strings.
 
       iex> BoundedXml.encode({"rss", [{"version", "2.0"}], [{"title", [], ["Fish & chips"]}, {"item", [], []}]})
       ~s(<rss version="2.0"><title>Fish &amp; chips</title><item/></rss>)
@@ -296,7 +296,7 @@ defmodule BoundedXml do
   def encode(content, opts \\ []), do: content |> encode_to_iodata(opts) |> Encode.binary()
 
   @doc """
-  The same in pieces: a list of binaries of at most 64 KiB.
+  Like `encode/2`, but returns the document as a list of binaries of at most 64 KiB. Raises the same errors.
 
       iex> BoundedXml.encode_to_iodata({"a", [], ["x"]})
       ["<a>x</a>"]
@@ -306,7 +306,7 @@ defmodule BoundedXml do
     do: Encode.pieces(content, Encode.Options.setup!(opts))
 
   @doc """
-  A lazy stream of the document that the items of `enumerable` make, in binaries of at most 64 KiB.
+  Returns a lazy stream of the document that is made of the items of `enumerable`, in binaries of at most 64 KiB.
 
   The items are events, trees and strings. No more than a batch of them and one binary are held at a time:
 

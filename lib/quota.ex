@@ -130,7 +130,8 @@ defmodule Quota do
       for the captures; nothing was started)
     * `Quota.TimeoutError` - the work took longer than `:timeout`
     * `Quota.PoolFullError` - the pool has no room, and had none within `:pool_timeout`; nothing was started
-    * `ArgumentError` - an invalid limit, function or option; the message lists the valid values
+    * `ArgumentError` - an invalid limit, function or option (the message lists the valid values); a `:pool` that is not running, or
+      that is smaller than what the limit reserves
     * `SystemLimitError` - the node has reached its process limit; no work is left running
 
   With `:node`, errors have the `node` that ran the work, unless it was this one. The call exits with `{:nodedown, node}` when that
@@ -189,8 +190,8 @@ defmodule Quota do
   @doc """
   Puts a limit of `limit` bytes on the calling process for the rest of its life: a GenServer, a channel, a
   LiveView, a WebSock handler, or a task that sends its result by itself. Replaces a limit that the process has
-  already: the pool must have room for both for a moment, and native memory that was charged to the old limit does not count towards the
-  new one.
+  already: for a moment the pool must have room for both, and native memory that was charged to the old limit does not count towards
+  the new one.
 
   Use `run/3` for one piece of work of a process that goes on, and `Quota.Plug` for a route. Never call this function in a plug: with
   Bandit the limit stays for the next requests of the connection, and a breach closes that without an answer or leaves an HTTP/2

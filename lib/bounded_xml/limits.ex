@@ -11,6 +11,7 @@ defmodule BoundedXml.Limits do
   | `:max_attributes` | 256 | attributes of one element, namespace declarations and defaults included |
   | `:max_name_bytes` | 1 KiB | bytes of one name |
   | `:max_attribute_bytes` | 4 MiB | bytes of one attribute's value |
+  | `:max_text_bytes` | 4 MiB | bytes of one run of text with `text: :joined`, and of white space that `:skip_whitespace` buffers |
   | `:max_token_bytes` | 8 MiB | bytes of one tag, comment, processing instruction or declaration |
   | `:max_namespaces` | 128 | namespace declarations in scope; also, times `:max_name_bytes`, the bytes of their prefixes and URIs |
   | `:max_dtd_bytes` | 64 KiB | bytes of the document type declaration |

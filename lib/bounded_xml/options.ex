@@ -59,7 +59,7 @@ defmodule BoundedXml.Options do
               chunk_bytes: @chunk_bytes
             ] ++ @limits
 
-  @doc "Validates the options of `use`: `:stream`, `:select` or `:parser`."
+  @doc "Validates the options of `use`: `:stream`, `:select`, `:parse`, `:parser` or `:record_parser`. Raises `ArgumentError`."
   def validate!([], _use), do: %__MODULE__{}
 
   def validate!(options, use) do

@@ -35,7 +35,7 @@ defmodule Quota.Pool do
     * `:size` - bytes, or `{:fraction, f}` with `f` above 0 and below 1: that fraction of the memory that this VM may use,
       less the memory that the node holds at start and the size of other pools. The VM may use the smallest limit among its
       control group and the groups above it, or the machine's memory if no group has a limit. Required
-    * `:max_waiting` - maximum length of the wait queue, 1,000 by default
+    * `:max_waiting` - maximum length of the wait queue, from 0 to 134,217,727; 1,000 by default
 
   A pool does not start when the node does not have its size; the error has the figures. When it starts, it logs its size
   and the percentage of a limit that it reserves.

@@ -22,8 +22,8 @@ defmodule Quota.ExceededError do
     * `requested` - bytes of native memory that were refused, or nil. `at_least` is true when this is a lower bound,
       because the full size was not yet known
     * `messages` - length of the message queue when the process was last seen growing near its limit, or nil
-    * `usage` - memory in use at the breach, as a `Quota.Usage`
-    * `binaries`, `mailbox`, `nested` - for the text of the message
+    * `usage` - memory in use at the breach, as a `Quota.Usage` (bytes)
+    * `binaries`, `mailbox`, `nested` - internal, for the text of the message
     * `label` - the label of the run
     * `node` - the node that ran the work (`node:`), or nil if it was this one
     * `stacktrace` - the stack of the process when it was last seen growing near its limit, or nil
@@ -38,7 +38,7 @@ defmodule Quota.ExceededError do
   # Usage and label of a process without a quota. Its charges have no limit.
   @no_quota {nil, {{0, 0, 0, 0, 0, 0}, {0, 0, 0, 0}}, nil}
 
-  @typedoc "The kind of memory that exceeded the limit, see the table above."
+  @typedoc "The kind of memory, or the count, that exceeded the limit: see the list above."
   @type category ::
           :heap
           | :binaries
@@ -184,8 +184,8 @@ defmodule Quota.ExceededError do
   defp advice(%{nested: true}) do
     smallest = Format.bytes(Quota.Options.smallest())
 
-    "A quota in another one gets what that has left, less a reserve, and needs at least #{smallest}. Release data that is no " <>
-      "longer needed before, or raise the outer limit"
+    "A quota inside another gets the bytes that the outer one has left, less a reserve, and needs at least #{smallest}. First " <>
+      "release data that is no longer needed, or raise the outer limit"
   end
 
   defp advice(%{category: :heap} = error) do

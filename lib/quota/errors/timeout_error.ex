@@ -1,9 +1,13 @@
 defmodule Quota.TimeoutError do
   @moduledoc since: "0.1.0"
   @moduledoc """
-  `Quota.run/3` raises this error in the caller when the work took longer than its `:timeout`, in milliseconds. The work has
-  been killed. `plug_status` is 504, with which Plug responds. `node` is the node that ran the work (`node:`), or nil if it was
-  this one.
+  `Quota.run/3` raises this error in the caller when the work took longer than its `:timeout`. The work has been killed.
+
+    * `timeout` - the `:timeout`, in milliseconds
+    * `limit` - the limit, in bytes
+    * `label` - the label of the run
+    * `node` - the node that ran the work (`node:`), or nil if it was this one
+    * `plug_status` - 504, with which Plug responds
   """
 
   @typedoc "Work that took longer than its `timeout:`, in milliseconds."
