@@ -52,27 +52,27 @@ defmodule Quota.Plug.Adapter do
   # A message copies a list, which the server then walks again, but only refers to a binary. Where the body is not iodata, the
   # server raises as it does without this.
   defp joined(body, %{limit: limit}) when is_list(body) do
-    if fits?(body, min(@joined, div(limit, @joined_part))),
+    left = left(body, min(@joined, div(limit, @joined_part)))
+
+    if left > 0 and :erlang.iolist_size(body) <= left,
       do: :erlang.iolist_to_binary(body),
       else: body
+  rescue
+    ArgumentError -> body
   end
 
   defp joined(body, _state), do: body
 
-  # Each element counts, and not only bytes: with sharing, a few words can be a list without end and without bytes.
-  defp fits?(body, most), do: left(body, most) >= 0
-
-  defp left([head | tail], left) when is_binary(head) and left > 0,
-    do: left(tail, left - 1 - byte_size(head))
-
-  defp left([head | tail], left) when head in 0..255 and left > 0, do: left(tail, left - 2)
+  # `left` less the number of elements; not positive if there are more. They are counted before their bytes: with sharing, a few words
+  # can be a list without end, and the built-in functions would visit all of it. The first clause takes a third off the time.
+  defp left([one, two | tail], left) when not is_list(one) and not is_list(two) and left > 0,
+    do: left(tail, left - 2)
 
   defp left([head | tail], left) when is_list(head) and left > 0,
     do: left(tail, left(head, left - 1))
 
-  defp left([], left), do: left
-  defp left(tail, left) when is_binary(tail), do: left - byte_size(tail)
-  defp left(_not_iodata_or_too_large, _left), do: -1
+  defp left([_ | tail], left) when left > 0, do: left(tail, left - 1)
+  defp left(_tail, left), do: left
 
   # Like a server's own adapter, if the conn has no owner to which Plug would send the message.
   defp sent(result, %{notify: true, worker: worker}) do
