@@ -97,7 +97,7 @@ defmodule Quota.Watchdog do
         }
 
   @typedoc """
-  What `status/0` returns: bytes, and `growth` in bytes per second. `grew` is nil until the first look at all processes has ended. Its maps
+  What `status/0` returns: bytes, and `growth` in bytes per second. `grew` is empty until the first look at all processes has ended. Its maps
   have `kind`, `grown`, `copy` and `bytes` (bytes), and `pid`, or the `key` of a group.
   """
   @type status :: %{
@@ -109,7 +109,7 @@ defmodule Quota.Watchdog do
           growth: non_neg_integer,
           ended: non_neg_integer,
           last: act | nil,
-          grew: [map] | nil
+          grew: [map]
         }
 
   @doc """
@@ -133,7 +133,7 @@ defmodule Quota.Watchdog do
 
   @doc """
   Returns what the watchdog sees: its `mode`, the `source` and the `limit`, the `line`, bytes in use without file cache (`used`),
-  `growth` in bytes a second, the number of recent ends that count towards `:per_minute` (`ended`), its `last` act, and what `grew` since
+  `growth` in bytes a second, the number of ends within the last minute (`ended`), its `last` act, and what `grew` since
   the node was last calm, worst first.
 
   Exits if no watchdog runs.

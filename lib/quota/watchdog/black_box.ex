@@ -10,7 +10,7 @@ defmodule Quota.Watchdog.BlackBox do
 
   # Words of its heap: a report takes a few thousand.
   @heap_words 64_000
-  # Milliseconds without a message after which the Doctor examines the node again, and the words of heap that this may take.
+  # Milliseconds after which the Doctor examines the node again, and the words of heap that this may take.
   @examine_ms 600_000
   @examine_words 8 * 1024 * 1024
   # Findings that are kept, the characters of each, and the stack frames of a culprit.
@@ -18,7 +18,7 @@ defmodule Quota.Watchdog.BlackBox do
   @longest_finding 300
   @frames 16
 
-  defstruct captured: nil, findings: [], examined: nil
+  defstruct captured: nil, findings: [], examined: nil, examine_at: nil
 
   @doc "Starts the process, linked to the caller."
   def start_link do
@@ -66,18 +66,20 @@ defmodule Quota.Watchdog.BlackBox do
   def start do
     # An application that stops kills the processes that have its group leader.
     Process.group_leader(self(), Process.whereis(:init))
-    examine()
-    loop(%__MODULE__{})
+    loop(examined(%__MODULE__{}))
   end
 
   defp loop(state) do
     receive do
       message -> message |> handle(state) |> loop()
     after
-      @examine_ms ->
-        examine()
-        loop(state)
+      max(state.examine_at - now(), 0) -> loop(examined(state))
     end
+  end
+
+  defp examined(state) do
+    examine()
+    %{state | examine_at: now() + @examine_ms}
   end
 
   defp handle({:capture, from, ref, pid, identity}, state) do
@@ -169,6 +171,8 @@ defmodule Quota.Watchdog.BlackBox do
         nil
     end
   end
+
+  defp now, do: System.monotonic_time(:millisecond)
 
   # In a process of its own, which asks all others, and is killed if it takes too much heap.
   defp examine do

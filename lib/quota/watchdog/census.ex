@@ -8,7 +8,7 @@ defmodule Quota.Watchdog.Census do
   #
   # The census never waits for a running process: another process asks it, see `ProcessFigures.ask/1`.
 
-  alias Quota.Watchdog.Census.{Ets, Growth, Identity, Ports, ProcessFigures}
+  alias Quota.Watchdog.Census.{Arrivals, Ets, Growth, Identity, Ports, ProcessFigures}
   alias Quota.Watchdog.Census.Summary
   alias Quota.Watchdog.Limits
 
@@ -26,6 +26,8 @@ defmodule Quota.Watchdog.Census do
     writers: %{},
     asked: %{},
     mailboxes: %{},
+    arrivals: %{},
+    unheld: [],
     waiting_for_totals: false,
     cost: 0
   ]
@@ -136,7 +138,8 @@ defmodule Quota.Watchdog.Census do
     do: %{state | ports: Ports.answered(state.ports, programs)}
 
   defp answered({:totals, totals}, state),
-    do: %{Summary.credit(state, totals) | totals: totals, waiting_for_totals: false}
+    do:
+      Summary.unheld(%{Summary.credit(state, totals) | totals: totals, waiting_for_totals: false})
 
   defp answered({:identity, pid, nil}, state),
     do: %{state | identities: Map.delete(state.identities, pid)}
@@ -173,6 +176,8 @@ defmodule Quota.Watchdog.Census do
         limits: limits,
         pids: nil,
         mailboxes: %{},
+        arrivals: %{},
+        unheld: [],
         asked: %{},
         writers: %{}
     }
@@ -270,7 +275,8 @@ defmodule Quota.Watchdog.Census do
   end
 
   defp suspects(state) do
-    state.growth.suspects |> Map.keys() |> Enum.reduce(state, &suspect/2)
+    pids = Map.keys(state.growth.suspects)
+    Enum.reduce(pids, %{state | arrivals: Arrivals.keep(state.arrivals, pids)}, &suspect/2)
   end
 
   defp suspect(pid, state) do
@@ -297,6 +303,9 @@ defmodule Quota.Watchdog.Census do
   # The VM adds up the messages of a mailbox in its process's next timeslice, so another process asks for the sum. Again when the mailbox
   # has grown by a quarter.
   defp mailbox(state, %{queue: queue} = figures) when queue >= 32 do
+    now = System.monotonic_time(:millisecond)
+    state = %{state | arrivals: Arrivals.note(state.arrivals, figures.pid, queue, now)}
+
     case state.mailboxes[figures.pid] do
       {counted, _} when queue < counted + div(counted, 4) ->
         state

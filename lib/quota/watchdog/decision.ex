@@ -3,7 +3,15 @@ defmodule Quota.Watchdog.Decision do
   # What to do about the usage: nothing, collect garbage, end a culprit, or wait until the memory of the last one is back.
 
   import Quota.Watchdog.State,
-    only: [critical: 1, expected: 2, forecast: 2, time_left: 1, figures: 1, helpers: 1]
+    only: [
+      candidates: 1,
+      critical: 1,
+      expected: 2,
+      forecast: 2,
+      time_left: 1,
+      figures: 1,
+      helpers: 1
+    ]
 
   alias Quota.Watchdog.{BlackBox, Census, Culprit, Immunity, Relief}
   alias Quota.Watchdog.Decision.{Breaches, Handle}
@@ -147,14 +155,16 @@ defmodule Quota.Watchdog.Decision do
   end
 
   defp finish(state, now) do
-    ends = Enum.filter(state.ends, &(now - &1 <= @minute_ms))
-    state = %{state | ends: ends}
+    state = %{state | ends: recent_ends(state, now)}
 
     cond do
-      length(ends) >= state.options.per_minute -> pause(state)
+      length(state.ends) >= state.options.per_minute -> pause(state)
       true -> state |> culprits(now) |> act(state, now)
     end
   end
+
+  @doc "When something was ended within the last minute."
+  def recent_ends(state, now), do: Enum.filter(state.ends, &(now - &1 <= @minute_ms))
 
   # Candidates that may end, worst first.
   defp culprits(state, now) do
@@ -188,9 +198,13 @@ defmodule Quota.Watchdog.Decision do
     acted(%{state | said_paused: true}, :paused, nil)
   end
 
-  defp act([], state, _now) do
-    state = if state.critical, do: state, else: report(state, nil, [], :nothing_to_end)
-    %{state | critical: true}
+  # Once a minute: while a forecast is above the line, this is reached at each reading.
+  defp act([], %{nothing_at: at} = state, now) when at != nil and now - at < @minute_ms, do: state
+
+  # From 95 % on this is the report of that, too.
+  defp act([], state, now) do
+    critical = state.critical or critical?(state)
+    %{report(state, nil, [], :nothing_to_end) | nothing_at: now, critical: critical}
   end
 
   defp act([first | _] = candidates, state, now) do
@@ -283,7 +297,7 @@ defmodule Quota.Watchdog.Decision do
   end
 
   defp report_critical(state) do
-    over = state.used >= critical(state.reading.limit)
+    over = critical?(state)
 
     cond do
       over and not state.critical ->
@@ -297,6 +311,5 @@ defmodule Quota.Watchdog.Decision do
     end
   end
 
-  defp candidates(%{summary: nil}), do: []
-  defp candidates(state), do: state.summary.candidates
+  defp critical?(state), do: state.used >= critical(state.reading.limit)
 end

@@ -76,14 +76,12 @@ defmodule Quota.Watchdog.Server do
       line: reading.line,
       used: state.used,
       growth: state.pace.rate,
-      ended: length(state.ends),
+      ended: length(Decision.recent_ends(state, now())),
       last: last(state.last),
       grew:
-        state.summary &&
-          Enum.map(
-            state.summary.candidates,
-            &Map.take(&1, [:kind, :pid, :key, :grown, :copy, :bytes])
-          )
+        for candidate <- State.candidates(state) do
+          Map.take(candidate, [:kind, :pid, :key, :grown, :copy, :bytes])
+        end
     }
 
     {:reply, status, state, timeout(state)}

@@ -8,7 +8,8 @@ defmodule Quota.Watchdog.State do
   #   * `looked`, `looked_used`: when the census was asked last, and the usage then; `calm_at`, `calm_used`: the same for the baseline
   #   * `lowest`: the least usage of a while, see `Schedule`
   #   * `over_since`: since when usage and forecast are above the line; `acted`: whether the culprit was reported (observed or refused)
-  #   * `critical`: whether the report at 95 % was made; `said_paused`: whether it was reported that `per_minute:` is reached
+  #   * `critical`: whether the report at 95 % was made; `said_paused`: whether it was reported that `per_minute:` is reached;
+  #     `nothing_at`: when it was reported last that nothing may end
   #   * `settling`: the last kill, while its memory is waited for; `relieving`: the process that collects garbage
   #   * `ends`: when something was ended; `restarts`: `{supervisor, when}` of these; `groups`: see `Culprit.choose/2`
   #   * `allocated`: `{when, bytes of all binaries, usage}` of recent looks, newest first
@@ -43,6 +44,7 @@ defmodule Quota.Watchdog.State do
     relieved_at: nil,
     critical: false,
     said_paused: false,
+    nothing_at: nil,
     last: nil,
     ends: [],
     restarts: [],
@@ -60,6 +62,10 @@ defmodule Quota.Watchdog.State do
 
   @doc "The processes that the watchdog's process has started."
   def helpers(state), do: [state.census, state.box, state.reading.slow | state.tickers.pids]
+
+  @doc "What the census reported as grown, worst first. None before its first look."
+  def candidates(%{summary: nil}), do: []
+  def candidates(state), do: state.summary.candidates
 
   @doc "Bytes in use and bytes that are about to be taken."
   def expected(state, now) do

@@ -30,8 +30,11 @@ defmodule Quota.Watchdog.FiguresTest do
   end
 
   test "before the census has looked twice, no binaries are loose and none are noted" do
-    assert Summary.loose(%{totals: nil}) == 0
-    assert Summary.loose(%{totals: %{binary: 9}, before: nil}) == 0
+    for state <- [%{totals: nil}, %{totals: %{binary: 9}, before: nil}] do
+      assert Summary.unheld(state) == state
+    end
+
+    assert Summary.loose(%{unheld: []}) == 0
     state = %State{summary: nil, allocated: []}
     assert State.allocated(state) == state
   end

@@ -24,7 +24,8 @@ defmodule Quota.Watchdog.OptionsTest do
 
   test "refuses everything else, and says what is wanted and what was given" do
     for {name, wanted, values} <- [
-          {:kill_at, "a fraction of the limit above 0.0 and below 1.0, or bytes left",
+          {:kill_at,
+           "a fraction of the limit above 0.0 and below 1.0, or the bytes that must stay free",
            [0.0, 1.0, 0, -1, nil, "90 %"]},
           {:mode, ":enforce or :observe", [:kill, nil]},
           {:protect, "a list of registered names, pids",

@@ -7,6 +7,7 @@ defmodule Quota.Watchdog.QuotaTest do
   alias Bounded.Native
   alias Bounded.Test.FakeGroup
   alias Quota.Watchdog
+  alias Quota.Watchdog.Census
 
   @moduletag :capture_log
 
@@ -113,5 +114,23 @@ defmodule Quota.Watchdog.QuotaTest do
 
     assert_receive {[:bounded, :watchdog, :report], _, %{outcome: :ended}}
     refute_received {[:bounded, :quota, :breach], _, _}
+  end
+
+  # The quotas of a node are read in batches of some 250.
+  test "quotas over their limits are seen among many others" do
+    binary = :binary.copy(<<0>>, 2 * @mib)
+
+    holders =
+      for _ <- 1..600 do
+        spawn_link(fn ->
+          Quota.put_limit(Quota.mib(1), mode: :observe)
+          Process.sleep(:infinity)
+          byte_size(binary)
+        end)
+      end
+
+    eventually(fn -> assert Enum.all?(holders, &Native.in_quota/1) end)
+    eventually(fn -> assert length(Census.Summary.over_limit()) >= 600 end)
+    for holder <- holders, do: Process.unlink(holder) && Process.exit(holder, :kill)
   end
 end

@@ -33,6 +33,19 @@ defmodule Quota.Watchdog.ServerTest do
     end
   end
 
+  test "ends count for a minute, and nothing has grown before the first look" do
+    now = System.monotonic_time(:millisecond)
+
+    state =
+      state(
+        options: %{mode: :enforce},
+        reading: %{memory: %{source: :machine}, limit: 10, line: 9},
+        ends: [now - 1_000, now - 59_000, now - 61_000]
+      )
+
+    assert {:reply, %{ended: 2, grew: []}, _, _} = Server.handle_call(:status, self(), state)
+  end
+
   test "what it does not understand does not end it" do
     root = FakeGroup.create(1024 * 1024 * 1024)
     watchdog = start_supervised!({Watchdog, root: root})

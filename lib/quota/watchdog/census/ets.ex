@@ -6,12 +6,14 @@ defmodule Quota.Watchdog.Census.Ets do
   #
   #   * `baseline`: `{bytes, rows}` of each table when the node was last calm
   #   * `grown`: `{bytes grown, rows grown, table, bytes, rows}`, largest first
+  #   * `arrivals`: see `Arrivals`, of the tables that grew
   #   * `sampled`: `{rows, estimate in bytes, or :unknown}` of each sampled table; `sampling`: when sampling began last
 
   alias Bounded.Vm
   alias Quota.Watch.Ets.TableSample
+  alias Quota.Watchdog.Census.Arrivals
 
-  defstruct baseline: %{}, sampled: %{}, sampling: nil, grown: []
+  defstruct baseline: %{}, sampled: %{}, sampling: nil, grown: [], arrivals: %{}
 
   # The number of tables whose binaries are estimated, and milliseconds between two estimates.
   @sampled 3
@@ -30,7 +32,8 @@ defmodule Quota.Watchdog.Census.Ets do
         tables
         | baseline: Map.new(now, fn {table, bytes, rows} -> {table, {bytes, rows}} end),
           sampled: %{},
-          grown: []
+          grown: [],
+          arrivals: %{}
       }
     else
       grown =
@@ -39,9 +42,21 @@ defmodule Quota.Watchdog.Census.Ets do
             bytes > before or rows > rows_before,
             do: {max(bytes - before, 0), max(rows - rows_before, 0), table, bytes, rows}
 
-      %{tables | grown: grown |> Enum.sort(:desc) |> Enum.take(16)}
+      grown = grown |> Enum.sort(:desc) |> Enum.take(16)
+      %{tables | grown: grown, arrivals: arrivals(tables.arrivals, grown)}
     end
   end
+
+  defp arrivals(arrivals, grown) do
+    known = Arrivals.keep(arrivals, for({_, _, table, _, _} <- grown, do: table))
+    now = now()
+
+    Enum.reduce(grown, known, fn {_, _, table, _, rows}, known ->
+      Arrivals.note(known, table, rows, now)
+    end)
+  end
+
+  defp now, do: System.monotonic_time(:millisecond)
 
   defp size(table) do
     case :ets.info(table, :size) do
@@ -55,7 +70,7 @@ defmodule Quota.Watchdog.Census.Ets do
   caller for each.
   """
   def sample(tables, limit) do
-    now = System.monotonic_time(:millisecond)
+    now = now()
 
     if tables.sampling == nil or now - tables.sampling >= @every_ms do
       caller = self()
@@ -92,8 +107,8 @@ defmodule Quota.Watchdog.Census.Ets do
 
   @doc """
   Tables that grew, as `[{grown, owner, %{table: _, name: _, rows: _, bytes: _, binaries: _}}]`, in bytes. `loose` are bytes of binaries
-  that grew and that no process holds. Each table is given those of its rows. The private table that grew by most rows, which no other
-  process can read, is given the rest.
+  that grew and that no process holds. Each table is given those of its rows. Of the private tables in which rows arrive, which no other
+  process can read, the one that grew by most rows is given the rest.
   """
   def grown(tables, loose) do
     {known, unknown} =
@@ -104,7 +119,12 @@ defmodule Quota.Watchdog.Census.Ets do
       |> Enum.split_with(&is_integer(elem(&1, 1)))
 
     rest = max(loose - Enum.sum(for {_, binaries, _, _, _, _} <- known, do: binaries), 0)
-    private = Enum.max_by(unknown, &elem(&1, 5), fn -> nil end)
+    now = now()
+
+    private =
+      unknown
+      |> Enum.filter(&Arrivals.lately?(tables.arrivals, elem(&1, 2), 1, now))
+      |> Enum.max_by(&elem(&1, 5), fn -> nil end)
 
     for {grown, binaries, table, bytes, rows, _} = row <- known ++ unknown,
         binaries =

@@ -3,22 +3,37 @@ defmodule Quota.Watchdog.Census.Summary do
   # What the census reports to the watchdog: candidates, worst first, and the bytes that collections are about to take.
 
   alias Bounded.Native
-  alias Quota.Watchdog.Census.{Ets, Growth, Ports}
+  alias Quota.Watchdog.Census.{Arrivals, Ets, Growth, Ports}
 
   # The number of candidates that are reported.
   @reported 12
-  # Messages from which on a mailbox is given binaries that nothing else holds.
+  # Milliseconds for which quotas are read in one look.
+  @quotas_ms 3
+  # Messages that have arrived in a mailbox from which on it is given binaries that nothing else holds.
   @queued 32
+  # Milliseconds for which a binary that is being made is held by no process, such as that of a file while it is read.
+  @made_ms 100
 
-  # Bytes of binaries that grew and that no process holds.
-  def loose(%{totals: nil}), do: 0
-  def loose(%{before: nil}), do: 0
+  @doc """
+  Bytes of binaries that grew and that no process has held for #{@made_ms} milliseconds: those in mailboxes and tables, and not those that
+  are being made.
+  """
+  def loose(%{unheld: []}), do: 0
+  def loose(%{unheld: unheld}), do: unheld |> Enum.map(&elem(&1, 1)) |> Enum.min()
 
-  def loose(state) do
+  @doc "Notes the bytes of binaries that grew and that no process holds now. Called when the totals have come."
+  def unheld(%{totals: nil} = state), do: state
+  def unheld(%{before: nil} = state), do: state
+
+  def unheld(state) do
     held =
       Enum.reduce(state.growth.suspects, 0, fn {_, figures}, sum -> sum + figures.binaries end)
 
-    max(state.totals.binary - state.before.binary - max(held, Growth.binaries(state.growth)), 0)
+    grown = state.totals.binary - state.before.binary
+    bytes = max(grown - max(held, Growth.binaries(state.growth)), 0)
+    now = now()
+    recent = Enum.take_while(state.unheld, fn {at, _} -> now - at <= @made_ms end)
+    %{state | unheld: [{now, bytes} | recent]}
   end
 
   # Attributes new persistent terms, which have no owner, to a writer. The VM copies them from the writer's heap, so the suspect that
@@ -96,7 +111,7 @@ defmodule Quota.Watchdog.Census.Summary do
           do: %{kind: :port, pid: pid, grown: grown, copy: 0, bytes: bytes}
 
     %{
-      at: System.monotonic_time(:millisecond),
+      at: now(),
       cost: cost,
       pending: Growth.pending(state.growth),
       copies: Growth.copies(state.growth),
@@ -104,35 +119,44 @@ defmodule Quota.Watchdog.Census.Summary do
       before: state.before,
       identities: state.identities,
       candidates:
-        (processes ++ groups ++ tables ++ writers ++ programs ++ quotas())
+        (processes ++ groups ++ tables ++ writers ++ programs ++ over_limit())
         |> Enum.sort_by(&(-(&1.grown + &1.copy)))
         |> Enum.take(@reported)
     }
   end
 
-  # Processes over their own limits. The guard of each ends it, unless the guard comes late. Only the first batch of quotas is read.
-  defp quotas do
-    {quotas, _more} = Native.quotas(0)
+  @doc """
+  Processes over their own limits. The guard of each ends it, unless the guard comes late. Some 250 quotas are read at once, and as many
+  as can be within #{@quotas_ms} milliseconds.
+  """
+  def over_limit(from \\ 0, until \\ now() + @quotas_ms) do
+    {quotas, next} = Native.quotas(from)
 
-    for {pid, _caller, limit, _age, {{_, _, _, _, total, _}, _}, _label} <- quotas,
-        total > limit,
-        do: %{kind: :quota, pid: pid, grown: total, copy: 0, bytes: total}
+    over =
+      for {pid, _caller, limit, _age, {{_, _, _, _, total, _}, _}, _label} <- quotas,
+          total > limit,
+          do: %{kind: :quota, pid: pid, grown: total, copy: 0, bytes: total}
+
+    if next && now() < until, do: over ++ over_limit(next, until), else: over
   end
 
+  defp now, do: System.monotonic_time(:millisecond)
+
   # `{bytes, queue}` of measured mailboxes. Binaries that grew and that neither a process nor a table holds are in messages: the longest
-  # mailbox is given them.
+  # of the mailboxes in which messages arrive is given them.
   defp queued(state, loose) do
+    now = now()
+
     longest =
       state.growth.suspects
       |> Map.values()
-      |> Enum.max_by(& &1.queue, fn -> %{pid: nil, queue: 0} end)
+      |> Enum.filter(&Arrivals.lately?(state.arrivals, &1.pid, @queued, now))
+      |> Enum.max_by(& &1.queue, fn -> %{pid: nil} end)
 
     known = Enum.sum(for {grown, _, _} <- Ets.grown(state.tables, loose), do: grown)
 
     Map.new(state.mailboxes, fn {pid, {queue, bytes}} ->
-      share =
-        if pid == longest.pid and longest.queue >= @queued, do: max(loose - known, 0), else: 0
-
+      share = if pid == longest.pid, do: max(loose - known, 0), else: 0
       {pid, {bytes + share, queue}}
     end)
   end
