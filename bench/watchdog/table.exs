@@ -75,11 +75,16 @@ defmodule Bench.Watchdog.Table do
     killed = min(ControlGroup.kills(group) - before, 1)
     fresh = read(file)
     if opts[:verbose], do: IO.inspect({result, killed, fresh}, limit: :infinity, width: 160)
-    others = if killed == 0 and fresh == [], do: [result | others], else: others
+    otherwise = killed == 0 and not halted?(result)
+    others = if otherwise, do: [result | others], else: others
     # A round in which the VM died is over.
-    left = wanted - length(fresh) - if(killed == 1 or fresh == [], do: 1, else: 0)
+    left = wanted - length(fresh) - if(killed == 1 or otherwise, do: 1, else: 0)
     rounds(machine, name, left, rate, options, opts, {done ++ fresh, kills + killed, others})
   end
+
+  # When its rounds are over the VM halts. It ends otherwise when the watchdog has ended the process that counts them.
+  defp halted?({:died, "exit status 0" <> _}), do: true
+  defp halted?(_result), do: false
 
   defp read(file) do
     case File.read(file) do
