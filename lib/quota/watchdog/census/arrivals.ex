@@ -1,7 +1,7 @@
 defmodule Quota.Watchdog.Census.Arrivals do
   @moduledoc false
-  # Where something arrives: messages in mailboxes, rows in tables. Binaries that no process holds may be there, and where nothing has
-  # arrived lately they are not, however long the mailbox or large the table.
+  # Where something arrives: messages in mailboxes, rows in tables. Binaries that no process holds may be there. Where nothing has arrived
+  # lately they are probably not, however long the mailbox or large the table.
   #
   # A map by pid or table of `{first, last, at}`: the counts when it was seen first and last, and when the count rose last, or nil.
 

@@ -107,10 +107,10 @@ defmodule Quota.Watchdog.Census.Ets do
 
   @doc """
   Tables that grew, as `[{grown, owner, %{table: _, name: _, rows: _, bytes: _, binaries: _}}]`, in bytes. `loose` are bytes of binaries
-  that grew and that no process holds. Each table is given those of its rows. Of the private tables in which rows arrive, which no other
-  process can read, the one that grew by most rows is given the rest.
+  that grew and that no process holds. Each table is given those of its rows. The private table that grew by most rows, which no other
+  process can read, is given the rest. If that is `doubted`, rows must be arriving in it.
   """
-  def grown(tables, loose) do
+  def grown(tables, loose, doubted) do
     {known, unknown} =
       tables.grown
       |> Enum.map(fn {grown, rows_grown, table, bytes, rows} ->
@@ -123,7 +123,7 @@ defmodule Quota.Watchdog.Census.Ets do
 
     private =
       unknown
-      |> Enum.filter(&Arrivals.lately?(tables.arrivals, elem(&1, 2), 1, now))
+      |> Enum.filter(&(not doubted or Arrivals.lately?(tables.arrivals, elem(&1, 2), 1, now)))
       |> Enum.max_by(&elem(&1, 5), fn -> nil end)
 
     for {grown, binaries, table, bytes, rows, _} = row <- known ++ unknown,

@@ -9,7 +9,7 @@ defmodule Quota.Watchdog.Census.Summary do
   @reported 12
   # Milliseconds for which quotas are read in one look.
   @quotas_ms 3
-  # Messages that have arrived in a mailbox from which on it is given binaries that nothing else holds.
+  # Messages from which on a mailbox is given binaries that nothing else holds. In doubt, as many must have arrived.
   @queued 32
   # Milliseconds for which a binary that is being made is held by no process, such as that of a file while it is read.
   @made_ms 100
@@ -56,7 +56,9 @@ defmodule Quota.Watchdog.Census.Summary do
   def new(state, cost) do
     smallest = state.growth.smallest * 8
     loose = loose(state)
-    queued = queued(state, loose)
+    groups = Growth.groups(state.growth, smallest)
+    doubted = doubted?(state, groups, loose)
+    queued = queued(state, loose, doubted)
 
     processes =
       for {pid, figures} <- state.growth.suspects do
@@ -77,7 +79,7 @@ defmodule Quota.Watchdog.Census.Summary do
       end
 
     groups =
-      for {key, grown, count, members} <- Growth.groups(state.growth, smallest),
+      for {key, grown, count, members} <- groups,
           do: %{
             kind: :group,
             key: key,
@@ -89,7 +91,7 @@ defmodule Quota.Watchdog.Census.Summary do
           }
 
     tables =
-      for {grown, owner, table} <- Ets.grown(state.tables, loose),
+      for {grown, owner, table} <- Ets.grown(state.tables, loose, doubted),
           grown >= smallest,
           do: %{
             kind: :table,
@@ -142,18 +144,29 @@ defmodule Quota.Watchdog.Census.Summary do
 
   defp now, do: System.monotonic_time(:millisecond)
 
+  # Whether binaries that no process holds need not be in mailboxes and tables: a process or a group grew by more than them, and may be
+  # making them.
+  defp doubted?(state, groups, loose) do
+    processes = for {_, figures} <- state.growth.suspects, do: Growth.grown(state.growth, figures)
+    groups = for {_, grown, _, _} <- groups, do: grown
+    Enum.any?(processes ++ groups, &(&1 > loose))
+  end
+
   # `{bytes, queue}` of measured mailboxes. Binaries that grew and that neither a process nor a table holds are in messages: the longest
-  # of the mailboxes in which messages arrive is given them.
-  defp queued(state, loose) do
+  # mailbox is given them. In doubt, messages must be arriving in it.
+  defp queued(state, loose, doubted) do
     now = now()
 
     longest =
       state.growth.suspects
       |> Map.values()
-      |> Enum.filter(&Arrivals.lately?(state.arrivals, &1.pid, @queued, now))
+      |> Enum.filter(fn %{pid: pid, queue: queue} ->
+        queue >= @queued and
+          (not doubted or Arrivals.lately?(state.arrivals, pid, @queued, now))
+      end)
       |> Enum.max_by(& &1.queue, fn -> %{pid: nil} end)
 
-    known = Enum.sum(for {grown, _, _} <- Ets.grown(state.tables, loose), do: grown)
+    known = Enum.sum(for {grown, _, _} <- Ets.grown(state.tables, loose, doubted), do: grown)
 
     Map.new(state.mailboxes, fn {pid, {queue, bytes}} ->
       share = if pid == longest.pid, do: max(loose - known, 0), else: 0

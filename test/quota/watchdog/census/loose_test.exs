@@ -7,10 +7,12 @@ defmodule Quota.Watchdog.Census.LooseTest do
 
   @mib 1024 * 1024
 
-  # A census on a node where `unheld` bytes of binaries belong to no process, and `pid` has `queue` messages of 100 bytes.
-  defp census(pid, queue, unheld) do
+  # A census on a node where `unheld` bytes of binaries belong to no process, and `pid` has `queue` messages of 100 bytes. Another process
+  # grew by `grown` bytes of heap.
+  defp census(pid, queue, unheld, grown) do
     figures = %ProcessFigures{pid: pid, bytes: 4_096, binaries: 0, queue: queue}
-    growth = %{Growth.new(256 * @mib) | suspects: %{pid => figures}}
+    other = %ProcessFigures{pid: :c.pid(0, 1, 0), bytes: grown, binaries: 0, queue: 0}
+    growth = %{Growth.new(256 * @mib) | suspects: %{pid => figures, other.pid => other}}
 
     %Census{
       growth: growth,
@@ -31,14 +33,15 @@ defmodule Quota.Watchdog.Census.LooseTest do
   end
 
   defp mailbox(census) do
-    [%{kind: :process, mailbox: bytes}] = Summary.new(census, 0).candidates
-    bytes
+    me = self()
+    candidates = Summary.new(census, 0).candidates
+    hd(for %{kind: :process, pid: ^me, mailbox: bytes} <- candidates, do: bytes)
   end
 
   defp now, do: System.monotonic_time(:millisecond)
 
   test "binaries that nothing else holds are in the mailbox in which messages arrive" do
-    census = self() |> census(100, 60 * @mib) |> Summary.unheld()
+    census = self() |> census(100, 60 * @mib, 80 * @mib) |> Summary.unheld()
     now = now()
     assert census |> arrived(self(), [{now - 500, 10}, {now, 100}]) |> mailbox() > 60 * @mib
     # Its messages alone, where they have waited for long, or where few have come.
@@ -49,11 +52,16 @@ defmodule Quota.Watchdog.Census.LooseTest do
              10_000
 
     assert mailbox(census) == 10_000
+    # Nothing else can have made them.
+    assert self() |> census(100, 60 * @mib, 50 * @mib) |> Summary.unheld() |> mailbox() >
+             60 * @mib
+
+    assert self() |> census(31, 60 * @mib, 50 * @mib) |> Summary.unheld() |> mailbox() == 3_100
   end
 
   test "binaries that are being made are in no mailbox" do
     now = now()
-    census = census(self(), 100, 60 * @mib)
+    census = census(self(), 100, 60 * @mib, 80 * @mib)
     arrived = arrived(census, self(), [{now - 500, 10}, {now, 100}])
     # Twenty milliseconds ago there were none, as between two files that are read.
     assert %{arrived | unheld: [{now - 20, 0}]} |> Summary.unheld() |> mailbox() == 10_000
@@ -65,28 +73,26 @@ defmodule Quota.Watchdog.Census.LooseTest do
     assert %{arrived | unheld: [{now - 900, 0}]} |> Summary.unheld() |> mailbox() > 60 * @mib
   end
 
-  test "a private table has none of them unless rows arrive in it" do
+  test "a private table has none of them unless rows arrive in it, or nothing else grew as much" do
     table = :ets.new(:private, [:private])
     :ets.insert(table, {1, 1})
     calm = Ets.look(%Ets{}, true)
     :ets.insert(table, {2, 2})
     waiting = calm |> Ets.look(false) |> Ets.look(false)
-    assert binaries(waiting, table) == 0
+    assert binaries(waiting, table, true) == 0
+    assert binaries(waiting, table, false) == 60 * @mib
     :ets.insert(table, {3, 3})
-    assert waiting |> Ets.look(false) |> binaries(table) == 60 * @mib
+    assert waiting |> Ets.look(false) |> binaries(table, true) == 60 * @mib
     # A sample of its rows cannot be read.
     :ets.delete(table)
   end
 
-  defp binaries(tables, table) do
-    rows = for {_, _, size, _, _} <- tables.grown, do: size
-    sampled = Map.new(rows, &{&1, {1, :unknown}})
-
-    found =
-      for {_, _, %{table: ^table} = row} <- Ets.grown(%{tables | sampled: sampled}, 60 * @mib),
-          do: row
-
-    hd(found).binaries
+  # Other tests have tables too.
+  defp binaries(tables, table, doubted) do
+    grown = Enum.filter(tables.grown, &(elem(&1, 2) == table))
+    tables = %{tables | grown: grown, sampled: %{table => {1, :unknown}}}
+    [{_, _, %{binaries: binaries}}] = Ets.grown(tables, 60 * @mib, doubted)
+    binaries
   end
 
   test "counts are kept of what is still looked at" do
