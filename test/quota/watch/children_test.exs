@@ -209,7 +209,7 @@ defmodule Quota.ChildrenTest do
         Quota.attach(sleeper)
       end
 
-      assert_raise ArgumentError, ~r/counts children/, fn -> Quota.run(8 * @mib, work, opts) end
+      assert_raise ArgumentError, ~r/count: \[:children\]/, fn -> Quota.run(8 * @mib, work, opts) end
     end
 
     limited = fn ->
@@ -286,9 +286,9 @@ defmodule Quota.ChildrenTest do
       large.()
       send(pid, :collect)
       receive do: (:collected -> :ok)
-      outdated = Children.still?(account, :all)
+      outdated = Children.still_over?(account, :all)
       large.()
-      {outdated, Children.still?(account, :all), Children.still?(account, :children)}
+      {outdated, Children.still_over?(account, :all), Children.still_over?(account, :children)}
     end
 
     run(32 * @mib, work, mode: :observe)
