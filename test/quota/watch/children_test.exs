@@ -209,7 +209,9 @@ defmodule Quota.ChildrenTest do
         Quota.attach(sleeper)
       end
 
-      assert_raise ArgumentError, ~r/count: \[:children\]/, fn -> Quota.run(8 * @mib, work, opts) end
+      assert_raise ArgumentError, ~r/count: \[:children\]/, fn ->
+        Quota.run(8 * @mib, work, opts)
+      end
     end
 
     limited = fn ->
