@@ -38,7 +38,6 @@ defmodule Bench.Innocent.Table do
       case Vm.run(machine, "Bench.Innocent.Probe.main(#{index}, #{runs})", @hangs_ms) do
         {:ok, {outcomes, breaches}} ->
           stopped = not_returned(outcomes)
-
           why = Kind.documented(kind)
 
           print(

@@ -75,7 +75,7 @@ defmodule Bench.Watchdog.Table do
     killed = min(ControlGroup.kills(group) - before, 1)
     fresh = read(file)
     if opts[:verbose], do: IO.inspect({result, killed, fresh}, limit: :infinity, width: 160)
-    otherwise = killed == 0 and not halted?(result)
+    otherwise = killed == 0 and (fresh == [] or not halted?(result))
     others = if otherwise, do: [result | others], else: others
     # A round in which the VM died is over.
     left = wanted - length(fresh) - if(killed == 1 or otherwise, do: 1, else: 0)

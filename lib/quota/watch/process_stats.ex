@@ -198,7 +198,7 @@ defmodule Quota.Watch.ProcessStats do
     end
   end
 
-  @doc "Whether the account is over its limit whatever a collection frees: by tables, or by more heap than garbage can explain."
+  @doc "Whether the account stays over its limit after a collection: its tables alone are over it, or its heap is more than garbage explains."
   def sure?(account) do
     {{heap, _, _, ets, _, _}, _} = Native.account_details(account)
     limit = Native.account_limit(account)

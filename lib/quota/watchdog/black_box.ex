@@ -18,7 +18,7 @@ defmodule Quota.Watchdog.BlackBox do
   @longest_finding 300
   @frames 16
 
-  defstruct captured: nil, findings: [], examined: nil, examine_at: nil
+  defstruct captured: nil, findings: [], examined: nil
 
   @doc "Starts the process, linked to the caller."
   def start_link do
@@ -66,20 +66,14 @@ defmodule Quota.Watchdog.BlackBox do
   def start do
     # An application that stops kills the processes that have its group leader.
     Process.group_leader(self(), Process.whereis(:init))
-    loop(examined(%__MODULE__{}))
+    examine()
+    loop(%__MODULE__{})
   end
 
   defp loop(state) do
     receive do
       message -> message |> handle(state) |> loop()
-    after
-      max(state.examine_at - now(), 0) -> loop(examined(state))
     end
-  end
-
-  defp examined(state) do
-    examine()
-    %{state | examine_at: now() + @examine_ms}
   end
 
   defp handle({:capture, from, ref, pid, identity}, state) do
@@ -151,6 +145,11 @@ defmodule Quota.Watchdog.BlackBox do
     state
   end
 
+  defp handle(:examine, state) do
+    examine()
+    state
+  end
+
   defp handle({:findings, findings}, state),
     do: %{state | findings: findings, examined: System.monotonic_time(:second)}
 
@@ -172,11 +171,10 @@ defmodule Quota.Watchdog.BlackBox do
     end
   end
 
-  defp now, do: System.monotonic_time(:millisecond)
-
   # In a process of its own, which asks all others, and is killed if it takes too much heap.
   defp examine do
     box = self()
+    Process.send_after(box, :examine, @examine_ms)
 
     :erlang.spawn_opt(
       fn -> examine_for(box) end,

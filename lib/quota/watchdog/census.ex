@@ -43,6 +43,8 @@ defmodule Quota.Watchdog.Census do
   @members 16
   # A process that ran at a calm look becomes a part of the baseline if it answers within this many microseconds.
   @late_us 10_000
+  # Messages from which on those of a mailbox are added up.
+  @queued Growth.queued()
   # A question is asked again after this many microseconds.
   @patience_us 20_000
 
@@ -138,8 +140,7 @@ defmodule Quota.Watchdog.Census do
     do: %{state | ports: Ports.answered(state.ports, programs)}
 
   defp answered({:totals, totals}, state),
-    do:
-      Summary.unheld(%{Summary.credit(state, totals) | totals: totals, waiting_for_totals: false})
+    do: Summary.note_totals(%{state | waiting_for_totals: false}, totals)
 
   defp answered({:identity, pid, nil}, state),
     do: %{state | identities: Map.delete(state.identities, pid)}
@@ -302,7 +303,7 @@ defmodule Quota.Watchdog.Census do
 
   # The VM adds up the messages of a mailbox in its process's next timeslice, so another process asks for the sum. Again when the mailbox
   # has grown by a quarter.
-  defp mailbox(state, %{queue: queue} = figures) when queue >= 32 do
+  defp mailbox(state, %{queue: queue} = figures) when queue >= @queued do
     now = System.monotonic_time(:millisecond)
     state = %{state | arrivals: Arrivals.note(state.arrivals, figures.pid, queue, now)}
 

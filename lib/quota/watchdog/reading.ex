@@ -25,7 +25,7 @@ defmodule Quota.Watchdog.Reading do
   ]
 
   # Milliseconds between two readings of the figures that change slowly: while nothing grows; while something grows; while the usage is
-  # over the line, or so near the limit that the kernel drops cache to make room: the usage then stays the same whatever grows.
+  # over the line, or so near the limit that the kernel drops cache to make room: the usage then stays the same while memory grows.
   @idle_ms 30_000
   @growing_ms 1_000
   @near_ms 20

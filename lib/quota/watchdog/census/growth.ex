@@ -32,6 +32,9 @@ defmodule Quota.Watchdog.Census.Growth do
   @doc "`limit` is the node's, in bytes. Smaller processes than a part of it, and smaller growth, are not noted."
   def new(limit), do: %__MODULE__{smallest: max(div(limit, 4_096), 4_096)}
 
+  @doc "Messages from which on a mailbox is long."
+  def queued, do: @queued
+
   @doc "Begins a pass over all processes."
   def begin(growth), do: %{growth | pass: %{groups: %{}, processes: %{}, binaries: 0}}
 

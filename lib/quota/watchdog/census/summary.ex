@@ -10,7 +10,7 @@ defmodule Quota.Watchdog.Census.Summary do
   # Milliseconds for which quotas are read in one look.
   @quotas_ms 3
   # Messages from which on a mailbox is given binaries that nothing else holds. In doubt, as many must have arrived.
-  @queued 32
+  @queued Growth.queued()
   # Milliseconds for which a binary that is being made is held by no process, such as that of a file while it is read.
   @made_ms 100
 
@@ -21,7 +21,7 @@ defmodule Quota.Watchdog.Census.Summary do
   def loose(%{unheld: []}), do: 0
   def loose(%{unheld: unheld}), do: unheld |> Enum.map(&elem(&1, 1)) |> Enum.min()
 
-  @doc "Notes the bytes of binaries that grew and that no process holds now. Called when the totals have come."
+  @doc "Notes the bytes of binaries that grew and that no process holds now."
   def unheld(%{totals: nil} = state), do: state
   def unheld(%{before: nil} = state), do: state
 
@@ -36,9 +36,12 @@ defmodule Quota.Watchdog.Census.Summary do
     %{state | unheld: [{now, bytes} | recent]}
   end
 
+  @doc "Notes the memory of the whole node, by kind: who wrote new persistent terms, and the binaries that no process holds."
+  def note_totals(state, totals), do: unheld(%{credit(state, totals) | totals: totals})
+
   # Attributes new persistent terms, which have no owner, to a writer. The VM copies them from the writer's heap, so the suspect that
   # allocates fastest while they grow is taken for it, apart from the watchdog's processes, which allocate while they look.
-  def credit(%{totals: %{persistent: before}} = state, %{persistent: now}) when now > before do
+  defp credit(%{totals: %{persistent: before}} = state, %{persistent: now}) when now > before do
     others = Map.drop(state.growth.suspects, [self(), state.server])
 
     case Enum.max_by(others, fn {_, figures} -> figures.rate end, fn -> nil end) do
@@ -50,7 +53,7 @@ defmodule Quota.Watchdog.Census.Summary do
     end
   end
 
-  def credit(state, _totals), do: state
+  defp credit(state, _totals), do: state
 
   @doc "The summary by which the watchdog decides. `cost` are the microseconds that the look took."
   def new(state, cost) do
@@ -58,7 +61,8 @@ defmodule Quota.Watchdog.Census.Summary do
     loose = loose(state)
     groups = Growth.groups(state.growth, smallest)
     doubted = doubted?(state, groups, loose)
-    queued = queued(state, loose, doubted)
+    grown_tables = Ets.grown(state.tables, loose, doubted)
+    queued = queued(state, loose - held_by(grown_tables), doubted)
 
     processes =
       for {pid, figures} <- state.growth.suspects do
@@ -91,7 +95,7 @@ defmodule Quota.Watchdog.Census.Summary do
           }
 
     tables =
-      for {grown, owner, table} <- Ets.grown(state.tables, loose, doubted),
+      for {grown, owner, table} <- grown_tables,
           grown >= smallest,
           do: %{
             kind: :table,
@@ -152,9 +156,11 @@ defmodule Quota.Watchdog.Census.Summary do
     Enum.any?(processes ++ groups, &(&1 > loose))
   end
 
-  # `{bytes, queue}` of measured mailboxes. Binaries that grew and that neither a process nor a table holds are in messages: the longest
-  # mailbox is given them. In doubt, messages must be arriving in it.
-  defp queued(state, loose, doubted) do
+  defp held_by(tables), do: Enum.sum(for {grown, _, _} <- tables, do: grown)
+
+  # `{bytes, queue}` of measured mailboxes. The `rest` of the binaries, which neither a process nor a table holds, is in messages: the
+  # longest mailbox is given it. In doubt, messages must be arriving in it.
+  defp queued(state, rest, doubted) do
     now = now()
 
     longest =
@@ -166,10 +172,8 @@ defmodule Quota.Watchdog.Census.Summary do
       end)
       |> Enum.max_by(& &1.queue, fn -> %{pid: nil} end)
 
-    known = Enum.sum(for {grown, _, _} <- Ets.grown(state.tables, loose, doubted), do: grown)
-
     Map.new(state.mailboxes, fn {pid, {queue, bytes}} ->
-      share = if pid == longest.pid, do: max(loose - known, 0), else: 0
+      share = if pid == longest.pid, do: max(rest, 0), else: 0
       {pid, {bytes + share, queue}}
     end)
   end

@@ -61,7 +61,7 @@ defmodule Quota.Watchdog.Reading.Watch do
     |> min(dropping(reading))
   end
 
-  # From here on the kernel drops cache to make room, so the usage stays the same whatever grows.
+  # From here on the kernel drops cache to make room, so the usage stays the same while memory grows.
   defp dropping(reading),
     do: if(Reading.cached?(reading), do: Reading.full(reading), else: @never)
 

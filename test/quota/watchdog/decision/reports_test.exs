@@ -23,13 +23,12 @@ defmodule Quota.Watchdog.Decision.ReportsTest do
       box: self(),
       census: self(),
       calm_used: 0,
-      relieved_at: now,
       pace: %Pace{}
     }
     |> at(used, now)
   end
 
-  # The next reading, with the newest summary.
+  # The next reading, with the newest summary. Garbage was collected just now, so that it is not collected again.
   defp at(state, used, now) do
     summary = %{at: now, pending: 100, copies: %{}, candidates: [], identities: %{}, totals: nil}
     %{state | used: used, summary: summary, relieved_at: now}
