@@ -21,17 +21,17 @@ defmodule Quota.Watchdog.Census.Summary do
   def loose(%{unheld: []}), do: 0
   def loose(%{unheld: unheld}), do: unheld |> Enum.map(&elem(&1, 1)) |> Enum.min()
 
-  @doc "Notes the bytes of binaries that grew and that no process holds now."
-  def unheld(%{totals: nil} = state), do: state
-  def unheld(%{before: nil} = state), do: state
+  @doc "Notes the bytes of binaries that grew and that no process holds at `now` (milliseconds)."
+  def unheld(state, now \\ now())
+  def unheld(%{totals: nil} = state, _now), do: state
+  def unheld(%{before: nil} = state, _now), do: state
 
-  def unheld(state) do
+  def unheld(state, now) do
     held =
       Enum.reduce(state.growth.suspects, 0, fn {_, figures}, sum -> sum + figures.binaries end)
 
     grown = state.totals.binary - state.before.binary
     bytes = max(grown - max(held, Growth.binaries(state.growth)), 0)
-    now = now()
     recent = Enum.take_while(state.unheld, fn {at, _} -> now - at <= @made_ms end)
     %{state | unheld: [{now, bytes} | recent]}
   end
