@@ -42,25 +42,11 @@ defmodule BoundedXml.CallsTest do
   end
 
   test "document type declarations as large as can be are read in short calls" do
-    times = &String.duplicate/2
-    declared = &("<!DOCTYPE a [" <> &1 <> "]><a/>")
-
-    for {name, document} <- [
-          {"references to characters",
-           declared.("<!ENTITY e '" <> times.("&#65;", 19_000) <> "'>")},
-          {"a content model",
-           declared.("<!ELEMENT a (" <> Enum.map_join(1..13_000, ",", &"v#{&1}") <> ")>")},
-          {"an enumeration",
-           declared.(
-             "<!ATTLIST a b (" <> Enum.map_join(1..13_000, "|", &"v#{&1}") <> ") #IMPLIED>"
-           )},
-          {"attributes of many elements",
-           declared.(Enum.map_join(1..3_300, &"<!ATTLIST e#{&1} b CDATA 'x'>"))},
-          {"entities", declared.(Enum.map_join(1..4_700, &"<!ENTITY e#{&1} 'x'>"))}
-        ] do
+    for {name, document} <- Hostile.declarations() do
       assert byte_size(document) in 70_000..98_304, name
-      measure(name, fn -> BoundedXml.stream(document, limits: :trusted) end, :ok)
-      longer = String.replace(document, "]><a/>", times.(" ", 98_304) <> "]><a/>")
+      read = fn -> BoundedXml.stream(document, limits: :trusted) end
+      measure("declared: " <> name, read, :ok)
+      longer = String.replace(document, "]><a/>", String.duplicate(" ", 98_304) <> "]><a/>")
 
       error =
         assert_raise ParseError, fn ->
@@ -68,6 +54,14 @@ defmodule BoundedXml.CallsTest do
         end
 
       assert {error.limit, error.value} == {:max_dtd_bytes, 98_304}
+    end
+  end
+
+  test "many small parts are read, or selected from, in short calls" do
+    for {name, document, options} <- Hostile.dense() do
+      measure("dense: " <> name, fn -> BoundedXml.stream(document, options) end, :ok)
+      options = Keyword.drop(options, [:emit, :text])
+      measure("selected: " <> name, fn -> BoundedXml.select(document, "//x", options) end, :ok)
     end
   end
 

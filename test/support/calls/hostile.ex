@@ -185,6 +185,77 @@ defmodule Bounded.Test.Hostile do
     end)
   end
 
+  @doc "`{name, document, options}` of documents of many small parts, of which a call reads a bounded number."
+  def dense do
+    r = &IO.iodata_to_binary(["<r>", repeated(&1, 2 * @m), "</r>"])
+    value = &IO.iodata_to_binary(["<r a='", repeated(&1, 2 * @m), "'/>"])
+    latin1 = &("<?xml version='1.0' encoding='ISO-8859-1'?>" <> r.(&1))
+
+    [
+      {"comments", r.("<!---->"), []},
+      {"comments, emitted", r.("<!---->"), [emit: [:comments]]},
+      {"instructions", r.("<?a?>"), []},
+      {"instructions, emitted", r.("<?a?>"), [emit: [:processing_instructions]]},
+      {"CDATA sections", r.("<![CDATA[]]>"), []},
+      {"CDATA sections, joined", r.("<![CDATA[x]]>y"), [text: :joined]},
+      {"brackets", r.("]"), []},
+      {"brackets, apart", r.("]x"), []},
+      {"CRs", r.("\r"), []},
+      {"CRs and LFs", r.("\r\n"), []},
+      {"CRs between tags", r.("\r<a/>"), []},
+      {"CRs in a comment", r.("<!--#{repeated("\r", 60_000)}-->"), []},
+      {"CRs in a value", value.("\r"), []},
+      {"tabs in a value", value.("\t"), []},
+      {"references", r.("&lt;"), []},
+      {"references in a value", value.("&lt;"), []},
+      {"tags", r.("<a/>"), []},
+      {"tags with spaces", r.("<a b = '' />"), []},
+      {"ISO-8859-1", latin1.(<<0xE9>>), []},
+      {"ISO-8859-1, half of it ASCII", latin1.(<<0xE9, ?a>>), []},
+      {"UTF-16", <<0xFE, 0xFF>> <> :unicode.characters_to_binary(r.("e"), :utf8, :utf16), []},
+      {"Shift_JIS", "<?xml version='1.0' encoding='Shift_JIS'?>" <> r.(<<0x82, 0xA0>>), []},
+      {"entities", "<!DOCTYPE r [<!ENTITY e 'x'>]>" <> r.("&e;"), [limits: :trusted]},
+      {"empty entities", "<!DOCTYPE r [<!ENTITY e ''>]>" <> r.("&e;"), [limits: :trusted]},
+      {"wrong characters", r.("\v"), [recover: [:characters], max_recoveries: 3 * @m]}
+    ]
+  end
+
+  @doc "`{name, document}` of document type declarations of as many small parts as can be."
+  def declarations do
+    subset = &"<!DOCTYPE a [#{&1}]><a/>"
+    within = &subset.(&1 <> repeated(&2, 90_000) <> &3)
+    declared = &within.("", &1, "")
+    numbered = &Enum.map_join(1..&1, &2)
+
+    [
+      {"references to characters", within.("<!ENTITY e '", "&#65;", "'>")},
+      {"references to entities", within.("<!ENTITY e '", "&a;", "'>")},
+      {"CRs in an entity", within.("<!ENTITY e '", "\r", "'>")},
+      {"a content model", within.("<!ELEMENT a (b", ",b", ")>")},
+      {"a mixed content model", within.("<!ELEMENT a (#PCDATA", "|b", ")*>")},
+      {"groups side by side", within.("<!ELEMENT a (b", ",((b))", ")>")},
+      {"an enumeration", within.("<!ATTLIST a b (c", "|c", ") #IMPLIED>")},
+      {"notations of an attribute", within.("<!ATTLIST a b NOTATION (c", "|c", ") #IMPLIED>")},
+      {"attributes of many elements",
+       subset.(numbered.(3_000, &"<!ATTLIST e#{&1} b CDATA 'x'>"))},
+      {"attributes of an element",
+       subset.("<!ATTLIST a#{numbered.(5_000, &" b#{&1} CDATA 'x'")}>")},
+      {"tabs in a default", within.("<!ATTLIST a b CDATA '", "\t", "'>")},
+      {"references in a default", within.("<!ATTLIST a b CDATA '", "&lt;", "'>")},
+      {"entities", subset.(numbered.(4_500, &"<!ENTITY e#{&1} 'x'>"))},
+      {"references to parameter entities", within.("<!ENTITY % e ''>", "%e;", "")},
+      {"quotes", within.("<!ENTITY e SYSTEM ''>", "<!ENTITY e ''>", "")},
+      {"comments", declared.("<!---->")},
+      {"CRs in a comment", within.("<!--", "\r", "-->")},
+      {"instructions", declared.("<?a?>")},
+      {"notations", declared.("<!NOTATION a SYSTEM ''>")},
+      {"spaces", declared.(" ")},
+      {"elements", declared.("<!ELEMENT a ANY>")}
+    ]
+  end
+
+  defp repeated(unit, bytes), do: String.duplicate(unit, div(bytes, byte_size(unit)))
+
   @doc "Reads a document as its consumer would, and says what became of it."
   def read(stream) do
     Enum.reduce(stream, 0, fn _event, count -> count + 1 end)

@@ -24,7 +24,7 @@ mod parser;
 pub mod subset_end;
 mod value;
 
-pub use crate::xml::dtd::subset_end::SubsetEnd;
+pub use crate::xml::dtd::subset_end::{Found, SubsetEnd};
 pub use fault::{Fault, Reason};
 pub use head::{Head, head};
 pub use parser::{DtdParser, Step};

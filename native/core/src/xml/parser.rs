@@ -142,12 +142,11 @@ impl Parser {
             self.core.credit = CREDIT;
             return self.behind_source(sink, Err(error));
         }
-        if self.finished {
+        if self.finished && !self.input.is_unrepaired() {
             self.input.finish(&mut self.line_counter)?;
         }
         if self.input.is_unrepaired() {
-            // As much as a call does.
-            self.input.repair(&mut self.line_counter)?;
+            self.input.repair_some(&mut self.line_counter)?;
             return Ok(Status::Full);
         }
         self.core.credit = CREDIT;

@@ -29,12 +29,15 @@ use crate::xml::syntax::names::{NameEnd, find_name_end, is_qname};
 use std::convert::Infallible;
 
 /// The credit of one call, in units of about a nanosecond of work.
-pub(crate) const CREDIT: usize = 250_000;
+pub(crate) const CREDIT: usize = 150_000;
 /// The costs of attributes and references, the work of the sink included.
 pub(crate) const ATTRIBUTE_COST: usize = 100;
 pub(crate) const REFERENCE_COST: usize = 30;
-/// A line end that is normalised.
-pub(crate) const LINE_END_COST: usize = 15;
+/// A line end that is normalised, and a space of an attribute value.
+pub(crate) const LINE_END_COST: usize = 40;
+pub(crate) const SPACE_COST: usize = 10;
+/// A comment, an instruction or a section, besides what is told of it.
+pub(crate) const MARKUP_COST: usize = 60;
 
 pub(crate) struct Scanner<'p, S> {
     pub text: &'p [u8],
@@ -202,6 +205,12 @@ impl<S: Sink> Scanner<'_, S> {
         }
         self.core.credit = self.core.credit.saturating_sub(cost);
         Ok(())
+    }
+
+    /// Charges work that is done, or that ends before the next token.
+    #[inline(always)]
+    pub fn charge(&mut self, cost: usize) {
+        self.core.credit = self.core.credit.saturating_sub(cost);
     }
 
     /// Charges an event that was passed to the sink. If the sink answered `Retry`, the call ends before the next event.

@@ -13,7 +13,7 @@ pub const LARGE: usize = 256 * 1024;
 pub const LARGE_TOGETHER: usize = 1024;
 
 /// Bytes written in one call.
-const STEP: usize = 256 * 1024;
+const STEP: usize = 64 * 1024;
 
 /// Why an event has to wait.
 pub enum Wait {

@@ -12,6 +12,9 @@ use std::ops::Range;
 const PE_INSIDE: &str =
     "a parameter entity reference inside a declaration is not allowed in the internal subset";
 
+/// The number of bytes that are looked at one by one before a search is prepared.
+const NEAR: usize = 16;
+
 /// A place in the text of a declaration, which may not reach beyond `end`.
 #[derive(Debug)]
 pub(super) struct Cursor<'a> {
@@ -184,7 +187,7 @@ impl<'a> Cursor<'a> {
 
     /// Takes everything up to `end`, and `end`.
     pub fn until(&mut self, end: &[u8]) -> Result<Range<usize>, Fault> {
-        let len = memchr::memmem::find(self.rest(), end).ok_or_else(|| self.exhausted())?;
+        let len = find(self.rest(), end).ok_or_else(|| self.exhausted())?;
         let range = self.at..self.at + len;
         self.at = range.end + end.len();
         Ok(range)
@@ -245,6 +248,14 @@ impl<'a> Cursor<'a> {
         self.skip_space();
         self.expect(b">", "the declaration should end here with '>'")
     }
+}
+
+/// Where `end` stands in `text`. Mostly it is near, where to look takes less than to prepare a search.
+pub(super) fn find(text: &[u8], end: &[u8]) -> Option<usize> {
+    let near = &text[..text.len().min(NEAR)];
+    near.windows(end.len())
+        .position(|window| window == end)
+        .or_else(|| memchr::memmem::find(text, end))
 }
 
 /// Where the identifiers of something external stand.

@@ -42,7 +42,7 @@ impl Dtd {
         let entity = Entity {
             name: self.keep(name)?,
             content: match content {
-                entity::Content::Internal => Content::Internal(self.keep(replacement_text)?),
+                entity::Content::Internal(_) => Content::Internal(self.keep(replacement_text)?),
                 entity::Content::External => Content::External,
                 entity::Content::Unparsed => Content::Unparsed,
             },

@@ -11,53 +11,91 @@ const PARTICLE: &str = "an element name or a group in parentheses belongs here";
 /// The separator of a group that has shown none yet.
 const NONE_YET: u8 = 0;
 
-/// Reads what follows `<!ELEMENT`. `groups` is scratch memory.
+/// What is left of a content model, up to the end of the declaration.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Model {
+    /// Whether it had the name of an element.
+    Mixed { names: bool },
+    /// Element names in groups, of which some are open.
+    Children,
+}
+
+/// Reads what follows `<!ELEMENT`: all of it (`None`), or up to the parts of a content model. `groups` is scratch memory.
 ///
 /// ```text
 /// elementdecl ::= '<!ELEMENT' S Name S contentspec S? '>'      (XML 1.0, 3.2)
 /// contentspec ::= 'EMPTY' | 'ANY' | Mixed | children
 /// ```
-pub(super) fn declaration(cursor: &mut Cursor, groups: &mut ChargedVec<u8>) -> Result<(), Fault> {
+pub(super) fn declaration(
+    cursor: &mut Cursor,
+    groups: &mut ChargedVec<u8>,
+) -> Result<Option<Model>, Fault> {
     cursor.space("white space belongs before the name of the element")?;
     cursor.qname("the name of an element belongs here")?;
     cursor.space("white space belongs after the name of the element")?;
-    if !cursor.eat(b"EMPTY")? && !cursor.eat(b"ANY")? {
-        cursor.expect(b"(", CONTENT)?;
-        cursor.skip_space();
-        if cursor.eat(b"#PCDATA")? {
-            mixed(cursor)?;
-        } else {
-            children(cursor, groups)?;
-        }
+    if cursor.eat(b"EMPTY")? || cursor.eat(b"ANY")? {
+        cursor.close()?;
+        return Ok(None);
     }
-    cursor.close()
+    cursor.expect(b"(", CONTENT)?;
+    cursor.skip_space();
+    if cursor.eat(b"#PCDATA")? {
+        return Ok(Some(Model::Mixed { names: false }));
+    }
+    groups.clear();
+    open(cursor, groups)?;
+    Ok(Some(Model::Children))
+}
+
+/// Reads on in a content model, about `bytes` of it, and what follows it: true when the declaration is complete.
+///
+/// Refused, `groups` is what it was.
+pub(super) fn advance(
+    cursor: &mut Cursor,
+    model: &mut Model,
+    groups: &mut ChargedVec<u8>,
+    bytes: usize,
+) -> Result<bool, Fault> {
+    let stop = cursor.at + bytes;
+    let complete = match model {
+        Model::Mixed { names } => mixed(cursor, names, stop)?,
+        Model::Children => {
+            // Every group that this opens takes a byte of the text.
+            let refused = |refusal| Reason::Refused(refusal).at(cursor.at);
+            groups.reserve(bytes).map_err(refused)?;
+            children(cursor, groups, stop)?
+        }
+    };
+    if complete {
+        cursor.close()?;
+    }
+    Ok(complete)
 }
 
 /// ```text
 /// Mixed ::= '(' S? '#PCDATA' (S? '|' S? Name)* S? ')*' | '(' S? '#PCDATA' S? ')'      (XML 1.0, 3.2.2)
 /// ```
-fn mixed(cursor: &mut Cursor) -> Result<(), Fault> {
+fn mixed(cursor: &mut Cursor, names: &mut bool, stop: usize) -> Result<bool, Fault> {
     const NEXT: &str = "'|' or ')' belongs here in mixed content";
-    let mut names = false;
-    loop {
+    while cursor.at < stop {
         cursor.skip_space();
         if cursor.eat(b")")? {
-            break;
+            if *names {
+                cursor.expect(b"*", "mixed content with element names ends with ')*'")?;
+            } else {
+                cursor.eat(b"*")?;
+            }
+            return Ok(true);
         }
         cursor.expect(b"|", NEXT)?;
         cursor.skip_space();
         cursor.qname("the name of an element belongs here")?;
-        names = true;
+        *names = true;
     }
-    if names {
-        cursor.expect(b"*", "mixed content with element names ends with ')*'")?;
-    } else {
-        cursor.eat(b"*")?;
-    }
-    Ok(())
+    Ok(false)
 }
 
-/// Reads the rest of a group whose parenthesis is open, to any depth, with a stack of our own: one
+/// Reads on in a group whose parenthesis is open, where one of its parts begins, to any depth, with a stack of our own: one
 /// byte for each open group, the separator that it uses.
 ///
 /// ```text
@@ -66,10 +104,8 @@ fn mixed(cursor: &mut Cursor) -> Result<(), Fault> {
 /// choice   ::= '(' S? cp ( S? '|' S? cp )+ S? ')'
 /// seq      ::= '(' S? cp ( S? ',' S? cp )* S? ')'
 /// ```
-fn children(cursor: &mut Cursor, groups: &mut ChargedVec<u8>) -> Result<(), Fault> {
-    groups.clear();
-    open(cursor, groups)?;
-    loop {
+fn children(cursor: &mut Cursor, groups: &mut ChargedVec<u8>, stop: usize) -> Result<bool, Fault> {
+    while cursor.at < stop {
         cursor.skip_space();
         if cursor.eat(b"(")? {
             open(cursor, groups)?;
@@ -81,7 +117,7 @@ fn children(cursor: &mut Cursor, groups: &mut ChargedVec<u8>) -> Result<(), Faul
                 cursor.at += 1;
             }
             let Some(separator) = groups.last_mut() else {
-                return Ok(());
+                return Ok(true);
             };
             cursor.skip_space();
             match cursor.peek() {
@@ -103,6 +139,7 @@ fn children(cursor: &mut Cursor, groups: &mut ChargedVec<u8>) -> Result<(), Faul
             }
         }
     }
+    Ok(false)
 }
 
 fn open(cursor: &Cursor, groups: &mut ChargedVec<u8>) -> Result<(), Fault> {

@@ -7,7 +7,7 @@ use crate::xml::syntax::chars::is_char;
 use crate::xml::syntax::names::{is_ncname, name_len};
 use std::ops::Range;
 
-/// An entity declaration as read; the replacement text is in the scratch memory.
+/// An entity declaration as read, up to its value or, without one, to its end.
 #[derive(Debug)]
 pub(super) struct EntityDeclaration {
     pub parameter: bool,
@@ -17,23 +17,19 @@ pub(super) struct EntityDeclaration {
 
 #[derive(Debug)]
 pub(super) enum Content {
-    Internal,
+    /// Where its value stands. What follows it was not read.
+    Internal(Range<usize>),
     External,
     Unparsed,
 }
 
-/// Reads what follows `<!ENTITY`. The replacement text of an internal entity is appended to `out`.
-/// `line_ends`: whether the text has line ends that are not yet normalised.
+/// Reads what follows `<!ENTITY`.
 ///
 /// ```text
 /// GEDecl ::= '<!ENTITY' S Name S (EntityValue | (ExternalID NDataDecl?)) S? '>'      (XML 1.0, 4.2)
 /// PEDecl ::= '<!ENTITY' S '%' S Name S (EntityValue | ExternalID) S? '>'
 /// ```
-pub(super) fn declaration(
-    cursor: &mut Cursor,
-    line_ends: bool,
-    out: &mut ChargedVec<u8>,
-) -> Result<EntityDeclaration, Fault> {
+pub(super) fn declaration(cursor: &mut Cursor) -> Result<EntityDeclaration, Fault> {
     const NAME: &str = "the name of an entity belongs here";
     cursor.space("white space belongs before the name of the entity")?;
     // The character after a '%' decides whether it starts a reference.
@@ -45,15 +41,13 @@ pub(super) fn declaration(
     let name = cursor.ncname(NAME)?;
     cursor.space("white space belongs after the name of the entity")?;
     let content = match cursor.external_id(false)? {
-        None => {
-            let literal = cursor.quoted("a quoted value, SYSTEM or PUBLIC belongs here")?;
-            replacement_text(cursor, literal, line_ends, out)?;
-            Content::Internal
-        }
+        None => Content::Internal(cursor.quoted("a quoted value, SYSTEM or PUBLIC belongs here")?),
         Some(_) if unparsed(cursor, parameter)? => Content::Unparsed,
         Some(_) => Content::External,
     };
-    cursor.close()?;
+    if !matches!(content, Content::Internal(_)) {
+        cursor.close()?;
+    }
     Ok(EntityDeclaration {
         parameter,
         name,
@@ -78,21 +72,23 @@ fn unparsed(cursor: &mut Cursor, parameter: bool) -> Result<bool, Fault> {
     Ok(true)
 }
 
-/// Appends the replacement text of a literal: character references are replaced, references to
-/// general entities stay, and none to parameter entities may stand in the internal subset.
+/// Appends the replacement text of a literal, which ends with `text`, from `at` up to `stop` or a little beyond: character
+/// references are replaced, references to general entities stay, and none to parameter entities may stand in the internal
+/// subset. `line_ends`: whether the text has line ends that are not yet normalised. Returns the place that it reached.
 ///
 /// ```text
 /// EntityValue ::= '"' ([^%&"] | PEReference | Reference)* '"' | "'" ([^%&'] | PEReference | Reference)* "'"      (XML 1.0, 2.3)
 /// ```
-fn replacement_text(
-    cursor: &Cursor,
-    literal: Range<usize>,
+pub(super) fn replacement_text(
+    text: &[u8],
+    mut at: usize,
+    stop: usize,
     line_ends: bool,
+    namespaces: bool,
     out: &mut ChargedVec<u8>,
-) -> Result<(), Fault> {
-    let text = &cursor.text[..literal.end];
-    let mut at = literal.start;
-    while at < text.len() {
+) -> Result<usize, Fault> {
+    let stop = stop.min(text.len());
+    while at < stop {
         let special = memchr::memchr3(b'&', b'%', b'\r', &text[at..]);
         let run = at..special.map_or(text.len(), |len| at + len);
         append(out, &text[run.clone()], at)?;
@@ -104,7 +100,7 @@ fn replacement_text(
                 at = next;
             }
             Some(b'&') => {
-                let name = entity_reference(text, at, cursor.rules.options.namespaces)?;
+                let name = entity_reference(text, at, namespaces)?;
                 append(out, &text[at..=name.end], at)?;
                 at = name.end + 1;
             }
@@ -125,7 +121,7 @@ fn replacement_text(
             None => {}
         }
     }
-    Ok(())
+    Ok(at)
 }
 
 pub(super) fn append(out: &mut ChargedVec<u8>, bytes: &[u8], at: usize) -> Result<(), Fault> {

@@ -3,7 +3,7 @@
 use crate::arena::charged_vec::ChargedVec;
 use crate::xml::dtd::cursor::Cursor;
 use crate::xml::dtd::entity::append;
-use crate::xml::dtd::fault::{Fault, malformed};
+use crate::xml::dtd::fault::{Fault, Reason, malformed};
 use crate::xml::syntax::names::name_len;
 use std::ops::Range;
 
@@ -51,24 +51,23 @@ pub(super) fn copy(
     line_ends: bool,
     out: &mut ChargedVec<u8>,
 ) -> Result<Range<usize>, Fault> {
-    let start = out.len();
-    let mut at = part.start;
-    while at < part.end {
-        let rest = &text[at..part.end];
-        let run = if line_ends {
-            memchr::memchr(b'\r', rest).unwrap_or(rest.len())
-        } else {
-            rest.len()
-        };
-        append(out, &rest[..run], at)?;
-        match rest[run..] {
-            [] => break,
-            [_, b'\n', ..] => at += run + 1,
-            [..] => {
-                append(out, b"\n", at)?;
-                at += run + 1;
-            }
+    let (start, at) = (out.len(), part.start);
+    let part = &text[part];
+    if !line_ends || memchr::memchr(b'\r', part).is_none() {
+        append(out, part, at)?;
+        return Ok(start..out.len());
+    }
+    // Then nothing is refused.
+    let refused = |refusal| Reason::Refused(refusal).at(at);
+    out.reserve(part.len()).map_err(refused)?;
+    let mut before = 0;
+    for &byte in part {
+        if byte == b'\r' {
+            out.push(b'\n').map_err(refused)?;
+        } else if byte != b'\n' || before != b'\r' {
+            out.push(byte).map_err(refused)?;
         }
+        before = byte;
     }
     Ok(start..out.len())
 }

@@ -2,25 +2,29 @@
 
 mod attlist;
 mod attributes;
+mod entities;
 
 use crate::arena::account::Account;
 use crate::arena::charged_vec::ChargedVec;
 use crate::sync::Arc;
-use crate::xml::api::error::ExceededLimit;
 use crate::xml::api::limits::Limits;
 use crate::xml::dtd::amplification::Amplification;
 use crate::xml::dtd::cursor::Cursor;
+use crate::xml::dtd::element::{self, Model};
 use crate::xml::dtd::fault::{Fault, Reason, malformed};
 use crate::xml::dtd::input_stack::InputStack;
 use crate::xml::dtd::misc::{comment, copy, instruction, misplaced, normalise_public_id};
+use crate::xml::dtd::parser::attlist::Enumeration;
 use crate::xml::dtd::value::AttributeValue;
-use crate::xml::dtd::{Content, Dtd, DtdOptions, ElementId, EntityId, Rules};
-use crate::xml::dtd::{element, entity};
+use crate::xml::dtd::{Content, Dtd, DtdOptions, ElementId, EntityId, Rules, Span};
 use crate::xml::syntax::chars::is_space;
 use std::ops::Range;
 
 /// The number of bytes of white space, or of expanded text, that one step reads.
 const STEP_BYTES: usize = 16 * 1024;
+
+/// The number of bytes of a content model, an enumeration or an entity's value that one step reads.
+const PART_BYTES: usize = 4 * 1024;
 
 /// The result of one step.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,8 +58,23 @@ enum Made {
 enum State {
     /// Between declarations.
     Between,
+    /// In the content model of the element declaration that began at `start`; its open groups are in the scratch memory.
+    ContentModel { start: usize, model: Model },
+    /// In the value of the entity declaration that began at `start`, or behind its last byte, at `end`.
+    EntityValue {
+        start: usize,
+        parameter: bool,
+        name: Span,
+        end: usize,
+    },
     /// In the attribute-list declaration that began at `start`, between its definitions.
     AttributeList { start: usize, element: ElementId },
+    /// In an enumeration of it; the attribute's name is in the scratch memory.
+    Enumeration {
+        start: usize,
+        element: ElementId,
+        of: Enumeration,
+    },
     /// In a default value of it; the attribute's name is in the scratch memory.
     Default {
         start: usize,
@@ -95,7 +114,7 @@ impl DtdParser {
     }
 
     /// Reads one declaration, comment, processing instruction, attribute definition, or some of the
-    /// white space or of a default value.
+    /// white space, of a content model, of an enumeration or of a value.
     ///
     /// `subset` is what follows the `[`, the same text each time, known to be UTF-8, with the `]` that
     /// [`crate::xml::dtd::SubsetEnd`] finds. Called with less, it reads what there is and then says that it is truncated.
@@ -109,7 +128,12 @@ impl DtdParser {
     ) -> Result<Step<'_>, Fault> {
         let made = match self.state {
             State::Between => self.between(subset, amplification),
+            State::ContentModel { start, model } => self.content_model(subset, start, model),
+            State::EntityValue { .. } => self.entity_value(subset),
             State::AttributeList { start, element } => self.definition(subset, start, element),
+            State::Enumeration { start, element, of } => {
+                self.enumeration(subset, start, element, of)
+            }
             State::Default { .. } => self.default_value(subset, amplification),
         };
         match made {
@@ -180,7 +204,9 @@ impl DtdParser {
             comment(&mut cursor, self.input_stack.in_subset(), &mut self.scratch)?;
             Made::Comment
         } else if cursor.eat(b"<!ELEMENT")? {
-            element::declaration(&mut cursor, &mut self.scratch)?;
+            if let Some(model) = element::declaration(&mut cursor, &mut self.scratch)? {
+                self.state = State::ContentModel { start: at, model };
+            }
             Made::Nothing
         } else if cursor.eat(b"<!ATTLIST")? {
             return self.attribute_list(subset);
@@ -254,36 +280,20 @@ impl DtdParser {
         Ok(Made::Nothing)
     }
 
-    fn entity(&mut self, subset: &[u8]) -> Result<Made, Fault> {
+    fn content_model(
+        &mut self,
+        subset: &[u8],
+        start: usize,
+        mut model: Model,
+    ) -> Result<Made, Fault> {
         let (text, at) = self.input_stack.current(&self.dtd, subset);
-        let refused = |refusal| Reason::Refused(refusal).at(at);
-        // Counted once it is declared: refused, this declaration is read again.
-        let seen = self.entities + 1;
-        let value = self.rules.limits.max_entities;
-        if seen > value {
-            let hit = ExceededLimit {
-                name: "max_entities",
-                value,
-                seen,
-            };
-            return Err(Reason::Limit(hit).at(at));
-        }
-        let mut cursor = Cursor::new(text, at, at + b"<!ENTITY".len(), &self.rules);
-        let in_subset = self.input_stack.in_subset();
-        self.value.clear();
-        let declaration = entity::declaration(&mut cursor, in_subset, &mut self.value)?;
+        let mut cursor = Cursor::new(text, start, at, &self.rules);
+        let complete = element::advance(&mut cursor, &mut model, &mut self.scratch, PART_BYTES)?;
         let end = cursor.at;
-        self.scratch
-            .extend_from_slice(&text[declaration.name])
-            .map_err(refused)?;
-        if !self.dtd.ignoring {
-            let content = &declaration.content;
-            let (name, value) = (&self.scratch, &self.value);
-            self.dtd
-                .declare_entity(declaration.parameter, name, value, content, !in_subset)
-                .map_err(refused)?;
-        }
-        self.entities = seen;
+        self.state = match complete {
+            true => State::Between,
+            false => State::ContentModel { start, model },
+        };
         Ok(self.made(at, end, Made::Nothing))
     }
 

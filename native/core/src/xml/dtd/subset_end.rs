@@ -1,5 +1,10 @@
 //! Where the internal subset ends, found while it arrives.
 
+use crate::xml::dtd::cursor::find;
+
+/// The cost of a part of a declaration, a comment or an instruction, in units of credit.
+const PART_COST: usize = 50;
+
 /// Searches for the `]` that ends the internal subset, looking at each byte once.
 ///
 /// It knows quotes, comments and processing instructions, and believes that the declarations are well-formed.
@@ -21,23 +26,45 @@ enum Within {
     Instruction,
 }
 
+/// What a search found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// The offset of the `]`.
+    End(usize),
+    /// It has not arrived.
+    Missing,
+    /// The credit is used up.
+    Paused,
+}
+
 impl SubsetEnd {
-    /// The offset of the `]`, or `None` if it has not arrived. `subset` is the text from the `[` on, of
-    /// which each call has more.
-    pub fn scan(&mut self, subset: &[u8]) -> Option<usize> {
+    /// How many bytes were searched.
+    pub fn searched(&self) -> usize {
+        self.at
+    }
+
+    /// Searches on, for as much `credit` as there is. `subset` is the text from the `[` on, of which each call has as much as
+    /// the one before, or more.
+    pub fn scan(&mut self, subset: &[u8], credit: &mut usize) -> Found {
         loop {
-            let rest = subset.get(self.at..)?;
+            if *credit == 0 {
+                return Found::Paused;
+            }
+            *credit = credit.saturating_sub(PART_COST);
+            let Some(rest) = subset.get(self.at..) else {
+                return Found::Missing;
+            };
             let (skipped, within) = match self.within {
                 Within::Subset => {
                     let found = memchr::memchr2(b'<', b']', rest);
                     let open = found.unwrap_or(rest.len());
                     match rest[open..] {
-                        [b']', ..] => return Some(self.at + open),
+                        [b']', ..] => return Found::End(self.at + open),
                         [b'<', b'?', ..] => (open + 2, Within::Instruction),
                         [b'<', b'!', b'-', b'-', ..] => (open + 4, Within::Comment),
                         [] | [b'<'] | [b'<', b'!'] | [b'<', b'!', b'-'] => {
                             self.at += open;
-                            return None;
+                            return Found::Missing;
                         }
                         _ => (open + 1, Within::Declaration),
                     }
@@ -57,7 +84,7 @@ impl SubsetEnd {
             self.at += skipped;
             self.within = within;
             if skipped == 0 || self.at == subset.len() {
-                return None;
+                return Found::Missing;
             }
         }
     }
@@ -65,7 +92,7 @@ impl SubsetEnd {
 
 /// How much of `rest` is behind us, and where that leads.
 fn past(rest: &[u8], end: &[u8], within: Within) -> (usize, Within) {
-    match memchr::memmem::find(rest, end) {
+    match find(rest, end) {
         Some(at) => (at + end.len(), Within::Subset),
         // The end may have begun to arrive.
         None => (rest.len().saturating_sub(end.len() - 1), within),
@@ -75,6 +102,16 @@ fn past(rest: &[u8], end: &[u8], within: Within) -> (usize, Within) {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+
+    /// Searches until it is known, with so much credit at a time.
+    fn search(subset_end: &mut SubsetEnd, subset: &[u8], credit: usize) -> Found {
+        loop {
+            match subset_end.scan(subset, &mut { credit }) {
+                Found::Paused => {}
+                found => return found,
+            }
+        }
+    }
 
     #[test]
     fn the_end_is_the_same_however_the_text_arrives() {
@@ -87,13 +124,16 @@ mod tests {
             "<!ELEMENT a (b|c)*><!NOTATION n SYSTEM ']'>]",
         ] {
             let text = format!("{subset}><a b=']'/>");
-            let end = Some(subset.len() - 1);
+            let end = Found::End(subset.len() - 1);
             for step in 1..text.len() {
-                let mut subset_end = SubsetEnd::default();
-                let found = (1..=text.len())
-                    .filter(|cut| cut % step == 0 || *cut == text.len())
-                    .find_map(|cut| subset_end.scan(&text.as_bytes()[..cut]));
-                assert_eq!(found, end, "{text} in steps of {step}");
+                for credit in [1, 2 * PART_COST, usize::MAX] {
+                    let mut subset_end = SubsetEnd::default();
+                    let mut cuts = (1..=text.len())
+                        .filter(|cut| cut % step == 0 || *cut == text.len())
+                        .map(|cut| search(&mut subset_end, &text.as_bytes()[..cut], credit));
+                    let found = cuts.find(|found| *found != Found::Missing);
+                    assert_eq!(found, Some(end), "{text} in steps of {step}");
+                }
             }
         }
     }
@@ -110,11 +150,8 @@ mod tests {
             "<!-",
             "<!ENTITY a ]",
         ] {
-            assert_eq!(
-                SubsetEnd::default().scan(subset.as_bytes()),
-                None,
-                "{subset}"
-            );
+            let found = search(&mut SubsetEnd::default(), subset.as_bytes(), 1);
+            assert_eq!(found, Found::Missing, "{subset}");
         }
     }
 }

@@ -11,6 +11,10 @@ use crate::xml::dtd::fault::{Fault, Reason, malformed};
 use crate::xml::dtd::{Dtd, EntityId, Lookup};
 use std::ops::Range;
 
+/// What is written anew costs more than a byte that is copied, even if it is shorter: this number of bytes.
+const REFERENCE_COST: usize = 64;
+const SPACE_COST: usize = 8;
+
 /// The settings that all pieces of one value share.
 #[derive(Debug)]
 pub(super) struct ValueContext<'a> {
@@ -96,8 +100,7 @@ impl AttributeValue {
             let next = match text.get(at) {
                 None => at,
                 Some(b'&') if *budget > 0 => {
-                    // A reference costs more than a byte, even if its text is shorter.
-                    *budget = budget.saturating_sub(64);
+                    *budget = budget.saturating_sub(REFERENCE_COST);
                     self.reference = fault_at;
                     self.set_place(at);
                     self.refer(context, dtd, amplification, out, at)
@@ -114,6 +117,7 @@ impl AttributeValue {
                     ));
                 }
                 Some(byte @ (b'\t' | b'\n' | b'\r')) => {
+                    *budget = budget.saturating_sub(SPACE_COST);
                     self.put(context, out, b" ", fault_at)?;
                     let pair = *byte == b'\r'
                         && text.get(at + 1) == Some(&b'\n')

@@ -10,6 +10,9 @@ use encoding_rs::Encoding;
 /// In the table, a byte that the encoding does not assign. No single-byte encoding has this character.
 const UNASSIGNED: char = char::REPLACEMENT_CHARACTER;
 
+/// The number of bytes that are decoded one by one where one is not ASCII.
+const NEAR: usize = 32;
+
 #[derive(Debug)]
 pub(super) struct SingleByte {
     repertoire: Repertoire,
@@ -53,20 +56,31 @@ impl SingleByte {
         loop {
             let (ascii, others) = rest.split_at(Encoding::ascii_valid_up_to(rest));
             text.extend_from_slice(ascii)?;
-            let Some((&byte, after)) = others.split_first() else {
+            if others.is_empty() {
                 return Ok(());
-            };
-            let character = self.table[usize::from(byte)];
-            if character == UNASSIGNED {
-                let offset = at + (raw.len() - others.len()) as u64;
-                let reason = format!(
-                    "byte 0x{byte:02X} means nothing in {}",
-                    self.repertoire.name()
-                );
-                return Err(EncodingError::malformed(offset, reason).into());
             }
-            text.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes())?;
+            // Where one is not ASCII, others are near.
+            let (near, after) = others.split_at(others.len().min(NEAR));
+            let mut decoded = [0; 4 * NEAR];
+            let mut len = 0;
+            for (index, &byte) in near.iter().enumerate() {
+                let character = self.table[usize::from(byte)];
+                if character == UNASSIGNED {
+                    text.extend_from_slice(&decoded[..len])?;
+                    let offset = at + (raw.len() - others.len() + index) as u64;
+                    return Err(self.unassigned(byte, offset).into());
+                }
+                len += character.encode_utf8(&mut decoded[len..]).len();
+            }
+            text.extend_from_slice(&decoded[..len])?;
             rest = after;
         }
+    }
+
+    #[cold]
+    fn unassigned(&self, byte: u8, offset: u64) -> EncodingError {
+        let encoding = self.repertoire.name();
+        let reason = format!("byte 0x{byte:02X} means nothing in {encoding}");
+        EncodingError::malformed(offset, reason)
     }
 }

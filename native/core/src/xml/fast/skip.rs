@@ -11,6 +11,9 @@ use crate::xml::scanner::interrupt::Interrupt;
 use crate::xml::simd::byte_search::text_end;
 use crate::xml::syntax::byte_class::{self, SPACE};
 
+/// The cost of entering the loop.
+const LOOP_COST: usize = 250;
+
 /// The white space between a tag and the next one that is looked over before the loop is entered.
 const MAX_SPACE: usize = 64;
 
@@ -34,7 +37,7 @@ impl<S: Sink> Scanner<'_, S> {
                 None => {
                     let (at, stop) = skip_loop(self.text, self.at, self.core);
                     self.at = at;
-                    self.charge_skipped(1);
+                    self.charge(LOOP_COST);
                     stop
                 }
             };

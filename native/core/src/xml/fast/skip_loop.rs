@@ -16,7 +16,7 @@ use crate::xml::simd::structural_index::Lookahead;
 use crate::xml::syntax::utf8;
 
 /// The cost of a skipped token, and of each attribute and reference in it, in units of credit.
-pub(super) const SKIP_COST: usize = 10;
+pub(super) const SKIP_COST: usize = 20;
 
 /// This number of bytes of a CDATA section costs as much as a token.
 const CDATA_BYTES: usize = 64;

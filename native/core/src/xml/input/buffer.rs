@@ -15,6 +15,9 @@ use crate::xml::syntax::utf8::{self, is_continuation};
 use memchr::memchr_iter;
 use std::ops::Range;
 
+/// The number of bytes that are repaired at a time.
+const REPAIRED: usize = 16 * 1024;
+
 /// One buffer: the tail that the scanner could not yet use, then the newest chunk.
 ///
 /// ```text
@@ -216,31 +219,36 @@ impl Input {
         self.finished || self.end.is_some()
     }
 
-    /// Replaces the characters that no document may hold, where they are recovered. Refused, it can be called again.
-    #[inline]
-    pub fn repair(&mut self, line_counter: &mut LineCounter) -> Result<(), Refusal> {
-        match self.unrepaired {
-            None => Ok(()),
-            Some(end) => self.repair_to(end, line_counter),
-        }
-    }
-
     /// Whether there is something to repair before the text can be scanned on.
     #[inline]
     pub fn is_unrepaired(&self) -> bool {
         self.unrepaired.is_some()
     }
 
+    /// Replaces the characters that no document may hold, where they are recovered. Refused, it can be called again.
+    #[inline]
+    fn repair(&mut self, line_counter: &mut LineCounter) -> Result<(), Refusal> {
+        while self.is_unrepaired() {
+            self.repair_some(line_counter)?;
+        }
+        Ok(())
+    }
+
+    /// The same for as much of the text as a call may.
     #[cold]
-    fn repair_to(&mut self, end: usize, line_counter: &mut LineCounter) -> Result<(), Refusal> {
-        if let Some(repairs) = &mut line_counter.repairs {
-            let (valid, is_beyond) = repairs.repair(&mut self.text, self.valid, end)?;
-            self.valid = valid;
+    pub fn repair_some(&mut self, line_counter: &mut LineCounter) -> Result<(), Refusal> {
+        let unrepaired = self.unrepaired;
+        if let (Some(end), Some(repairs)) = (unrepaired, &mut line_counter.repairs) {
+            let stop = self.valid + utf8::floor(&self.text[self.valid..end], REPAIRED);
+            let (valid, is_beyond) = repairs.repair(&mut self.text, self.valid, stop)?;
             if is_beyond {
                 self.end = Some(End::limit("max_recoveries", repairs.most()));
             }
+            self.valid = valid;
+            self.unrepaired = (stop < end && !is_beyond).then(|| end + (valid - stop));
+        } else {
+            self.unrepaired = None;
         }
-        self.unrepaired = None;
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use crate::xml::encoding::Decoder;
 use crate::xml::input::position::Position;
 use crate::xml::input::repairs::Repairs;
 use crate::xml::syntax::utf8::is_continuation;
-use memchr::{memchr, memchr_iter, memchr2_iter, memrchr};
+use memchr::{memchr, memchr_iter, memrchr, memrchr2};
 
 /// The cost of reporting a replaced character, in units of credit.
 const REPAIR_COST: usize = 100;
@@ -46,34 +46,47 @@ impl LineCount {
     }
 
     fn advance_over_returns(&mut self, text: &[u8], last: u8) {
-        let mut line_start = None;
-        let mut previous_cr = self.after_cr.then_some(usize::MAX);
-        for end in memchr2_iter(b'\n', b'\r', text) {
-            let continues =
-                text[end] == b'\n' && previous_cr.is_some_and(|cr| cr.wrapping_add(1) == end);
-            if !continues {
-                self.line += 1;
-            }
-            previous_cr = (text[end] == b'\r').then_some(end);
-            line_start = Some(end + 1);
-        }
-        match line_start {
+        let before = if self.after_cr { b'\r' } else { 0 };
+        self.line += u64::from(ends_line(before, text[0])) + line_ends(text);
+        match memrchr2(b'\n', b'\r', text) {
             None => self.column += characters(text),
-            Some(start) => self.column = 1 + characters(&text[start..]),
+            Some(end) => self.column = 1 + characters(&text[end + 1..]),
         }
         self.after_cr = last == b'\r';
     }
 }
 
+/// Whether `byte` ends a line, as the first byte of its end.
+fn ends_line(before: u8, byte: u8) -> bool {
+    byte == b'\r' || (byte == b'\n' && before != b'\r')
+}
+
+/// The line ends that begin behind the first byte.
+fn line_ends(text: &[u8]) -> u64 {
+    let Some(behind) = text.get(1..) else {
+        return 0;
+    };
+    let pairs = text.chunks(STRETCH).zip(behind.chunks(STRETCH));
+    let sum = |(before, part): (&[u8], &[u8])| -> u8 {
+        let pairs = before.iter().zip(part);
+        pairs
+            .map(|(&before, &byte)| u8::from(ends_line(before, byte)))
+            .fold(0, u8::wrapping_add)
+    };
+    pairs.map(|pair| u64::from(sum(pair))).sum()
+}
+
+/// Sums of bytes, in stretches that cannot overflow them, are vectorised; a count is not.
+const STRETCH: usize = 192;
+
 /// Characters in valid UTF-8.
 fn characters(text: &[u8]) -> u64 {
-    // Sums of bytes, in stretches that cannot overflow them, are vectorised; a count is not.
     let sum = |part: &[u8]| -> u8 {
         part.iter()
             .map(|&byte| u8::from(!is_continuation(byte)))
             .fold(0, u8::wrapping_add)
     };
-    text.chunks(192).map(|part| u64::from(sum(part))).sum()
+    text.chunks(STRETCH).map(|part| u64::from(sum(part))).sum()
 }
 
 /// Where in the document the input buffer's text lies.

@@ -2,7 +2,7 @@
 
 use crate::xml::api::sink::Sink;
 use crate::xml::scanner::interrupt::{Interrupt, exceeded, malformed};
-use crate::xml::scanner::{REFERENCE_COST, Scanner};
+use crate::xml::scanner::{REFERENCE_COST, SPACE_COST, Scanner};
 use crate::xml::syntax::byte_class::{self, VALUE};
 use crate::xml::syntax::reference::Target;
 
@@ -35,6 +35,7 @@ impl<S: Sink> Scanner<'_, S> {
                     return malformed(stop, "no '<' is allowed in the value of an attribute");
                 }
                 Some(b'&') => self.value_reference(text, stop)?,
+                Some(_) if self.core.credit == 0 => return Err(Interrupt::Full),
                 Some(b'\r') if self.level == 0 => match text.get(stop + 1) {
                     None => return Err(Interrupt::NeedInput),
                     Some(b'\n') => self.append_value(b" ", stop).map(|()| stop + 2)?,
@@ -50,6 +51,7 @@ impl<S: Sink> Scanner<'_, S> {
                     stop + 1
                 }
             };
+            self.charge(SPACE_COST);
             self.at = next;
         }
     }

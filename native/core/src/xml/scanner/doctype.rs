@@ -12,7 +12,7 @@
 use crate::xml::api::error::ErrorKind;
 use crate::xml::api::options::DoctypePolicy;
 use crate::xml::api::sink::{Doctype, Sink};
-use crate::xml::dtd::{Dtd, DtdOptions, DtdParser, Fault as DtdFault, Reason, Step, head};
+use crate::xml::dtd::{Dtd, DtdOptions, DtdParser, Fault as DtdFault, Found, Reason, Step, head};
 use crate::xml::scanner::Scanner;
 use crate::xml::scanner::interrupt::{Interrupt, beyond, exceeded, fault, malformed};
 use crate::xml::scanner::state::doctype::{Aside, Declaration, OPEN, Part};
@@ -22,8 +22,9 @@ use crate::xml::syntax::reference::forbidden;
 use crate::xml::syntax::utf8;
 use std::ops::Range;
 
-/// How much work of the scanner one byte of declarations stands for.
-const BYTE_COST: u64 = 8;
+/// The costs of a byte of declarations, and of each step that reads some of them, in units of credit.
+const BYTE_COST: u64 = 16;
+const STEP_COST: usize = 200;
 
 impl<S: Sink> Scanner<'_, S> {
     /// ```text
@@ -89,14 +90,15 @@ impl<S: Sink> Scanner<'_, S> {
     fn doctype_subset(&mut self, text: &[u8], is_cut: bool) -> Result<(), Interrupt> {
         let declaration = &mut self.core.doctype;
         let subset = &text[declaration.subset..];
-        match declaration.subset_end.scan(subset) {
-            None if !is_cut => return Err(Interrupt::NeedInput),
-            None => {
+        match declaration.subset_end.scan(subset, &mut self.core.credit) {
+            Found::Paused => return Err(Interrupt::Full),
+            Found::Missing if !is_cut => return Err(Interrupt::NeedInput),
+            Found::Missing => {
                 declaration.is_cut = true;
                 declaration.close = text.len();
                 declaration.part = Part::Declarations;
             }
-            Some(close) => {
+            Found::End(close) => {
                 declaration.close = declaration.subset + close;
                 declaration.part = Part::Event;
             }
@@ -203,7 +205,7 @@ impl<S: Sink> Scanner<'_, S> {
             let position = self.line_counter.position(self.text, self.at + start);
             self.core.token = Some(position);
         }
-        self.core.credit = self.core.credit.saturating_sub(work.max(1));
+        self.core.credit = self.core.credit.saturating_sub(STEP_COST + work);
         Ok(())
     }
 

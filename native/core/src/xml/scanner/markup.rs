@@ -5,7 +5,7 @@ use crate::xml::api::sink::Sink;
 use crate::xml::scanner::interrupt::{Interrupt, malformed};
 use crate::xml::scanner::prolog::OPEN;
 use crate::xml::scanner::state::State;
-use crate::xml::scanner::{LINE_END_COST, Scanner};
+use crate::xml::scanner::{LINE_END_COST, MARKUP_COST, Scanner};
 use crate::xml::syntax::byte_class::{self, SPACE};
 use crate::xml::syntax::names::is_ncname;
 use crate::xml::syntax::utf8;
@@ -83,6 +83,7 @@ impl<S: Sink> Scanner<'_, S> {
                     .comment(unsafe { utf8::text(&scanner.core.aside) });
                 scanner.charge_event(flow)?;
             }
+            scanner.charge(MARKUP_COST);
             scanner.at = stop + 3;
             scanner.core.state = State::Between;
             Ok(())
@@ -180,6 +181,7 @@ impl<S: Sink> Scanner<'_, S> {
                 .processing_instruction(unsafe { utf8::text(target) }, unsafe { utf8::text(data) });
             self.charge_event(flow)?;
         }
+        self.charge(MARKUP_COST);
         self.at = end;
         self.core.state = State::Between;
         self.core.has_begun = true;
@@ -251,6 +253,7 @@ impl<S: Sink> Scanner<'_, S> {
             }
             self.core.run.only_space = true;
         }
+        self.charge(MARKUP_COST);
         self.at = stop + 3;
         self.core.state = State::Between;
         Ok(())

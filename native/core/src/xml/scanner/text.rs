@@ -53,7 +53,11 @@ impl<S: Sink> Scanner<'_, S> {
                 [b']'] | [b']', b']'] if self.level == 0 => {
                     break (stop, Err(Interrupt::NeedInput));
                 }
-                [b']', ..] => from = stop + 1,
+                // Of many in a row, only the last two can begin "]]>".
+                [b']', ..] => {
+                    let brackets = rest[stop..].iter().take_while(|&&byte| byte == b']');
+                    from = stop + brackets.count().saturating_sub(2).max(1);
+                }
                 _ => break (stop, Ok(())),
             }
         };

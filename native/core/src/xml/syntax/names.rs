@@ -72,13 +72,15 @@ pub fn name_len(bytes: &[u8]) -> usize {
 #[inline]
 pub fn nmtoken_len(bytes: &[u8]) -> usize {
     let mut at = 0;
-    while let Some((code, len)) = decode(&bytes[at..]) {
-        if !is_name_char(code) {
-            break;
+    loop {
+        // Most characters are ASCII.
+        let ascii = |byte: &u8| byte.is_ascii() && byte_class::is(*byte, NAME);
+        at += bytes[at..].iter().take_while(|byte| ascii(byte)).count();
+        match decode(&bytes[at..]) {
+            Some((code, len)) if is_name_char(code) => at += len,
+            _ => return at,
         }
-        at += len;
     }
-    at
 }
 
 /// Whether a name has no colon: production NCName.

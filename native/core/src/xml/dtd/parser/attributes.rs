@@ -1,11 +1,12 @@
-//! Attribute-list declarations: one definition, or a part of a default value, in each step.
+//! Attribute-list declarations: one definition, or a part of an enumeration or of a default value, in each step.
 
 use crate::arena::account::Refusal;
 use crate::xml::dtd::ElementId;
 use crate::xml::dtd::amplification::Amplification;
 use crate::xml::dtd::cursor::Cursor;
 use crate::xml::dtd::fault::{Fault, Reason};
-use crate::xml::dtd::parser::{DtdParser, Made, STEP_BYTES, State, attlist};
+use crate::xml::dtd::parser::attlist::{self, Enumeration, Rest};
+use crate::xml::dtd::parser::{DtdParser, Made, PART_BYTES, STEP_BYTES, State};
 use crate::xml::dtd::value::{ValueContext, tokenize};
 
 impl DtdParser {
@@ -42,9 +43,39 @@ impl DtdParser {
         self.scratch
             .extend_from_slice(&text[definition.name])
             .map_err(refused)?;
-        let tokenized = definition.tokenized;
-        match definition.default {
-            Some(literal) => {
+        self.read(element, start, definition.rest)
+            .map_err(refused)?;
+        Ok(self.made(at, end, Made::Nothing))
+    }
+
+    pub(super) fn enumeration(
+        &mut self,
+        subset: &[u8],
+        start: usize,
+        element: ElementId,
+        of: Enumeration,
+    ) -> Result<Made, Fault> {
+        let (text, at) = self.input_stack.current(&self.dtd, subset);
+        let mut cursor = Cursor::new(text, start, at, &self.rules);
+        let rest = attlist::enumeration(&mut cursor, of, PART_BYTES)?;
+        let end = cursor.at;
+        if let Some(rest) = rest {
+            self.read(element, start, rest)
+                .map_err(|refusal| Reason::Refused(refusal).at(at))?;
+        }
+        Ok(self.made(at, end, Made::Nothing))
+    }
+
+    /// What comes of a definition whose name is in the scratch memory.
+    fn read(&mut self, element: ElementId, start: usize, rest: Rest) -> Result<(), Refusal> {
+        match rest {
+            Rest::Enumeration(of) => {
+                self.state = State::Enumeration { start, element, of };
+            }
+            Rest::Read {
+                tokenized,
+                default: Some(literal),
+            } => {
                 self.value.clear();
                 self.default.start(literal);
                 self.state = State::Default {
@@ -53,9 +84,15 @@ impl DtdParser {
                     tokenized,
                 };
             }
-            None => self.declare(element, tokenized, false).map_err(refused)?,
+            Rest::Read {
+                tokenized,
+                default: None,
+            } => {
+                self.declare(element, tokenized, false)?;
+                self.state = State::AttributeList { start, element };
+            }
         }
-        Ok(self.made(at, end, Made::Nothing))
+        Ok(())
     }
 
     pub(super) fn default_value(

@@ -59,7 +59,7 @@ impl Declaration {
     /// A number that grows as the declaration is read.
     pub fn work(&self) -> u64 {
         let read = self.parser.as_ref().map_or(0, DtdParser::work);
-        (self.part as u64) + read
+        (self.part as u64) + self.subset_end.searched() as u64 + read
     }
 
     /// Where the head ends: at a '[' or '>' outside of quotes.
