@@ -57,8 +57,10 @@ impl LineCount {
 }
 
 /// Whether `byte` ends a line, as the first byte of its end.
+#[inline(always)]
 fn ends_line(before: u8, byte: u8) -> bool {
-    byte == b'\r' || (byte == b'\n' && before != b'\r')
+    // Without branches: vectorised.
+    (byte == b'\r') | ((byte == b'\n') & (before != b'\r'))
 }
 
 /// The line ends that begin behind the first byte.
