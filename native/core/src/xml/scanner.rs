@@ -207,7 +207,7 @@ impl<S: Sink> Scanner<'_, S> {
         Ok(())
     }
 
-    /// Charges work that is done, or that ends before the next token.
+    /// Charges work after it is done. The call goes on to where it looks at its credit next.
     #[inline(always)]
     pub fn charge(&mut self, cost: usize) {
         self.core.credit = self.core.credit.saturating_sub(cost);
