@@ -1,14 +1,15 @@
 defmodule Bench.Calls do
   @moduledoc """
   The longest call of a NIF, which must stay under 1 ms of its thread's CPU time: on documents made to be
-  hard on a single call, on attacks at full size, on values as large as the limits allow, on real documents.
+  hard on a single call, on attacks at full size, on values as large as the limits allow, on markup and declarations of many small
+  parts, on real documents.
   """
 
   alias Bench.{Document, Node, Report}
   alias Bounded.Native
   alias Bounded.Test.{Calls, Hostile}
 
-  @groups [:hard, :attacks, :large, :records, :trusted]
+  @groups [:hard, :attacks, :large, :records, :trusted, :dense, :selected, :declared]
 
   @doc "Whether this build of the native library measures its calls."
   def measured? do
@@ -86,6 +87,25 @@ defmodule Bench.Calls do
   defp documents(:records, _directory, _samples) do
     for {name, chunks, path, options, verdict} <- Hostile.records() do
       {name, fn -> BoundedXml.select(chunks, path, options) end, verdict}
+    end
+  end
+
+  defp documents(:dense, _directory, _samples) do
+    for {name, document, options} <- Hostile.dense() do
+      {"dense: #{name}", fn -> BoundedXml.stream(document, options) end, :ok}
+    end
+  end
+
+  defp documents(:selected, _directory, _samples) do
+    for {name, document, options} <- Hostile.dense() do
+      options = Keyword.drop(options, [:emit, :text])
+      {"selected: #{name}", fn -> BoundedXml.select(document, "//x", options) end, :ok}
+    end
+  end
+
+  defp documents(:declared, _directory, _samples) do
+    for {name, document} <- Hostile.declarations() do
+      {"declared: #{name}", fn -> BoundedXml.stream(document, limits: :trusted) end, :ok}
     end
   end
 
