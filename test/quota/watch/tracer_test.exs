@@ -2,6 +2,7 @@ defmodule Quota.Watch.TracerTest do
   # Alone, because it looks at what is logged, and traces.
   use ExUnit.Case, async: false
 
+  import Bounded.Eventually
   import ExUnit.CaptureLog
 
   # `:trace` came with OTP 27.
@@ -83,8 +84,11 @@ defmodule Quota.Watch.TracerTest do
 
     assert log == ""
     assert_received {:at_work, worker}
-    seen = for event <- events(collector), elem(event, 1) == worker, do: elem(event, 2)
-    assert :send in seen
+    # Traces are delivered late.
+    eventually(fn ->
+      assert Enum.any?(events(collector), &match?({_, ^worker, :send, _, _}, &1))
+    end)
+
     untrace.()
   end
 
