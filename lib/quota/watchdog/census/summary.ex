@@ -36,8 +36,13 @@ defmodule Quota.Watchdog.Census.Summary do
     %{state | unheld: [{now, bytes} | recent]}
   end
 
-  @doc "Notes the memory of the whole node, by kind: who wrote new persistent terms, and the binaries that no process holds."
-  def note_totals(state, totals), do: unheld(%{credit(state, totals) | totals: totals})
+  @doc """
+  Notes the memory of the whole node, by kind: who wrote new persistent terms, and the binaries that no process holds. The first
+  totals, which arrive after the first calm look, are those before anything grew.
+  """
+  def note_totals(state, totals) do
+    unheld(%{credit(state, totals) | totals: totals, before: state.before || totals})
+  end
 
   # Attributes new persistent terms, which have no owner, to a writer. The VM copies them from the writer's heap, so the suspect that
   # allocates fastest while they grow is taken for it, apart from the watchdog's processes, which allocate while they look.

@@ -61,6 +61,20 @@ defmodule Quota.Watchdog.Census.LooseTest do
     assert self() |> census(31, 60 * @mib, 50 * @mib) |> Summary.unheld() |> mailbox() == 3_100
   end
 
+  test "on a node that has just started, they count from the first totals on" do
+    first = %{binary: 20 * @mib, persistent: 0}
+    later = %{binary: 90 * @mib, persistent: 0}
+    census = %{census(self(), 100, 0, 0) | before: nil, totals: nil}
+    now = now()
+    census = census |> arrived(self(), [{now, 10}, {now + @slow, 100}])
+    census = Summary.note_totals(census, first)
+    assert {census.before, Summary.loose(census)} == {first, 0}
+    # What was there at first does not count.
+    census = Summary.note_totals(%{census | unheld: []}, later)
+    assert {census.before, census.totals, Summary.loose(census)} == {first, later, 70 * @mib}
+    assert mailbox(census) > 70 * @mib
+  end
+
   test "binaries that are being made are in no mailbox" do
     now = now()
 
