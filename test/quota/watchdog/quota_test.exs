@@ -19,18 +19,6 @@ defmodule Quota.Watchdog.QuotaTest do
 
   setup do: FakeGroup.watched(@limit, @calm, @raised)
 
-  # The usage passes the line once the watchdog has seen what grew.
-  defp pass_line_when_seen(root, kind) do
-    spawn_link(fn ->
-      eventually(
-        fn -> assert Enum.any?(Watchdog.status().grew, &(&1.kind == kind)) end,
-        10_000
-      )
-
-      FakeGroup.use_bytes(root, @over)
-    end)
-  end
-
   # Over its limit by its own account, while its guard does not come to look.
   defp over(test) do
     {account, _} = Native.own_account()
@@ -43,25 +31,25 @@ defmodule Quota.Watchdog.QuotaTest do
     Process.sleep(:infinity)
   end
 
-  # The usage steps up until the watchdog has seen it.
-  defp rise(root) do
-    spawn_link(fn -> rise(root, 1) end)
+  # The usage goes up and down until the watchdog has seen something of this kind grow, which it then has to end.
+  defp rise(root, kind) do
+    spawn_link(fn -> rise(root, kind, 1) end)
   end
 
-  defp rise(root, step) when step < 60 do
-    if Enum.any?(Watchdog.status().grew, &(&1.kind == :quota)) do
+  defp rise(root, kind, step) when step < 200 do
+    if Enum.any?(Watchdog.status().grew, &(&1.kind == kind)) do
       FakeGroup.use_bytes(root, @over)
     else
       FakeGroup.use_bytes(root, @raised + rem(step, 10) * 9 * @mib)
       Process.sleep(50)
-      rise(root, step + 1)
+      rise(root, kind, step + 1)
     end
   end
 
   test "work over its limit has exceeded it, if the watchdog comes before the guard", %{
     root: root
   } do
-    rise(root)
+    rise(root, :quota)
     test = self()
 
     assert {:error, %Quota.ExceededError{category: :binaries, limit: limit}} =
@@ -79,7 +67,7 @@ defmodule Quota.Watchdog.QuotaTest do
   end
 
   test "run/3 raises then", %{root: root} do
-    rise(root)
+    rise(root, :quota)
     test = self()
 
     assert_raise Quota.ExceededError, fn -> Quota.run(Quota.mib(64), fn -> over(test) end) end
@@ -87,7 +75,7 @@ defmodule Quota.Watchdog.QuotaTest do
   end
 
   test "a process with put_limit/2 reports the breach then", %{root: root} do
-    rise(root)
+    rise(root, :quota)
     test = self()
 
     pid =
@@ -102,7 +90,7 @@ defmodule Quota.Watchdog.QuotaTest do
   end
 
   test "the caller of work within its limit exits, as with Task.await/2", %{root: root} do
-    pass_line_when_seen(root, :process)
+    rise(root, :process)
 
     work = fn ->
       list = Enum.to_list(1..(30 * 45_000))
