@@ -98,7 +98,7 @@ defmodule Bench.Calls do
 
   defp documents(:selected, _directory, _samples) do
     for {name, document, options} <- Hostile.dense() do
-      options = Keyword.drop(options, [:emit, :text])
+      options = Hostile.selecting(options)
       {"selected: #{name}", fn -> BoundedXml.select(document, "//x", options) end, :ok}
     end
   end

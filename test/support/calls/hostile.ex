@@ -185,6 +185,9 @@ defmodule Bounded.Test.Hostile do
     end)
   end
 
+  @doc "The options of `dense/0` that a selection takes."
+  def selecting(options), do: Keyword.drop(options, [:emit, :text])
+
   @doc "`{name, document, options}` of documents of many small parts, of which a call reads a bounded number."
   def dense do
     r = &IO.iodata_to_binary(["<r>", repeated(&1, 2 * @m), "</r>"])

@@ -36,7 +36,7 @@ pub(crate) const REFERENCE_COST: usize = 30;
 /// A line end that is normalised, and a space of an attribute value.
 pub(crate) const LINE_END_COST: usize = 40;
 pub(crate) const SPACE_COST: usize = 10;
-/// A comment, an instruction or a section, besides what is told of it.
+/// A comment, an instruction or a CDATA section. Its event costs as much as every event besides.
 pub(crate) const MARKUP_COST: usize = 60;
 
 pub(crate) struct Scanner<'p, S> {
@@ -203,7 +203,7 @@ impl<S: Sink> Scanner<'_, S> {
         if self.core.credit == 0 {
             return Err(Interrupt::Full);
         }
-        self.core.credit = self.core.credit.saturating_sub(cost);
+        self.charge(cost);
         Ok(())
     }
 
@@ -216,7 +216,7 @@ impl<S: Sink> Scanner<'_, S> {
     /// Charges an event that was passed to the sink. If the sink answered `Retry`, the call ends before the next event.
     #[inline(always)]
     pub fn charge_event(&mut self, flow: Flow) -> Result<(), Interrupt> {
-        self.core.credit = self.core.credit.saturating_sub(EVENT_COST);
+        self.charge(EVENT_COST);
         match flow {
             Flow::Accepted => Ok(()),
             Flow::Retry => Err(Interrupt::Full),

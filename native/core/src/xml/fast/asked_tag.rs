@@ -53,7 +53,7 @@ impl<S: Sink> Scanner<'_, S> {
             return Err(Interrupt::Full);
         };
         let cost = attributes.len() * ATTRIBUTE_COST;
-        self.core.credit = self.core.credit.saturating_sub(cost);
+        self.charge(cost);
         if S::MARKS {
             self.core.interest_stack.mark(self.sink.marks());
         }

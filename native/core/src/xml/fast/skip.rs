@@ -105,7 +105,7 @@ impl<S: Sink> Scanner<'_, S> {
     /// Charges skipped tokens.
     #[inline(always)]
     pub fn charge_skipped(&mut self, count: usize) {
-        self.core.credit = self.core.credit.saturating_sub(count * SKIP_COST);
+        self.charge(count * SKIP_COST);
     }
 
     /// Drops text up to markup. False: something else comes before that, or the text ends.

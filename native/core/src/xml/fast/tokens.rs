@@ -181,7 +181,7 @@ impl<S: Sink> Scanner<'_, S> {
         if S::TRACKS_SOURCE && self.core.source.is_watched() {
             self.core.source.after_tag(at, 0, self.sink);
         }
-        self.core.credit = self.core.credit.saturating_sub(cost);
+        self.charge(cost);
         self.charge_event(Flow::Accepted)?;
         self.core.elements += 1;
         if self.core.options.skip_whitespace {

@@ -205,7 +205,7 @@ impl<S: Sink> Scanner<'_, S> {
             let position = self.line_counter.position(self.text, self.at + start);
             self.core.token = Some(position);
         }
-        self.core.credit = self.core.credit.saturating_sub(STEP_COST + work);
+        self.charge(STEP_COST + work);
         Ok(())
     }
 

@@ -106,7 +106,7 @@ impl<S: Sink> Scanner<'_, S> {
             return beyond(at, limit);
         }
         let cost = ENTITY_COST + len / BYTES_PER_CREDIT;
-        self.core.credit = self.core.credit.saturating_sub(cost);
+        self.charge(cost);
         self.core.entities.open.push(OpenEntity {
             entity,
             at: 0,

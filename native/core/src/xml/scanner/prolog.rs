@@ -58,7 +58,7 @@ impl<S: Sink> Scanner<'_, S> {
             at: self.at + OPEN.len(),
         };
         let prolog = reader.prolog()?;
-        self.core.credit = self.core.credit.saturating_sub(held + len);
+        self.charge(held + len);
         self.start_document(prolog, from + len + 2)
     }
 

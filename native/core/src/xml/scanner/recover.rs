@@ -341,7 +341,7 @@ impl<S: Sink> Scanner<'_, S> {
         // SAFETY: a part of validated text, cut at `utf8::floor`.
         self.sink
             .recovered(what, unsafe { utf8::text(written) }, place);
-        self.core.credit = self.core.credit.saturating_sub(EVENT_COST);
+        self.charge(EVENT_COST);
         Ok(())
     }
 

@@ -49,7 +49,7 @@ impl<S: Sink> Scanner<'_, S> {
             }
             self.core.namespaces.declare(prefix, uri)?;
             let cost = DECLARATION_COST + uri.len();
-            self.core.credit = self.core.credit.saturating_sub(cost);
+            self.charge(cost);
             self.core.tag.attributes[index].namespace = Namespaces::XMLNS;
         }
         Ok(Stage::Prefixes(0))
