@@ -13,7 +13,7 @@
 //! quick-xml takes part in writing ([`mod@write`]). In reading it is a rival in the benchmarks, not a part: it cannot be fed without blocking nor stopped
 //! inside a token, accepts most malformed documents, and even so this scanner, with every check on, took
 //! between 0.22 and 0.42 of its CPU time on the five kinds of documents (`examples/scan_speed.rs`). It is
-//! the oracle of `tests/quick_xml.rs`: what is accepted here, it reads alike.
+//! the oracle of `tests/xml/quick_xml.rs`: what is accepted here, it reads alike.
 
 mod api;
 pub mod dtd;

@@ -1,7 +1,7 @@
 //! Documents with one long token: what the target `progress` reads. A fuzzer's bytes are a recipe, since a document as long as
 //! the parser's window would be beyond its reach.
 
-#[path = "../../core/tests/xml_progress/kinds.rs"]
+#[path = "../../core/tests/xml/progress/kinds.rs"]
 mod kinds;
 
 use crate::input::{Cuts, recover};

@@ -1,5 +1,4 @@
 //! The source text of elements, and where they begin and end in the original: the same at any cut, and what stands there.
-#![allow(clippy::unwrap_used)]
 
 mod taker;
 

@@ -1,12 +1,9 @@
 //! Documents made up at random, cut at random, with memory refused at random: always the same events.
-#![allow(clippy::expect_used)]
 
-mod support;
-
+use crate::support::{Outcome, Recorder, choosy, parse, parse_pieces};
 use bounded_core::arena::account::Account;
 use bounded_core::xml::{Emit, Error, Interest, Options, Parser, Recover, Status, TextMode};
 use proptest::prelude::*;
-use support::{Outcome, Recorder, choosy, parse, parse_pieces};
 
 /// Pieces that documents are made of, well-formed and not.
 const PIECES: [&str; 54] = [

@@ -1,5 +1,4 @@
 //! A sink that records every event, and ways to feed a document to a parser.
-#![allow(dead_code, clippy::expect_used)]
 
 pub mod choosy;
 

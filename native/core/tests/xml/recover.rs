@@ -1,9 +1,7 @@
 //! Errors that are recovered when asked for, and only then.
 
-mod support;
-
+use crate::support::{Outcome, parse, parse_by, parse_every_way};
 use bounded_core::xml::{ErrorKind, Options, Recover};
-use support::{Outcome, parse, parse_by, parse_every_way};
 
 const ALL: Recover = Recover {
     entities: true,

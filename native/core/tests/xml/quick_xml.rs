@@ -2,18 +2,15 @@
 //!
 //! One way only, because quick-xml accepts much that is not well-formed. Documents have no DOCTYPE, whose
 //! entities and defaults quick-xml leaves to its caller, and no carriage return, which it does not normalise.
-#![allow(clippy::expect_used)]
 
-mod support;
-
+use crate::support::parse_by;
 use bounded_core::xml::{Limits, Options};
 use proptest::prelude::*;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 use std::error::Error;
-use support::parse_by;
 
-const FEED: &str = include_str!("../../../test/fixtures/xml/feed.xml");
+const FEED: &str = include_str!("../../../../test/fixtures/xml/feed.xml");
 
 /// Pieces that documents are made of; put together at random, some are well-formed.
 const PIECES: [&str; 26] = [

@@ -1,9 +1,7 @@
 //! Many root elements, each of a document of its own.
 
-mod support;
-
+use crate::support::parse_every_way;
 use bounded_core::xml::{DoctypePolicy, Emit, Limits, Options, Roots};
-use support::parse_every_way;
 
 fn many() -> Options {
     Options {

@@ -1,10 +1,7 @@
 //! Declarations of a document: entities, defaults, namespaces, encodings. Every document is cut everywhere.
-#![allow(clippy::expect_used)]
 
-mod support;
-
+use crate::support::{Outcome, parse, parse_every_way};
 use bounded_core::xml::{DoctypePolicy, Emit, Options};
-use support::{Outcome, parse, parse_every_way};
 
 /// The events between the document's start and its end, or its error.
 fn told(document: &str, options: &Options) -> Vec<String> {

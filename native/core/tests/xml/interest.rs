@@ -1,10 +1,7 @@
 //! Content that a sink does not want is validated, and becomes no event.
-#![allow(clippy::expect_used)]
 
-mod support;
-
+use crate::support::choosy::{self, Choice, How, Told, told};
 use bounded_core::xml::{Interest, Limits, Options, TextMode};
-use support::choosy::{self, Choice, How, Told, told};
 
 /// Of "step" what is in it, one step further, of "within" as if it were not there, of "all" everything but on the
 /// third step, of everything else nothing.

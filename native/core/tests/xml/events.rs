@@ -1,11 +1,7 @@
 //! Small documents: what they mean, and that they mean it however they are cut.
 
-#![allow(clippy::expect_used)]
-
-mod support;
-
+use crate::support::{parse, parse_by, parse_every_way};
 use bounded_core::xml::{Emit, Options, TextMode};
-use support::parse_every_way;
 
 const ALL: Emit = Emit {
     cdata: true,
@@ -148,7 +144,7 @@ fn joined_text_comes_as_one() {
         ..Options::default()
     };
     let text = "x".repeat(200_000);
-    let outcome = support::parse(format!("<r>{text}&amp;</r>").as_bytes(), &options);
+    let outcome = parse(format!("<r>{text}&amp;</r>").as_bytes(), &options);
     assert_eq!(outcome.texts()[2], format!("text \"{text}&\""));
     options.limits.max_text_bytes = 4;
     assert_eq!(
@@ -383,11 +379,11 @@ fn text_is_cut_at_whole_characters_counted_from_the_start_of_its_run() {
             "<r>{}<!-- -->{text}<![CDATA[{text}]]></r>",
             "é".repeat(before / 2)
         );
-        let whole = support::parse(document.as_bytes(), &Options::default());
+        let whole = parse(document.as_bytes(), &Options::default());
         assert_eq!(whole.error, None);
         for size in [1000, 4093, 65_536] {
             assert_eq!(
-                support::parse_by(document.as_bytes(), size, &Options::default()),
+                parse_by(document.as_bytes(), size, &Options::default()),
                 whole
             );
         }

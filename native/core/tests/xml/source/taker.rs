@@ -1,5 +1,4 @@
 //! A sink that takes the source text of some elements.
-#![allow(clippy::expect_used, clippy::unwrap_used)]
 
 use bounded_core::xml::{Attributes, Flow, Interest, Name, Position, Prolog, Sink};
 

@@ -1,9 +1,7 @@
 //! White space that `skip_whitespace` drops, and white space that it keeps.
 
-mod support;
-
+use crate::support::{Outcome, parse, parse_by, parse_every_way, parse_pieces};
 use bounded_core::xml::{Emit, Interest, Options, TextMode};
-use support::{Outcome, parse, parse_by, parse_every_way, parse_pieces};
 
 fn skipping() -> Options {
     Options {
@@ -175,7 +173,7 @@ fn xml_space_keeps_it() {
 /// Where not everything is wanted, what is around the elements that are counts as well.
 #[test]
 fn xml_space_around_what_is_wanted_keeps_it() {
-    use support::choosy::{Choice, How, check, told};
+    use crate::support::choosy::{Choice, How, check, told};
     let choice: Choice = |name, _| match name {
         "a" => Interest::All,
         _ => Interest::Within(1),

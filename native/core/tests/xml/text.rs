@@ -1,12 +1,9 @@
 //! Text with references and line ends is gathered in runs. Asked for positions, the parser goes token by
 //! token instead: both ways must give the same events, however the document is cut.
-#![allow(clippy::expect_used)]
 
-mod support;
-
+use crate::support::{Outcome, parse, parse_pieces};
 use bounded_core::xml::{Limits, Options, TEXT_PIECE, TextMode};
 use proptest::prelude::*;
-use support::{Outcome, parse, parse_pieces};
 
 fn slowly(options: &Options) -> Options {
     Options {

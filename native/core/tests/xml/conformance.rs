@@ -2,14 +2,11 @@
 //!
 //! Needs the unpacked suite and its table: `BOUNDED_XMLCONF` names a directory that holds `xmlconf/` and
 //! `xmlconf_core.eterm`; else `test/xmlconf` of the repository is looked at. Without it, says so and passes.
-#![allow(clippy::expect_used)]
 
-mod support;
-
+use crate::support::{canonical, choosy, parse, parse_by, parse_pieces};
 use bounded_core::xml::{Interest, Limits, Options};
 use std::fs;
 use std::path::PathBuf;
-use support::{canonical, choosy, parse, parse_by, parse_pieces};
 
 struct Test {
     id: String,

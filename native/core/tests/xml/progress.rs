@@ -1,6 +1,5 @@
 //! Whatever a document has that is long, and however it is cut: reading it ends, with the same outcome, and in a
 //! number of calls that is in proportion to its length.
-#![allow(clippy::expect_used)]
 
 mod kinds;
 
@@ -190,7 +189,7 @@ fn tokens_of_megabytes_end() {
 }
 
 /// What the tests above leave out of: each length around each power of two up to 4 MiB, whole and in pieces of 1, 7, 1,000 and
-/// 65,536 bytes. `cargo test -p bounded_core --test xml_progress -- --ignored`
+/// 65,536 bytes. `cargo test -p bounded_core --test xml progress:: -- --ignored`
 #[test]
 #[ignore = "takes minutes"]
 fn tokens_of_megabytes_end_in_small_pieces() {
