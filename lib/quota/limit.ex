@@ -36,11 +36,29 @@ defmodule Quota.Limit do
   defp install(account, limit, policy, before) do
     guard = start_watching(account, policy)
     if before, do: remove(before)
-    attach(account, limit, policy, guard)
+    attach(account, guard)
+    trace(account, limit, policy, guard)
   end
 
-  defp attach(account, limit, policy, guard) do
-    Native.account_attach(account, self())
+  defp attach(account, guard) do
+    if Native.account_adopt(account, self()) == :taken do
+      make_room(account, guard)
+      attach(account, guard)
+    end
+  end
+
+  # The watchdog has put a limit on this process meanwhile, or a quota has begun to count it.
+  defp make_room(account, guard) do
+    taken = before()
+    if taken, do: remove(taken)
+  rescue
+    error in ArgumentError ->
+      Guard.stop(guard)
+      Native.account_close(account)
+      reraise error, __STACKTRACE__
+  end
+
+  defp trace(account, limit, policy, guard) do
     Tracer.trace_self(account, limit, policy)
     Native.account_guarded(account, guard)
     :ok
@@ -78,7 +96,7 @@ defmodule Quota.Limit do
   defp uninstall(account) do
     Process.flag(:max_heap_size, Vm.default_max_heap_size())
     Tracer.untrace_self()
-    Native.account_detach(self())
+    Native.account_detach(account, self())
     Native.account_close(account)
     :ok
   end

@@ -12,6 +12,20 @@ defmodule Bounded.NativeTest do
     assert {0, 0, 0, 0, 1_001} = Native.account_usage(account)
   end
 
+  test "who decides about another process leaves the quota that it runs in" do
+    [first, second] = for _ <- 1..2, do: Native.account_new(self(), 10_000, nil, nil)
+    assert Native.account_adopt(first, self()) == :adopted
+    assert Native.account_adopt(second, self()) == :taken
+    refute Native.account_detach(second, self())
+    assert {10_000, _, nil} = Native.own_usage()
+    assert Native.account_detach(first, self())
+    refute Native.in_quota(self())
+    {pid, monitor} = spawn_monitor(fn -> :ok end)
+    assert_receive {:DOWN, ^monitor, _, _, _}
+    assert Native.account_adopt(second, pid) == :dead
+    refute Native.in_quota(pid)
+  end
+
   test "an account counts nothing that is told too late" do
     for ending <- [&Native.account_answered/1, &Native.account_close/1] do
       outer = Native.account_new(self(), 10_000, nil, nil)
@@ -24,7 +38,7 @@ defmodule Bounded.NativeTest do
       # A guard that had looked before.
       Native.account_poll(account, 600, 100, 0, 0, 0)
       assert {0, 0, 0, 0, _} = Native.account_usage(outer)
-      Native.account_detach(self())
+      Native.account_detach(outer, self())
     end
   end
 end

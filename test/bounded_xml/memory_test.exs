@@ -106,7 +106,7 @@ defmodule BoundedXml.MemoryTest do
 
       Process.exit(pid, :kill)
       assert_receive {:DOWN, ^monitor, :process, ^pid, _}
-      Native.account_detach(pid)
+      Native.account_detach(account, pid)
     end
 
     Accounts.assert_refunded(account)

@@ -16,7 +16,7 @@ defmodule Bounded.Test.Accounts do
         try do
           fun.(account)
         after
-          Native.account_detach(self())
+          Native.account_detach(account, self())
         end
       end)
 

@@ -36,23 +36,23 @@ defmodule Quota.Watch.Children do
           raise ArgumentError,
                 "#{inspect(pid)} waits for the work and cannot be attached: attached processes are killed when the work ends"
 
-        Native.in_quota(pid) ->
-          raise ArgumentError, "#{inspect(pid)} has a quota of its own"
-
         true ->
-          add(account, pid, guard)
+          case add(account, pid, guard) do
+            :taken -> raise ArgumentError, "#{inspect(pid)} has a quota of its own"
+            outcome -> outcome == :adopted
+          end
       end
     else
       _ -> raise ArgumentError, "Quota.attach/1 must be called in a quota with count: [:children]"
     end
   end
 
-  # Counts `pid` from now on. Returns whether it is alive.
+  # Counts `pid` from now on, unless it has a quota of its own.
   defp add(account, pid, guard) do
     child = Native.account_child(account)
-    alive = Native.account_attach(child, pid)
-    if alive, do: send(guard, {:counted, pid, child})
-    alive
+    outcome = Native.account_adopt(child, pid)
+    if outcome == :adopted, do: send(guard, {:counted, pid, child})
+    outcome
   end
 
   @doc "Milliseconds between searches for tasks that supervisors started."

@@ -104,7 +104,14 @@ defmodule Quota.Watchdog.Limits do
       account = Native.account_new(pid, bytes, nil, :erlang.term_to_binary(matcher))
       policy = %Policy{report: true}
       guard = Guard.start(pid, pid, account, policy)
-      if Native.account_attach(account, pid), do: Native.account_guarded(account, guard)
+      # Whoever finds the account finds its guard.
+      Native.account_guarded(account, guard)
+
+      # Dead, or it has put a limit on itself meanwhile. The guard may be waiting for its answer, and is not waited for.
+      if Native.account_adopt(account, pid) != :adopted do
+        send(guard, :stop)
+        Native.account_close(account)
+      end
     end
 
     :ok

@@ -77,7 +77,7 @@ defmodule Bounded.Test.Calls do
         Native.account_attach(account, self())
         receive do: (:go -> :ok)
         result = fun.()
-        Native.account_detach(self())
+        Native.account_detach(account, self())
         {_heap, _binaries, _native, _total, peak} = Native.account_usage(account)
         send(measurer, {self(), result, peak})
       end)

@@ -1,7 +1,7 @@
 //! NIFs of accounts: making them, which process charges which, and usage.
 
 use crate::quota::handle::{Quota, head};
-use crate::quota::lifecycle::{attach, begin, ended, monitor_late};
+use crate::quota::lifecycle::{Adoption, adopt, attach, begin, ended, monitor_late};
 use crate::quota::state::enforcement::Terms;
 use crate::quota::usage::{UsageTuple, bytes, details, tuple};
 use crate::quota::{orphan_monitor, registry};
@@ -67,6 +67,13 @@ fn account_attach(env: Env, account: ResourceArc<Quota>, pid: LocalPid) -> bool 
     attach(env, account, pid)
 }
 
+/// Like `account_attach`, unless `pid` runs in a quota already: `:adopted`, `:taken` or `:dead`.
+#[rustler::nif]
+fn account_adopt(env: Env, account: ResourceArc<Quota>, pid: LocalPid) -> Adoption {
+    let _measuring = timing::measure();
+    adopt(env, &account, pid)
+}
+
 /// Like `account_attach`, for work that has no guard yet, and whose `max_heap_size` is `vm_limit` bytes. Returns whether the
 /// orphan monitor has to be started.
 #[rustler::nif]
@@ -84,11 +91,11 @@ fn account_begin(
     orphan_monitor::wake(env)
 }
 
-/// From now on `pid` charges the root account again.
+/// From now on `pid` charges the root account again, if it charges this one. Returns whether it did.
 #[rustler::nif]
-fn account_detach(pid: LocalPid) -> bool {
+fn account_detach(account: ResourceArc<Quota>, pid: LocalPid) -> bool {
     let _measuring = timing::measure();
-    registry::remove(*pid.as_c_arg())
+    registry::remove(*pid.as_c_arg(), &account)
 }
 
 /// The account's process has sent its result: the memory that the VM still uses for it no longer counts.

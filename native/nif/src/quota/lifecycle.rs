@@ -4,7 +4,7 @@ use crate::fault_injection;
 use crate::quota::handle::Quota;
 use crate::quota::{orphan_monitor, pid, pool, registry};
 use rustler::sys::{ErlNifPid, enif_monitor_process};
-use rustler::{Env, LocalPid, Monitor, Resource, ResourceArc};
+use rustler::{Env, LocalPid, Monitor, NifUnitEnum, Resource, ResourceArc};
 use std::mem::MaybeUninit;
 
 #[rustler::resource_impl]
@@ -28,9 +28,41 @@ pub fn attach(env: Env, quota: ResourceArc<Quota>, pid: LocalPid) -> bool {
         Some(group) => group.init_children().monitored(pid::key(process)),
         None => before.iter().for_each(|it| it.leave_group(process)),
     }
-    let alive = monitor(env, &quota, pid);
+    monitor_charging(env, &quota, pid)
+}
+
+/// What became of a process that was to charge an account: see [`adopt`].
+#[derive(NifUnitEnum)]
+pub enum Adoption {
+    Adopted,
+    /// It runs in another quota already.
+    Taken,
+    Dead,
+}
+
+/// Like [`attach`], for one process that decides about another: unless `pid` runs in a quota already.
+pub fn adopt(env: Env, quota: &ResourceArc<Quota>, pid: LocalPid) -> Adoption {
+    let process = *pid.as_c_arg();
+    if !registry::insert_first(process, quota.clone()) {
+        return Adoption::Taken;
+    }
+    if let Some(group) = quota.group() {
+        group.init_children().monitored(pid::key(process));
+    }
+    if monitor_charging(env, quota, pid) {
+        Adoption::Adopted
+    } else {
+        Adoption::Dead
+    }
+}
+
+/// From now on the death of `pid`, which charges the account of `quota`, is reported. If it is dead, it charges nothing more.
+/// Returns whether it is alive.
+fn monitor_charging(env: Env, quota: &ResourceArc<Quota>, pid: LocalPid) -> bool {
+    let process = *pid.as_c_arg();
+    let alive = monitor(env, quota, pid);
     if !alive {
-        registry::remove_from(process, &quota);
+        registry::remove(process, quota);
         quota.leave_group(process);
         // A watcher may have reported it, and keep it alive. That of the work's own process is for the caller to close.
         if quota.group().is_some() {
@@ -91,7 +123,7 @@ fn monitor(env: Env, quota: &ResourceArc<Quota>, pid: LocalPid) -> bool {
 
 /// The process of `quota` has died.
 pub fn process_died(env: Env, quota: &Quota, process: ErlNifPid) {
-    registry::remove_from(process, quota);
+    registry::remove(process, quota);
     quota.leave_group(process);
     ended(env, quota);
 }
@@ -116,7 +148,8 @@ fn monitor_all(env: Env, group: &Quota) {
     for key in children.take_unmonitored() {
         let process = pid::pid(key);
         if let Some(child) = registry::find(process).filter(|it| it.counts_towards(group)) {
-            attach(env, child, LocalPid::from_c_arg(process));
+            children.monitored(key);
+            monitor_charging(env, &child, LocalPid::from_c_arg(process));
         }
     }
 }

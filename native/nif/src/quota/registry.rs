@@ -9,6 +9,7 @@ use bounded_core::arena::account::Account;
 use rustler::sys::ErlNifPid;
 use rustler::{Env, ResourceArc};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
@@ -64,20 +65,26 @@ pub fn insert(pid: ErlNifPid, quota: ResourceArc<Quota>) -> Option<ResourceArc<Q
     replaced
 }
 
-/// From now on `pid` charges the root account again. Returns whether it charged another one.
-pub fn remove(pid: ErlNifPid) -> bool {
-    remove_if(pid, |_| true)
-}
-
-/// Like `remove`, but only if it is `quota` that `pid` runs in.
-pub fn remove_from(pid: ErlNifPid, quota: &Quota) -> bool {
-    remove_if(pid, |found| std::ptr::eq(&**found, quota))
-}
-
-fn remove_if(pid: ErlNifPid, condition: impl FnOnce(&ResourceArc<Quota>) -> bool) -> bool {
+/// Like `insert`, unless `pid` runs in a quota already. Returns whether it does not.
+pub fn insert_first(pid: ErlNifPid, quota: ResourceArc<Quota>) -> bool {
     let key = pid::key(pid);
     let mut shard = shard(key).write().unwrap_or_else(PoisonError::into_inner);
-    if !shard.get(&key).is_some_and(condition) {
+    let Entry::Vacant(entry) = shard.entry(key) else {
+        return false;
+    };
+    entry.insert(quota);
+    ENTRIES.fetch_add(1, Ordering::AcqRel);
+    true
+}
+
+/// From now on `pid` charges the root account again, if it is `quota` that it runs in. Returns whether it was.
+pub fn remove(pid: ErlNifPid, quota: &Quota) -> bool {
+    let key = pid::key(pid);
+    let mut shard = shard(key).write().unwrap_or_else(PoisonError::into_inner);
+    if !shard
+        .get(&key)
+        .is_some_and(|found| std::ptr::eq(&**found, quota))
+    {
         return false;
     }
     let removed = shard.remove(&key);
