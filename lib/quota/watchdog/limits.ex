@@ -104,7 +104,7 @@ defmodule Quota.Watchdog.Limits do
       account = Native.account_new(pid, bytes, nil, :erlang.term_to_binary(matcher))
       policy = %Policy{report: true}
       guard = Guard.start(pid, pid, account, policy)
-      # Whoever finds the account finds its guard.
+      # First: a process that replaces this limit stops the guard that the account names.
       Native.account_guarded(account, guard)
 
       # Dead, or it has put a limit on itself meanwhile. The guard may be waiting for its answer, and is not waited for.

@@ -24,9 +24,8 @@ pub fn attach(env: Env, quota: ResourceArc<Quota>, pid: LocalPid) -> bool {
     let process = *pid.as_c_arg();
     // In this order: the monitor sees a death between the two. The registry's reference keeps the monitor alive.
     let before = registry::insert(process, quota.clone());
-    match quota.group() {
-        Some(group) => group.init_children().monitored(pid::key(process)),
-        None => before.iter().for_each(|it| it.leave_group(process)),
+    if quota.group().is_none() {
+        before.iter().for_each(|it| it.leave_group(process));
     }
     monitor_charging(env, &quota, pid)
 }
@@ -46,9 +45,6 @@ pub fn adopt(env: Env, quota: &ResourceArc<Quota>, pid: LocalPid) -> Adoption {
     if !registry::insert_first(process, quota.clone()) {
         return Adoption::Taken;
     }
-    if let Some(group) = quota.group() {
-        group.init_children().monitored(pid::key(process));
-    }
     if monitor_charging(env, quota, pid) {
         Adoption::Adopted
     } else {
@@ -60,6 +56,9 @@ pub fn adopt(env: Env, quota: &ResourceArc<Quota>, pid: LocalPid) -> Adoption {
 /// Returns whether it is alive.
 fn monitor_charging(env: Env, quota: &ResourceArc<Quota>, pid: LocalPid) -> bool {
     let process = *pid.as_c_arg();
+    if let Some(group) = quota.group() {
+        group.init_children().monitored(pid::key(process));
+    }
     let alive = monitor(env, quota, pid);
     if !alive {
         registry::remove(process, quota);
@@ -148,7 +147,6 @@ fn monitor_all(env: Env, group: &Quota) {
     for key in children.take_unmonitored() {
         let process = pid::pid(key);
         if let Some(child) = registry::find(process).filter(|it| it.counts_towards(group)) {
-            children.monitored(key);
             monitor_charging(env, &child, LocalPid::from_c_arg(process));
         }
     }
