@@ -298,7 +298,6 @@ defmodule Quota.Run do
   defp known(run, :noproc) do
     case Native.account_guard_ended(run.account) do
       :done -> :normal
-      :system_limit -> {:system_limit, []}
       :failed -> :failed
       nil -> :killed
     end

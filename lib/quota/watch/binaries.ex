@@ -47,17 +47,18 @@ defmodule Quota.Watch.Binaries do
     Enum.filter(binaries, fn {address, _, holders} -> holders <= references[address] end)
   end
 
-  # `{bytes that are not listed, binaries that are large enough to tell apart}`, or nil if the list could be too large.
+  # `{bytes that are not listed, binaries that are large enough to tell apart}`, or nil if the list could be too large: as if the whole
+  # heap were references.
   defp listed(pid, limit) do
-    case ProcessStats.in_use(pid) do
-      {used, counted} when div(used, @reference_words) * @entry_words * @poll_share <= limit ->
-        large(pid, counted, limit)
+    with {used, counted} <- ProcessStats.in_use(pid) do
+      most = div(used, @reference_words) * @entry_words
+      list = fn -> large(pid, counted, limit) end
 
-      {used, counted} when div(used, @reference_words) * @entry_words <= limit ->
-        apart(fn -> large(pid, counted, limit) end, limit)
-
-      _ ->
-        nil
+      cond do
+        most * @poll_share <= limit -> list.()
+        most <= limit -> apart(list, limit)
+        true -> nil
+      end
     end
   end
 
@@ -84,6 +85,9 @@ defmodule Quota.Watch.Binaries do
       {:DOWN, ^ref, _, _, {:listed, listed}} -> listed
       {:DOWN, ^ref, _, _, _} -> nil
     end
+  rescue
+    # The process table is full. Here the list may take as much as the limit, which is better than to kill work within its limit.
+    SystemLimitError -> list.()
   end
 
   @doc """

@@ -85,13 +85,9 @@ defmodule Quota.Watch.Guard do
   catch
     # The caller may monitor the guard only when it is dead, and then gets no exit reason.
     kind, reason ->
-      Native.account_guard_ends(account, recorded(reason))
+      Native.account_guard_ends(account, :failed)
       :erlang.raise(kind, reason, __STACKTRACE__)
   end
-
-  # The process table is full.
-  defp recorded(:system_limit), do: :system_limit
-  defp recorded(_reason), do: :failed
 
   defp wait(%{pid: pid, caller: caller} = guard, milliseconds) do
     receive do

@@ -82,5 +82,8 @@ defmodule Quota.Watch.OrphanMonitor do
   defp kill(pid, account) do
     Process.exit(pid, :kill)
     spawn(Children, :kill, [account])
+  rescue
+    # The process table is full.
+    SystemLimitError -> Children.exit_all(account)
   end
 end

@@ -52,13 +52,18 @@ defmodule Quota.ProcessLimitTest do
   test "the caller learns why a guard ended, also where it monitors the guard only afterwards" do
     peer = Peer.start(["+P", "1024"])
 
-    for _ <- 1..20 do
-      assert {:done, :system_limit} = Peer.call(peer, FullTable, :late_caller, [:full])
+    for _ <- 1..20, how <- [:killed, :failed] do
+      assert {{:guard_died, ^how}, {Quota, :run, _}} =
+               Peer.call(peer, FullTable, :late_caller, [how])
+    end
+  end
 
-      for how <- [:killed, :failed] do
-        assert {{:guard_died, ^how}, {Quota, :run, _}} =
-                 Peer.call(peer, FullTable, :late_caller, [how])
-      end
+  # The guard died where it could start no process, and its work with it.
+  test "work within its limit goes on when its guard can start no process" do
+    peer = Peer.start(["+P", "1024"])
+
+    for bytes <- [16, 640_000, 1_600_000] do
+      assert Peer.call(peer, FullTable, :references, [bytes]) == {:done, {40, bytes}}
     end
   end
 

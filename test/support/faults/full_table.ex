@@ -67,8 +67,8 @@ defmodule Bounded.Test.FullTable do
   end
 
   @doc """
-  How a run ends whose guard, which the orphan monitor has started, is dead before the caller monitors it: it could start no process
-  (`:full`), was killed (`:killed`), or failed (`:failed`).
+  How a run ends whose guard, which the orphan monitor has started, is dead before the caller monitors it: it was killed (`:killed`), or
+  failed (`:failed`).
   """
   def late_caller(end_of_guard) do
     warm_up([])
@@ -83,45 +83,65 @@ defmodule Bounded.Test.FullTable do
         exit({:done, try_to(run)})
       end)
 
-    guard = receive(do: ({:guarded, worker, guard} -> {worker, guard}))
+    guard = receive(do: ({:guarded, guard} -> guard))
     end_guard(end_of_guard, guard)
     send(caller, :go_on)
     receive do: ({:DOWN, ^ref, _, _, reason} -> reason)
   end
 
-  # Keeps its caller busy, and then is over its limit by a heap that is almost empty: the guard starts a process that lists binaries.
+  # Keeps its caller busy.
   defp outlive_guard(caller, test) do
     send(caller, {:serving, :wait})
+    send(test, {:guarded, guard()})
+    Process.sleep(:infinity)
+  end
+
+  defp guard do
     {account, _} = Native.own_account()
     soon(fn -> Native.account_guard(account) != nil end)
-    send(test, {:guarded, self(), Native.account_guard(account)})
-    receive do: (:grow -> :ok)
-    held = Enum.to_list(1..5_000)
-    Process.flag(:min_heap_size, 160_000)
-    :erlang.garbage_collect()
-    Process.sleep(:infinity)
-    length(held)
+    Native.account_guard(account)
   end
 
-  defp end_guard(:full, {worker, guard}) do
-    ref = Process.monitor(guard)
-    fill = fill(0)
-    send(worker, :grow)
-    receive do: ({:DOWN, ^ref, _, _, {:system_limit, _}} -> :ok)
-    empty(fill)
-  end
-
-  defp end_guard(:killed, {_worker, guard}) do
+  defp end_guard(:killed, guard) do
     ref = Process.monitor(guard)
     Process.exit(guard, :kill)
     receive do: ({:DOWN, ^ref, _, _, :killed} -> :ok)
   end
 
   # It takes this for the death of one of its watchers.
-  defp end_guard(:failed, {_worker, guard}) do
+  defp end_guard(:failed, guard) do
     ref = Process.monitor(guard)
     send(guard, {:DOWN, make_ref(), :process, self(), :a_fault})
     receive do: ({:DOWN, ^ref, _, _, {:watcher_died, :a_fault}} -> :ok)
+  end
+
+  @doc """
+  What work returns that holds one binary of 1 MB by 40 references and `bytes` of lists, under 16 MiB, while the table is full. To
+  tell references from binaries, its guard lists them, in another process where that could take much.
+  """
+  def references(bytes) do
+    warm_up([])
+    test = self()
+    run = fn -> Quota.run(Quota.mib(16), fn -> hold(test, bytes) end) end
+    {_, ref} = spawn_monitor(fn -> exit({:done, try_to(run)}) end)
+    worker = receive(do: ({:guarded, worker} -> worker))
+    fill = fill(0)
+    send(worker, :hold)
+    returned = receive(do: ({:DOWN, ^ref, _, _, reason} -> reason))
+    empty(fill)
+    returned
+  end
+
+  defp hold(test, bytes) do
+    table = :ets.new(:page, [])
+    :ets.insert(table, {:page, :binary.copy("x", 1_000_000)})
+    guard()
+    send(test, {:guarded, self()})
+    receive do: (:hold -> :ok)
+    held = Enum.to_list(1..div(bytes, 16))
+    pages = for _ <- 1..40, do: :ets.lookup(table, :page)
+    Process.sleep(200)
+    {length(pages), length(held) * 16}
   end
 
   # Everything is loaded, and processes of the VM that come once are there.

@@ -15,9 +15,7 @@ pub static WATCH: OrphanWatch = OrphanWatch::new();
 pub enum GuardEnd {
     /// Nothing is left to watch.
     Done,
-    /// It could not start a process: the process table is full.
-    SystemLimit,
-    /// It raised or exited for any other reason, which is in the log.
+    /// It raised or exited, for a reason that is in the log.
     Failed,
 }
 
