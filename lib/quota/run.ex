@@ -380,8 +380,9 @@ defmodule Quota.Run do
     raise error
   end
 
-  # The guard could not start its watchers: the process table is full.
+  # The process table is full: the guard could not start its watchers, or no trace session could be made for the work.
   defp gone(_run, {:guard_died, {:system_limit, _stack}}), do: raise(SystemLimitError)
+  defp gone(_run, {:system_limit, _stack}), do: raise(SystemLimitError)
 
   defp gone(run, reason), do: exit({reason, {run.module, :run, [run.limit, run.fun, run.opts]}})
 

@@ -91,5 +91,8 @@ defmodule Quota.Watch.Poll do
     end
 
     %{guard | session: session}
+  rescue
+    # The process table is full, and no session can be made: the next poll tries again.
+    SystemLimitError -> guard
   end
 end

@@ -149,9 +149,6 @@ defmodule Quota.Watch.Tracer do
     receive do
       {:DOWN, ^ref, _, _, _} -> :persistent_term.get(__MODULE__, nil)
     end
-  rescue
-    # The process table is full: a later quota makes it.
-    SystemLimitError -> nil
   end
 
   @doc false

@@ -10,8 +10,10 @@ defmodule Quota.ProcessLimitTest do
   test "nothing is left of what could not be started" do
     peer = Peer.start(["+P", "1024"])
 
-    for opts <- [[], [count: [:ets]], [count: [:children]]], free <- @free do
-      assert {result, [], 0, {:messages, []}} = Peer.call(peer, FullTable, :run, [free, opts])
+    calls = if Bounded.Vm.release() >= 27, do: [:run, :run_untraced], else: [:run]
+
+    for call <- calls, opts <- [[], [count: [:ets]], [count: [:children]]], free <- @free do
+      assert {result, [], 0, {:messages, []}} = Peer.call(peer, FullTable, call, [free, opts])
       assert result in [:ok, :system_limit]
       assert free > 0 or result == :system_limit
     end

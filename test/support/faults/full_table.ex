@@ -5,9 +5,22 @@ defmodule Bounded.Test.FullTable do
   alias Bounded.Native
   alias Quota.Watch.{OrphanMonitor, TurnWatcher}
 
+  # `:trace` came with OTP 27.
+  @compile {:no_warn_undefined, :trace}
+
   def run(free, opts) do
     work = fn -> Process.sleep(50) end
     watched(free, opts, fn -> Quota.run(Quota.mib(1), work, opts) end)
+  end
+
+  @doc "As `run/2`, after somebody has destroyed the trace session, which another process makes again. From OTP 27 on."
+  def run_untraced(free, opts) do
+    work = fn -> Process.sleep(50) end
+
+    watched(free, opts, fn ->
+      :trace.session_destroy(:persistent_term.get(Quota.Watch.Tracer))
+      Quota.run(Quota.mib(1), work, opts)
+    end)
   end
 
   @doc "As `run/2`, for the other functions that run work: `function` of `Quota`."
