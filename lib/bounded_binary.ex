@@ -6,8 +6,9 @@ defmodule BoundedBinary do
   `:binary.part/3`, pattern matching and `String.split/2` return sub-binaries. A 100-byte field of a 50 MB body keeps
   the 50 MB alive for as long as the field lives, in a process, in ETS or in a mailbox. The functions here return
   binaries of their own. The bytes of those over 512 KiB are charged before they are allocated, to the `Quota` of the calling process, or
-  to the node if the process has no quota. The charge belongs to the bytes, not to the process: it survives messages, ETS,
-  `:persistent_term` and the death of the process, and is refunded when the last reference is gone.
+  to the node if the process has no quota; for the results of `term_to_binary/2` and `to_term/2` there must only be room. The charge
+  belongs to the bytes, not to the process: it survives messages, ETS, `:persistent_term` and the death of the process, and is refunded
+  when the last reference is gone.
 
   | to | use |
   | --- | --- |
@@ -189,7 +190,7 @@ defmodule BoundedBinary do
   @doc """
   Reads a file: returns `{:ok, binary}`, or `{:error, posix}` like `File.read/1`.
 
-  The size of the file is charged before the first byte is read. If the file grows meanwhile, the result has the size
+  The size of the file is charged before the first byte is read. (A file of no size, as in `/proc`, is charged as it is read.) If it grows meanwhile, the result has the size
   at opening; if it shrinks, the result is shorter. Returns `{:error, :eisdir}` for a directory and `{:error, :enotsup}` for
   a device, a pipe or a socket, which may never end or never begin.
 
@@ -346,7 +347,7 @@ defmodule BoundedBinary do
   @doc """
   Returns the bytes that the binaries of `term` have (`needed`), and the bytes that they keep alive (`kept`).
 
-  A binary that occurs twice counts once, and so does the common source of several binaries. What closures have captured counts.
+  A binary of over 64 bytes that occurs twice counts once, as does the common source of several. What closures have captured counts.
 
       iex> body = String.duplicate("x", 10_000)
       iex> BoundedBinary.retained([binary_part(body, 0, 100), binary_part(body, 500, 100)])

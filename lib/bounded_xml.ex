@@ -31,7 +31,7 @@ defmodule BoundedXml do
     * `{:file, path}`: read in chunks, in the process that enumerates. A device, a pipe or a socket raises `File.Error`
       (`:enotsup`), because opening one may block for ever
     * `{:file, path, [:compressed]}`: the same, decompressed as it is read if it is gzip. `:max_bytes` limits the
-      decompressed size and `:max_ratio` its ratio to the size of the file. A file that exceeds them, is damaged or
+      decompressed size, and `:max_ratio` its ratio to the bytes read. A file that exceeds the ratio, is damaged or
       is truncated raises `BoundedBinary.DecodeError`
     * any enumerable of iodata: `File.stream!/3`, a list of chunks, a request body. Chunks may begin and end anywhere
       and have any size
@@ -40,7 +40,7 @@ defmodule BoundedXml do
   inside `Quota.run/3`, which runs `fun` in a process of its own. Pass `{:file, path}`, which is opened there.
 
   While it enumerates more than a few batches of events (each is what one call of the parser returns), the process has a heap of at
-  least about 230 KB, and garbage of consumed events is collected after each batch. This saves a fifth of the time on dense documents.
+  least about 230 KB, and garbage of consumed events is collected between batches. This saves a fifth of the time on dense documents.
   The process has its own `min_heap_size` again whenever control returns to it. A process whose `max_heap_size` is below
   1.5 MiB is not changed.
 
@@ -88,7 +88,7 @@ defmodule BoundedXml do
   Options of `stream/2`, `select/3`, `reduce/4` and `parse/2` only, not of `BoundedXml.Parser.new/1`:
 
     * `:chunk_bytes` (65,536): bytes read at once from a file, or parsed at once; from 1 to 65,536
-    * `:max_ratio` (1,000): maximum ratio of the decompressed size to the size of a compressed file, or `:infinity`.
+    * `:max_ratio` (1,000): maximum ratio of the decompressed bytes to the bytes read of a compressed file, or `:infinity`.
       gzip reaches at most 1,032
 
   Options of `stream/2`, `reduce/4` and `BoundedXml.Parser.new/1` only:
@@ -151,9 +151,9 @@ defmodule BoundedXml do
       {:end_element, {"urn:x", "a"}}
 
   Raises `ArgumentError` at once for an invalid source or option. The enumeration raises `BoundedXml.ParseError`,
-  `Quota.ExceededError` when the quota has no room for the parser, `File.Error` when the file cannot be read, and the
-  exceptions of the source itself. The file, the parser and the enumeration of the source are closed when the
-  enumeration ends, also when it raises or is halted.
+  `Quota.ExceededError` when the quota has no room for the parser, `File.Error` when the file cannot be read,
+  `BoundedBinary.DecodeError` for a compressed one, and the exceptions of the source itself and of `:on_recover`. The
+  file, the parser and the enumeration of the source are closed when it ends, also when it raises or is halted.
   """
   @spec stream(source, keyword) :: Enumerable.t()
   def stream(source, opts \\ []) do

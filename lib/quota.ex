@@ -43,7 +43,7 @@ defmodule Quota do
       logs work); further keys of the process dictionary are copied with `:inherit`.
 
   A quota inside a quota has at most the bytes that are left of the outer one, less 64 KiB. Its usage also counts
-  towards the outer quota.
+  towards the outer quota. Where that leaves less than 64 KiB, `run/3` raises `Quota.ExceededError` and starts nothing.
   """
 
   alias Bounded.Native
@@ -91,6 +91,8 @@ defmodule Quota do
 
   ## Options
 
+  What has no default below is off.
+
     * `:label` - the name of the run in errors: any term whose copy takes at most 64 KiB and at most the limit
     * `:timeout` - milliseconds that the work may take, from 0 to 4,294,967,295, or `:infinity`, the default
     * `:inherit` - further keys of the caller's process dictionary to copy, such as those of
@@ -113,16 +115,16 @@ defmodule Quota do
         once, for that process
     * `:max_children` - maximum number of counted processes at one time, without the work's own, from 0 to 134,217,727;
       10,000 by default with `count: [:children]`. One process more is a breach of category `:children`
-    * `:shared_binaries` - `false` does not count binaries that other processes also reference. The guard finds them
+    * `:shared_binaries` - `true` by default. `false` does not count binaries that other processes also reference. The guard finds them
       by listing the binaries that the work references, unless there are too many to list. The VM's own limit
       (`max_heap_size`) then counts no binaries, so a loop of calls that do not yield can take more of them
     * `:node` - where the work runs: `node()`, the default; another node; a list of nodes, or `:any`, to choose one whose
       pool has room, with a `Quota.Cluster` of that pool. Another node takes `{module, function, arguments}` or
       `&Mod.fun/0`, no closure; see `Quota.Cluster`
     * `:retry` - `:safe` if the work may run twice: when its node is lost in mid call, another one runs it
-    * `:mode` - `:observe` reports only: a breach sends an event with `enforced: false` and is logged as by
-      `put_limit/2`. Exception: a result that would take more than a quarter of the memory that this node may use is
-      refused
+    * `:mode` - `:enforce` by default. `:observe` reports only: a breach sends an event with `enforced: false` and is
+      logged as by `put_limit/2`. Refused all the same: captures or a result that would take more than a quarter of the
+      memory that this node may use, and a label over 64 KiB
 
   ## Raises
 
@@ -177,8 +179,8 @@ defmodule Quota do
   and the copy that a collection makes. Peaks of the VM's memory are sampled and may be too low, so leave room.
 
   Raises the exceptions of `fun`, `ArgumentError` unless `fun` is a function of no arguments, and
-  `Quota.ExceededError` (category `:result`) if the copy of the result for the caller would take more than a quarter
-  of the memory that this node may use.
+  `Quota.ExceededError` (category `:captures` or `:result`) if the copy of what `fun` captures, or of the result, would
+  take more than a quarter of the memory that this node may use.
 
       iex> {sum, usage} = Quota.measure(fn -> Enum.sum(Enum.to_list(1..100_000)) end)
       iex> {sum, usage.peak > 1_000_000, usage.live < usage.peak}
@@ -213,8 +215,7 @@ defmodule Quota do
 
   Takes the options of `run/3`, except `:timeout`, `:inherit`, `:node` and `:retry`.
 
-  Raises `ArgumentError` for an invalid limit or option and when called inside `run/3`, and `Quota.PoolFullError` when
-  the `:pool` has no room.
+  Raises what `run/3` raises before it starts anything, and `ArgumentError` when called inside `run/3`.
 
       iex> Task.await(Task.async(fn ->
       ...>   :ok = Quota.put_limit(Quota.mib(8), label: :import)

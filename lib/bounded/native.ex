@@ -69,7 +69,7 @@ defmodule Bounded.Native do
   def own_account, do: not_loaded()
   def own_observe(_heap, _binaries), do: not_loaded()
   def own_usage, do: not_loaded()
-  def quotas(_piece), do: not_loaded()
+  def quotas(_from), do: not_loaded()
   def node_usage, do: not_loaded()
 
   ## quota/watch.rs
@@ -175,7 +175,7 @@ defmodule Bounded.Native do
 
   def measured_calls(_threshold), do: not_loaded()
 
-  ## fault_injection.rs, in builds for tests alone
+  ## quota/account.rs, in builds for tests alone
 
   def refuse_reservation(_nth, _lasting), do: not_loaded()
 

@@ -8,7 +8,7 @@ defmodule BoundedBinary.Decode do
 
   @doc "Decodes `binary` unless the term takes more than `max_bytes` or is of a kind that is not in `allow`."
   def decode(<<131, 80, size::32, data::binary>>, max_bytes, allow) do
-    if size > max_bytes, do: raise(Inflate.limit(max_bytes))
+    if size > max_bytes, do: raise(Inflate.too_large(max_bytes))
 
     case Inflate.exactly(data, <<131>>, size) do
       {:ok, binary} ->
@@ -78,7 +78,7 @@ defmodule BoundedBinary.Decode do
   end
 
   defp error(:limit, _bytes, offset, max_bytes) do
-    %{Inflate.limit(max_bytes) | byte_offset: offset}
+    %{Inflate.too_large(max_bytes) | byte_offset: offset}
   end
 
   defp error(:truncated, _, offset, _) do

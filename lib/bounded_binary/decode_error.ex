@@ -16,7 +16,7 @@ defmodule BoundedBinary.DecodeError do
     * `plug_status`: 413 for `:limit`, 400 otherwise. Plug responds with it
   """
 
-  @typedoc "A refused or malformed input of `BoundedBinary.inflate/2` or `to_term/2`."
+  @typedoc "Data that is refused or cannot be decoded. The fields are described above."
   @type t :: %__MODULE__{
           kind: :limit | :malformed | :truncated | :forbidden,
           reason: String.t(),

@@ -1,6 +1,6 @@
 defmodule BoundedBinary.Inflate do
   @moduledoc false
-  # Decompresses data with no more memory than the result takes. The first pass discards the output and finds its size, so a
+  # Decompresses data with little more memory than the result takes. The first pass discards the output and finds its size, so a
   # decompression bomb ends there. Then that size is charged and the data inflated again. Small results are kept in the
   # first pass. A size that gzip declares is tried before a first pass.
 
@@ -39,7 +39,7 @@ defmodule BoundedBinary.Inflate do
       else: {by_ratio, {:max_ratio, max_ratio}}
   end
 
-  @doc "Returns `{:ok, binary}`, `prefix` and the inflated zlib `data`, or `:error` if that is not `size` bytes."
+  @doc "Returns `{:ok, binary}`, `prefix` followed by zlib `data` inflated, or `:error` if that data has not `size` bytes."
   def exactly(data, prefix, size) do
     builder = Builder.new(byte_size(prefix) + size)
     fill_into(Builder.append(builder, prefix), data, :zlib, size)
@@ -144,7 +144,7 @@ defmodule BoundedBinary.Inflate do
     )
   end
 
-  defp beyond(max_bytes, :max_bytes), do: limit(max_bytes)
+  defp beyond(max_bytes, :max_bytes), do: too_large(max_bytes)
 
   defp beyond(max_bytes, {:max_ratio, max_ratio}) do
     DecodeError.new(
@@ -155,7 +155,7 @@ defmodule BoundedBinary.Inflate do
   end
 
   @doc "Returns the error for a result of more than `max_bytes`."
-  def limit(max_bytes) do
+  def too_large(max_bytes) do
     DecodeError.new(:limit, "decoded, it takes more than #{max_bytes} bytes (option max_bytes)")
   end
 

@@ -22,7 +22,7 @@ defmodule BoundedBinary.Retained do
     {in_heap + needed, in_heap + kept}
   end
 
-  # A binary that occurs more than once is counted once.
+  # Parts of blocks are counted once, binaries in the heap each time.
   defp collect(bytes, {in_heap, parts}) do
     source = Referent.size(bytes)
 

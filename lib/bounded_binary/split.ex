@@ -10,9 +10,17 @@ defmodule BoundedBinary.Split do
 
   @doc "Implements `BoundedBinary.split/3`."
   def pieces(binary, separator, trim) do
-    pattern = :binary.compile_pattern(separator)
+    pattern = pattern(separator)
     Stream.resource(fn -> {aligned(binary), 0} end, &piece(&1, pattern, trim), fn _ -> :ok end)
   end
+
+  defp pattern(compiled) when is_tuple(compiled) do
+    # Raises unless it is one.
+    :binary.match("", compiled)
+    compiled
+  end
+
+  defp pattern(separator), do: :binary.compile_pattern(separator)
 
   # The VM copies a binary that does not start on a byte at every search in it.
   defp aligned(binary), do: if(Bytes.aligned?(binary), do: binary, else: Copy.run(binary))

@@ -46,7 +46,7 @@ defmodule Quota.Cluster do
   ## Versions
 
   Nodes with different versions of this library work together while the version of their protocol is the same. Others are not chosen,
-  and `info/1` shows their version. A node that is named (`node: :"b@host"`) and cannot run the work raises `ArgumentError`.
+  and `info/1` shows their version. A call that names one (`node: :"b@host"`) raises `ArgumentError`.
 
   Needs OTP 25.1 or later. The guide on clusters has errors and limits, the one on Kubernetes a recipe for pods.
   """
@@ -72,7 +72,7 @@ defmodule Quota.Cluster do
   end
 
   @doc """
-  Makes this node a member of the cluster of the pool `:pool`, the only option.
+  Makes this node a member of the cluster of the pool `:pool`, the only option. Raises `ArgumentError` for an invalid one.
 
       iex> {:ok, _pid} = Quota.Pool.start_link(name: DocTest.Shared, size: Quota.mib(8))
       iex> {:ok, _pid} = Quota.Cluster.start_link(pool: DocTest.Shared)
@@ -131,7 +131,7 @@ defmodule Quota.Cluster do
       |> Quota.Cluster.async_stream(Quota.mib(64), {MyApp.Import, :items, []}, pool: MyApp.Memory)
       |> Enum.each(&log/1)
 
-  Takes the options of `Quota.run/3`, with `node: :any` and `pool_timeout: :infinity` as defaults, and
+  Takes the options of `Quota.run/3`, with `node: :any`, for which `:pool` is required, and `pool_timeout: :infinity` as defaults, and
 
     * `:ordered` - whether results come in the order of the elements, `true` by default. A slow element then holds back the results
       of later ones

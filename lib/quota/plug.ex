@@ -39,7 +39,7 @@ defmodule Quota.Plug do
     * `:retry_after` - seconds in the `retry-after` header when the pool is full; 1 by default
     * `:label` - a term, or a function of the conn. By default the method and the route: the route that a router has matched before, the
       prefix of `:limits`, or the plug's name. Never the path, which has the values of the route's variables
-    * the options of `Quota.run/3`: `:timeout`, `:pool`, `:pool_timeout`, `:inherit`, `:count`, ...
+    * the options of `Quota.run/3`, except `:node` and `:retry`: `:timeout`, `:pool`, `:pool_timeout`, `:inherit`, `:count`, ...
 
   The keys of `:inherit` are copied to the work, and back when it ends; so are Logger metadata and Plug's CSRF token.
   The [guide on routes](routes.md) shows where to place the plug, and the differences inside it.
@@ -56,7 +56,11 @@ defmodule Quota.Plug do
   @type conn :: struct
   @typedoc "An option of the plug and of `run/4`: those of `Quota.run/3`, and the response to a breach."
   @type option ::
-          Quota.option() | {:status, 400..599} | {:retry_after, non_neg_integer}
+          Quota.limit_option()
+          | {:timeout, timeout}
+          | {:inherit, [term]}
+          | {:status, 400..599}
+          | {:retry_after, non_neg_integer}
 
   # A status that servers do not log: they write a report for 500 to 599, and the line is logged here.
   @unlogged 499
@@ -83,7 +87,8 @@ defmodule Quota.Plug do
   defp plug(conn, fun, nil), do: fun.(conn)
 
   @doc """
-  Runs `fun` with `conn` and at most `limit` bytes, and returns the conn that it returns, for one plug or controller action:
+  Runs `fun` with `conn` and at most `limit` bytes, for one plug or controller action. Returns the conn that it returns, or on a breach, a
+  timeout or a full pool a halted one: see "Responses".
 
       def report(conn, params) do
         Quota.Plug.run(conn, Quota.mib(64), &send_report(&1, params), timeout: 10_000)

@@ -32,7 +32,7 @@ defmodule Quota.Pool do
   ## Options
 
     * `:name` - an atom, required
-    * `:size` - bytes, or `{:fraction, f}` with `f` above 0 and below 1: that fraction of the memory that this VM may use,
+    * `:size` - bytes, at least 64 KiB, or `{:fraction, f}` with `f` above 0 and below 1: that fraction of the memory that this VM may use,
       less the memory that the node holds at start and the size of other pools. The VM may use the smallest limit among its
       control group and the groups above it, or the machine's memory if no group has a limit. Required
     * `:max_waiting` - maximum length of the wait queue, from 0 to 134,217,727; 1,000 by default
@@ -94,9 +94,9 @@ defmodule Quota.Pool do
     do: :ok
 
   defp size!(size) do
-    unless is_integer(size) and size > 0 and size <= Options.largest() do
+    unless is_integer(size) and size >= Options.smallest() and size <= Options.largest() do
       raise ArgumentError,
-            ":size must be from 1 to #{Options.largest()} bytes, or {:fraction, f} with f between 0.0 and 1.0, " <>
+            ":size must be from #{Options.smallest()} to #{Options.largest()} bytes, or {:fraction, f} with f between 0.0 and 1.0, " <>
               "got: #{inspect(size)}"
     end
   end

@@ -9,7 +9,7 @@ defmodule Quota.Watchdog do
       ]
 
   A quota bounds the work inside it. The watchdog covers all other code of the node, without a change to that code. It never starts
-  by itself, and without `mode: :enforce` it only reports. A node has at most one.
+  by itself, and without `mode: :enforce` it ends nothing. A node has at most one.
 
   The [guide](watchdog.md) has the measurements, and lists what the watchdog cannot do.
 
@@ -28,7 +28,7 @@ defmodule Quota.Watchdog do
        the copy fits into half of the memory left.
     2. **It ends what grew most** since the node was last calm: a process with its mailbox and its ETS tables, including the binaries in
        these; a group of processes that have one parent or one initial call, the youngest first, and their parent if the group
-       grows again; the process that writes persistent terms. A process over a quota of its own comes first.
+       grows again; the user of a port program; the process that writes persistent terms. A process over a quota of its own comes first.
     3. **It writes a report**: see below.
     4. **It waits** for the memory to come back before it ends anything else.
 

@@ -18,7 +18,7 @@ defmodule BoundedBinary.SplitTest do
 
   test "split gives what String.split gives" do
     for text <- ["", ";", "a", "a;b", ";a;;b;", "a--b;c--"],
-        separator <- [";", "--", [";", "--"]],
+        separator <- [";", "--", [";", "--"], :binary.compile_pattern([";", "--"])],
         trim <- [true, false],
         binary <- [text, unaligned(text)] do
       assert Enum.to_list(BoundedBinary.split(binary, separator, trim: trim)) ==
@@ -63,6 +63,7 @@ defmodule BoundedBinary.SplitTest do
   test "refuses what makes no sense" do
     assert_raise ArgumentError, fn -> BoundedBinary.split("abc", "") end
     assert_raise ArgumentError, fn -> BoundedBinary.split("abc", :a) end
+    assert_raise ArgumentError, fn -> BoundedBinary.split("abc", {:bm, make_ref()}) end
 
     assert_raise ArgumentError, ~r/:trim must be a boolean/, fn ->
       BoundedBinary.split("abc", ",", trim: 1)

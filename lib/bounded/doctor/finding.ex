@@ -5,7 +5,7 @@ defmodule Bounded.Doctor.Finding do
 
     * `id`: the kind of threat, such as `:mailbox`
     * `severity`: `:critical` when it can take the node down by itself, else `:warning`
-    * `figure`: what was measured, in bytes unless `id` is of things that are counted
+    * `figure`: what was measured: bytes, a number of things, or a setting of the kernel, by `id`
     * `summary`: what was found, with its figures
     * `remedy`: what to do
   """

@@ -14,7 +14,7 @@ defmodule Bounded.Doctor.NativeMemory do
     facts =
       [
         {"native memory",
-         "#{Format.bytes(native.charged)} charged, #{Format.bytes(native.orphaned)} orphaned"},
+         "#{Format.bytes(native.charged)} charged outside binaries, #{Format.bytes(native.orphaned)} orphaned"},
         {"charged binaries", Format.bytes(native.binaries)},
         {"quotas at work", "#{native.quotas}"}
       ] ++ Enum.map(native.largest, &quota/1)

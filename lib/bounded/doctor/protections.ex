@@ -1,6 +1,6 @@
 defmodule Bounded.Doctor.Protections do
   @moduledoc false
-  # Which means of the VM this OTP release has, and how the node has set them.
+  # How the VM of this OTP release can protect its memory, and how the node has set that.
 
   alias Bounded.Format
 
@@ -11,7 +11,7 @@ defmodule Bounded.Doctor.Protections do
       {"trace sessions",
        if(release >= 27,
          do: "yes",
-         else: "no: the VM's kill of a process that has another tracer has no known cause"
+         else: "no: the cause of a kill by the VM is unknown where another tracer is attached"
        )},
       {"fullsweep_after", "#{vm.fullsweep_after}"}
     ]

@@ -5,18 +5,18 @@ defmodule Bounded.Facts.Ets do
   alias Bounded.Facts.{Probe, Top}
 
   @listed 5
-  @alike 2
+  @group_min 2
 
   @doc "The number of tables, `largest` as `[{bytes, table}]`, and `groups` of at least two tables of one name."
   def gather(probe) do
     tables = Probe.call(probe, :ets, :all, [])
     scan = {Top.new(@listed), %{}}
 
-    {largest, names} =
+    {largest, sizes} =
       Probe.reduce(probe, tables, &:ets.info/2, :memory, scan, &scan(&1, &2, probe))
 
     largest = for {bytes, table} <- Top.to_list(largest), do: {bytes, describe(probe, table)}
-    %{count: length(tables), largest: largest, groups: groups(probe, names)}
+    %{count: length(tables), largest: largest, groups: groups(probe, sizes)}
   end
 
   defp scan({table, words}, {largest, tables}, probe) when is_integer(words) do
@@ -33,7 +33,7 @@ defmodule Bounded.Facts.Ets do
       bytes = Map.fetch!(sizes, table)
       Map.update(groups, name, {1, bytes}, fn {count, sum} -> {count + 1, sum + bytes} end)
     end)
-    |> Enum.filter(fn {name, {count, _}} -> name != :undefined and count >= @alike end)
+    |> Enum.filter(fn {name, {count, _}} -> name != :undefined and count >= @group_min end)
     |> Enum.reduce(Top.new(@listed), fn {name, {count, bytes}}, top ->
       Top.add(top, bytes, %{name: name, count: count})
     end)

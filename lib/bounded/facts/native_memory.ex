@@ -29,8 +29,8 @@ defmodule Bounded.Facts.NativeMemory do
   end
 
   # In pieces: a node may have tens of thousands.
-  defp quotas(probe, piece, acc) do
-    {quotas, next} = Probe.call(probe, Native, :quotas, [piece])
+  defp quotas(probe, from, acc) do
+    {quotas, next} = Probe.call(probe, Native, :quotas, [from])
     acc = Enum.reduce(quotas, acc, &add/2)
     if next, do: quotas(probe, next, acc), else: acc
   end

@@ -1,13 +1,14 @@
 defmodule Bounded.Facts.Pressure do
   @moduledoc false
-  # How short of memory a control group is, which may be another node's: its figures and the level that they reach. `Quota.Pressure` adds
-  # what happened in the group since its last measurement, and documents the figures.
+  # Memory pressure of a control group, also of another node's: its figures and the level that they reach. `Quota.Pressure` adds what
+  # happened in the group since its last measurement, and documents the figures.
 
   alias Bounded.Cgroup
 
   @levels {:normal, :high, :critical}
 
-  # Figure: enters :high, leaves :high, enters :critical, leaves :critical. No number is larger than an atom.
+  # Figure: enters :high, leaves :high, enters :critical, leaves :critical. `used` is a fraction of the limit, the others are percent of the
+  # time. No number is larger than an atom.
   @thresholds %{
     used: {0.85, 0.80, 0.95, 0.90},
     some: {20.0, 10.0, :never, :never},

@@ -16,10 +16,10 @@ defmodule Bounded.Facts.Quotas do
   defp figures(probe, budget) do
     {spent, {{_, _, native, _, _}, orphaned, _}} = Probe.timed(probe, Native, :node_usage, [])
     top = {0, Top.new(@listed)}
-    {of_quotas, {count, largest}, complete} = quotas(probe, 0, budget, 0, top)
-    {of_pools, pools} = Probe.timed(probe, Pools, :all_figures, [])
+    {quotas_us, {count, largest}, complete} = quotas(probe, 0, budget, 0, top)
+    {pools_us, pools} = Probe.timed(probe, Pools, :all_figures, [])
 
-    {spent + of_quotas + of_pools,
+    {spent + quotas_us + pools_us,
      %{
        charged: native,
        orphaned: orphaned,
@@ -35,8 +35,8 @@ defmodule Bounded.Facts.Quotas do
   defp watchdog(probe),
     do: Probe.if_known(fn -> Probe.call(probe, Bounded.Facts.Watchdog, :status, []) end)
 
-  defp quotas(probe, piece, budget, spent, acc) do
-    {microseconds, {quotas, next}} = Probe.timed(probe, Native, :quotas, [piece])
+  defp quotas(probe, from, budget, spent, acc) do
+    {microseconds, {quotas, next}} = Probe.timed(probe, Native, :quotas, [from])
     acc = Enum.reduce(quotas, acc, &add/2)
     spent = spent + microseconds
 

@@ -86,7 +86,7 @@ impl Session {
         };
         let limits = config.record_limits();
         let mut options = config.options();
-        // Of records, what is told besides them is part of the plan.
+        // Positions of records are part of the plan.
         options.positions &= plan.is_none();
         let fields = plan.as_ref().filter(|plan| !plan.is_trees()).map(|plan| {
             options.tag_positions = plan.needs_positions();

@@ -103,7 +103,7 @@ pub(super) fn more_attributes(
         let end = skip_value(text, start.value, start.quote, limits.name_bytes)?;
         count += 1;
         // Those whose names have no numbers are compared elsewhere.
-        if name_table.is_repeated(start.id?)
+        if name_table.record_attribute(start.id?)
             || end - start.value > limits.value_bytes
             || count > limits.all_attributes
         {

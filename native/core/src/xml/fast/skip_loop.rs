@@ -155,12 +155,12 @@ pub(super) fn skip_loop(text: &[u8], at: usize, core: &mut Core) -> (usize, Stop
                 if depth >= max_depth {
                     break;
                 }
-                let (place, _) = prediction.place();
+                let (place, _) = prediction.state();
                 let (id, name_end) = match prediction.element(text, position + 1) {
                     Some(read) => read,
                     None => {
-                        let behind = prediction.place();
-                        name_table.go_on(behind);
+                        let behind = prediction.state();
+                        name_table.resume(behind);
                         let read = new_element(text, position + 1, name_table, fast_limits);
                         prediction = name_table.prediction();
                         match read {
@@ -206,8 +206,8 @@ pub(super) fn skip_loop(text: &[u8], at: usize, core: &mut Core) -> (usize, Stop
                         ) {
                             Ok(end) => Some(end),
                             Err(from) => {
-                                let behind = prediction.place();
-                                name_table.go_on(behind);
+                                let behind = prediction.state();
+                                name_table.resume(behind);
                                 let end =
                                     more_attributes(text, &tag, from, name_table, fast_limits);
                                 prediction = name_table.prediction();
@@ -271,8 +271,8 @@ pub(super) fn skip_loop(text: &[u8], at: usize, core: &mut Core) -> (usize, Stop
     if !asks {
         interest_stack.decide(Interest::Nothing, floor);
     }
-    let behind = prediction.place();
-    name_table.go_on(behind);
+    let behind = prediction.state();
+    name_table.resume(behind);
     *credit = credit.saturating_sub((budget - left) * SKIP_COST);
     *elements += begun;
     (at, stop)

@@ -227,7 +227,7 @@ impl<S: Sink> Scanner<'_, S> {
                     let name = &text[start.name..start.name_end];
                     let value_end = value_end(text, start.value, start.quote);
                     let is_new = match start.id {
-                        Some(id) => !name_table.is_repeated(id),
+                        Some(id) => !name_table.record_attribute(id),
                         None => !attributes.iter().any(|it| is_named(it, text, name)),
                     };
                     let is_plain = text.get(value_end) == Some(&start.quote)

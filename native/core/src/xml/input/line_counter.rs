@@ -204,7 +204,7 @@ impl LineCounter {
                 place,
             );
             *credit = credit.saturating_sub(REPAIR_COST);
-            repairs.tell();
+            repairs.report();
         }
         true
     }

@@ -15,11 +15,11 @@ const GROWTH: usize = REPLACEMENT.len() - 1;
 
 #[derive(Debug)]
 pub(crate) struct Repairs {
-    /// In the text that is there, in its order.
+    /// Those of the buffered text, in its order.
     all: ChargedVec<Repair>,
     /// The number of those that were reported.
-    told: usize,
-    /// How many there may be, and how many more.
+    reported: usize,
+    /// The maximum number in a document, and what is left of it.
     most: u64,
     left: u64,
 }
@@ -59,23 +59,23 @@ impl Repair {
 }
 
 impl Repairs {
-    /// At most `most` of them.
+    /// With a maximum number of repairs in a document.
     pub fn new(account: &Arc<Account>, most: u64) -> Repairs {
         Repairs {
             all: ChargedVec::new(account),
-            told: 0,
+            reported: 0,
             most,
             left: most,
         }
     }
 
-    /// How many there may be.
+    /// The maximum number in a document.
     pub fn most(&self) -> u64 {
         self.most
     }
 
-    /// Repairs `text` from `from` up to `to`, between which it is UTF-8; returns where it is repaired up to, and
-    /// whether there was one more than there may be: then the text ends before it. Refused, nothing has changed.
+    /// Repairs `text` from `from` up to `to`, between which it is UTF-8. Returns where the repaired text ends, and whether the maximum
+    /// was exceeded: the text then ends before that character. A refusal changes nothing.
     pub fn repair(
         &mut self,
         text: &mut ChargedVec<u8>,
@@ -161,7 +161,7 @@ impl Repairs {
         }
         let gone = self.all.partition_point(|repair| repair.at() < bytes);
         self.all.drain_front(gone);
-        self.told = self.told.saturating_sub(gone);
+        self.reported = self.reported.saturating_sub(gone);
         for repair in self.all.iter_mut() {
             repair.at -= bytes as u32;
         }
@@ -169,13 +169,13 @@ impl Repairs {
 
     /// The first one before `end` that was not reported.
     pub fn unsent(&self, end: usize) -> Option<Repair> {
-        let next = self.all.get(self.told).copied();
+        let next = self.all.get(self.reported).copied();
         next.filter(|repair| repair.at() < end)
     }
 
     /// That one was reported.
-    pub fn tell(&mut self) {
-        self.told += 1;
+    pub fn report(&mut self) {
+        self.reported += 1;
     }
 }
 
@@ -242,7 +242,7 @@ mod tests {
                 while let Some(repair) = repairs.unsent(found.len()) {
                     assert_eq!(&found[repair.at()..repair.at() + 3], REPLACEMENT);
                     told.push(repair.char());
-                    repairs.tell();
+                    repairs.report();
                 }
                 let bad: String = text.chars().filter(|&char| is_bad(char)).collect();
                 assert_eq!(told, bad);

@@ -125,14 +125,14 @@ impl Duplicates {
 
 /// Finds two attributes that come to the same name once prefixes are resolved.
 #[derive(Debug)]
-pub(crate) struct Expanded {
+pub(crate) struct ExpandedDuplicates {
     slots: ChargedVec<u32>,
     keys: RandomState,
 }
 
-impl Expanded {
-    pub fn new(account: &Arc<Account>) -> Expanded {
-        Expanded {
+impl ExpandedDuplicates {
+    pub fn new(account: &Arc<Account>) -> ExpandedDuplicates {
+        ExpandedDuplicates {
             slots: ChargedVec::new(account),
             keys: RandomState::new(),
         }
@@ -170,7 +170,7 @@ impl Expanded {
         Ok(None)
     }
 
-    /// Frees this number of slots.
+    /// Makes this number of free slots.
     fn prepare(&mut self, size: usize) -> Result<(), Refusal> {
         self.slots.clear();
         self.slots.reserve(size)?;
@@ -232,7 +232,7 @@ mod tests {
             prefix: 0,
             namespace: Namespaces::NONE,
         };
-        let mut expanded = Expanded::new(&Account::root());
+        let mut expanded = ExpandedDuplicates::new(&Account::root());
         for count in [2, 16, 17, 500] {
             let attributes: Vec<AttributeSpan> = (0..count).map(attribute).collect();
             let mut first = |key: &dyn Fn(usize) -> Option<usize>| {

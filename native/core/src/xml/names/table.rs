@@ -17,7 +17,7 @@ use crate::xml::simd::byte_search::BLOCK;
 use crate::xml::syntax::byte_class::{self, NAME};
 use std::num::NonZeroU16;
 
-/// A document with more names, or longer ones, has the others read and made anew each time.
+/// Further names of a document, and longer ones, are read and made each time.
 const MAX_NAMES: usize = 512;
 pub(crate) const MAX_NAME_BYTES: usize = 128;
 
@@ -56,7 +56,7 @@ pub(crate) enum Role {
 #[derive(Debug)]
 pub(crate) struct NameTable {
     names: ChargedVec<NameEntry>,
-    /// The names that are longer than a block.
+    /// The bytes of names that are longer than a block.
     bytes: ChargedVec<u8>,
     /// A power of two of them.
     slots: ChargedVec<Option<NameId>>,
@@ -94,7 +94,7 @@ impl NameTable {
         self.less_expected(text, from, role)
     }
 
-    /// The same of the candidates behind the first. Not in line, so that the first is read fast.
+    /// As `expected`, for the candidates after the first. Not inlined, so that the first is read fast.
     #[inline(never)]
     fn less_expected(&mut self, text: &[u8], from: usize, role: Role) -> Option<(NameId, usize)> {
         let [_, second, third] = self.next[role as usize];
@@ -182,9 +182,9 @@ impl NameTable {
         self.tag = self.tag.wrapping_add(1);
     }
 
-    /// Whether the tag may have an attribute of this name already; from now on it has.
+    /// Records an attribute of the start tag; returns whether the tag may have had one of this name already.
     #[inline]
-    pub fn is_repeated(&mut self, id: NameId) -> bool {
+    pub fn record_attribute(&mut self, id: NameId) -> bool {
         let entry = &mut self.names[id.index()];
         std::mem::replace(&mut entry.tag, self.tag) == self.tag
     }
@@ -355,10 +355,10 @@ mod tests {
         let mut table = table();
         table.begin_tag();
         let id = table.learn(b"r", Role::Attribute).unwrap();
-        assert!(!table.is_repeated(id));
-        assert!(table.is_repeated(id));
+        assert!(!table.record_attribute(id));
+        assert!(table.record_attribute(id));
         table.begin_tag();
-        assert!(!table.is_repeated(id));
+        assert!(!table.record_attribute(id));
     }
 
     #[test]

@@ -13,7 +13,7 @@ struct Context {
     /// The depth at which it ends.
     floor: usize,
     /// The sink receives the element's end tag.
-    told: bool,
+    receives_end: bool,
 }
 
 /// The interest in what comes next. Content that is not wanted is validated, then discarded.
@@ -38,7 +38,7 @@ impl InterestStack {
             context: Context {
                 context: 0,
                 floor: 0,
-                told: false,
+                receives_end: false,
             },
             around: ChargedVec::new(account),
             decided: None,
@@ -122,12 +122,12 @@ impl InterestStack {
     }
 
     #[inline]
-    fn push(&mut self, context: u64, floor: usize, told: bool) -> Result<(), Refusal> {
+    fn push(&mut self, context: u64, floor: usize, receives_end: bool) -> Result<(), Refusal> {
         self.around.push(self.context)?;
         self.context = Context {
             context,
             floor,
-            told,
+            receives_end,
         };
         Ok(())
     }
@@ -145,13 +145,13 @@ impl InterestStack {
     /// Whether the sink receives the end tag of the element whose children it is asked about.
     #[inline(always)]
     pub fn is_told(&self) -> bool {
-        self.context.told
+        self.context.receives_end
     }
 
     /// Whether that is the element which closes at this depth.
     #[inline(always)]
     pub fn tells_end(&self, depth: usize) -> bool {
-        self.context.told && self.context.floor == depth && self.decided.is_none()
+        self.context.receives_end && self.context.floor == depth && self.decided.is_none()
     }
 
     /// The sink is not asked again until the depth falls to `floor`.

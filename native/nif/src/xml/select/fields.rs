@@ -2,7 +2,7 @@
 //!
 //! Most values are made into terms as they are read (`direct`). The others are copied into buffers and noted in a journal
 //! (`capture`). When the record ends, the journal is made into terms from its end to its beginning (`make`), so that no list has to be
-//! turned round. Trees go through here too where more than the tree is told of each.
+//! turned round. Trees go through here too where options add to each of them (`plan/extras.rs`).
 
 mod around;
 mod capture;
@@ -79,7 +79,7 @@ pub struct Fields {
     mode: Mode,
     /// The record that is open.
     record: usize,
-    /// Elements open that the sink was told of.
+    /// The number of open elements whose start tags the sink has received.
     depth: usize,
     /// Of an element whose content is received as a whole, and those in it, the contexts; those in which nothing is looked for,
     /// and all in them, are only counted.
@@ -104,10 +104,10 @@ pub struct Fields {
     capture: capture::Progress,
     make: make::Progress,
     scores: Box<[HitScore]>,
-    /// Where the last tag begins that was told, and the record.
+    /// Where the last tag begins whose position was received, and the record.
     tag_position: Position,
     position: Position,
-    /// Where the last tag or element ended, as far as that was told.
+    /// Where the last tag or element ended, as far as that was received.
     end_offset: u64,
     fault: Option<Fault>,
 }

@@ -3,7 +3,7 @@
 use crate::xml::names::table::{NameEntry, NameId, NameTable, Role};
 use crate::xml::simd::byte_search::BLOCK;
 
-/// Borrows the name table for one stretch of text: nothing is learned meanwhile.
+/// Borrows the name table for one stretch of text: no name is added meanwhile.
 pub(crate) struct Prediction<'k> {
     names: &'k mut [NameEntry],
     bytes: &'k [u8],
@@ -24,9 +24,9 @@ impl NameTable {
         }
     }
 
-    /// Continues behind what was read of them: their [`Prediction::place`].
+    /// Continues where a prediction ended: from its [`Prediction::state`].
     #[inline(always)]
-    pub fn go_on(&mut self, (last, tag): (Option<NameId>, u32)) {
+    pub fn resume(&mut self, (last, tag): (Option<NameId>, u32)) {
         self.tag = tag;
         self.move_to(last);
     }
@@ -35,7 +35,7 @@ impl NameTable {
 impl Prediction<'_> {
     /// The state to continue with.
     #[inline(always)]
-    pub fn place(&self) -> (Option<NameId>, u32) {
+    pub fn state(&self) -> (Option<NameId>, u32) {
         (NameId::of(self.last), self.tag)
     }
 
@@ -81,7 +81,7 @@ impl Prediction<'_> {
         self.tag = self.tag.wrapping_add(1);
     }
 
-    /// Reads what introduces the value of an attribute the tag has not yet; returns where that begins.
+    /// Reads an attribute that the tag has not yet, up to its value; returns where the value begins.
     #[inline(always)]
     pub fn attribute(&mut self, text: &[u8], from: usize) -> Option<usize> {
         let last = self.last;
@@ -96,7 +96,7 @@ impl Prediction<'_> {
                 }
                 return Some(value);
             }
-            // Mostly it is the tag's end.
+            // Usually no attribute follows: the tag ends.
             if block[0] != b' ' {
                 return None;
             }
@@ -117,7 +117,7 @@ impl Prediction<'_> {
     }
 }
 
-/// Whether this is what stands behind the name in a start tag.
+/// Whether this byte ends a name in a start tag.
 #[inline(always)]
 pub(crate) fn ends_name(byte: u8) -> bool {
     matches!(byte, b'>' | b' ' | b'/' | b'\t' | b'\n' | b'\r')

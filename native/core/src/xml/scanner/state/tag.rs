@@ -6,7 +6,7 @@ use crate::arena::incremental_buf::IncrementalBuf;
 use crate::sync::Arc;
 use crate::xml::api::attributes::{AttributeSpan, Span, SpanBuffer, SpanBuffers};
 use crate::xml::dtd::{DefaultId, Dtd, ElementId};
-use crate::xml::names::duplicates::{Duplicates, Expanded};
+use crate::xml::names::duplicates::{Duplicates, ExpandedDuplicates};
 use crate::xml::names::namespaces::Namespaces;
 use crate::xml::names::table::NameId;
 
@@ -72,7 +72,7 @@ pub(crate) struct Tag {
     pub stage: Stage,
     pub duplicates: Duplicates,
     /// The same for names with their namespaces.
-    pub expanded: Expanded,
+    pub expanded: ExpandedDuplicates,
 }
 
 pub(crate) const NO_ATTRIBUTE: AttributeSpan = AttributeSpan {
@@ -104,7 +104,7 @@ impl Tag {
             namespace: Namespaces::NONE,
             stage: Stage::Scanned,
             duplicates: Duplicates::new(account),
-            expanded: Expanded::new(account),
+            expanded: ExpandedDuplicates::new(account),
         }
     }
 

@@ -100,7 +100,7 @@ impl FieldSink<'_, '_> {
             let count = plan.selector.hits().len();
             self.fields.capture.taken = 0;
             if !plan.has_first_round {
-                let taken = self.take_plain(attributes);
+                let taken = self.take_hits(attributes);
                 if taken == count {
                     return true;
                 }

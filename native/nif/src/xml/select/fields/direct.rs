@@ -42,7 +42,7 @@ impl Fields {
         bytes.len() <= SHORT && !values.batch.is_full()
     }
 
-    /// Takes a short attribute. False: it is not, or has to wait.
+    /// Takes a short attribute. False: the journal takes it, or it has to wait.
     #[inline(always)]
     fn take_short(
         &mut self,
@@ -70,7 +70,7 @@ impl Fields {
         true
     }
 
-    /// Takes the text of an element. False: it goes through the journal, or has to wait.
+    /// Begins to take the text of an element. False: the journal takes it, or it has to wait.
     #[inline(always)]
     fn open_leaf(&mut self, plan: &Plan, index: usize) -> bool {
         let field = &plan.fields[index];
@@ -140,7 +140,7 @@ impl Fields {
 impl FieldSink<'_, '_> {
     /// Takes the hits of a tag up to one that has to wait or goes through the journal; returns how many it took.
     #[inline(always)]
-    pub(super) fn take_plain(&mut self, attributes: &Attributes<'_>) -> usize {
+    pub(super) fn take_hits(&mut self, attributes: &Attributes<'_>) -> usize {
         let fields = &mut *self.fields;
         let RecordSink { values, selection } = &mut self.records;
         let plan = &selection.plan;
@@ -177,7 +177,7 @@ impl FieldSink<'_, '_> {
         let fields = &mut *self.fields;
         let RecordSink { values, selection } = &mut self.records;
         let plan = &mut selection.plan;
-        // Of a tag that was passed before, something may have been taken.
+        // An earlier call may have taken a part of this tag.
         if fields.capture.is_entering() || !fields.is_short(text, values) {
             return false;
         }

@@ -163,7 +163,7 @@ impl FieldSink<'_, '_> {
         true
     }
 
-    /// Adds a record, with what else is told of it.
+    /// Adds a record, with its position and range if these are wanted.
     pub(super) fn push(&mut self, record: RawTerm) {
         let extras = &self.records.selection.plan.extras;
         let values = &mut self.records.values;

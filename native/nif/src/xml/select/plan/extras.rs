@@ -1,4 +1,4 @@
-//! What is told of records besides themselves.
+//! Options that add to each record where it is in the document.
 
 use crate::xml::terms::{RawTerm, Terms};
 use bounded_core::xml::Position;
@@ -8,9 +8,9 @@ use rustler::NifTuple;
 #[derive(Clone, Copy, Debug, NifTuple)]
 #[rustler(decode)]
 pub struct Extras {
-    /// `{line, column}` where they begin.
+    /// `{line, column}` of the record's beginning.
     positions: bool,
-    /// The range of their bytes in the original.
+    /// The range of the record's bytes in the original.
     pub byte_offsets: bool,
     /// Among the attributes of trees, the namespace declarations in scope.
     pub scope: bool,
@@ -25,7 +25,7 @@ impl Extras {
         self.positions || self.byte_offsets
     }
 
-    /// The record with them, given where it begins, and the offset behind it.
+    /// The record with its position and range, given where it begins and the offset of the byte after it. The scope is in its attributes.
     pub fn with(&self, record: RawTerm, begin: Position, end: u64, terms: &Terms) -> RawTerm {
         let place = || terms.place((begin.line, begin.column));
         let range = || terms.range(begin.byte_offset, end.saturating_sub(1));
