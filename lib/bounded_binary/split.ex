@@ -16,7 +16,7 @@ defmodule BoundedBinary.Split do
 
   defp pattern(compiled) when is_tuple(compiled) do
     # Raises unless it is one.
-    :binary.match("", compiled)
+    :binary.match("-", compiled)
     compiled
   end
 
