@@ -14,13 +14,14 @@ defmodule BoundedBinary.Split do
     Stream.resource(fn -> {aligned(binary), 0} end, &piece(&1, pattern, trim), fn _ -> :ok end)
   end
 
-  defp pattern(compiled) when is_tuple(compiled) do
-    # Raises unless it is one.
+  defp pattern(separator) when is_binary(separator) or is_list(separator),
+    do: :binary.compile_pattern(separator)
+
+  defp pattern(compiled) do
+    # Raises unless it is a compiled pattern.
     :binary.match("-", compiled)
     compiled
   end
-
-  defp pattern(separator), do: :binary.compile_pattern(separator)
 
   # The VM copies a binary that does not start on a byte at every search in it.
   defp aligned(binary), do: if(Bytes.aligned?(binary), do: binary, else: Copy.run(binary))
