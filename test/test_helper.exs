@@ -3,16 +3,16 @@ excluded = [:build, :conformance, :rabbitmq, :slow]
 
 # `bin/arm64` sets it. An emulated processor takes ten to fifty times as long: tests that measure time or load, or keep a real one
 # busy for seconds, have the tag `native_speed`. All others have time.
-if System.get_env("BOUNDED_EMULATED") in [nil, ""] do
-  # A busy machine may take longer than the default of 100 ms to start a process.
-  ExUnit.start(exclude: excluded, assert_receive_timeout: 10_000)
-else
+if Bounded.Test.Emulated.on?() do
   ExUnit.start(
     exclude: [:native_speed | excluded],
     formatters: [ExUnit.CLIFormatter, Bounded.Test.Skipped],
     timeout: 600_000,
     assert_receive_timeout: 60_000
   )
+else
+  # A busy machine may take longer than the default of 100 ms to start a process.
+  ExUnit.start(exclude: excluded, assert_receive_timeout: 10_000)
 end
 
 # With `--cover`.

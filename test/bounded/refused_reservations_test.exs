@@ -15,8 +15,8 @@ defmodule Bounded.RefusedReservationsTest do
   # More than any operation reserves: another N would be a test that never ends.
   @most 500
 
-  # Where a processor is emulated, that of all would take minutes: one in seven, by both ways.
-  @step if System.get_env("BOUNDED_EMULATED") in [nil, ""], do: 1, else: 7
+  # Where the processor is emulated, all would take minutes.
+  @step Bounded.Test.Emulated.step()
 
   @reserve_nothing ["term_to_binary"]
 

@@ -1,7 +1,7 @@
 defmodule BoundedXml.EncodeTest do
   use ExUnit.Case, async: true
 
-  alias Bounded.Test.Trees
+  alias Bounded.Test.{Emulated, Trees}
   alias BoundedXml.EncodeError
 
   defp tree(xml, opts \\ []) do
@@ -17,7 +17,7 @@ defmodule BoundedXml.EncodeTest do
 
   describe "trees" do
     test "read as what was written" do
-      for _ <- 1..40 do
+      for _ <- 1..Emulated.fewer(40) do
         written = Trees.tree(4)
 
         for opts <- [[], [quote: :single], [empty: :expand], [declaration: true]] do
@@ -65,6 +65,7 @@ defmodule BoundedXml.EncodeTest do
       assert tree(xml) == {"a", [], ["<a]]>b\rc&A😀"]}
     end
 
+    @tag :native_speed
     test "may be as deep and as wide as memory allows" do
       deep = Enum.reduce(1..300_000, "x", fn _, tree -> {"a", [], [tree]} end)
       xml = BoundedXml.encode(deep)
@@ -113,7 +114,7 @@ defmodule BoundedXml.EncodeTest do
 
   describe "events" do
     test "are written as the trees that they make" do
-      for _ <- 1..100 do
+      for _ <- 1..Emulated.fewer(100) do
         tree = Trees.tree(4)
         assert BoundedXml.encode(Trees.events(tree)) == BoundedXml.encode(tree)
       end
@@ -203,7 +204,7 @@ defmodule BoundedXml.EncodeTest do
     end
 
     test "adds nothing but white space between elements" do
-      for _ <- 1..100 do
+      for _ <- 1..Emulated.fewer(100) do
         tree = Trees.tree(4)
         xml = BoundedXml.encode(tree, indent: 1)
         assert xml |> tree(limits: :trusted) |> trimmed() == trimmed(tree)

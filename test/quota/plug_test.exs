@@ -166,7 +166,7 @@ defmodule Quota.PlugTest do
 
   # As a plug that is built with Plug.Builder would have it.
   defp raise_own do
-    BoundedBinary.inflate(:zlib.gzip(:binary.copy(<<0>>, 64 * @mib)), max_bytes: 64 * @mib)
+    BoundedBinary.inflate(:zlib.gzip(<<0::size(64 * @mib)-unit(8)>>), max_bytes: 64 * @mib)
   rescue
     error in Quota.ExceededError ->
       :erlang.error(%{

@@ -17,7 +17,7 @@ defmodule Quota.Run.LastLookTest do
   @tag :tmp_dir
   test "a file larger than the limit that is read and dropped is a breach", %{tmp_dir: dir} do
     path = Path.join(dir, "large")
-    File.write!(path, :binary.copy(<<1>>, 24 * @mib))
+    File.write!(path, <<0::size(24 * @mib)-unit(8)>>)
     refused(fn -> byte_size(File.read!(path)) end)
   end
 

@@ -7,7 +7,7 @@ defmodule Quota.Watch.BinariesTest do
 
   # What the work is handed, and what its caller goes on holding.
   defp received(opts, work \\ &byte_size/1) do
-    binary = :binary.copy(<<1>>, 24 * @mib)
+    binary = <<1::size(24 * @mib)-unit(8)>>
 
     outcome =
       Quota.try_run(
@@ -60,7 +60,7 @@ defmodule Quota.Watch.BinariesTest do
   end
 
   test "of a limit of its own as well" do
-    binary = :binary.copy(<<1>>, 24 * @mib)
+    binary = <<1::size(24 * @mib)-unit(8)>>
 
     {_, ref} =
       spawn_monitor(fn ->
@@ -76,7 +76,7 @@ defmodule Quota.Watch.BinariesTest do
   # On OTP 29 one that was suspended meanwhile sometimes slept for ever.
   @tag :native_speed
   test "work that sleeps goes on after it has been judged" do
-    binary = :binary.copy(<<1>>, 24 * @mib)
+    binary = <<1::size(24 * @mib)-unit(8)>>
 
     for _ <- 1..10 do
       work = fn ->

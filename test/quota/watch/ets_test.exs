@@ -72,7 +72,7 @@ defmodule Quota.Watch.EtsTest do
               send(test, {:ready, self(), Native.account_guard(account)})
               receive(do: (:go -> :ok))
               table = :ets.new(:t, [:public])
-              for key <- 1..megabytes, do: :ets.insert(table, {key, :binary.copy(<<1>>, @mib)})
+              for key <- 1..megabytes, do: :ets.insert(table, {key, <<key::size(@mib)-unit(8)>>})
               :erlang.garbage_collect()
             end,
             count: [:ets]
@@ -96,7 +96,7 @@ defmodule Quota.Watch.EtsTest do
   test "where there is no guard, the work samples its tables itself" do
     look = fn account, megabytes ->
       table = :ets.new(:t, [:public])
-      for key <- 1..megabytes, do: :ets.insert(table, {key, :binary.copy(<<1>>, @mib)})
+      for key <- 1..megabytes, do: :ets.insert(table, {key, <<key::size(@mib)-unit(8)>>})
       :erlang.garbage_collect()
       LastLook.look(account, %Policy{ets: true}, {:ok, nil}, LastLook.unlisted?(), false)
     end
