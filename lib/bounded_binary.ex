@@ -190,9 +190,9 @@ defmodule BoundedBinary do
   @doc """
   Reads a file: returns `{:ok, binary}`, or `{:error, posix}` like `File.read/1`.
 
-  The size of the file is charged before the first byte is read. (A file of no size, as in `/proc`, is charged as it is read.) If it grows meanwhile, the result has the size
-  at opening; if it shrinks, the result is shorter. Returns `{:error, :eisdir}` for a directory and `{:error, :enotsup}` for
-  a device, a pipe or a socket, which may never end or never begin.
+  The size of the file is charged first; a file of no size, as in `/proc`, is charged as it is read. If a file grows meanwhile,
+  the result has the size at opening; if it shrinks, the result is shorter. Returns `{:error, :eisdir}` for a directory and
+  `{:error, :enotsup}` for a device, a pipe or a socket, which may never end or never begin.
 
     * `:max_bytes`: returns `{:error, :efbig}` for a larger file; default `:infinity`, no limit but the caller's quota
 
