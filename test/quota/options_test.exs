@@ -155,7 +155,7 @@ defmodule Quota.OptionsTest do
           {:fraction, 1.0},
           {:fraction, 1}
         ] do
-      assert_raise ArgumentError, ~r/from 1 to #{@largest}/, fn ->
+      assert_raise ArgumentError, ~r/from 65536 to #{@largest}/, fn ->
         Quota.Pool.start_link(name: Quota.OptionsTest.None, size: size)
       end
     end

@@ -333,18 +333,17 @@ defmodule Quota.Watch.Guard do
     %{guard | spared_until: now + @collecting_share * (now - started)}
   end
 
-  # A suspended process cannot be collected. A binary that is being made may be garbage by the time it can.
-  defp deferred(%{collecting: nil} = guard, ref) do
-    if guard.unlisted > Native.account_limit(guard.account) do
+  # A suspended process cannot be collected. A binary that is being made may be garbage by the time it can. Where a collection was requested
+  # before, messages may have brought references since, so what has grown is judged by binaries counted once, as `recount/1` has just done.
+  defp deferred(%{collecting: requested} = guard, ref) do
+    if (requested == nil and guard.unlisted > Native.account_limit(guard.account)) or
+         (requested != nil and excessive?(guard)) do
       breach_of_sum(guard)
     else
       Vm.resume(guard.pid)
-      wait(%{guard | collecting: ref}, 1)
+      wait(%{guard | collecting: requested || ref}, 1)
     end
   end
-
-  # The process has grown since its last collection was requested.
-  defp deferred(guard, _ref), do: breach_of_sum(guard)
 
   defp breach_of_sum(guard) do
     Native.account_breach(guard.account, :usage)
