@@ -294,10 +294,10 @@ defmodule Quota.Watch.Guard do
   end
 
   # Before a kill, binaries with several references are counted once and garbage is collected. Each question waits for the end
-  # of a timeslice, in which the process can allocate tens of megabytes, so it is suspended meanwhile where that is safe. The VM
-  # resumes it if the guard dies.
+  # of a timeslice, in which the process can allocate tens of megabytes, so it is suspended meanwhile where that is safe, but not again
+  # while a collection is due, which it would put off. The VM resumes it if the guard dies.
   defp judge(guard) do
-    if Vm.resumes?(), do: Vm.suspend(guard.pid)
+    if Vm.resumes?() and guard.collecting == nil, do: Vm.suspend(guard.pid)
     guard = noted(guard)
 
     if ProcessStats.live_over_half?(guard.pid, Native.account_limit(guard.account)),
