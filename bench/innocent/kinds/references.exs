@@ -21,6 +21,16 @@ defmodule Bench.Innocent.Kinds.References do
         for _ <- 1..10, do: :erlang.garbage_collect()
         length(parts)
       end),
+      kind(
+        "half of the limit: a list of a quarter, then 16 references to a binary of a quarter",
+        [limit: 64 * @mib],
+        fn ->
+          list = Enum.to_list(1..1_000_000)
+          parts = received(:binary.copy(<<0>>, 16 * @mib), 16)
+          churn(500)
+          {length(list), length(parts)}
+        end
+      ),
       kind("60 lookups of a page of 1 MiB in ETS", [setup: &cache/0], fn table ->
         pages = for _ <- 1..60, do: :ets.lookup_element(table, :page, 2)
         churn(20)
