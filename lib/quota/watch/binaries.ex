@@ -47,11 +47,10 @@ defmodule Quota.Watch.Binaries do
     Enum.filter(binaries, fn {address, _, holders} -> holders <= references[address] end)
   end
 
-  # `{bytes that are not listed, binaries that are large enough to tell apart}`, or nil if the list could be too large: as if the whole
-  # heap were references.
+  # `{bytes that are not listed, binaries that are large enough to tell apart}`, or nil if the list could be too large.
   defp listed(pid, limit) do
     with {used, counted} <- ProcessStats.in_use(pid) do
-      most = div(used, @reference_words) * @entry_words
+      most = most_listed(used)
       list = fn -> large(pid, counted, limit) end
 
       cond do
@@ -61,6 +60,9 @@ defmodule Quota.Watch.Binaries do
       end
     end
   end
+
+  # The most bytes that the list can take of a process with `heap` bytes of heap: as if all of them were references.
+  defp most_listed(heap), do: div(heap, @reference_words) * @entry_words
 
   defp large(pid, counted, limit) do
     with {:binary, binaries} <- Process.info(pid, :binary) do
@@ -100,7 +102,7 @@ defmodule Quota.Watch.Binaries do
 
     with true <-
            binaries > heap and
-             div(Vm.bytes(heap), @reference_words) * @entry_words * @list_share <= limit,
+             most_listed(Vm.bytes(heap)) * @list_share <= limit,
          {:binary, listed} <- Process.info(pid, :binary) do
       unique = Enum.uniq_by(listed, fn {address, _size, _holders} -> address end)
       {length(unique), length(listed), unique |> Enum.map(&elem(&1, 1)) |> Enum.sum()}
@@ -118,7 +120,7 @@ defmodule Quota.Watch.Binaries do
   def room(pid, heap, counted, limit, seen) do
     # The question takes a timeslice of the process, for which there must be room below the limit.
     with true <- counted > div(limit, 2) and (seen != nil or counted <= limit - div(limit, 8)),
-         true <- div(heap, @reference_words) * @entry_words * @poll_share <= limit,
+         true <- most_listed(heap) * @poll_share <= limit,
          {:binary, binaries} <- Process.info(pid, :binary) do
       sizes = for {_, size, _} <- binaries, do: size
 

@@ -333,16 +333,21 @@ defmodule Quota.Watch.Guard do
     %{guard | spared_until: now + @collecting_share * (now - started)}
   end
 
-  # A suspended process cannot be collected. A binary that is being made may be garbage by the time it can. Where a collection was requested
-  # before, messages may have brought references since, so what has grown is judged by binaries counted once, as `recount/1` has just done.
-  defp deferred(%{collecting: requested} = guard, ref) do
-    if (requested == nil and guard.unlisted > Native.account_limit(guard.account)) or
-         (requested != nil and excessive?(guard)) do
-      breach_of_sum(guard)
-    else
-      Vm.resume(guard.pid)
-      wait(%{guard | collecting: requested || ref}, 1)
-    end
+  # A suspended process cannot be collected. A binary that is being made may be garbage by the time it can.
+  defp deferred(%{collecting: nil} = guard, ref) do
+    if guard.unlisted > Native.account_limit(guard.account),
+      do: breach_of_sum(guard),
+      else: await_collection(%{guard | collecting: ref})
+  end
+
+  # A collection was requested before. What looks like growth may be references that messages have brought since: `recount/1` has just
+  # counted each binary once.
+  defp deferred(guard, _ref),
+    do: if(excessive?(guard), do: breach_of_sum(guard), else: await_collection(guard))
+
+  defp await_collection(guard) do
+    Vm.resume(guard.pid)
+    wait(guard, 1)
   end
 
   defp breach_of_sum(guard) do

@@ -7,9 +7,9 @@ defmodule Bounded.Test.Emulated do
   @doc "Whether the processor is emulated."
   def on?, do: System.get_env("BOUNDED_EMULATED") not in [nil, ""]
 
-  @doc "A test that repeats itself takes one in so many of its cases."
+  @doc "The distance between the cases that a test takes of a list of them: 7 where the processor is emulated, else 1."
   def step, do: if(on?(), do: @part, else: 1)
 
-  @doc "`count` of random cases, or a seventh of it where the processor is emulated."
+  @doc "The number of random cases: `count`, or where the processor is emulated a seventh of it, at least 1."
   def fewer(count), do: max(div(count, step()), 1)
 end

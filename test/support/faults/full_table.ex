@@ -8,20 +8,17 @@ defmodule Bounded.Test.FullTable do
   # `:trace` came with OTP 27.
   @compile {:no_warn_undefined, :trace}
 
-  def run(free, opts) do
-    work = fn -> Process.sleep(50) end
-    watched(free, opts, fn -> Quota.run(Quota.mib(1), work, opts) end)
-  end
+  def run(free, opts), do: watched(free, opts, fn -> sleep(opts) end)
 
   @doc "As `run/2`, after somebody has destroyed the trace session, which another process makes again. From OTP 27 on."
   def run_untraced(free, opts) do
-    work = fn -> Process.sleep(50) end
-
     watched(free, opts, fn ->
       :trace.session_destroy(:persistent_term.get(Quota.Watch.Tracer))
-      Quota.run(Quota.mib(1), work, opts)
+      sleep(opts)
     end)
   end
+
+  defp sleep(opts), do: Quota.run(Quota.mib(1), fn -> Process.sleep(50) end, opts)
 
   @doc "As `run/2`, for the other functions that run work: `function` of `Quota`."
   def call(free, function, args),
