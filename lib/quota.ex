@@ -38,7 +38,8 @@ defmodule Quota do
       elements instead.
     * The terms that `fun` captures are copied in and count towards the limit. A copy loses sharing between terms,
       so the captures are measured first and refused if the copy would exceed the limit. The result is copied out, and
-      its copy must fit in the limit, too.
+      its copy must fit in the limit, too. The VM does not copy constants of modules and persistent terms, so they do not
+      count, as far as a search of bounded time finds them.
     * `$callers`, `$ancestors` and Logger metadata are those of the caller (so that Ecto's sandbox, Mox and
       logs work); further keys of the process dictionary are copied with `:inherit`.
 

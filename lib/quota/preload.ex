@@ -6,7 +6,7 @@ defmodule Quota.Preload do
   alias Quota.Account.{Breach, BreachLog, Opening, Reservation}
   alias Quota.{ExceededError, Telemetry}
 
-  alias Quota.Run.{Captures, Context, FlatSize, LastLook, Worker}
+  alias Quota.Run.{Captures, Context, CopySize, FlatSize, LastLook, Worker}
 
   alias Quota.Watch.Ets.TableSample
 
@@ -38,6 +38,7 @@ defmodule Quota.Preload do
     ChildWatcher,
     Children,
     Context,
+    CopySize,
     Ets,
     ExceededError,
     FlatSize,

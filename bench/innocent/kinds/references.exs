@@ -4,6 +4,14 @@ defmodule Bench.Innocent.Kinds.References do
   import Bench.Innocent.{Kind, Work}
 
   @mib 1_048_576
+  # 3.4 MB if it were copied.
+  @constant Enum.map(1..50_000, &{&1, "ten bytes."})
+  @row %{
+    author: %{loaded: false, field: :author},
+    tags: %{loaded: false, field: :tags},
+    notes: "nothing is known about this row yet",
+    allowed: ~w(read write list delete share rename move copy lock unlock)a ++ Enum.to_list(1..20)
+  }
   @counted "160 references, of which the VM counts each in full: 10 times the limit, and its own limit is 6 times"
 
   def kinds do
@@ -54,6 +62,20 @@ defmodule Bench.Innocent.Kinds.References do
           length(pages)
         end
       ),
+      kind(
+        "a constant of 3.4 MB, captured and returned",
+        [limit: @mib, setup: &constant/0],
+        fn it ->
+          {length(it), it}
+        end
+      ),
+      kind(
+        "rows that refer to constants, a third of the limit, returned",
+        [limit: 3 * @mib],
+        fn ->
+          for id <- 1..8_000, do: Map.put(@row, :id, id)
+        end
+      ),
       kind("1000 slices of a binary of 5 MB", fn ->
         source = :binary.copy("abcde", 1_000_000)
         slices = for i <- 0..999, do: binary_part(source, i * 5_000, 5_000)
@@ -86,6 +108,8 @@ defmodule Bench.Innocent.Kinds.References do
     :ets.insert(table, {:page, :binary.copy("p", @mib)})
     table
   end
+
+  defp constant, do: @constant
 
   defp persistent do
     :persistent_term.put(__MODULE__, :binary.copy("p", @mib))

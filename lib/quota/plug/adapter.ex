@@ -5,7 +5,7 @@ defmodule Quota.Plug.Adapter do
   #
   # Requests go to an alias that ends with the work, so later requests are dropped.
 
-  alias Quota.Run.FlatSize
+  alias Quota.Run.CopySize
 
   # `module` is the server's adapter, `serving` the alias, `worker` the process of the work, `limit` the bytes that a request
   # may take when it is copied, and `notify` whether the server leaves it to the adapter to say that a response was sent.
@@ -84,7 +84,7 @@ defmodule Quota.Plug.Adapter do
 
   defp call(%{serving: serving, worker: worker} = state, callback, args) do
     # A copy loses sharing: like a result, it has to fit in the limit.
-    unless FlatSize.at_most?(args, state.limit), do: too_large(state)
+    unless CopySize.at_most?(args, state.limit), do: too_large(state)
 
     if worker == self() do
       tag = make_ref()

@@ -3,7 +3,7 @@ defmodule Quota.Plug.Work do
   # Runs the plug in the work's process: makes that process the owner of the conn, and returns uploads, Logger metadata and keys
   # of the process dictionary to the request's process, which would have them without `Quota.Plug`.
 
-  alias Quota.Run.FlatSize
+  alias Quota.Run.CopySize
 
   # Keys under which Plug keeps the CSRF token until the session is written.
   @plug_keys [
@@ -56,7 +56,7 @@ defmodule Quota.Plug.Work do
   defp hand_back(before, keys, adapter) do
     {metadata, values} = now = context(keys)
 
-    if now != before and FlatSize.at_most?(now, adapter.limit) do
+    if now != before and CopySize.at_most?(now, adapter.limit) do
       changed = for {key, value} <- Enum.zip(keys, values), do: {key, value}
       send(adapter.serving, {adapter.serving, {:hand_back, metadata, changed}})
     end

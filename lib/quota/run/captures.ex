@@ -11,7 +11,7 @@ defmodule Quota.Run.Captures do
   @label 64 * 1024
 
   alias Quota.{ExceededError, Telemetry}
-  alias Quota.Run.{Context, FlatSize}
+  alias Quota.Run.{Context, CopySize, FlatSize}
 
   @doc """
   Raises `Quota.ExceededError` in the caller unless the copies of `fun`, `context` and the label take at most `limit` bytes. With
@@ -34,13 +34,13 @@ defmodule Quota.Run.Captures do
   defp check!([label | _] = captured, limit, options) do
     cond do
       # A label over 64 KiB is refused in either mode and with any limit: it is stored in native memory that is not charged.
-      not fits?(label, label, min(limit, @label)) ->
+      not label_fits?(label, min(limit, @label)) ->
         exceeded!(min(limit, @label), label)
 
-      fits?(captured, label, limit) ->
+      CopySize.at_most?(captured, limit) ->
         :ok
 
-      options.mode == :observe and fits?(captured, label, FlatSize.deliverable()) ->
+      options.mode == :observe and CopySize.at_most?(captured, FlatSize.deliverable()) ->
         observed(limit, label)
 
       true ->
@@ -58,10 +58,8 @@ defmodule Quota.Run.Captures do
 
   # The label is stored in the external term format, which includes the bytes of binaries. `external_size/1` is called only after
   # the size of the term was bounded.
-  defp fits?(captured, label, limit),
-    do:
-      FlatSize.at_most?(captured, limit) and
-        (label == nil or :erlang.external_size(label) <= limit)
+  defp label_fits?(label, limit),
+    do: FlatSize.at_most?(label, limit) and :erlang.external_size(label) <= limit
 
   @doc "Raises for captured terms whose copies take more than `limit` bytes, and reports that."
   @spec exceeded!(pos_integer, term) :: no_return
@@ -78,5 +76,5 @@ defmodule Quota.Run.Captures do
   end
 
   # The label itself may be too large for the error.
-  defp short(label), do: if(fits?(label, label, @short), do: label)
+  defp short(label), do: if(label_fits?(label, @short), do: label)
 end

@@ -14,10 +14,6 @@ defmodule Quota.Run.FlatSize do
   @largest_small (1 <<< 59) - 1
   @smallest_small 0 - (1 <<< 59)
 
-  # A native record with its definition, as OTP 29 lays it out: 8 words without fields, 9 and 3 a field with some. Two of these 3 are
-  # counted for the list of its values.
-  @record_words 9
-  @field_words 1
   # Keys of the largest map that is no tree.
   @small_map 32
 
@@ -36,74 +32,87 @@ defmodule Quota.Run.FlatSize do
   def deliverable, do: div(Cgroup.memory(Cgroup.find()).limit || @assumed_bytes, @memory_share)
 
   @doc "Whether the term takes at most `limit` bytes in the process to which it is sent."
-  def at_most?(term, limit) do
-    words(term, div(limit, Vm.bytes(1))) >= 0
+  def at_most?(term, limit), do: words(term, div(limit, Vm.bytes(1))) != :larger
+
+  @doc "Returns the words of the term, or `:larger` if they are more than `most`."
+  def words(term, most) do
+    left = left(term, most)
+    if left >= 0, do: most - left, else: :larger
   catch
-    :larger -> false
+    :larger -> :larger
   end
+
+  @doc "Returns the words of a tuple, map, function or native record without the terms in it."
+  def container(term) when is_tuple(term), do: tuple_size(term) + 1
+  # With its tuple of keys.
+  def container(term) when is_map(term) and map_size(term) <= @small_map,
+    do: 4 + 2 * map_size(term)
+
+  # A tree. Its nodes and leaves take at most 3.97 words a key, measured.
+  def container(term) when is_map(term), do: 4 + 4 * map_size(term)
+  def container(term) when is_function(term), do: 12
+  # As OTP 29 lays it out, with its definition: 8 words without fields, 9 and 3 a field with some.
+  def container(record), do: 9 + 3 * length(NativeRecord.values(record))
 
   # Returns `left` less the words of `term`. Throws if `left` is below zero before. The common kinds of terms come first.
-  defp words(_, left) when left < 0, do: throw(:larger)
-  defp words([_ | _] = list, left), do: list(list, left)
-  defp words(term, left) when is_small(term), do: left
-  defp words([], left), do: left
+  defp left(_, left) when left < 0, do: throw(:larger)
+  defp left([_ | _] = list, left), do: list(list, left)
+  defp left(term, left) when is_small(term), do: left
+  defp left([], left), do: left
 
   # Even a short one may be a reference to bytes outside the heap, or a part of a binary.
-  defp words(term, left) when is_bitstring(term), do: left - :erts_debug.flat_size(term)
-  defp words({}, left), do: left
-  defp words({a}, left), do: words(a, left - 2)
-  defp words({a, b}, left), do: words(b, words(a, left - 3))
-  defp words({a, b, c}, left), do: words(c, words(b, words(a, left - 4)))
+  defp left(term, left) when is_bitstring(term), do: left - :erts_debug.flat_size(term)
+  defp left({}, left), do: left
+  defp left({a}, left), do: left(a, left - 2)
+  defp left({a, b}, left), do: left(b, left(a, left - 3))
+  defp left({a, b, c}, left), do: left(c, left(b, left(a, left - 4)))
 
-  defp words(term, left) when is_tuple(term) do
-    size = tuple_size(term)
-    elements(term, size, left - size - 1)
+  defp left(term, left) when is_tuple(term) do
+    elements(term, tuple_size(term), left - container(term))
   end
 
-  # A map of at most 32 keys, with its tuple of keys.
-  defp words(term, left) when is_map(term) and map_size(term) <= @small_map,
-    do: pairs(:maps.to_list(term), left - 4 - 2 * map_size(term))
+  defp left(term, left) when is_map(term) and map_size(term) <= @small_map,
+    do: pairs(:maps.to_list(term), left - container(term))
 
-  # A larger map is a tree, which a fold visits in pieces. Its nodes and leaves take at most 3.97 words a key, measured.
-  defp words(term, left) when is_map(term),
-    do: :maps.fold(&pair/3, left - 4 - 4 * map_size(term), term)
+  # A fold visits a larger map in pieces.
+  defp left(term, left) when is_map(term), do: :maps.fold(&pair/3, left - container(term), term)
 
-  defp words(term, left) when is_pid(term) and node(term) == node(), do: left
+  defp left(term, left) when is_pid(term) and node(term) == node(), do: left
 
-  defp words(term, left) when is_function(term) do
+  defp left(term, left) when is_function(term) do
     {:env, env} = :erlang.fun_info(term, :env)
-    words(env, left - 12)
+    items(env, left - container(term))
   end
 
   # Leaves: large integers, floats, pids of other nodes, ports, references.
-  defp words(term, left)
+  defp left(term, left)
        when is_number(term) or is_pid(term) or is_port(term) or is_reference(term),
        do: left - :erts_debug.flat_size(term)
 
   # Native records. An unknown kind of term counts as too large: `:erts_debug.flat_size/1` neither yields nor ends in time, and
   # visits a shared term once for each path to it.
-  defp words(term, left) do
-    if NativeRecord.native_record?(term) do
-      values = NativeRecord.values(term)
-      words(values, left - @record_words - @field_words * length(values))
-    else
-      throw(:larger)
-    end
+  defp left(term, left) do
+    if NativeRecord.native_record?(term),
+      do: items(NativeRecord.values(term), left - container(term)),
+      else: throw(:larger)
   end
 
   # A run of small terms is not compared with the limit: the list itself bounds it.
   defp list([head | tail], left) when is_small_integer(head), do: list(tail, left - 2)
   defp list([head | tail], left) when is_atom(head), do: list(tail, left - 2)
-  defp list([head | tail], left), do: list(tail, words(head, left - 2))
+  defp list([head | tail], left), do: list(tail, left(head, left - 2))
   defp list([], left), do: left
-  defp list(tail, left), do: words(tail, left)
+  defp list(tail, left), do: left(tail, left)
+
+  defp items([item | items], left), do: items(items, left(item, left))
+  defp items([], left), do: left
 
   defp elements(_, 0, left), do: left
 
   defp elements(tuple, n, left) do
     case :erlang.element(n, tuple) do
       item when is_small(item) -> elements(tuple, n - 1, left)
-      item -> elements(tuple, n - 1, words(item, left))
+      item -> elements(tuple, n - 1, left(item, left))
     end
   end
 
@@ -111,10 +120,10 @@ defmodule Quota.Run.FlatSize do
     do: pairs(pairs, left)
 
   defp pairs([{key, value} | pairs], left) when is_small(key),
-    do: pairs(pairs, words(value, left))
+    do: pairs(pairs, left(value, left))
 
   defp pairs([{key, value} | pairs], left), do: pairs(pairs, pair(key, value, left))
   defp pairs([], left), do: left
 
-  defp pair(key, value, left), do: words(value, words(key, left))
+  defp pair(key, value, left), do: left(value, left(key, left))
 end

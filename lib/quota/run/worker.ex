@@ -3,7 +3,7 @@ defmodule Quota.Run.Worker do
   # The process of `Quota.run/3`, which runs the function and replies once.
 
   alias Bounded.Native
-  alias Quota.Run.{Context, FlatSize, LastLook}
+  alias Quota.Run.{Context, CopySize, FlatSize, LastLook}
   alias Quota.Watch.Tracer
 
   # Milliseconds to wait for the reference to reply to. The caller sends it at once, unless it has just died.
@@ -44,7 +44,7 @@ defmodule Quota.Run.Worker do
   defp small?(_reply), do: false
 
   defp measured(reply, account, limit, policy) do
-    if FlatSize.at_most?(reply, limit) do
+    if CopySize.at_most?(reply, limit) do
       reply
     else
       Native.account_breach(account, :result)
@@ -55,7 +55,7 @@ defmodule Quota.Run.Worker do
   defp breach(_reply, %{enforce: true}), do: :breach
 
   defp breach(reply, _observed) do
-    if FlatSize.at_most?(reply, FlatSize.deliverable()),
+    if CopySize.at_most?(reply, FlatSize.deliverable()),
       do: {:observed_breach, reply},
       else: :breach
   end

@@ -20,16 +20,16 @@ defmodule Quota.Run.FlatSizeTest do
     exact = [1, :a, [], {}, 1.5, "", "text", 1 <<< 70, self(), make_ref(), [1], [:a | 2]]
     exact = exact ++ [%{a: 1}, %{"a" => [1], b: %{c: 2.5}}, Map.new(1..32, &{&1, {&1}})]
     exact = exact ++ [{1}, {1, 2.5}, {1, [2], 3}, {1, 2, 3, {4}}, [[1, "x"], [{:a}], 1 <<< 59]]
-    for term <- exact, do: assert(words(term) == flat(term), inspect(term))
-    for term <- exact, do: assert(words([term, 1, term]) == flat([term, 1, term]), inspect(term))
+    for term <- exact, do: assert(words(term) == flat(term))
+    for term <- exact, do: assert(words([term, 1, term]) == flat([term, 1, term]))
   end
 
   test "no term counts for less than its copy takes, and few for more" do
     for _ <- 1..2_000 do
       term = Random.term(4, fn -> Random.bytes(100) end)
       words = flat(term)
-      refute words > 0 and FlatSize.at_most?(term, (words - 1) * @word), inspect(term)
-      assert FlatSize.at_most?(term, most(term) * @word), inspect(term)
+      refute words > 0 and FlatSize.at_most?(term, (words - 1) * @word)
+      assert FlatSize.at_most?(term, most(term) * @word)
     end
   end
 
