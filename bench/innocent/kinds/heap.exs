@@ -3,6 +3,8 @@ defmodule Bench.Innocent.Kinds.Heap do
 
   import Bench.Innocent.{Kind, Work}
 
+  @row %{author: %{id: 1}, tags: [1, 2], notes: "a text of some length", allowed: [:read, :write]}
+
   @large 64 * 1_048_576
 
   def kinds, do: collections() ++ text() ++ xml() ++ control()
@@ -13,6 +15,11 @@ defmodule Bench.Innocent.Kinds.Heap do
         list = Enum.to_list(1..1_000_000)
         for _ <- 1..50, do: drop(Enum.map(1..50_000, & &1))
         length(list)
+      end),
+      kind("rows of 1 MB, a third, visited five times", [limit: 3 * 1_048_576], fn ->
+        rows = for id <- 1..8_000, do: Map.put(@row, :id, id)
+        for _ <- 1..5, do: Enum.each(rows, &Map.to_list/1)
+        length(rows)
       end),
       kind("a list of 21 MB, a third", [limit: @large], fn ->
         length(Enum.to_list(1..1_300_000))

@@ -127,13 +127,14 @@ defmodule Quota.Watch.Guard do
   defp looked(%{policy: %{children: true}} = guard),
     do: guard |> tables() |> adopt() |> rest()
 
-  defp looked(guard) do
-    case guard |> traced() |> tables() |> poll() do
-      {:wait, guard, milliseconds} -> wait(guard, milliseconds)
-      {:over, guard, how} -> over(guard, how)
-      {:dead, guard} -> wait(guard, :infinity)
-    end
-  end
+  defp looked(guard),
+    do: guard |> traced() |> tables() |> poll() |> polled(&over(&1, :over))
+
+  # `judge`: what a process over its limit needs next.
+  defp polled({:wait, guard, milliseconds}, _judge), do: wait(guard, milliseconds)
+  defp polled({:over, guard, :over}, judge), do: judge.(guard)
+  defp polled({:over, guard, how}, _judge), do: over(guard, how)
+  defp polled({:dead, guard}, _judge), do: wait(guard, :infinity)
 
   defp tables(%{policy: %{ets: true}, account: account} = guard),
     do: %{guard | tables: Ets.observe(guard.tables, account, guard.pid)}
@@ -260,14 +261,8 @@ defmodule Quota.Watch.Guard do
 
   # The answer to a collection that `recount/1` requested.
   defp collected(%{collecting: ref} = guard, ref) do
-    guard = %{guard | collecting: nil}
-
-    case poll(counted_once(guard), :collected) do
-      {:over, guard, :over} -> guard |> noted() |> breach_of_sum()
-      {:over, guard, how} -> over(guard, how)
-      {:wait, guard, milliseconds} -> wait(guard, milliseconds)
-      {:dead, guard} -> wait(guard, :infinity)
-    end
+    guard = counted_once(%{guard | collecting: nil})
+    guard |> poll(:collected) |> polled(&(&1 |> noted() |> breach_of_sum()))
   end
 
   defp collected(guard, _other), do: wait(guard, 1)
@@ -312,7 +307,7 @@ defmodule Quota.Watch.Guard do
     with %{single: single} = guard when single <= limit <- counted_once(guard),
          {:over, guard, :over} <- poll(guard),
          true <- ProcessStats.collectable?(guard.pid, limit),
-         :ok <- collect(guard),
+         :ok <- guard |> go_on() |> collect(),
          {:over, guard, :over} <- poll(counted_once(guard), :collected) do
       breach_of_sum(guard)
     else
@@ -327,28 +322,33 @@ defmodule Quota.Watch.Guard do
     end
   end
 
-  defp acquit(guard, started) do
+  # Ends `stop_working/1`. Before a collection, since OTP 25 may never again schedule a process that is suspended when it is to be collected
+  # on a dirty scheduler.
+  defp go_on(guard) do
     Vm.resume(guard.pid)
-    now = now()
-    %{guard | spared_until: now + @collecting_share * (now - started)}
+    guard
   end
 
-  # A suspended process cannot be collected. A binary that is being made may be garbage by the time it can.
+  defp acquit(guard, started) do
+    now = now()
+    %{go_on(guard) | spared_until: now + @collecting_share * (now - started)}
+  end
+
+  # A binary that is being made may be garbage by the time the process can be collected.
   defp deferred(%{collecting: nil} = guard, ref) do
     if guard.unlisted > Native.account_limit(guard.account),
       do: breach_of_sum(guard),
       else: await_collection(%{guard | collecting: ref})
   end
 
-  # A collection was requested before. What looks like growth may be references that messages have brought since: `recount/1` has just
-  # counted each binary once.
-  defp deferred(guard, _ref),
+  # A collection was requested before. What looks like growth may be references that messages have brought since, and `recount/1` has just
+  # counted each binary once. Or it is an old heap that the VM has made four times as large as what it holds.
+  defp deferred(guard, _ref), do: guard |> poll(:due) |> polled(&overgrown/1)
+
+  defp overgrown(guard),
     do: if(excessive?(guard), do: breach_of_sum(guard), else: await_collection(guard))
 
-  defp await_collection(guard) do
-    Vm.resume(guard.pid)
-    wait(guard, 1)
-  end
+  defp await_collection(guard), do: guard |> go_on() |> wait(1)
 
   defp breach_of_sum(guard) do
     Native.account_breach(guard.account, :usage)

@@ -8,7 +8,8 @@ defmodule Quota.Watch.Poll do
 
   @doc """
   Measures the process and reports the figures to its account. Returns `{:wait, guard, milliseconds}` until the next poll,
-  `{:over, guard, :over | :mailbox | :queue}`, or `{:dead, guard}`. `state` is `:collected` just after a garbage collection.
+  `{:over, guard, :over | :mailbox | :queue}`, or `{:dead, guard}`. `state` is `:collected` just after a garbage collection, and `:due`
+  while one is due.
   """
   def poll(%{pid: pid, account: account} = guard, state \\ :uncollected) do
     collections = Native.account_collections(account)
@@ -34,9 +35,9 @@ defmodule Quota.Watch.Poll do
 
   # `{bytes, guard}`: bytes to add for a binary that is being appended to. Just after a collection it cannot be told from one to which bytes
   # were appended earlier (up to OTP 25), so none are added.
-  defp room(guard, :collected, _heap, _binaries, _limit), do: {0, guard}
+  defp room(guard, state, _heap, _binaries, _limit) when state != :uncollected, do: {0, guard}
 
-  defp room(guard, _uncollected, heap, binaries, limit) do
+  defp room(guard, :uncollected, heap, binaries, limit) do
     {room, largest} = Binaries.room(guard.pid, heap, binaries, limit, guard.largest)
     {room, %{guard | largest: largest}}
   end

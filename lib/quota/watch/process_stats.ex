@@ -30,16 +30,25 @@ defmodule Quota.Watch.ProcessStats do
   before it exists twice. With half of it, live data of half a limit is still within the limit, in a heap a fifth larger than that.
 
   Just after a collection (`:collected`) the heap may be four times as large as its live data. The next collection makes it smaller, so
-  it counts with the size that it has then.
+  it counts with the size that it has then. Nor does what the process has allocated since count: it runs on before it can answer, and
+  the heap is collected again before it grows. While a collection is due (`:due`), empty parts of the heap do not count.
   """
   def judged(pid, :uncollected), do: seen(pid, &div(used(&1), 2))
-  def judged(pid, :collected), do: seen(pid, &(div(used(&1), 2) - unused(&1)))
+  def judged(pid, :collected), do: seen(pid, &shrunk(&1, live(&1)))
+  def judged(pid, :due), do: seen(pid, &shrunk(&1, used(&1)))
+
+  # What to add to the size of the heaps for a process that uses so many bytes of them.
+  defp shrunk(info, used), do: div(used, 2) - unused(info, used)
 
   # Bytes of the heaps beyond the size that a collection would leave.
-  defp unused(info) do
+  defp unused(info, used) do
     blocks = Keyword.fetch!(info, :heap_block_size) + Keyword.fetch!(info, :old_heap_block_size)
-    max(Vm.bytes(blocks) - div(used(info) * @grown, 100), 0)
+    max(Vm.bytes(blocks) - div(used * @grown, 100), 0)
   end
+
+  # At most so many bytes were live when the last collection ended.
+  defp live(info),
+    do: Vm.bytes(Keyword.fetch!(info, :recent_size) + Keyword.fetch!(info, :old_heap_size))
 
   @doc """
   Whether more than half of `limit` bytes of a process's heap are live, by its last collection. Unknown, and so false, if there were two or
@@ -48,8 +57,7 @@ defmodule Quota.Watch.ProcessStats do
   def live_over_half?(pid, limit) do
     case Process.info(pid, [:garbage_collection_info, :garbage_collection]) do
       [garbage_collection_info: info, garbage_collection: settings] ->
-        live = Keyword.fetch!(info, :recent_size) + Keyword.fetch!(info, :old_heap_size)
-        Keyword.fetch!(settings, :minor_gcs) <= 1 and Vm.bytes(live) > div(limit, 2)
+        Keyword.fetch!(settings, :minor_gcs) <= 1 and live(info) > div(limit, 2)
 
       nil ->
         false
@@ -89,7 +97,7 @@ defmodule Quota.Watch.ProcessStats do
   @doc "The same as `own_listed/0`, of a process that was collected just now. The mailbox is left out."
   def own_collected do
     [garbage_collection_info: info, binary: list] = :erlang.process_info(self(), @own)
-    {heap(self(), info, 0) - unused(info), binaries(info), list}
+    {heap(self(), info, 0) - unused(info, used(info)), binaries(info), list}
   end
 
   defp sum([], sum), do: sum
@@ -178,12 +186,14 @@ defmodule Quota.Watch.ProcessStats do
   end
 
   @doc """
-  Whether a collection of the process is affordable: its heap and the copy, garbage included, take at most #{@beyond_doubt} times
-  `limit`. A larger heap is over the limit in any case, so a collection would cost memory and decide nothing.
+  Whether a collection of the process is affordable: its heap, without empty parts, and the copy, garbage included, take at most
+  #{@beyond_doubt} times `limit`. A larger heap is over the limit in any case, so a collection would cost memory and decide nothing.
   """
   def collectable?(pid, limit) do
-    with {:garbage_collection_info, info} <- Process.info(pid, :garbage_collection_info),
-         do: heap(pid, info, 0) + used(info) <= @beyond_doubt * limit
+    with {:garbage_collection_info, info} <- Process.info(pid, :garbage_collection_info) do
+      used = used(info)
+      heap(pid, info, 0) - unused(info, used) + used <= @beyond_doubt * limit
+    end
   end
 
   @doc """
