@@ -40,10 +40,11 @@ defmodule Quota.Watch.ProcessStats do
   # What to add to the size of the heaps for a process that uses so many bytes of them.
   defp shrunk(info, used), do: div(used, 2) - unused(info, used)
 
-  # Bytes of the heaps beyond the size that a collection would leave.
+  # Bytes of the heaps beyond the size that a collection would leave. The stack is in the block of the young heap, and stays.
   defp unused(info, used) do
     blocks = Keyword.fetch!(info, :heap_block_size) + Keyword.fetch!(info, :old_heap_block_size)
-    max(Vm.bytes(blocks) - div(used * @grown, 100), 0)
+    heaps = Vm.bytes(blocks - Keyword.fetch!(info, :stack_size))
+    max(heaps - div(used * @grown, 100), 0)
   end
 
   # At most so many bytes were live when the last collection ended.
