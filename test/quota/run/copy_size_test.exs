@@ -1,7 +1,7 @@
 defmodule Quota.Run.CopySizeTest do
   use ExUnit.Case, async: true
 
-  alias Bounded.Test.Random
+  alias Bounded.Test.{Emulated, Random}
   alias Quota.Run.{CopySize, FlatSize}
 
   defmodule Row do
@@ -80,7 +80,7 @@ defmodule Quota.Run.CopySizeTest do
   end
 
   test "everything else counts at least what its copy takes" do
-    for _ <- 1..1_000 do
+    for _ <- 1..Emulated.fewer(1_000) do
       # Made anew, so without literals.
       term = Random.term(4, fn -> Random.bytes(100) end)
       term = term |> :erlang.term_to_binary() |> :erlang.binary_to_term()
@@ -89,6 +89,7 @@ defmodule Quota.Run.CopySizeTest do
     end
   end
 
+  @tag :native_speed
   test "the search ends, whatever is nested or shared" do
     # Made in each process: a spawn would copy what is shared.
     small_and_large(fn ->

@@ -3,7 +3,7 @@ defmodule Quota.Run.FlatSizeTest do
 
   import Bitwise, only: [<<<: 2]
 
-  alias Bounded.Test.Random
+  alias Bounded.Test.{Emulated, Random}
   alias Quota.Run.FlatSize
 
   @word :erlang.system_info(:wordsize)
@@ -25,7 +25,7 @@ defmodule Quota.Run.FlatSizeTest do
   end
 
   test "no term counts for less than its copy takes, and few for more" do
-    for _ <- 1..2_000 do
+    for _ <- 1..Emulated.fewer(2_000) do
       term = Random.term(4, fn -> Random.bytes(100) end)
       words = flat(term)
       refute words > 0 and FlatSize.at_most?(term, (words - 1) * @word)
