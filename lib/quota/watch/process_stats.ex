@@ -30,11 +30,14 @@ defmodule Quota.Watch.ProcessStats do
   before it exists twice. With half of it, live data of half a limit is still within the limit, in a heap a fifth larger than that.
 
   Just after a collection (`:collected`) the heap may be four times as large as its live data. The next collection makes it smaller, so
-  it counts with the size that it has then. Nor does what the process has allocated since count: it runs on before it can answer, and
-  the heap is collected again before it grows. While a collection is due (`:due`), empty parts of the heap do not count.
+  it counts with the size that it has then. Where the process is not suspended meanwhile, it runs on before it can answer, and what it has
+  allocated since does not count: the heap is collected again before it grows. While a collection is due (`:due`), empty parts of the heap do not count.
   """
   def judged(pid, :uncollected), do: seen(pid, &div(used(&1), 2))
-  def judged(pid, :collected), do: seen(pid, &shrunk(&1, live(&1)))
+
+  def judged(pid, :collected),
+    do: seen(pid, &shrunk(&1, if(Vm.resumes?(), do: used(&1), else: live(&1))))
+
   def judged(pid, :due), do: seen(pid, &shrunk(&1, used(&1)))
 
   # What to add to the size of the heaps for a process that uses so many bytes of them.
@@ -187,13 +190,15 @@ defmodule Quota.Watch.ProcessStats do
   end
 
   @doc """
-  Whether a collection of the process is affordable: its heap, without empty parts, and the copy, garbage included, take at most
-  #{@beyond_doubt} times `limit`. A larger heap is over the limit in any case, so a collection would cost memory and decide nothing.
+  Whether a collection of the process is affordable: its heap and the copy, garbage included, take at most #{@beyond_doubt} times
+  `limit`. A larger heap is over the limit in any case, so a collection would cost memory and decide nothing. Empty parts of the heap count
+  only where the process may be suspended: OTP 25 sometimes never runs it again after a large collection.
   """
   def collectable?(pid, limit) do
     with {:garbage_collection_info, info} <- Process.info(pid, :garbage_collection_info) do
       used = used(info)
-      heap(pid, info, 0) - unused(info, used) + used <= @beyond_doubt * limit
+      empty = if Vm.resumes?(), do: 0, else: unused(info, used)
+      heap(pid, info, 0) - empty + used <= @beyond_doubt * limit
     end
   end
 
