@@ -1,6 +1,7 @@
 # What a quota costs: `Quota.run/3` around a trivial function against `Task.async/1` and `Task.await/1`, with events
 # and without; and what each word that the function captures adds, to a run and to a task: the VM's copy is part of both.
-# `MIX_ENV=prod mix run bench/run.exs`, from the project's directory. Prints medians of CPU time and their ratios, and exits with an error when one is over what it is held to.
+# `MIX_ENV=prod mix run bench/run.exs`, from the project's directory. Prints medians of CPU time and their ratios, and exits with an error
+# when one is over what it is held to.
 #
 # `:telemetry` is the library where `ERL_LIBS` has it, otherwise a stand-in with its table of handlers.
 defmodule Bench.Run do

@@ -20,6 +20,10 @@ defmodule Bounded.NativeRecord do
   @spec values(record :: term) :: [term]
   def values(record), do: for(name <- names(record), do: apply(:records, :get, [name, record]))
 
+  @doc "Returns the number of a record's fields."
+  @spec size(record :: term) :: non_neg_integer
+  def size(record), do: record |> names() |> length()
+
   @doc "Returns the record with `values`, or the record itself if it cannot be updated."
   @spec replace(record :: term, [term]) :: term
   def replace(record, values) do

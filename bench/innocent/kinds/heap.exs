@@ -3,7 +3,6 @@ defmodule Bench.Innocent.Kinds.Heap do
 
   import Bench.Innocent.{Kind, Work}
 
-  # The VM makes an old heap of four times what it holds. OTP 25 counts that, and ends one such run in six.
   @row %{author: %{id: 1}, tags: [1, 2], notes: "a text of some length", allowed: [:read, :write]}
 
   @large 64 * 1_048_576
@@ -17,6 +16,7 @@ defmodule Bench.Innocent.Kinds.Heap do
         for _ <- 1..50, do: drop(Enum.map(1..50_000, & &1))
         length(list)
       end),
+      # The VM makes an old heap of four times what it holds. OTP 25 counts that, and ends one such run in six.
       kind("rows of 1 MB, a third, visited five times", [limit: 3 * 1_048_576, since: 26], fn ->
         rows = for id <- 1..8_000, do: Map.put(@row, :id, id)
         for _ <- 1..5, do: Enum.each(rows, &Map.to_list/1)

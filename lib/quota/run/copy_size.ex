@@ -14,8 +14,8 @@ defmodule Quota.Run.CopySize do
   @probed_words 30_000
   # Words that it visits in the time of a reduction.
   @reduction_words 16
-  # The search ends when it has visited so many words without a literal, and this many times the words of the limit with some. Then the term
-  # counts as too large.
+  # Words that the search may visit before it has found a literal, and how many times the words of the limit it may visit after that. A term
+  # that needs more visits counts as too large.
   @first_visits 100_000
   @more_visits 16
   # Literals that are remembered. The same few recur in all rows.

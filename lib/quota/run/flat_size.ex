@@ -52,7 +52,7 @@ defmodule Quota.Run.FlatSize do
   def container(term) when is_map(term), do: 4 + div(17 * map_size(term), 4)
   def container(term) when is_function(term), do: 12
   # As OTP 29 lays it out, with its definition: 8 words without fields, 9 and 3 a field with some.
-  def container(record), do: 9 + 3 * length(NativeRecord.values(record))
+  def container(record), do: 9 + 3 * NativeRecord.size(record)
 
   # Returns `left` less the words of `term`. Throws if `left` is below zero before. The common kinds of terms come first.
   defp left(_, left) when left < 0, do: throw(:larger)

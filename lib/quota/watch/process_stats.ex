@@ -30,8 +30,9 @@ defmodule Quota.Watch.ProcessStats do
   before it exists twice. With half of it, live data of half a limit is still within the limit, in a heap a fifth larger than that.
 
   Just after a collection (`:collected`) the heap may be four times as large as its live data. The next collection makes it smaller, so
-  it counts with the size that it has then. Where the process is not suspended meanwhile, it runs on before it can answer, and what it has
-  allocated since does not count: the heap is collected again before it grows. While a collection is due (`:due`), empty parts of the heap do not count.
+  it counts with the size that it has then. A process that is not suspended meanwhile runs on before it can answer. What it has
+  allocated since does not count: the heap is collected again before it grows. While a collection is due (`:due`), empty parts of the
+  heap do not count.
   """
   def judged(pid, :uncollected), do: seen(pid, &div(used(&1), 2))
 
@@ -40,7 +41,7 @@ defmodule Quota.Watch.ProcessStats do
 
   def judged(pid, :due), do: seen(pid, &shrunk(&1, used(&1)))
 
-  # What to add to the size of the heaps for a process that uses so many bytes of them.
+  # Bytes to add to the size of the heaps if `used` bytes of them are in use: half of these, less what a collection would free.
   defp shrunk(info, used), do: div(used, 2) - unused(info, used)
 
   # Bytes of the heaps beyond the size that a collection would leave. The stack is in the block of the young heap, and stays.
@@ -50,7 +51,7 @@ defmodule Quota.Watch.ProcessStats do
     max(heaps - div(used * @grown, 100), 0)
   end
 
-  # At most so many bytes were live when the last collection ended.
+  # An upper bound of the bytes that were live when the last collection ended.
   defp live(info),
     do: Vm.bytes(Keyword.fetch!(info, :recent_size) + Keyword.fetch!(info, :old_heap_size))
 
