@@ -42,6 +42,8 @@ defmodule Quota.Watch.Guard do
   @newborn_ms 1
   # Milliseconds between checks for a breach that the tracer recorded, in `mode: :observe` with counted children.
   @observing_ms 200
+  # Milliseconds in which the watchers of all children poll again while the sum is over the limit.
+  @children_ms 2
   # Collections of a process that is within its limit take at most one part in this many of its time.
   @collecting_share 4
   # Percent of the limit that a process may use while it waits for a collection, or just after one.
@@ -219,14 +221,9 @@ defmodule Quota.Watch.Guard do
 
   defp over(%{reported: true} = guard, _), do: wait(guard, @reported_ms)
 
-  defp over(guard, :queue) do
+  defp over(guard, how) when how in [:queue, :children] do
     noted(guard)
-    Native.account_breach(guard.account, :queue)
-    breach(guard)
-  end
-
-  defp over(guard, :children) do
-    Native.account_breach(guard.account, :children)
+    Native.account_breach(guard.account, how)
     breach(guard)
   end
 
@@ -249,15 +246,16 @@ defmodule Quota.Watch.Guard do
     end
   end
 
-  defp still_over?(%{policy: %{children: true}, account: account}),
-    do: Children.still_over?(account, :all)
-
-  defp still_over?(_guard), do: true
+  defp still_over?(%{policy: policy, account: account}),
+    do: not policy.children or Children.still_over?(account, :all)
 
   # The own process's answer then changes nothing, and may take a fifth of a second.
-  defp others_over?(%{policy: %{children: true}, account: account}), do: Children.over?(account)
+  defp others_over?(%{policy: policy, account: account}),
+    do: policy.children and Children.over?(account)
 
-  defp others_over?(_guard), do: false
+  # The same a while after `still_over?/1`.
+  defp others_still_over?(guard),
+    do: others_over?(guard) and Children.still_over?(guard.account, :children)
 
   # The answer to a collection that `recount/1` requested.
   defp collected(%{collecting: ref} = guard, ref) do
@@ -295,9 +293,8 @@ defmodule Quota.Watch.Guard do
     if Vm.resumes?() and guard.collecting == nil, do: Vm.suspend(guard.pid)
     guard = noted(guard)
 
-    if ProcessStats.live_over_half?(guard.pid, Native.account_limit(guard.account)),
-      do: breach_of_sum(guard),
-      else: recount(guard)
+    live = ProcessStats.live_over_half?(guard.pid, Native.account_limit(guard.account))
+    if live or others_still_over?(guard), do: breach_of_sum(guard), else: recount(guard)
   end
 
   defp recount(guard) do
@@ -306,6 +303,7 @@ defmodule Quota.Watch.Guard do
 
     with %{single: single} = guard when single <= limit <- counted_once(guard),
          {:over, guard, :over} <- poll(guard),
+         true <- not others_still_over?(guard),
          true <- ProcessStats.collectable?(guard.pid, limit),
          :ok <- collect(guard),
          {:over, guard, :over} <- poll(counted_once(guard), :collected) do
@@ -328,9 +326,12 @@ defmodule Quota.Watch.Guard do
     %{guard | spared_until: now + @collecting_share * (now - started)}
   end
 
-  # A suspended process cannot be collected. A binary that is being made may be garbage by the time it can.
+  # A suspended process cannot be collected. A binary that is being made may be garbage by the time it can. Before it goes on, the
+  # watchers of its children poll what it has sent them since it was first over its limit.
   defp deferred(%{collecting: nil} = guard, ref) do
-    if guard.unlisted > Native.account_limit(guard.account),
+    if guard.policy.children and Vm.resumes?(), do: Process.sleep(@children_ms)
+
+    if guard.unlisted > Native.account_limit(guard.account) or others_still_over?(guard),
       do: breach_of_sum(guard),
       else: await_collection(%{guard | collecting: ref})
   end

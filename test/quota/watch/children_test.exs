@@ -182,6 +182,32 @@ defmodule Quota.ChildrenTest do
     assert {:error, %{category: :heap}} = Task.await(task, 30_000)
   end
 
+  # It is polled up to 164 ms after it was last, unless it runs.
+  @tag :native_speed
+  test "one that waited for long is polled when it is sent a message" do
+    work = fn ->
+      child =
+        spawn(fn ->
+          Process.flag(:message_queue_data, :off_heap)
+          receive do: (:never -> :ok)
+        end)
+
+      {account, _caller} = Native.own_account()
+      message = Enum.to_list(1..100_000)
+
+      for n <- 1..9 do
+        Process.sleep(400)
+        sent = System.monotonic_time(:millisecond)
+        send(child, message)
+        eventually(fn -> assert Native.account_others(account) >= n * 1_600_000 end)
+        System.monotonic_time(:millisecond) - sent
+      end
+    end
+
+    assert {:ok, milliseconds} = run(64 * @mib, work)
+    assert Enum.at(Enum.sort(milliseconds), 4) <= 20
+  end
+
   # One for each scheduler, which would keep anybody of a lower priority from running.
   test "children at the highest priority are watched" do
     work = fn ->

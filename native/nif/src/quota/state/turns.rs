@@ -4,8 +4,11 @@
 //! megabytes in few reductions. The next process on the scheduler may do the same, and so on, before a watcher on another scheduler
 //! has polled one of them. So each scheduler has a turn watcher (`Quota.Watch.TurnWatcher`), which runs there between two such turns.
 //!
-//! The tracer reports each turn of a counted process. Short turns cost it two readings of the clock, and no lock. From these reports
-//! it is also known which counted processes run: to poll one of those is to wait for the end of its turn.
+//! The tracer reports each turn of a counted process. Short turns cost it two readings of the clock, and no lock but once a millisecond a process.
+//! From these reports it is also known which counted processes run: to poll one of those is to wait for the end of its turn.
+//!
+//! An idle process is polled rarely, and may be sent messages meanwhile. It then has a turn, after which it is polled if it was not
+//! lately.
 
 use crate::quota::handle::{Quota, head};
 use crate::quota::state::alarm::now_us;
@@ -27,6 +30,11 @@ const MOST: usize = 1_024;
 /// A turn of this many microseconds is long: half of one that ends after the usual number of reductions. In such a turn a few
 /// megabytes can be taken.
 const LONG_US: u64 = 250;
+
+/// A process is looked up at most once in this many microseconds as its short turns end on one scheduler.
+const LOOK_US: u64 = 1_000;
+/// The number of times that each scheduler keeps for that. Processes that share one are looked up less often.
+const LOOKS: usize = 64;
 
 /// The most schedulers that a VM has.
 const SCHEDULERS: usize = 1_024;
@@ -59,6 +67,8 @@ thread_local! {
     static TURNS: Cell<Option<&'static Turns>> = const { Cell::new(None) };
     /// When the turn that runs on this scheduler has begun, in microseconds.
     static BEGUN_US: Cell<u64> = const { Cell::new(0) };
+    /// When a process was last looked up on this scheduler as its short turn ended, by a hash of its key.
+    static LOOKED_US: [Cell<u64>; LOOKS] = const { [const { Cell::new(0) }; LOOKS] };
 }
 
 impl Turns {
@@ -104,7 +114,7 @@ fn is_dirty() -> bool {
     unsafe { enif_thread_type() != NORMAL_SCHEDULER }
 }
 
-/// The turn of a counted process ends: its scheduler's turn watcher is woken if that was long.
+/// The turn of a counted process ends: its watcher is woken if it is overdue, and its scheduler's turn watcher if the turn was long.
 pub fn ends(env: Env, process: ErlNifPid) {
     let Some(turns) = TURNS.get() else {
         if is_dirty() {
@@ -114,13 +124,18 @@ pub fn ends(env: Env, process: ErlNifPid) {
     };
     turns.running.store(0, Ordering::Release);
     let now = now_us();
-    if now.saturating_sub(BEGUN_US.get()) < LONG_US {
+    let long = now.saturating_sub(BEGUN_US.get()) >= LONG_US;
+    if !long && !is_look_due(process, now) {
         return;
     }
-    let Some(child) = registry::find(process).filter(|it| it.group().is_some()) else {
+    let Some(counted) = registry::find(process) else {
         return;
     };
-    if let Some(children) = head(&child).children() {
+    counted.process.alarm.ring_if_due(env, now);
+    if !long || counted.group().is_none() {
+        return;
+    }
+    if let Some(children) = head(&counted).children() {
         children.long_turn_ended(now);
     }
     let mut ended = turns.ended();
@@ -134,6 +149,20 @@ pub fn ends(env: Env, process: ErlNifPid) {
         // The watcher may be dead: the next one looks as soon as it has started.
         let _ = env.send(&LocalPid::from_c_arg(pid::pid(watcher)), atoms::turns());
     }
+}
+
+/// Whether the process is to be looked up as its short turn ends.
+fn is_look_due(process: ErlNifPid, now: u64) -> bool {
+    let hash = (pid::key(process) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let slot = (hash >> (u64::BITS - LOOKS.ilog2())) as usize;
+    LOOKED_US.with(|looked| {
+        let last = &looked[slot];
+        let due = now.saturating_sub(last.get()) >= LOOK_US;
+        if due {
+            last.set(now);
+        }
+        due
+    })
 }
 
 /// On a dirty scheduler, where large heaps are collected, a process cannot be polled without waiting for the end.
