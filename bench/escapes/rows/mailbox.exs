@@ -47,7 +47,7 @@ defmodule Bench.Escapes.Rows.Mailbox do
       ),
       row(
         "99 lists of 16 MB to a counted child, off the heap",
-        [{25, 1.8}, {29, 2.7}],
+        [{25, 1.8}, {29, 2.5}],
         [options: [count: [:children]], why: @copied],
         fn ->
           child = holder()
