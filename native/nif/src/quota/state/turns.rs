@@ -114,7 +114,7 @@ fn is_dirty() -> bool {
     unsafe { enif_thread_type() != NORMAL_SCHEDULER }
 }
 
-/// The turn of a counted process ends: its watcher is woken if it is overdue, and its scheduler's turn watcher if the turn was long.
+/// The turn of a counted process ends: its scheduler's turn watcher is woken if that was long, otherwise its own watcher if that is overdue.
 pub fn ends(env: Env, process: ErlNifPid) {
     let Some(turns) = TURNS.get() else {
         if is_dirty() {
@@ -124,18 +124,18 @@ pub fn ends(env: Env, process: ErlNifPid) {
     };
     turns.running.store(0, Ordering::Release);
     let now = now_us();
-    let long = now.saturating_sub(BEGUN_US.get()) >= LONG_US;
-    if !long && !is_look_due(process, now) {
+    if now.saturating_sub(BEGUN_US.get()) < LONG_US {
+        if is_look_due(process, now)
+            && let Some(counted) = registry::find(process)
+        {
+            counted.process.alarm.ring_if_due(env, now);
+        }
         return;
     }
-    let Some(counted) = registry::find(process) else {
+    let Some(child) = registry::find(process).filter(|it| it.group().is_some()) else {
         return;
     };
-    counted.process.alarm.ring_if_due(env, now);
-    if !long || counted.group().is_none() {
-        return;
-    }
-    if let Some(children) = head(&counted).children() {
+    if let Some(children) = head(&child).children() {
         children.long_turn_ended(now);
     }
     let mut ended = turns.ended();
