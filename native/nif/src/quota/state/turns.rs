@@ -114,7 +114,7 @@ fn is_dirty() -> bool {
     unsafe { enif_thread_type() != NORMAL_SCHEDULER }
 }
 
-/// The turn of a counted process ends: its scheduler's turn watcher is woken if that was long, otherwise its own watcher if that is overdue.
+/// The turn of a counted process ends: its watcher is woken if that is overdue, and its scheduler's turn watcher if the turn was long.
 pub fn ends(env: Env, process: ErlNifPid) {
     let Some(turns) = TURNS.get() else {
         if is_dirty() {
@@ -136,6 +136,10 @@ pub fn ends(env: Env, process: ErlNifPid) {
         return;
     };
     if let Some(children) = head(&child).children() {
+        // Turn watchers leave mailboxes out. Where long turns follow one another, a second question would have other children run.
+        if !children.are_turns_long() {
+            child.process.alarm.ring_if_due(env, now);
+        }
         children.long_turn_ended(now);
     }
     let mut ended = turns.ended();
