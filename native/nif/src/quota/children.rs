@@ -198,7 +198,7 @@ fn account_long_turns(account: ResourceArc<Quota>) -> bool {
     let _measuring = timing::measure();
     head(&account)
         .children()
-        .is_some_and(Children::are_turns_long)
+        .is_some_and(|children| children.are_turns_long(alarm::now_us()))
 }
 
 /// The calling process, which runs on this `scheduler`, is the turn watcher there from now on.

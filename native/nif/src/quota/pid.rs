@@ -8,6 +8,11 @@ pub fn key(pid: ErlNifPid) -> usize {
     unsafe { std::mem::transmute::<ErlNifPid, usize>(pid) }
 }
 
+/// Where the process with this number belongs among `places`, a power of two. The low bits of a pid are its tag.
+pub fn place(key: usize, places: usize) -> usize {
+    key >> 4 & (places - 1)
+}
+
 /// The process that has this number.
 pub fn pid(key: usize) -> ErlNifPid {
     // SAFETY: as above; `key` came from a pid.

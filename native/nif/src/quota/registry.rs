@@ -144,6 +144,5 @@ impl Hasher for PidHasher {
 }
 
 fn shard(key: usize) -> &'static Shard {
-    // The low bits of a pid are its tag.
-    &TABLE[key >> 4 & (SHARDS - 1)]
+    &TABLE[pid::place(key, SHARDS)]
 }

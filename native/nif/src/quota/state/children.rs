@@ -3,7 +3,7 @@
 //! Each quota has its own lists, so that listing its processes costs by their number and not by that of the node's. The lists
 //! are in order, so that they can be read in pieces.
 
-use crate::quota::state::alarm::{self, Alarm};
+use crate::quota::state::alarm::Alarm;
 use rustler::Env;
 use std::collections::BTreeSet;
 use std::ops::Bound::{Excluded, Unbounded};
@@ -144,9 +144,9 @@ impl Children {
     }
 
     /// Whether their turns are long: one has ended not long ago.
-    pub fn are_turns_long(&self) -> bool {
+    pub fn are_turns_long(&self, now_us: u64) -> bool {
         let last = self.long_turn_us.load(Ordering::Relaxed);
-        last != 0 && alarm::now_us() < last.saturating_add(LASTING_US)
+        last != 0 && now_us < last.saturating_add(LASTING_US)
     }
 
     /// Wakes the watchers that are overdue.

@@ -4,8 +4,8 @@
 //! megabytes in few reductions. The next process on the scheduler may do the same, and so on, before a watcher on another scheduler
 //! has polled one of them. So each scheduler has a turn watcher (`Quota.Watch.TurnWatcher`), which runs there between two such turns.
 //!
-//! The tracer reports each turn of a counted process. Short turns cost it two readings of the clock, and no lock but once a millisecond a process.
-//! From these reports it is also known which counted processes run: to poll one of those is to wait for the end of its turn.
+//! The tracer reports each turn of a counted process. Short turns cost it two readings of the clock, and a lock at most once a
+//! millisecond. From these reports it is also known which counted processes run: to poll one of those is to wait for the end of its turn.
 //!
 //! An idle process is polled rarely, and may be sent messages meanwhile. It then has a turn, after which it is polled if it was not
 //! lately.
@@ -33,7 +33,7 @@ const LONG_US: u64 = 250;
 
 /// A process is looked up at most once in this many microseconds as its short turns end on one scheduler.
 const LOOK_US: u64 = 1_000;
-/// The number of times that each scheduler keeps for that. Processes that share one are looked up less often.
+/// The number of times that each scheduler keeps for that, a power of two. Processes that share one are looked up less often.
 const LOOKS: usize = 64;
 
 /// The most schedulers that a VM has.
@@ -67,7 +67,7 @@ thread_local! {
     static TURNS: Cell<Option<&'static Turns>> = const { Cell::new(None) };
     /// When the turn that runs on this scheduler has begun, in microseconds.
     static BEGUN_US: Cell<u64> = const { Cell::new(0) };
-    /// When a process was last looked up on this scheduler as its short turn ended, by a hash of its key.
+    /// When a process was last looked up on this scheduler as its short turn ended, by the place of its key.
     static LOOKED_US: [Cell<u64>; LOOKS] = const { [const { Cell::new(0) }; LOOKS] };
 }
 
@@ -137,7 +137,7 @@ pub fn ends(env: Env, process: ErlNifPid) {
     };
     if let Some(children) = head(&child).children() {
         // Turn watchers leave mailboxes out. Where long turns follow one another, a second question would have other children run.
-        if !children.are_turns_long() {
+        if !children.are_turns_long(now) {
             child.process.alarm.ring_if_due(env, now);
         }
         children.long_turn_ended(now);
@@ -157,10 +157,8 @@ pub fn ends(env: Env, process: ErlNifPid) {
 
 /// Whether the process is to be looked up as its short turn ends.
 fn is_look_due(process: ErlNifPid, now: u64) -> bool {
-    let hash = (pid::key(process) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let slot = (hash >> (u64::BITS - LOOKS.ilog2())) as usize;
     LOOKED_US.with(|looked| {
-        let last = &looked[slot];
+        let last = &looked[pid::place(pid::key(process), LOOKS)];
         let due = now.saturating_sub(last.get()) >= LOOK_US;
         if due {
             last.set(now);
